@@ -1,0 +1,410 @@
+"""What can be asked of a performance, and what it can answer.
+
+A command is a request with a caller-made id; an outcome is the reply. The pair
+(command, outcome) with its time is the domain event: it is what the journal
+keeps, and replaying those pairs in order rebuilds the state without deciding
+anything again. Encoded as msgpack arrays whose first element is the tag.
+
+Owns the shapes and the vocabulary of refusals. Knows no rule: those live in
+`engine.performance`.
+
+Conventions: seats and areas are dense indices of the plan, `*_ms` are Unix
+milliseconds, money is integer minor units of the performance's currency, ids
+and tokens are 16 bytes made by the caller.
+"""
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from engine.settings import Settings
+
+ID_BYTES: Final = 16
+
+
+class Channel(StrEnum):
+    """Where a sale is made."""
+
+    WEB = "web"
+    BOX_OFFICE = "box_office"
+    PHONE = "phone"
+    RESELLER = "reseller"
+
+
+class SeatStatus(IntEnum):
+    """What the feed says of a seat; two bits."""
+
+    AVAILABLE = 0
+    HELD = 1
+    SOLD = 2
+    BLOCKED = 3
+
+
+class TicketState(StrEnum):
+    """Life of a ticket, apart from its use at the doors."""
+
+    VALID = "valid"
+    UNPAID = "unpaid"
+    BLOCKED = "blocked"
+    REVOKED = "revoked"
+    REFUNDED = "refunded"
+
+
+class Refusal(StrEnum):
+    """Why a command was refused. Listed in order of precedence: the first that applies is given."""
+
+    ID_REUSED = "id_reused"  # the id is known with other content
+    MALFORMED = "malformed"  # an index out of the plan, an empty or doubled list, a bad size
+    BUSY = "busy"  # over a bound of this performance: try again
+    NOT_ON_SALE = "not_on_sale"  # the performance is hidden, closed or ended for this channel
+    HOLD_UNKNOWN = "hold_unknown"  # no such hold: never made, released, expired or sold
+    IN_PAYMENT = "in_payment"  # the hold is at the payment stage and cannot change
+    WRONG_ORDER = "wrong_order"  # the hold is in payment for another order
+    NOT_IN_HOLD = "not_in_hold"  # a named seat or place is not in this hold
+    SEAT_TAKEN = "seat_taken"  # `seats` names those lost
+    SEAT_BLOCKED = "seat_blocked"  # not on sale, or kept for another channel
+    AREA_FULL = "area_full"  # fewer places left than asked
+    WHOLE_TABLE = "whole_table"  # this table is sold as a whole
+    TOO_MANY_IN_ORDER = "too_many_in_order"
+    TOO_MANY_FOR_BUYER = "too_many_for_buyer"
+    TOO_MANY_OF_TYPE = "too_many_of_type"
+    NO_PRICE = "no_price"  # this price type is not sold (now, or here)
+    ORPHAN = "orphan"  # would leave a single seat alone; `seats` names it
+    NONE_LEFT = "none_left"  # best available found nothing that fits
+    TICKET_UNKNOWN = "ticket_unknown"
+    TICKET_USED = "ticket_used"  # already admitted
+    TICKET_STATE = "ticket_state"  # the ticket's state does not allow this
+
+
+class Rung(StrEnum):
+    """Which step of the best-available ladder found the seats."""
+
+    ADJACENT = "adjacent"  # side by side in one row, no single seat left alone
+    ADJACENT_ORPHAN = "adjacent_orphan"  # side by side, but a single seat stays alone
+    SPLIT_NEAR = "split_near"  # nearest split in one section, nobody alone
+    SPLIT_SECTIONS = "split_sections"  # across sections, nobody alone where possible
+    TABLE = "table"  # at one table
+    AREA = "area"  # unnumbered places
+
+
+class ScanMode(StrEnum):
+    """ADMIT burns the ticket, LOOK_UP burns nothing."""
+
+    ADMIT = "admit"
+    LOOK_UP = "look_up"
+
+
+class ScanOutcome(StrEnum):
+    """What a door sees. Listed in order of precedence."""
+
+    UNKNOWN = "UNKNOWN"
+    WRONG_PERFORMANCE = "WRONG_PERFORMANCE"
+    REVOKED = "REVOKED"
+    REFUNDED = "REFUNDED"
+    UNPAID = "UNPAID"
+    BLOCKED = "BLOCKED"
+    ALREADY_USED = "ALREADY_USED"
+    WRONG_GATE = "WRONG_GATE"
+    TOO_EARLY = "TOO_EARLY"
+    TOO_LATE = "TOO_LATE"
+    ADMITTED = "ADMITTED"
+    EXITED = "EXITED"
+
+
+class _Command(Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    id: bytes
+
+
+class Hold(_Command, tag="hold"):
+    """Claim these seats and places, all or nothing, adding to the hold `token`."""
+
+    token: bytes
+    holder: str
+    channel: Channel
+    seats: tuple[int, ...]
+    areas: tuple[tuple[int, int], ...] = ()  # (area, quantity)
+
+
+class HoldBest(_Command, tag="best"):
+    """Claim the best `size` places that pass the filters, as the hold `token`."""
+
+    token: bytes
+    holder: str
+    channel: Channel
+    size: int
+    categories: tuple[int, ...] = ()  # empty: any
+    sections: tuple[int, ...] = ()  # empty: any
+    area: int = -1  # >= 0: places in this area only
+    accessible: int = 0  # wheelchair places among `size`
+    max_amount: int = -1  # dearest acceptable full price per place, minor units; -1: any
+
+
+class Release(_Command, tag="release"):
+    """Give back part of a hold, or all of it when nothing is named."""
+
+    token: bytes
+    seats: tuple[int, ...] = ()
+    areas: tuple[tuple[int, int], ...] = ()
+
+
+class Basket(_Command, tag="basket"):
+    """Ask what a hold contains. Changes nothing and is not recorded."""
+
+    token: bytes
+
+
+class Line(Struct, array_like=True, frozen=True, gc=False):
+    """One priced thing in a checkout: a seat (`area` -1) or `quantity` places of an area."""
+
+    seat: int
+    area: int
+    price_type: str
+    quantity: int = 1
+
+
+class Checkout(_Command, tag="checkout"):
+    """Price the whole hold, lock it for `order` and extend it, once, into payment."""
+
+    token: bytes
+    order: str
+    buyer: str  # whom per-buyer limits count for: a normalised e-mail, or the session
+    lines: tuple[Line, ...]
+
+
+class Reopen(_Command, tag="reopen"):
+    """Payment was given up: the hold can change again; its expiry stays."""
+
+    token: bytes
+    order: str
+
+
+class Sell(_Command, tag="sell"):
+    """The hold checked out for `order` becomes tickets, one per seat or place."""
+
+    token: bytes
+    order: str
+    paid: bool = True
+
+
+class Refund(_Command, tag="refund"):
+    """End these tickets of an order; their seats go back on sale."""
+
+    order: str
+    tickets: tuple[int, ...]
+
+
+class SetTickets(_Command, tag="set_tickets"):
+    """Block, unblock, mark paid, or revoke (which raises the version: the old secret is void)."""
+
+    tickets: tuple[int, ...]
+    state: TicketState
+    reason: str
+
+
+class Block(_Command, tag="block"):
+    """Take free seats and places off sale, for everybody."""
+
+    seats: tuple[int, ...]
+    areas: tuple[tuple[int, int], ...]
+    reason: str
+
+
+class Unblock(_Command, tag="unblock"):
+    """Put blocked seats and places back on sale."""
+
+    seats: tuple[int, ...]
+    areas: tuple[tuple[int, int], ...]
+
+
+class Allocate(_Command, tag="allocate"):
+    """Keep free seats for some channels under a name; no seats: release the allocation."""
+
+    name: str
+    channels: tuple[Channel, ...]
+    seats: tuple[int, ...]
+
+
+class Configure(_Command, tag="configure"):
+    """Replace the performance's settings."""
+
+    settings: Settings
+
+
+class Scan(_Command, tag="scan"):
+    """A ticket is presented at a gate. The shell has already verified its secret."""
+
+    gate: str
+    device: str
+    performance: int  # that the secret names; -1 when the secret is forged or unreadable
+    ticket: int
+    version: int
+    mode: ScanMode
+
+
+class Expire(_Command, tag="expire"):
+    """Time has passed: end every hold whose expiry is at or before now."""
+
+
+Command = (
+    Hold
+    | HoldBest
+    | Release
+    | Basket
+    | Checkout
+    | Reopen
+    | Sell
+    | Refund
+    | SetTickets
+    | Block
+    | Unblock
+    | Allocate
+    | Configure
+    | Scan
+    | Expire
+)
+
+
+class _Outcome(Struct, array_like=True, frozen=True, gc=False):
+    pass
+
+
+class Refused(_Outcome, tag="refused"):
+    """Nothing changed."""
+
+    code: Refusal
+    seats: tuple[int, ...] = ()
+    detail: str = ""
+
+
+class Held(_Outcome, tag="held"):
+    """The seats and places that this command added, and when the whole hold ends."""
+
+    token: bytes
+    seats: tuple[int, ...]
+    areas: tuple[tuple[int, int], ...]
+    expires_ms: int
+    rung: Rung | None = None  # best available only
+
+
+class Released(_Outcome, tag="released"):
+    token: bytes
+    seats: tuple[int, ...]
+    areas: tuple[tuple[int, int], ...]
+
+
+class BasketIs(_Outcome, tag="basket_is"):
+    """The whole hold; `order` is set while it is in payment."""
+
+    token: bytes
+    seats: tuple[int, ...]
+    areas: tuple[tuple[int, int], ...]
+    expires_ms: int
+    order: str = ""
+
+
+class Quoted(_Outcome, tag="quoted"):
+    """Checkout accepted. `amounts` are per place, aligned with the command's lines."""
+
+    order: str
+    amounts: tuple[int, ...]
+    total: int  # sum of amount x quantity, minor units
+    currency: str
+    expires_ms: int
+
+
+class Reopened(_Outcome, tag="reopened"):
+    order: str
+
+
+class Ticket(Struct, array_like=True, frozen=True, gc=False):
+    """A ticket as sold: `seat` -1 for a place in `area`, `area` -1 for a seat."""
+
+    number: int
+    seat: int
+    area: int
+    price_type: str
+    amount: int
+    version: int = 0
+
+
+class Sold(_Outcome, tag="sold"):
+    order: str
+    tickets: tuple[Ticket, ...]
+    state: TicketState = TicketState.VALID
+
+
+class Refunded(_Outcome, tag="refunded"):
+    """`amount` is the sum of the tickets' amounts."""
+
+    order: str
+    tickets: tuple[int, ...]
+    amount: int
+
+
+class TicketsSet(_Outcome, tag="tickets_set"):
+    tickets: tuple[tuple[int, int], ...]  # (number, version now)
+    state: TicketState
+
+
+class Blocked(_Outcome, tag="blocked"):
+    seats: tuple[int, ...]
+    areas: tuple[tuple[int, int], ...]
+
+
+class Unblocked(_Outcome, tag="unblocked"):
+    seats: tuple[int, ...]
+    areas: tuple[tuple[int, int], ...]
+
+
+class Allocated(_Outcome, tag="allocated"):
+    name: str
+    seats: tuple[int, ...]
+
+
+class Configured(_Outcome, tag="configured"):
+    pass
+
+
+class Scanned(_Outcome, tag="scanned"):
+    """`used_*` tell the first admission where there was one."""
+
+    result: ScanOutcome
+    ticket: int = -1
+    seat: int = -1
+    area: int = -1
+    price_type: str = ""
+    order: str = ""
+    used_at_ms: int = 0
+    used_gate: str = ""
+
+
+class Expired(_Outcome, tag="expired"):
+    tokens: tuple[bytes, ...]
+
+
+Outcome = (
+    Refused
+    | Held
+    | Released
+    | BasketIs
+    | Quoted
+    | Reopened
+    | Sold
+    | Refunded
+    | TicketsSet
+    | Blocked
+    | Unblocked
+    | Allocated
+    | Configured
+    | Scanned
+    | Expired
+)
+
+
+class Event(Struct, array_like=True, frozen=True, gc=False):
+    """A recorded fact: what was asked, when it was decided, what was answered."""
+
+    at_ms: int
+    command: Command
+    outcome: Outcome

@@ -1,0 +1,52 @@
+"""Every bound of the engine, with its unit in its name, in one place.
+
+Owns no behaviour. A bound that another part of the product must respect (a
+frame size, a batch size) lives here too, so that one page answers "how much
+is too much".
+"""
+
+from typing import Final
+
+# Holds
+HOLD_MS: Final = 15 * 60_000
+"""Default life of a hold, counted from its first seat."""
+HOLD_CAP_MS: Final = 2 * 60 * 60_000
+"""No hold outlives this, whatever extends it."""
+PAYMENT_HOLD_MS: Final = 32 * 60_000
+"""Life granted, once, when a hold enters payment: a card page lives 30 minutes at least."""
+MAX_PLACES_PER_HOLD: Final = 100
+"""Seats and area places in one hold."""
+MAX_HOLDS: Final = 50_000
+"""Holds alive at once in one performance."""
+MAX_HOLDS_PER_HOLDER: Final = 4
+"""Holds alive at once for one web session in one performance."""
+
+# Plans
+MAX_SEATS_PER_PLAN: Final = 100_000
+MAX_AREAS_PER_PLAN: Final = 1_000
+MAX_AREA_CAPACITY: Final = 200_000
+
+# Remembered commands (idempotency)
+MAX_REMEMBERED_ACCEPTED: Final = 1_000_000
+MAX_REMEMBERED_REFUSED: Final = 200_000
+
+# Feed
+MAX_FEED_DELTAS: Final = 2_048
+"""Deltas kept for resuming watchers; further behind means a fresh snapshot."""
+FEED_TICK_MS: Final = 40
+"""A gateway asks for the next colours at most this often."""
+
+# Batches
+MAX_BATCH_BYTES: Final = 90_000
+"""One `bytes` argument of a Ray call stays inline under 100 KB."""
+MAX_BATCH_COMMANDS: Final = 1_000
+MAX_WAITING_COMMANDS: Final = 20_000
+"""Commands waiting in a gateway for one performance; beyond, the edge sheds load."""
+MAX_UNCOMMITTED_COMMANDS: Final = 50_000
+"""Commands decided and not yet committed in one performance; beyond, it refuses as BUSY."""
+
+# Edge
+MAX_FRAME_BYTES: Final = 16_384
+MAX_HTTP_BODY_BYTES: Final = 16 * 1024 * 1024
+MAX_TEXT_CHARS: Final = 200
+"""Any single free text from a client (names, reasons)."""
