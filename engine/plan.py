@@ -114,10 +114,12 @@ class Shape(msgspec.Struct, frozen=True):
     `kind` is "rectangle", "circle", "ellipse", "polygon" or "text"; `role` says
     what it stands for ("stage", "screen", "pitch", "bar", "wall", "label" or "").
     `x`, `y` is the top-left corner of a rectangle, the centre of a circle or an
-    ellipse, the origin of `points` of a polygon and the middle of a text.
-    `width` and `height` are full extents (a circle's diameter). `rotation` is in
-    degrees clockwise about the shape's centre. `text_x`, `text_y` move the text
-    away from there. `section` is an index or -1.
+    ellipse, the origin of `points` of a polygon and the middle of a text; the
+    shape is turned about it by `rotation` degrees clockwise. `width` and `height`
+    are full extents (a circle's diameter). `text_x`, `text_y` is the middle of the
+    text relative to `x`, `y`; both 0 means the middle of the shape. Empty colours
+    and a text size of 0 leave the look to the renderer. `section` is an index or
+    -1: which part of the house the drawing belongs to.
     """
 
     kind: str
@@ -173,7 +175,7 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         A run is a ring (a table) when `left[run[0]] == run[-1]` and it has
         three seats or more.
         """
-        return self._chains[0]
+        return self._chains.runs
 
     @cached_property
     def left(self) -> tuple[int, ...]:
@@ -240,11 +242,10 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
         return [(seat.x, seat.y) for seat in self.seats]
 
     @cached_property
-    def _chains(self) -> tuple[tuple[tuple[int, ...], ...], frozenset[int]]:
-        """The runs, and which of them are rings."""
+    def _chains(self) -> geometry.Chains:
         return geometry.chains(
             self._points,
-            [(row.section, row.first, row.count) for row in self.rows],
+            [(row.section, range(row.first, row.first + row.count)) for row in self.rows],
             [table.seats for table in self.tables],
         )
 
@@ -252,12 +253,11 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     def _links(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         left = [NO_SEAT] * len(self.seats)
         right = [NO_SEAT] * len(self.seats)
-        runs, rings = self._chains
-        for number, run in enumerate(runs):
+        for number, run in enumerate(self.runs):
             for one, other in pairwise(run):
                 right[one] = other
                 left[other] = one
-            if number in rings:
+            if number in self._chains.rings:
                 right[run[-1]] = run[0]
                 left[run[0]] = run[-1]
         return tuple(left), tuple(right)
