@@ -86,7 +86,7 @@ class Translator:
         """
         heads = tuple(prefix.rstrip(".") + "." for prefix in prefixes)
         return {
-            key: message if isinstance(message, str) else dict(zip(("one", "other"), message))
+            key: message if isinstance(message, str) else {"one": message[0], "other": message[1]}
             for key, message in self._messages.items()
             if key.startswith(heads)
         }
