@@ -18,15 +18,15 @@ from typing import Protocol
 from engine.orders import Order, OrderRefused, PlaceOrder
 
 
-class BackendUnavailable(Exception):
-    """Not reached, or died before it answered. The same call, with the same ids, may be repeated."""
+class BackendUnavailable(Exception):  # noqa: N818 - a state of affairs, not a mistake
+    """Not reached, or died before it answered. The same call, same ids, may be repeated."""
 
 
-class PerformanceUnknown(Exception):
+class PerformanceUnknown(Exception):  # noqa: N818
     """No performance has this number."""
 
 
-class SignatureInvalid(Exception):
+class SignatureInvalid(Exception):  # noqa: N818
     """A webhook's signature does not match its payload, or is too old."""
 
 
@@ -69,14 +69,14 @@ class Desk(Protocol):
         self,
         order: str,
         method: str,
-        attempt: str,
+        attempt: int,
         given: int = 0,
         reference: str = "",
         operator: str = "",
     ) -> tuple[Order, str] | OrderRefused:
         """Take a payment by `method` (an engine.payments.PaymentMethod value).
 
-        `attempt` is made by the caller and makes the call repeatable; `given`
+        `attempt` counts from 1, by the caller: the same attempt is never taken twice; `given`
         is the cash handed over in minor units. Answers the order and the page
         to send the buyer to ("" when there is none).
         """

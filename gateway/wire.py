@@ -6,13 +6,21 @@ for something; the reply carries the same id. Seat feed frames ("snapshot" and
 "delta") are made by `engine.feed` and pass through untouched.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from engine.commands import Outcome, ScanMode
+from engine.commands import ID_BYTES, Outcome, ScanMode
+from engine.limits import MAX_TEXT_CHARS
 
 PROTOCOL_VERSION: Final = 1
+
+Id = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
+"""A command's id or a hold's token, made by the caller from a good source of randomness."""
+
+MAX_TOKEN_CHARS: Final = 512
+PerformanceId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 
 
 class _Frame(Struct, array_like=True, frozen=True, gc=False):
@@ -22,37 +30,37 @@ class _Frame(Struct, array_like=True, frozen=True, gc=False):
 # From clients ---------------------------------------------------------------
 
 
-class Hello(_Frame, tag="hello"):
-    """First frame of every connection: who is there. `token` from POST /api/session or /api/login."""
+class Hello(_Frame, tag="hello", frozen=True):
+    """First frame of every connection: who is there. `token` is from /api/session or /api/login."""
 
-    token: str
-    language: str = "en"
+    token: Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)]
+    language: Text = "en"
 
 
-class Watch(_Frame, tag="watch"):
+class Watch(_Frame, tag="watch", frozen=True):
     """Send me this performance's seat feed; resume after (epoch, seq), or 0, 0 for a snapshot."""
 
-    performance: int
+    performance: PerformanceId
     epoch: int = 0
     seq: int = 0
 
 
-class Unwatch(_Frame, tag="unwatch"):
-    performance: int
+class Unwatch(_Frame, tag="unwatch", frozen=True):
+    performance: PerformanceId
 
 
-class AskHold(_Frame, tag="hold"):
-    id: bytes
-    performance: int
-    token: bytes
+class AskHold(_Frame, tag="hold", frozen=True):
+    id: Id
+    performance: PerformanceId
+    token: Id
     seats: tuple[int, ...]
     areas: tuple[tuple[int, int], ...] = ()
 
 
-class AskBest(_Frame, tag="best"):
-    id: bytes
-    performance: int
-    token: bytes
+class AskBest(_Frame, tag="best", frozen=True):
+    id: Id
+    performance: PerformanceId
+    token: Id
     size: int
     categories: tuple[int, ...] = ()
     sections: tuple[int, ...] = ()
@@ -61,50 +69,50 @@ class AskBest(_Frame, tag="best"):
     max_amount: int = -1
 
 
-class AskRelease(_Frame, tag="release"):
+class AskRelease(_Frame, tag="release", frozen=True):
     """Give back what is named; nothing named: the whole hold."""
 
-    id: bytes
-    performance: int
-    token: bytes
+    id: Id
+    performance: PerformanceId
+    token: Id
     seats: tuple[int, ...] = ()
     areas: tuple[tuple[int, int], ...] = ()
 
 
-class AskBasket(_Frame, tag="basket"):
+class AskBasket(_Frame, tag="basket", frozen=True):
     """What does this hold contain, and until when? Also subscribes to its end ("lost")."""
 
-    id: bytes
-    performance: int
-    token: bytes
+    id: Id
+    performance: PerformanceId
+    token: Id
 
 
-class AskBlock(_Frame, tag="block"):
-    id: bytes
-    performance: int
+class AskBlock(_Frame, tag="block", frozen=True):
+    id: Id
+    performance: PerformanceId
     seats: tuple[int, ...]
     areas: tuple[tuple[int, int], ...] = ()
-    reason: str = ""
+    reason: Text = ""
 
 
-class AskUnblock(_Frame, tag="unblock"):
-    id: bytes
-    performance: int
+class AskUnblock(_Frame, tag="unblock", frozen=True):
+    id: Id
+    performance: PerformanceId
     seats: tuple[int, ...]
     areas: tuple[tuple[int, int], ...] = ()
 
 
-class AskScan(_Frame, tag="scan"):
+class AskScan(_Frame, tag="scan", frozen=True):
     """`secret` is what the scanner read: the QR's text or the readable number."""
 
-    id: bytes
-    performance: int
-    secret: str
-    gate: str = ""
+    id: Id
+    performance: PerformanceId
+    secret: Text
+    gate: Text = ""
     mode: ScanMode = ScanMode.ADMIT
 
 
-class Ping(_Frame, tag="ping"):
+class Ping(_Frame, tag="ping", frozen=True):
     number: int
 
 
@@ -126,7 +134,7 @@ ClientFrame = (
 # From the server -------------------------------------------------------------
 
 
-class Welcome(_Frame, tag="welcome"):
+class Welcome(_Frame, tag="welcome", frozen=True):
     """`may` lists the client frames this token allows; `who` is the session, operator or device."""
 
     protocol: int
@@ -135,12 +143,12 @@ class Welcome(_Frame, tag="welcome"):
     server_ms: int
 
 
-class Reply(_Frame, tag="reply"):
+class Reply(_Frame, tag="reply", frozen=True):
     id: bytes
     outcome: Outcome
 
 
-class Shed(_Frame, tag="shed"):
+class Shed(_Frame, tag="shed", frozen=True):
     """Not decided: the edge is over a bound. Ask again, with the same id, after `retry_ms`."""
 
     id: bytes
@@ -148,23 +156,24 @@ class Shed(_Frame, tag="shed"):
     retry_ms: int
 
 
-class Lost(_Frame, tag="lost"):
+class Lost(_Frame, tag="lost", frozen=True):
     """A hold of this connection ended without being asked to."""
 
     performance: int
     token: bytes
 
 
-class Pong(_Frame, tag="pong"):
+class Pong(_Frame, tag="pong", frozen=True):
     number: int
     server_ms: int
 
 
-class Error(_Frame, tag="error"):
-    """The frame before this could not be served; `code` is stable, see docs/protocol.md."""
+class Error(_Frame, tag="error", frozen=True):
+    """A frame could not be served; `code` is stable, `id` is the frame's where it had one."""
 
     code: str
     detail: str
+    id: bytes = b""
 
 
 ServerFrame = Welcome | Reply | Shed | Lost | Pong | Error
