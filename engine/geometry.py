@@ -9,8 +9,8 @@ of its row, kept honest by the pitch of its section (a row of two seats on both
 sides of the house has no pitch of its own worth believing). Two seats of a row
 are neighbours when the step between them is at most `GAP_RATIO` pitches and they
 follow each other along the row. A row listed in walking order, the usual case,
-needs one look at each step; any other row is chained from its shortest steps
-up, so that the order in a file never matters.
+needs one look at each step; any other row is chained from its shortest steps up,
+so that a row listed as 1-2-3-4 and standing as 3-1-2-4 is walked as it stands.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from itertools import pairwise
 from math import atan2, hypot, inf, radians
 from statistics import median
 
-GAP_RATIO = 1.6
+GAP_RATIO = 1.5 + 1e-6
 """A step longer than this many pitches is an aisle. Half a seat too much is not."""
 
 TRUSTED_ROW_SEATS = 4
@@ -31,7 +31,12 @@ TRUSTED_SPREAD = 2.0
 LISTED_PREFERENCE = 0.8
 """Between steps of nearly one length, the one that follows the list wins by this factor."""
 
-MIN_RING_SEATS = 4
+UNLISTED_TURN_COS = 0.5
+"""A step that does not follow the list turns by at most 60 degrees: rows run, they do not hook."""
+
+MIN_RING_SEATS = 5
+"""Four seats in a square are two pairs, one behind the other, unless a table is drawn there."""
+
 RING_TURN = radians(12)
 """Seats listed at random stand round a table if the way round turns this much at each of them."""
 
@@ -238,6 +243,8 @@ def _greedy_chains(points: Sequence[Point], seats: Sequence[int], limit: float) 
         one, other = chain_of[first], chain_of[second]
         if one == other or len(links[first]) == 2 or len(links[second]) == 2:
             continue
+        if second - first > 1 and _hooks(points, seats, links, first, second):
+            continue
         links[first].append(second)
         links[second].append(first)
         for position in members[other]:
@@ -246,6 +253,20 @@ def _greedy_chains(points: Sequence[Point], seats: Sequence[int], limit: float) 
     return [
         tuple([seats[position] for position in _walk(links, chain)]) for chain in _ends_first(links)
     ]
+
+
+def _hooks(
+    points: Sequence[Point], seats: Sequence[int], links: list[list[int]], one: int, other: int
+) -> bool:
+    """The step between two positions turns off sharply from a step already there."""
+    for near, far in ((one, other), (other, one)):
+        (x, y), (fx, fy) = points[seats[near]], points[seats[far]]
+        for before in links[near]:
+            bx, by = points[seats[before]]
+            onward = (x - bx) * (fx - x) + (y - by) * (fy - y)
+            if onward < UNLISTED_TURN_COS * hypot(x - bx, y - by) * hypot(fx - x, fy - y):
+                return True
+    return False
 
 
 def _ends_first(links: list[list[int]]) -> list[int]:

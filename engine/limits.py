@@ -25,6 +25,17 @@ MAX_HOLDS_PER_HOLDER: Final = 4
 MAX_SEATS_PER_PLAN: Final = 100_000
 MAX_AREAS_PER_PLAN: Final = 1_000
 MAX_AREA_CAPACITY: Final = 200_000
+MAX_PLAN_BYTES: Final = 32 * 1024 * 1024
+"""A plan file, in any format."""
+MAX_SEATS_PER_ROW: Final = 2_000
+MAX_SECTIONS_PER_PLAN: Final = 2_000
+MAX_CATEGORIES_PER_PLAN: Final = 200
+MAX_SHAPES_PER_PLAN: Final = 10_000
+MAX_POINTS_PER_POLYGON: Final = 2_000
+MAX_PLAN_UNITS: Final = 1_000_000
+"""Width and height of a house, and any coordinate in it."""
+MAX_PLAN_PROBLEMS: Final = 10_000
+"""Problems reported of one file; the last one says that there are more."""
 
 # Remembered commands (idempotency)
 MAX_REMEMBERED_ACCEPTED: Final = 1_000_000

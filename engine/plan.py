@@ -76,8 +76,10 @@ class Table(msgspec.Struct, frozen=True):
     """A table and its seats in ring order; `whole` tables are sold only as a whole.
 
     `x`, `y` is the centre, `rotation` is in degrees clockwise about it, `shape`
-    is "round" or "rectangle". Empty colours and a text size of 0 leave the look
-    to the renderer.
+    is "round" or "rectangle". The look is as in `Shape`: empty colours and a text
+    size of 0 leave it to the renderer, `text_x`, `text_y` is the middle of the
+    label relative to the top-left corner (rectangle) or the centre (round), both
+    0 meaning the middle of the table.
     """
 
     id: str
@@ -95,6 +97,8 @@ class Table(msgspec.Struct, frozen=True):
     border: str = ""
     text_color: str = ""
     text_size: float = 0.0
+    text_x: float = 0.0
+    text_y: float = 0.0
 
 
 class Area(msgspec.Struct, frozen=True):
