@@ -1,0 +1,95 @@
+"""The bounds of the edge alone; those that other parts respect too are in `engine.limits`.
+
+Owns no behaviour. Every limit has its unit in its name.
+"""
+
+from typing import Final
+
+# Sockets
+MAX_SOCKETS: Final = 20_000
+"""Websocket connections of one gateway; the next gets HTTP 503."""
+HELLO_TIMEOUT_S: Final = 10.0
+"""A connection that has not said who it is by then is closed."""
+HEARTBEAT_S: Final = 20.0
+"""A silent peer is pinged this often, and dropped when it does not answer within half of it."""
+IDLE_TIMEOUT_S: Final = 30 * 60.0
+"""A connection that sends no frame for this long is closed; "ping" counts."""
+MAX_WATCHES_PER_SOCKET: Final = 64
+MAX_HOLDS_PER_SOCKET: Final = 256
+"""Holds whose end one connection is told about; the oldest is forgotten first."""
+MAX_UNANSWERED_PER_SOCKET: Final = 1_000
+"""Commands of one connection that wait for their reply; beyond, they are shed as "busy"."""
+
+# What waits to be sent to one connection
+LAG_BYTES: Final = 128 * 1024
+"""A reader this far behind gets no more deltas, but the latest snapshot once it caught up."""
+PAUSE_BYTES: Final = 512 * 1024
+"""A reader this far behind is not read from until it caught up."""
+MAX_UNSENT_BYTES: Final = 4 * 1024 * 1024
+"""A reader this far behind is cut off."""
+MAX_STALL_S: Final = 20.0
+"""A reader that stays over PAUSE_BYTES for this long is cut off."""
+CATCH_UP_TICK_S: Final = 0.1
+"""How often lagging readers are looked at."""
+
+# Commands per connection: a token bucket
+BUYER_COMMANDS_PER_S: Final = 50.0
+BUYER_BURST_COMMANDS: Final = 100.0
+STAFF_COMMANDS_PER_S: Final = 500.0
+STAFF_BURST_COMMANDS: Final = 1_000.0
+MAX_RATE_DEBT_COMMANDS: Final = 1_000.0
+"""Frames sent over the rate, beyond what refills: then the connection is closed."""
+
+# Batches
+MAX_LANES: Final = 4_096
+"""Performances with commands waiting at once in one gateway."""
+RETRY_FOR_S: Final = 15.0
+"""A batch that fails is sent again, with the same ids, for this long; then it is shed."""
+RETRY_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+"""Pauses between those attempts; the last one repeats."""
+SHED_RETRY_MS: Final = 1_000
+
+# Feeds
+MAX_FEEDS: Final = 4_096
+"""Performances watched at once by one gateway."""
+FEED_LINGER_S: Final = 30.0
+"""A feed that nobody watches is kept this long."""
+MAX_RECENT_BYTES: Final = 64 * 1024
+"""Deltas kept per feed, for watchers that come back after a short absence."""
+
+# Who is there
+SESSION_LIFE_S: Final = 7 * 24 * 3600
+"""Life of an anonymous buyer's session token; renewed at half of it."""
+OPERATOR_LIFE_S: Final = 12 * 3600
+"""Life of an operator's login."""
+IDENTITY_CACHE_S: Final = 2.0
+"""How long a checked token is believed: a revoked one is refused after that at the latest."""
+REVOCATION_CHECK_S: Final = 2.0
+"""How often the tokens of open connections are checked again."""
+MAX_CACHED_IDENTITIES: Final = 10_000
+
+# Logins
+MAX_PASSWORD_CHARS: Final = 200
+PASSWORD_THREADS: Final = 2
+"""Passwords verified at once: each costs 64 MiB and about 50 ms of a core."""
+MAX_WAITING_LOGINS: Final = 32
+FREE_LOGIN_FAILURES_PER_NAME: Final = 5
+FREE_LOGIN_FAILURES_PER_ADDRESS: Final = 20
+LOGIN_PENALTY_S: Final = 2.0
+"""Wait after the first failure beyond the free ones; it doubles with each further one."""
+MAX_LOGIN_PENALTY_S: Final = 300.0
+LOGIN_MEMORY_S: Final = 900.0
+"""Failures are forgotten after this long without another."""
+MAX_REMEMBERED_LOGINS: Final = 10_000
+
+# HTTP
+MAX_JSON_BYTES: Final = 256 * 1024
+"""Body of any request but a seating plan."""
+BODY_TIMEOUT_S: Final = 30.0
+MAX_ROWS_PER_PAGE: Final = 500
+DEFAULT_ROWS_PER_PAGE: Final = 50
+MAX_CACHED_PLANS_BYTES: Final = 64 * 1024 * 1024
+PDF_THREADS: Final = 2
+MAX_WAITING_PDFS: Final = 64
+STOP_S: Final = 5.0
+"""How long a stopping gateway waits for answers still under way."""

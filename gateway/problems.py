@@ -1,0 +1,108 @@
+"""Errors of the HTTP API as problem+json (RFC 9457), each with a stable `code`.
+
+Owns the table of codes and the shape of a problem. Knows no route. Everything
+that leaves the API with a status of 400 or more is made here, aiohttp's own
+errors included.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+CODES: Final[dict[str, tuple[int, str]]] = {
+    "malformed_json": (400, "The body is not JSON"),
+    "invalid": (422, "The request does not have the expected shape"),
+    "bad_request": (400, "The request cannot be understood"),
+    "signature_invalid": (400, "The signature does not match"),
+    "unauthenticated": (401, "A valid token is needed"),
+    "login_failed": (401, "The name or the password is wrong"),
+    "forbidden": (403, "This token may not do that"),
+    "not_found": (404, "There is nothing here"),
+    "performance_unknown": (404, "There is no such performance"),
+    "plan_unknown": (404, "There is no such seating plan"),
+    "order_unknown": (404, "There is no such order"),
+    "tickets_not_ready": (409, "The order has no tickets"),
+    "refused": (409, "The engine refused"),
+    "conflict": (409, "This would contradict what is there"),
+    "method_not_allowed": (405, "The method is not allowed here"),
+    "timeout": (408, "The body did not arrive in time"),
+    "too_large": (413, "The body is too large"),
+    "origin_not_allowed": (403, "Pages of this origin may not connect"),
+    "too_many_attempts": (429, "Too many attempts"),
+    "busy": (503, "Too much is waiting already"),
+    "unavailable": (503, "The part that answers this is not reachable"),
+    "internal": (500, "Something broke here"),
+}
+"""code -> (HTTP status, title). A refusal keeps its own code and the status of "refused"."""
+
+_STATUS_CODES: Final = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "too_large",
+    429: "too_many_attempts",
+    503: "unavailable",
+}
+
+
+class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
+    """Raised by a handler, answered as problem+json.
+
+    `code` is one of CODES, or of the engine's and the desk's refusals together with a
+    `status`; `extra` are further members of the document (`field`, `seats`...).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        status: int = 0,
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(code, detail)
+        known_status, title = CODES.get(code, CODES["refused"])
+        self.code = code
+        self.status = status or known_status
+        self.title = title
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+    def response(self) -> web.Response:
+        document = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail or self.title,
+            **self.extra,
+        }
+        return web.Response(
+            body=msgspec.json.encode(document),
+            status=self.status,
+            content_type="application/problem+json",
+            headers=self.headers,
+        )
+
+
+def of_http_error(error: web.HTTPException) -> Problem:
+    """aiohttp's own refusals (no route, wrong method, too large) in our form."""
+    code = _STATUS_CODES.get(error.status, "bad_request" if error.status < 500 else "internal")
+    headers = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+    return Problem(code, error.reason, status=error.status, headers=headers)
+
+
+def of_validation(error: msgspec.ValidationError) -> Problem:
+    """A body of the wrong shape; `field` says where, as "$.lines[2].quantity"."""
+    text = str(error)
+    detail, marker, path = text.rpartition(" - at `")
+    if not marker:
+        return Problem("invalid", text, field="$")
+    return Problem("invalid", detail, field=path.rstrip("`"))
