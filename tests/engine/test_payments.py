@@ -32,16 +32,16 @@ from engine.payments import (
     with_session,
 )
 
-P, O = "p1", "o1"  # a payment and its order
+P, ORDER = "p1", "o1"
 CONFIRM = Action(ActionKind.CONFIRM_ORDER)
 
 
 def cash(amount=5000):
-    return pay_cash(P, O, amount, "EUR", amount)
+    return pay_cash(P, ORDER, amount, "EUR", amount)
 
 
 def stripe_paid(amount=5000, **event):
-    payment = start_stripe(P, O, 1, amount, "EUR")
+    payment = start_stripe(P, ORDER, 1, amount, "EUR")
     paid = ProviderEvent(ProviderEventKind.PAID, "e1", "EUR", payment=P, amount=amount, **event)
     return on_provider_event(payment, paid)[0]
 
@@ -58,7 +58,7 @@ def stripe_paid(amount=5000, **event):
     ],
 )
 def test_cash_pays_the_rounded_amount_and_gives_change(amount, currency, given, change):
-    payment = pay_cash(P, O, amount, currency, given)
+    payment = pay_cash(P, ORDER, amount, currency, given)
     assert (payment.change, payment.given, payment.amount) == (change, given, amount)
     assert payment.state is PaymentState.PAID
     assert payment.captured == amount
@@ -75,7 +75,7 @@ def test_cash_pays_the_rounded_amount_and_gives_change(amount, currency, given, 
     ],
 )
 def test_cash_that_does_not_pay_is_refused(amount, currency, given, refusal):
-    assert pay_cash(P, O, amount, currency, given) is refusal
+    assert pay_cash(P, ORDER, amount, currency, given) is refusal
 
 
 @pytest.mark.parametrize(
@@ -87,20 +87,20 @@ def test_cash_that_does_not_pay_is_refused(amount, currency, given, refusal):
     ],
 )
 def test_a_terminal_payment_needs_its_receipts_reference(reference, refusal):
-    assert pay_by_terminal(P, O, 5000, "EUR", reference) is refusal
+    assert pay_by_terminal(P, ORDER, 5000, "EUR", reference) is refusal
 
 
 def test_a_terminal_payment_keeps_the_reference_it_was_typed():
-    payment = pay_by_terminal(P, O, 5000, "EUR", " 004711 ")
+    payment = pay_by_terminal(P, ORDER, 5000, "EUR", " 004711 ")
     assert (payment.reference, payment.state) == ("004711", PaymentState.PAID)
 
 
 @pytest.mark.parametrize("amount", [0, -1])
 def test_nothing_is_not_a_payment(amount):
     for made in (
-        pay_by_terminal(P, O, amount, "EUR", "4711"),
-        pay_by_test_card(P, O, amount, "EUR"),
-        start_stripe(P, O, 1, amount, "EUR"),
+        pay_by_terminal(P, ORDER, amount, "EUR", "4711"),
+        pay_by_test_card(P, ORDER, amount, "EUR"),
+        start_stripe(P, ORDER, 1, amount, "EUR"),
     ):
         assert made is PaymentRefusal.AMOUNT_NOT_POSITIVE
 
@@ -131,7 +131,7 @@ def test_a_session_expires_as_near_to_the_hold_as_stripe_allows(wanted_s, expiry
 
 
 def test_a_payment_by_hand_makes_its_order_at_once():
-    for payment in (cash(), pay_by_test_card(P, O, 100, "EUR")):
+    for payment in (cash(), pay_by_test_card(P, ORDER, 100, "EUR")):
         assert due_actions(payment) == (CONFIRM,)
         assert due_actions(confirm(payment)) == ()
 
@@ -152,7 +152,7 @@ def test_a_stripe_refund_waits_for_the_provider():
 @pytest.mark.parametrize(
     ("payment", "key", "amount", "refusal"),
     [
-        (start_stripe(P, O, 1, 5000, "EUR"), "r1", 10, PaymentRefusal.NOT_PAID),
+        (start_stripe(P, ORDER, 1, 5000, "EUR"), "r1", 10, PaymentRefusal.NOT_PAID),
         (cash(), "r1", 0, PaymentRefusal.AMOUNT_NOT_POSITIVE),
         (cash(), "r1", -5, PaymentRefusal.AMOUNT_NOT_POSITIVE),
         (cash(), "r1", 5001, PaymentRefusal.REFUND_TOO_LARGE),
@@ -198,7 +198,7 @@ def test_money_of_a_closed_payment_is_owed_back_once():
 
 
 def test_a_captured_sum_that_is_not_the_orders_goes_back():
-    payment = start_stripe(P, O, 1, 5000, "EUR")
+    payment = start_stripe(P, ORDER, 1, 5000, "EUR")
     less = ProviderEvent(ProviderEventKind.PAID, "e1", "EUR", payment=P, amount=4000)
     payment, actions = on_provider_event(payment, less)
     assert actions == (Action(ActionKind.RELEASE_ORDER),)
