@@ -1,0 +1,158 @@
+"""Who serves which performance: finds, activates, replaces and passivates writers.
+
+Delivery guarantees: `locate` answers with an actor that answered a ping or was
+just made; two actors for one performance may live for a moment, and the epoch
+in the journal lets one of them write. The directory keeps nothing that cannot
+be asked again: killed, it comes back and finds the actors by the names that the
+database keeps.
+
+Why the directory makes new actors instead of letting Ray restart them: a new
+process from the warm pool serves within a tenth of a second where a restart
+takes more than one, and one decider means that a replaced writer never comes
+back to life and claims the reign again.
+
+Owns the life of the actors. Knows no rule, no SQL and no Ray: `Spawner` does.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable
+from typing import Any, Final, Protocol
+
+log = logging.getLogger(__name__)
+
+PING_S: Final = 1.0
+"""A writer that does not answer within this is replaced; fencing makes that safe."""
+FIRST_PING_S: Final = 15.0
+"""A new process may take this long to start on a busy machine."""
+IDLE_MS: Final = 10 * 60_000
+"""Nobody asks and nobody watches for this long: the performance is passivated."""
+PATROL_S: Final = 5.0
+MAX_ACTIVE: Final = 200
+"""Live performances: each costs a process of 100 MB or more."""
+
+
+class UnknownPerformance(Exception):
+    """No performance has this number."""
+
+
+class Spawner(Protocol):
+    """Makes, finds and ends performance actors; `actor` is opaque here."""
+
+    def spawn(self, performance: int, name: str) -> Any: ...
+    def find(self, name: str) -> Any | None: ...
+    def kill(self, actor: Any) -> None: ...
+    def status(self, actor: Any) -> Awaitable[dict[str, int | str]]: ...
+    def passivate(self, actor: Any) -> Awaitable[bool]: ...
+
+
+class Register(Protocol):
+    """The directory's durable half: the name of the actor that last claimed a performance."""
+
+    async def serving(self, performance: int) -> str | None:
+        """Its name, "" when none ever served; None when there is no such performance."""
+        ...
+
+
+class Directory:
+    """See the module. Construct inside a running event loop."""
+
+    def __init__(self, spawner: Spawner, register: Register) -> None:
+        self._spawner = spawner
+        self._register = register
+        self._active: dict[int, tuple[str, Any]] = {}
+        self._locks: dict[int, asyncio.Lock] = {}
+        self._patrol = asyncio.create_task(self._patrol_forever())
+
+    async def locate(self, performance: int, suspect: str = "") -> tuple[str, Any]:
+        """The (name, actor) that serves; `suspect` names one that failed its caller.
+
+        Raises UnknownPerformance.
+        """
+        active = self._active.get(performance)
+        if active is not None and active[0] != suspect:
+            return active
+        async with self._locks.setdefault(performance, asyncio.Lock()):
+            active = self._active.get(performance)
+            if active is not None and active[0] != suspect:
+                return active
+            if active is None:
+                active = await self._find(performance)
+            if active is not None and not await self._alive(active[1], PING_S):
+                log.warning("performance %d: %s does not answer", performance, active[0])
+                self._spawner.kill(active[1])
+                active = None
+            if active is None:
+                active = await self._activate(performance)
+            self._active[performance] = active
+            return active
+
+    async def status(self) -> list[dict[str, int | str]]:
+        """What every active performance says of itself; silent ones are left out."""
+        active = list(self._active.values())
+        answers = await asyncio.gather(
+            *(asyncio.wait_for(self._spawner.status(actor), PING_S) for _, actor in active),
+            return_exceptions=True,
+        )
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    async def close(self) -> None:
+        """Save and stop every writer that is idle, for a quick start next time."""
+        self._patrol.cancel()
+        await asyncio.gather(
+            *(
+                asyncio.wait_for(self._spawner.passivate(actor), PING_S)
+                for _, actor in self._active.values()
+            ),
+            return_exceptions=True,
+        )
+
+    async def _find(self, performance: int) -> tuple[str, Any] | None:
+        """The actor that the database names, where it still lives: after the directory's death."""
+        name = await self._register.serving(performance)
+        if name is None:
+            raise UnknownPerformance(performance)
+        actor = self._spawner.find(name) if name else None
+        return (name, actor) if actor is not None else None
+
+    async def _activate(self, performance: int) -> tuple[str, Any]:
+        if len(self._active) >= MAX_ACTIVE:
+            await self._passivate_idle(0)
+        name = f"performance-{performance}-{uuid.uuid4().hex[:8]}"
+        actor = self._spawner.spawn(performance, name)
+        if not await self._alive(actor, FIRST_PING_S):
+            self._spawner.kill(actor)
+            raise TimeoutError(f"performance {performance}: its new actor does not answer")
+        log.info("performance %d is served by %s", performance, name)
+        return name, actor
+
+    async def _alive(self, actor: Any, timeout_s: float) -> bool:
+        try:
+            status = await asyncio.wait_for(self._spawner.status(actor), timeout_s)
+        except Exception:
+            return False
+        return not status["stopped"]
+
+    async def _patrol_forever(self) -> None:
+        while True:
+            await asyncio.sleep(PATROL_S)
+            try:
+                await self._passivate_idle(IDLE_MS)
+            except Exception:
+                log.exception("patrol")
+
+    async def _passivate_idle(self, idle_ms: int) -> None:
+        for performance, (name, actor) in list(self._active.items()):
+            try:
+                status = await asyncio.wait_for(self._spawner.status(actor), PING_S)
+                idle = int(status["idle_ms"]) >= idle_ms and not status["watchers"]
+                if not idle or not await self._spawner.passivate(actor):
+                    continue
+            except Exception as error:
+                log.warning("performance %d: %s: %r", performance, name, error)
+                continue
+            if self._active.get(performance) == (name, actor):
+                del self._active[performance]
+            self._spawner.kill(actor)
+            log.info("performance %d is idle and passivated", performance)

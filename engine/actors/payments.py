@@ -1,0 +1,413 @@
+"""The conversation with Stripe: payment pages, refunds, webhooks.
+
+Owns Stripe's requests, shapes and errors, and says what comes of them in the words of
+`engine.payments`. Knows no order and keeps no state: whoever calls saves first, and may
+call again with the same arguments after any failure that is not `PaymentRefused`.
+
+    PaymentError
+    +-- PaymentUnavailable    ask again later, the same way: nothing is known to have happened
+    +-- PaymentRefused        asking again will not help; `code` says why
+    +-- WebhookRejected       a notice that Stripe did not send, or not now
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+import msgspec
+import stripe
+from msgspec import Struct
+
+from engine.currency import AmountNotPayableError, from_stripe, to_stripe
+from engine.payments import (
+    MAX_REFUNDS_PER_PAYMENT,
+    CheckoutSession,
+    Payment,
+    ProviderEvent,
+    ProviderEventKind,
+    RefundState,
+    SessionStatus,
+    session_expiry_s,
+)
+
+REQUEST_TIMEOUT_S: Final = 15
+"""One try of one request."""
+CALL_TIMEOUT_S: Final = 40
+"""A whole call, retries and pauses included."""
+MAX_RETRIES: Final = 2
+"""Repetitions of a request after a lost connection, 409 or 5xx, under one idempotency key."""
+MAX_CALLS_IN_FLIGHT: Final = 100
+"""Beyond, a call is `PaymentUnavailable` at once instead of queueing."""
+WEBHOOK_TOLERANCE_S: Final = 300
+"""How far a webhook's signed time may be from ours."""
+MAX_WEBHOOK_BYTES: Final = 256 * 1024
+MAX_CHECKOUT_LINES: Final = 100
+"""Stripe's own limit of lines on a payment page."""
+MAX_LINE_NAME_CHARS: Final = 200
+LIST_PAGE: Final = 100
+"""Stripe's longest page of a list."""
+
+PAYMENT_KEY: Final = "strapontin_payment"
+REFUND_KEY: Final = "strapontin_refund"
+
+# Confirmed days after the buyer left: no hold lasts that long.
+_DELAYED_METHODS: Final = (
+    "acss_debit",
+    "au_becs_debit",
+    "bacs_debit",
+    "boleto",
+    "customer_balance",
+    "konbini",
+    "multibanco",
+    "nz_bank_account",
+    "oxxo",
+    "sepa_debit",
+    "us_bank_account",
+)
+
+_REFUND_STATES: Final = {
+    "pending": RefundState.PENDING,
+    "requires_action": RefundState.PENDING,
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.FAILED,
+}
+
+# The package would otherwise write an identifier into the home directory and report timings.
+stripe.enable_telemetry = False
+
+_T = TypeVar("_T")
+
+
+class PaymentError(Exception):
+    """Something with the payment provider; the message is fit for a log, not for a buyer."""
+
+
+class PaymentUnavailable(PaymentError):  # noqa: N818 - an answer of the provider's, like the next
+    """The provider cannot be reached or is not well. The same call may be made again."""
+
+
+class PaymentRefused(PaymentError):  # noqa: N818
+    """The provider says no. `code` is Stripe's error code or type, or one of ours."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+
+
+class WebhookRejected(PaymentError):  # noqa: N818
+    """Not a notice to act on: unsigned, signed by another, too old, too large or garbled."""
+
+
+class CheckoutLine(Struct, frozen=True):
+    """A line of the payment page: `amount` minor units each, of the payment's currency."""
+
+    name: str
+    amount: int
+    quantity: int = 1
+
+
+class _Session(Struct):
+    """Of a Checkout Session, what we read."""
+
+    id: str
+    currency: str
+    amount_total: int
+    status: str
+    payment_status: str
+    expires_at: int
+    payment_intent: str | None = None
+    url: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class _Refund(Struct):
+    id: str
+    currency: str
+    amount: int
+    status: str
+    payment_intent: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class _Charge(Struct):
+    id: str
+    currency: str
+    amount_captured: int
+    amount_refunded: int
+    payment_intent: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class _Data(Struct):
+    object: msgspec.Raw
+
+
+class _Event(Struct):
+    id: str
+    type: str
+    data: _Data
+
+
+class StripeGateway:
+    """Stripe for one account. `api_base` (`http://127.0.0.1:12111`) is for tests.
+
+    Every method is safe to repeat: the idempotency key is made of the caller's ids, and refunds
+    are looked up before they are made. Call :meth:`close` at the end.
+    """
+
+    def __init__(self, api_key: str, webhook_secret: str, api_base: str | None = None) -> None:
+        self._webhook_secret = webhook_secret
+        self._http = stripe.HTTPXClient(timeout=REQUEST_TIMEOUT_S)
+        self._stripe = stripe.StripeClient(
+            api_key,
+            http_client=self._http,
+            max_network_retries=MAX_RETRIES,
+            base_addresses={"api": api_base} if api_base else {},
+        )
+        self._in_flight = 0
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close_async()
+
+    async def create_checkout(
+        self,
+        payment: Payment,
+        lines: tuple[CheckoutLine, ...],
+        *,
+        started_s: int,
+        expires_s: int,
+        success_url: str,
+        cancel_url: str,
+        language: str,
+    ) -> CheckoutSession:
+        """The payment page for `payment`; the same page when called again.
+
+        Called again it must be given the same: `started_s` is when the payment was saved,
+        `expires_s` when its hold ends, both Unix seconds. The page may live longer than
+        `expires_s` (`session_expiry_s`): :meth:`expire` it when the hold ends. Stripe replaces
+        `{CHECKOUT_SESSION_ID}` in the URLs.
+
+        Raises:
+            ValueError: the lines do not add up to the payment, or are too many.
+            PaymentRefused, PaymentUnavailable.
+        """
+        total = sum(line.amount * line.quantity for line in lines)
+        if total != payment.amount:
+            raise ValueError(
+                f"the lines of order {payment.order} add up to {total}, not to {payment.amount}"
+            )
+        if not 1 <= len(lines) <= MAX_CHECKOUT_LINES:
+            raise ValueError(
+                f"order {payment.order} has {len(lines)} lines for its payment page, which takes "
+                f"1 to {MAX_CHECKOUT_LINES}: put equal places on one line"
+            )
+        metadata = {PAYMENT_KEY: payment.id}
+        session = await self._call(
+            self._stripe.v1.checkout.sessions.create_async(
+                {
+                    "mode": "payment",
+                    "line_items": [_line_item(line, payment.currency) for line in lines],
+                    "client_reference_id": payment.order,
+                    "metadata": metadata,
+                    # Copied by Stripe to the charge, so that its events name the payment too.
+                    "payment_intent_data": {"metadata": metadata},
+                    "expires_at": session_expiry_s(expires_s, started_s),
+                    "success_url": success_url,
+                    "cancel_url": cancel_url,
+                    "locale": language,
+                    "adaptive_pricing": {"enabled": False},
+                    "excluded_payment_method_types": list(_DELAYED_METHODS),
+                },
+                {"idempotency_key": f"checkout-{payment.order}-{payment.attempt}"},
+            )
+        )
+        return _session(session)
+
+    async def retrieve(self, session: str) -> CheckoutSession:
+        """The payment page as it is now.
+
+        Raises:
+            PaymentRefused, PaymentUnavailable.
+        """
+        return _session(await self._call(self._stripe.v1.checkout.sessions.retrieve_async(session)))
+
+    async def expire(self, session: str) -> CheckoutSession:
+        """Close the payment page. Of one that ended already, how it ended: maybe paid.
+
+        Raises:
+            PaymentRefused: it can be neither closed nor found ended.
+            PaymentUnavailable.
+        """
+        try:
+            return _session(
+                await self._call(self._stripe.v1.checkout.sessions.expire_async(session))
+            )
+        except PaymentRefused:
+            ended = await self.retrieve(session)
+            if ended.status is SessionStatus.OPEN:
+                raise
+            return ended
+
+    async def refund(self, payment: Payment, key: str, amount: int) -> ProviderEvent:
+        """Give `amount` back, once per `key`; how far that has come, for `on_provider_event`.
+
+        Raises:
+            ValueError: the payment was never heard to be paid, so there is nothing to name.
+            PaymentRefused: nothing was given back under this key.
+            PaymentUnavailable.
+        """
+        if not payment.intent:
+            raise ValueError(f"payment {payment.id} has no PaymentIntent to refund")
+        # Stripe forgets idempotency keys after a day; the refunds themselves it keeps.
+        made = await self._call(
+            self._stripe.v1.refunds.list_async(
+                {"payment_intent": payment.intent, "limit": LIST_PAGE}
+            )
+        )
+        for refund in made.data:
+            event = _refund_event(_read(refund.to_dict(), _Refund))
+            if event.refund == key:
+                return event
+        created = await self._call(
+            self._stripe.v1.refunds.create_async(
+                {
+                    "payment_intent": payment.intent,
+                    "amount": _payable(amount, payment.currency),
+                    "metadata": {PAYMENT_KEY: payment.id, REFUND_KEY: key},
+                    "reason": "requested_by_customer",
+                },
+                {"idempotency_key": f"refund-{payment.id}-{key}"},
+            )
+        )
+        return _refund_event(_read(created.to_dict(), _Refund))
+
+    def parse_webhook(self, payload: bytes, signature: str, now_s: int) -> ProviderEvent | None:
+        """What a webhook says of a payment, or None if it is no concern of ours.
+
+        Args:
+            payload: the request's body, untouched.
+            signature: its `Stripe-Signature` header, "" when absent.
+            now_s: Unix seconds.
+
+        Raises:
+            WebhookRejected: answer 400 and change nothing.
+        """
+        self._check_signature(payload, signature, now_s)
+        try:
+            event = msgspec.json.decode(payload, type=_Event)
+            return _webhook_event(event)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise WebhookRejected(f"a signed webhook cannot be read: {error}") from error
+
+    def _check_signature(self, payload: bytes, signature: str, now_s: int) -> None:
+        if len(payload) > MAX_WEBHOOK_BYTES:
+            raise WebhookRejected(f"webhook of {len(payload)} bytes, over {MAX_WEBHOOK_BYTES}")
+        try:
+            # Without a tolerance, or the package would read the clock itself.
+            stripe.WebhookSignature.verify_header(payload, signature, self._webhook_secret, None)
+        except (stripe.SignatureVerificationError, UnicodeError) as error:
+            raise WebhookRejected(
+                "webhook not signed with the configured secret: if it came from Stripe, compare "
+                "the endpoint's signing secret (whsec_...) with the setting"
+            ) from error
+        # The first time given is the one that the signature covers.
+        items = (item.partition("=") for item in signature.split(","))
+        signed_s = next(int(value) for name, _, value in items if name == "t")
+        if abs(now_s - signed_s) > WEBHOOK_TOLERANCE_S:
+            raise WebhookRejected(
+                f"webhook signed {abs(now_s - signed_s)} s from now, over {WEBHOOK_TOLERANCE_S} s: "
+                "if it came from Stripe, this machine's clock is wrong"
+            )
+
+    async def _call(self, request: Coroutine[Any, Any, _T]) -> _T:
+        if self._in_flight >= MAX_CALLS_IN_FLIGHT:
+            request.close()
+            raise PaymentUnavailable(f"{MAX_CALLS_IN_FLIGHT} calls to Stripe are under way")
+        self._in_flight += 1
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                return await request
+        except TimeoutError as error:
+            raise PaymentUnavailable(f"Stripe did not answer in {CALL_TIMEOUT_S} s") from error
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+        finally:
+            self._in_flight -= 1
+
+
+def _translated(error: stripe.StripeError) -> PaymentError:
+    status = error.http_status or 0
+    text = error.user_message or "Stripe gives no reason"
+    if status >= 500 and error.headers.get("idempotent-replayed") == "true":
+        # Stripe keeps this answer for a day: the same call will not be carried out.
+        return PaymentRefused("failed_for_good", text)
+    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError | stripe.APIError):
+        return PaymentUnavailable(f"{text} (status {status})")
+    if isinstance(error, stripe.AuthenticationError):
+        return PaymentRefused("api_key", f"Stripe refuses the configured API key: {text}")
+    if isinstance(error, stripe.IdempotencyError):
+        return PaymentRefused("idempotency", text)
+    return PaymentRefused(error.code or "refused", text)
+
+
+def _line_item(line: CheckoutLine, currency: str) -> Any:
+    return {
+        "quantity": line.quantity,
+        "price_data": {
+            "currency": currency.lower(),
+            "unit_amount": _payable(line.amount, currency),
+            "product_data": {"name": line.name[:MAX_LINE_NAME_CHARS]},
+        },
+    }
+
+
+def _payable(amount: int, currency: str) -> int:
+    try:
+        return to_stripe(amount, currency)
+    except AmountNotPayableError as error:
+        raise PaymentRefused("amount_not_payable", str(error)) from error
+
+
+def _read(values: dict[str, Any], shape: type[_T]) -> _T:
+    try:
+        return msgspec.convert(values, shape)
+    except msgspec.ValidationError as error:
+        raise PaymentUnavailable(f"Stripe answered with an unknown shape: {error}") from error
+
+
+def _session(answer: stripe.checkout.Session) -> CheckoutSession:
+    return _checkout_session(_read(answer.to_dict(), _Session))
+
+
+def _checkout_session(session: _Session) -> CheckoutSession:
+    currency = session.currency.upper()
+    return CheckoutSession(
+        id=session.id,
+        status=SessionStatus(session.status),
+        paid=session.payment_status == "paid",
+        payment=(session.metadata or {}).get(PAYMENT_KEY, ""),
+        amount=from_stripe(session.amount_total, currency),
+        currency=currency,
+        intent=session.payment_intent or "",
+        url=session.url or "",
+        expires_s=session.expires_at,
+    )
+
+
+def _webhook_event(event: _Event) -> ProviderEvent | None:
+    match event.type:
+        case "checkout.session.completed" | "checkout.session.expired":
+            return _session_event(event, None)
+        case "checkout.session.async_payment_succeeded":
+            return _session_event(event, ProviderEventKind.PAID)
+        case "checkout.session.async_payment_failed":
+            return _session_event(event, ProviderEventKind.FAILED)
+        case "refund.created" | "refund.updated" | "refund.failed":
+            refund = msgspec.json.decode(event.data.object, type=_Refund)
+            return _refund_event(refund, event.id) if refund.payment_intent else None
+        case "charge.refunded":
+            return _charge_event(event)
+        case _:
+            return None

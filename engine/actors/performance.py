@@ -1,0 +1,344 @@
+"""The single writer of one performance: a shell around `engine.performance`.
+
+Delivery guarantees:
+- `submit` answers only after every event it led to, and every event decided
+  before it, is committed; replies leave in the order of decisions.
+- A command sent again with the same id gets the same outcome, also after the
+  actor died. Any `ActorFault` means: send the same commands again.
+- While one batch commits, the next is decided on top of it. When a commit's
+  result is unknown, memory is thrown away and rebuilt under a new epoch.
+- Colours are published after the commit, never before.
+
+Owns the clock, the commit pipeline and the long-polls. Knows no rule, no SQL,
+no socket and no Ray.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from engine.actors import NotReady, OutcomeUnknown, Stopped
+from engine.commands import ID_BYTES, Command, Event, Expire, Outcome, Refusal, Refused
+from engine.feed import Feed
+from engine.limits import MAX_BATCH_COMMANDS, MAX_UNCOMMITTED_COMMANDS
+from engine.performance import Performance
+from engine.plan import Plan
+from engine.projection import Projection, project
+from engine.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_EVERY_EVENTS: Final = 50_000
+"""Events between two snapshots: bounds the tail that a recovery replays."""
+EXPIRY_TICK_S: Final = 0.25
+WATCH_S: Final = 5.0
+"""A long-poll with nothing to say answers after this long."""
+READY_S: Final = 8.0
+"""How long a call waits for a recovery before it is told to come back."""
+RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Pauses between attempts to recover; the last one repeats."""
+MAX_ENDED_HOLDS: Final = 10_000
+"""Expired holds remembered for long-polls that have not been told yet."""
+
+
+class Claimed(Protocol):
+    """What becoming the writer gives: the reign, and everything to rebuild from."""
+
+    epoch: int
+    plan: Plan
+    settings: Settings
+    snapshot: tuple[int, bytes] | None
+    tail: list[tuple[int, bytes]]
+
+
+class JournalPort(Protocol):
+    """The journal, as this actor sees it. Raises anything when the result is unknown."""
+
+    async def claim(self, performance: int) -> Claimed: ...
+
+    async def append(
+        self,
+        performance: int,
+        epoch: int,
+        prev_seq: int,
+        seq: int,
+        at_ms: int,
+        events: bytes,
+        projection: Projection,
+    ) -> bool:
+        """Commit; False when another writer has claimed the performance."""
+        ...
+
+    async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None: ...
+
+
+class Waiting(NamedTuple):
+    """A reply that leaves when the journal has reached `seq`."""
+
+    seq: int
+    reply: bytes
+    future: asyncio.Future[bytes]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class PerformanceActor:
+    """One live performance. Construct inside a running event loop; recovery starts at once."""
+
+    def __init__(
+        self, performance: int, journal: JournalPort, clock_ms: Callable[[], int] = now_ms
+    ) -> None:
+        self._performance = performance
+        self._journal = journal
+        self._clock_ms = clock_ms
+        self._decode = msgspec.msgpack.Decoder(list[Command]).decode
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._ready = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._published = asyncio.Event()
+        self._stopped = ""
+        self._waiting: deque[Waiting] = deque()
+        self._ended: deque[tuple[int, bytes]] = deque(maxlen=MAX_ENDED_HOLDS)
+        self._last_used_ms = clock_ms()
+        self._watchers = 0
+        self._commits = 0
+        self._recoveries = 0
+        self._core: Performance
+        self._feed: Feed
+        self._epoch = 0
+        self._decided_seq = 0  # events decided, in this reign's memory
+        self._drained_seq = 0  # of which handed to the journal
+        self._committed_seq = 0  # of which durable
+        self._snapshot_seq = 0
+        self._expiries = 0
+        self._tasks = [asyncio.create_task(self._write_loop()), asyncio.create_task(self._tick())]
+
+    # Calls ---------------------------------------------------------------------
+
+    async def submit(self, batch: bytes) -> bytes:
+        """Decide and commit a batch: msgpack list[Command] -> msgpack list[Outcome].
+
+        Raises ActorFault (send the same again) and msgspec.DecodeError (a bug in the caller).
+        """
+        await self._wait_ready()
+        commands = self._decode(batch)
+        if len(commands) > MAX_BATCH_COMMANDS:
+            raise ValueError(f"{len(commands)} commands in a batch, {MAX_BATCH_COMMANDS} at most")
+        self._last_used_ms = now = self._clock_ms()
+        if self._decided_seq - self._committed_seq > MAX_UNCOMMITTED_COMMANDS:
+            return self._encode([Refused(Refusal.BUSY)] * len(commands))
+        self._expire_due(now)
+        apply = self._core.apply
+        outcomes: list[Outcome] = [apply(command, now) for command in commands]
+        reply = self._encode(outcomes)
+        self._decided_seq = self._drained_seq + len(self._core.events)
+        if self._decided_seq == self._committed_seq:
+            return reply  # nothing new, and nothing before it still in the air
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Waiting(self._decided_seq, reply, future))
+        self._wake.set()
+        return await future
+
+    async def watch(self, epoch: int, seq: int) -> bytes:
+        """Long-poll: msgpack [frame | nil, ended hold tokens] after the position (epoch, seq)."""
+        await self._wait_ready()
+        self._watchers += 1
+        try:
+            feed = self._feed
+            if feed.epoch == epoch and feed.seq == seq:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._published.wait(), WATCH_S)
+                await self._wait_ready()
+        finally:
+            self._watchers -= 1
+        feed = self._feed
+        same = feed.epoch == epoch
+        if same and feed.seq == seq:
+            return self._encode((None, ()))
+        ended = [token for at, token in self._ended if not same or at > seq]
+        return self._encode((feed.since(epoch, seq), ended))
+
+    async def status(self) -> dict[str, int | str]:
+        """Liveness and figures for the directory and the metrics."""
+        return {
+            "performance": self._performance,
+            "epoch": self._epoch,
+            "seq": self._committed_seq,
+            "uncommitted": self._decided_seq - self._committed_seq,
+            "idle_ms": self._clock_ms() - self._last_used_ms,
+            "watchers": self._watchers,
+            "commits": self._commits,
+            "recoveries": self._recoveries,
+            "stopped": self._stopped,
+            "ready": int(self._ready.is_set()),
+        }
+
+    async def passivate(self) -> bool:
+        """Save a snapshot and stop, when nobody uses it; False when somebody does."""
+        idle = self._ready.is_set() and self._decided_seq == self._committed_seq
+        if self._stopped or not idle or self._watchers:
+            return False
+        # Stopping first closes the door: a command that arrives during the save is
+        # refused as Stopped and finds the next activation.
+        self._stop("passivated")
+        seq, state = self._committed_seq, self._core.snapshot()
+        await self._journal.save_snapshot(self._performance, self._epoch, seq, state)
+        return True
+
+    # Recovery --------------------------------------------------------------------
+
+    async def _wait_ready(self) -> None:
+        if self._stopped:
+            raise Stopped(f"performance {self._performance}: {self._stopped}")
+        if not self._ready.is_set():
+            try:
+                await asyncio.wait_for(self._ready.wait(), READY_S)
+            except TimeoutError:
+                raise NotReady(f"performance {self._performance} is recovering") from None
+            if self._stopped:
+                raise Stopped(f"performance {self._performance}: {self._stopped}")
+
+    async def _recover(self) -> None:
+        """Claim a new reign and rebuild from snapshot and tail, for as long as it takes."""
+        attempt = 0
+        while not self._stopped:
+            try:
+                claimed = await self._journal.claim(self._performance)
+                break
+            except Exception as error:
+                log.warning("performance %d: cannot claim yet: %r", self._performance, error)
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                attempt += 1
+        else:
+            return
+        try:
+            core, seq = rebuild(self._performance, claimed)
+        except Exception as error:
+            # A journal that cannot be replayed is for a person to look at: serve nothing.
+            log.exception("performance %d: cannot be rebuilt", self._performance)
+            self._stop(f"cannot be rebuilt: {error!r}")
+            return
+        self._core, self._epoch = core, claimed.epoch
+        self._decided_seq = self._drained_seq = self._committed_seq = seq
+        self._snapshot_seq = claimed.snapshot[0] if claimed.snapshot else 0
+        self._feed = Feed.of(core, claimed.epoch)
+        self._recoveries += 1
+        self._ready.set()
+        # Watchers of the last reign see the new epoch and get a fresh snapshot.
+        self._publish_to_watchers()
+
+    def _stop(self, why: str) -> None:
+        self._stopped = why
+        self._ready.set()  # whoever waits is told at once
+        self._publish_to_watchers()
+        self._fail_waiting(Stopped(f"performance {self._performance}: {why}"))
+        self._wake.set()
+
+    def _fail_waiting(self, error: Exception) -> None:
+        while self._waiting:
+            future = self._waiting.popleft().future
+            if not future.done():
+                future.set_exception(error)
+
+    # The commit pipeline ---------------------------------------------------------
+
+    async def _write_loop(self) -> None:
+        await self._recover()
+        while not self._stopped:
+            await self._wake.wait()
+            self._wake.clear()
+            while not self._stopped and self._core.events:
+                try:
+                    await self._commit()
+                except Exception as error:
+                    # Never guess: what this reign decided may or may not be durable.
+                    log.warning("performance %d: rebuilding: %r", self._performance, error)
+                    self._ready.clear()
+                    self._fail_waiting(OutcomeUnknown(f"performance {self._performance}"))
+                    await self._recover()
+
+    async def _commit(self) -> None:
+        core = self._core
+        events, core.events = core.events, []
+        changes, core.changes = core.changes, []
+        areas, core.area_changes = core.area_changes, []
+        prev_seq, seq = self._drained_seq, self._drained_seq + len(events)
+        self._drained_seq = seq
+        state = self._snapshot_due(seq)
+        ok = await self._journal.append(
+            self._performance,
+            self._epoch,
+            prev_seq,
+            seq,
+            events[-1][0],
+            self._encode(events),
+            project(self._performance, prev_seq + 1, events),
+        )
+        if not ok:
+            self._stop("another writer has claimed it")
+            return
+        self._committed_seq = seq
+        self._commits += 1
+        self._feed.publish(changes, areas)
+        for _at_ms, command, outcome in events:
+            if type(command) is Expire and outcome.tokens:
+                self._ended.extend((self._feed.seq, token) for token in outcome.tokens)
+        self._publish_to_watchers()
+        waiting = self._waiting
+        while waiting and waiting[0].seq <= seq:
+            _, reply, future = waiting.popleft()
+            if not future.done():
+                future.set_result(reply)
+        if state is not None:
+            await self._journal.save_snapshot(self._performance, self._epoch, seq, state)
+            self._snapshot_seq = seq
+
+    def _snapshot_due(self, seq: int) -> bytes | None:
+        """The state at `seq`: taken now, as the next decision changes it, saved once durable."""
+        return self._core.snapshot() if seq - self._snapshot_seq >= SNAPSHOT_EVERY_EVENTS else None
+
+    def _publish_to_watchers(self) -> None:
+        self._published.set()
+        self._published = asyncio.Event()
+
+    # Time ------------------------------------------------------------------------
+
+    def _expire_due(self, now: int) -> None:
+        if self._core.due(now):
+            # Unique in all reigns: an epoch is never given twice.
+            self._expiries += 1
+            name = self._epoch << 64 | self._expiries
+            self._core.apply(Expire(name.to_bytes(ID_BYTES, "big")), now)
+            self._decided_seq = self._drained_seq + len(self._core.events)
+
+    async def _tick(self) -> None:
+        while not self._stopped:
+            await asyncio.sleep(EXPIRY_TICK_S)
+            if self._ready.is_set() and not self._stopped:
+                self._expire_due(self._clock_ms())
+                if self._core.events:
+                    self._wake.set()
+
+
+def rebuild(performance: int, claimed: Claimed) -> tuple[Performance, int]:
+    """The state that the journal tells of, and the seq it stands at."""
+    if claimed.snapshot is None:
+        core, seq = Performance(performance, claimed.plan, claimed.settings), 0
+    else:
+        seq, state = claimed.snapshot
+        core = Performance.restore(performance, claimed.plan, state)
+    decode = msgspec.msgpack.Decoder(list[Event]).decode
+    for last_seq, blob in claimed.tail:
+        for event in decode(blob):
+            core.replay(event)
+        seq = last_seq
+    core.changes, core.area_changes, core.events = [], [], []
+    return core, seq
