@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` and `make test`. Everything else serves them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check lint soak bench clean
+
+demo: .venv/product
+	@$(BIN)/strapontin serve --data data
+
+test: .venv/tests
+	@sh .ci/system-packages
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest
+
+lint: .venv/tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Longer than a test run should be: ten million forged tickets, crash rounds by the hundred.
+soak: .venv/tests
+	$(BIN)/python -m tests.renderers.forge --count 10000000
+	$(BIN)/python -m pytest tests/soak --timeout 3600
+
+bench: .venv/product
+	$(BIN)/strapontin bench smoke
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Strapontin needs Python 3.11 or later; $(PYTHON) is `$(PYTHON) --version`." \
+	       "Say which to use: make PYTHON=python3.12"; exit 1; }
+	@echo "Making the virtual environment .venv ..."
+	@$(PYTHON) -m venv .venv || { \
+	  echo "Python's venv module is missing; on Debian: apt install python3-venv"; \
+	  rm -rf .venv; exit 1; }
+	@touch $@
+
+.venv/product: .venv/python pyproject.toml constraints.txt
+	@echo "Installing Strapontin and its pinned dependencies (a minute, the first time) ..."
+	@$(PIP) -e .
+	@touch $@
+
+.venv/tests: .venv/product
+	@echo "Installing what the tests need ..."
+	@$(PIP) -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv data
