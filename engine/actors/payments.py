@@ -17,10 +17,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 import stripe
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.currency import AmountNotPayableError, from_stripe, to_stripe
 from engine.payments import (
-    MAX_REFUNDS_PER_PAYMENT,
     CheckoutSession,
     Payment,
     ProviderEvent,
@@ -49,6 +49,9 @@ LIST_PAGE: Final = 100
 
 PAYMENT_KEY: Final = "strapontin_payment"
 REFUND_KEY: Final = "strapontin_refund"
+"""Metadata by which Stripe's objects name ours."""
+STUCK: Final = "failed_for_good"
+"""Code of a request whose idempotency key Stripe answers with a server error for a day."""
 
 # Confirmed days after the buyer left: no hold lasts that long.
 _DELAYED_METHODS: Final = (
@@ -64,6 +67,8 @@ _DELAYED_METHODS: Final = (
     "sepa_debit",
     "us_bank_account",
 )
+
+_LOCALES: Final = frozenset({"en", "fr"})
 
 _REFUND_STATES: Final = {
     "pending": RefundState.PENDING,
@@ -83,11 +88,11 @@ class PaymentError(Exception):
     """Something with the payment provider; the message is fit for a log, not for a buyer."""
 
 
-class PaymentUnavailable(PaymentError):  # noqa: N818 - an answer of the provider's, like the next
+class PaymentUnavailable(PaymentError):
     """The provider cannot be reached or is not well. The same call may be made again."""
 
 
-class PaymentRefused(PaymentError):  # noqa: N818
+class PaymentRefused(PaymentError):
     """The provider says no. `code` is Stripe's error code or type, or one of ours."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -95,7 +100,7 @@ class PaymentRefused(PaymentError):  # noqa: N818
         self.code = code
 
 
-class WebhookRejected(PaymentError):  # noqa: N818
+class WebhookRejected(PaymentError):
     """Not a notice to act on: unsigned, signed by another, too old, too large or garbled."""
 
 
@@ -113,7 +118,7 @@ class _Session(Struct):
     id: str
     currency: str
     amount_total: int
-    status: str
+    status: SessionStatus
     payment_status: str
     expires_at: int
     payment_intent: str | None = None
@@ -125,7 +130,7 @@ class _Refund(Struct):
     id: str
     currency: str
     amount: int
-    status: str
+    status: str | None
     payment_intent: str | None = None
     metadata: dict[str, str] | None = None
 
@@ -169,7 +174,7 @@ class StripeGateway:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.close_async()
+        await self._http.close_async()  # type: ignore[no-untyped-call]
 
     async def create_checkout(
         self,
@@ -182,12 +187,12 @@ class StripeGateway:
         cancel_url: str,
         language: str,
     ) -> CheckoutSession:
-        """The payment page for `payment`; the same page when called again.
+        """The payment page for `payment`; called again, the same page as it was when made.
 
         Called again it must be given the same: `started_s` is when the payment was saved,
         `expires_s` when its hold ends, both Unix seconds. The page may live longer than
         `expires_s` (`session_expiry_s`): :meth:`expire` it when the hold ends. Stripe replaces
-        `{CHECKOUT_SESSION_ID}` in the URLs.
+        `{CHECKOUT_SESSION_ID}` in the success URL.
 
         Raises:
             ValueError: the lines do not add up to the payment, or are too many.
@@ -216,7 +221,7 @@ class StripeGateway:
                     "expires_at": session_expiry_s(expires_s, started_s),
                     "success_url": success_url,
                     "cancel_url": cancel_url,
-                    "locale": language,
+                    "locale": language if language in _LOCALES else "auto",
                     "adaptive_pricing": {"enabled": False},
                     "excluded_payment_method_types": list(_DELAYED_METHODS),
                 },
@@ -261,27 +266,37 @@ class StripeGateway:
         if not payment.intent:
             raise ValueError(f"payment {payment.id} has no PaymentIntent to refund")
         # Stripe forgets idempotency keys after a day; the refunds themselves it keeps.
-        made = await self._call(
+        made = await self._made_refund(payment, key)
+        if made is not None:
+            return made
+        try:
+            created = await self._call(
+                self._stripe.v1.refunds.create_async(
+                    {
+                        "payment_intent": payment.intent,
+                        "amount": _payable(amount, payment.currency),
+                        "metadata": {PAYMENT_KEY: payment.id, REFUND_KEY: key},
+                        "reason": "requested_by_customer",
+                    },
+                    {"idempotency_key": f"refund-{payment.id}-{key}"},
+                )
+            )
+        except PaymentRefused as refused:
+            # An error of theirs may have come after the money left.
+            made = await self._made_refund(payment, key) if refused.code == STUCK else None
+            if made is None:
+                raise
+            return made
+        return _refund_event(_read(created.to_dict(), _Refund))
+
+    async def _made_refund(self, payment: Payment, key: str) -> ProviderEvent | None:
+        refunds = await self._call(
             self._stripe.v1.refunds.list_async(
                 {"payment_intent": payment.intent, "limit": LIST_PAGE}
             )
         )
-        for refund in made.data:
-            event = _refund_event(_read(refund.to_dict(), _Refund))
-            if event.refund == key:
-                return event
-        created = await self._call(
-            self._stripe.v1.refunds.create_async(
-                {
-                    "payment_intent": payment.intent,
-                    "amount": _payable(amount, payment.currency),
-                    "metadata": {PAYMENT_KEY: payment.id, REFUND_KEY: key},
-                    "reason": "requested_by_customer",
-                },
-                {"idempotency_key": f"refund-{payment.id}-{key}"},
-            )
-        )
-        return _refund_event(_read(created.to_dict(), _Refund))
+        events = (_refund_event(_read(refund.to_dict(), _Refund)) for refund in refunds.data)
+        return next((event for event in events if event.refund == key), None)
 
     def parse_webhook(self, payload: bytes, signature: str, now_s: int) -> ProviderEvent | None:
         """What a webhook says of a payment, or None if it is no concern of ours.
@@ -340,10 +355,13 @@ class StripeGateway:
 def _translated(error: stripe.StripeError) -> PaymentError:
     status = error.http_status or 0
     text = error.user_message or "Stripe gives no reason"
-    if status >= 500 and error.headers.get("idempotent-replayed") == "true":
+    if status >= 500 and (error.headers or {}).get("idempotent-replayed") == "true":
         # Stripe keeps this answer for a day: the same call will not be carried out.
-        return PaymentRefused("failed_for_good", text)
-    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError | stripe.APIError):
+        return PaymentRefused(STUCK, text)
+    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
+        return PaymentUnavailable(text)
+    if isinstance(error, stripe.APIError) and not (400 <= status < 500 and status != 409):
+        # 409: another request under the same key is being carried out. Below 400: garbled.
         return PaymentUnavailable(f"{text} (status {status})")
     if isinstance(error, stripe.AuthenticationError):
         return PaymentRefused("api_key", f"Stripe refuses the configured API key: {text}")
@@ -385,7 +403,7 @@ def _checkout_session(session: _Session) -> CheckoutSession:
     currency = session.currency.upper()
     return CheckoutSession(
         id=session.id,
-        status=SessionStatus(session.status),
+        status=session.status,
         paid=session.payment_status == "paid",
         payment=(session.metadata or {}).get(PAYMENT_KEY, ""),
         amount=from_stripe(session.amount_total, currency),
@@ -398,16 +416,61 @@ def _checkout_session(session: _Session) -> CheckoutSession:
 
 def _webhook_event(event: _Event) -> ProviderEvent | None:
     match event.type:
-        case "checkout.session.completed" | "checkout.session.expired":
-            return _session_event(event, None)
-        case "checkout.session.async_payment_succeeded":
-            return _session_event(event, ProviderEventKind.PAID)
-        case "checkout.session.async_payment_failed":
-            return _session_event(event, ProviderEventKind.FAILED)
+        case (
+            "checkout.session.completed"
+            | "checkout.session.expired"
+            | "checkout.session.async_payment_succeeded"
+            | "checkout.session.async_payment_failed"
+        ):
+            return _session_event(event)
         case "refund.created" | "refund.updated" | "refund.failed":
             refund = msgspec.json.decode(event.data.object, type=_Refund)
-            return _refund_event(refund, event.id) if refund.payment_intent else None
+            return replace(_refund_event(refund), id=event.id) if refund.payment_intent else None
         case "charge.refunded":
             return _charge_event(event)
         case _:
             return None
+
+
+def _session_event(event: _Event) -> ProviderEvent | None:
+    session = _checkout_session(msgspec.json.decode(event.data.object, type=_Session))
+    told = session.event()
+    if told is None or not told.payment:
+        return None  # Another shop's on the same account.
+    if event.type == "checkout.session.async_payment_failed":
+        told = replace(told, kind=ProviderEventKind.FAILED, amount=0)
+    return replace(told, id=event.id)
+
+
+def _refund_event(refund: _Refund) -> ProviderEvent:
+    metadata = refund.metadata or {}
+    currency = refund.currency.upper()
+    return ProviderEvent(
+        kind=ProviderEventKind.REFUND,
+        id=refund.id,
+        currency=currency,
+        payment=metadata.get(PAYMENT_KEY, ""),
+        intent=refund.payment_intent or "",
+        amount=from_stripe(refund.amount, currency),
+        refund=metadata.get(REFUND_KEY, refund.id),
+        # A status that we do not know is not certain yet.
+        refund_state=_REFUND_STATES.get(refund.status or "", RefundState.PENDING),
+        refund_reference=refund.id,
+    )
+
+
+def _charge_event(event: _Event) -> ProviderEvent | None:
+    charge = msgspec.json.decode(event.data.object, type=_Charge)
+    payment = (charge.metadata or {}).get(PAYMENT_KEY, "")
+    currency = charge.currency.upper()
+    if not payment:
+        return None
+    return ProviderEvent(
+        kind=ProviderEventKind.CHARGE_REFUNDED,
+        id=event.id,
+        currency=currency,
+        payment=payment,
+        intent=charge.payment_intent or "",
+        amount=from_stripe(charge.amount_captured, currency),
+        refunded=from_stripe(charge.amount_refunded, currency),
+    )
