@@ -1,0 +1,256 @@
+"""The server's HTTP side, as a till and a scanner need it.
+
+Owns the requests, what their failures mean, and which of them may be sent
+twice. Knows no widget and no websocket (`console.link` is that). Standard
+library only: the console starts in under a second.
+
+    ClientError
+    ├── Unreachable      no answer: wrong address, server stopped, network lost
+    └── Problem          an answer that says no (RFC 9457), with its stable `code`
+"""
+
+import asyncio
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from engine.orders import Order, PlaceOrder
+
+DEFAULT_SERVER: Final = "http://127.0.0.1:8000"
+TIMEOUT_S: Final = 10.0
+"""Longest wait for one answer."""
+RETRY_WAITS_S: Final = (0.2, 0.5, 1.0, 2.0)
+"""Waits before a request that is safe to repeat is sent again after no answer."""
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+
+
+class ClientError(Exception):
+    """A request that did not succeed."""
+
+
+class Unreachable(ClientError):
+    """No answer from `server`; `reason` is the system's own word for it."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(f"{server}: {reason}")
+        self.server = server
+        self.reason = reason
+
+
+class Problem(ClientError):
+    """The server refused. `seats` and `performance` are set where a seat was the cause."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        seats: Sequence[int] = (),
+        performance: int = -1,
+    ) -> None:
+        super().__init__(detail or code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.seats = tuple(seats)
+        self.performance = performance
+
+
+class BadAddress(ClientError):
+    """`server` is not something one can connect to."""
+
+
+def server_address(server: str) -> str:
+    """`host:port`, or a URL, as `scheme://host[:port][/path]` without a trailing slash.
+
+    Raises:
+        BadAddress: no host, another scheme than http or https, or a port out of range.
+    """
+    text = server.strip().rstrip("/")
+    if "://" not in text:
+        text = f"http://{text}"
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise BadAddress(server) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise BadAddress(server)
+    return text
+
+
+class Client:
+    """Requests to one server, with a token once logged in. Safe for use by several tasks."""
+
+    def __init__(self, server: str, token: str = "", timeout_s: float = TIMEOUT_S) -> None:
+        self.server = server_address(server)
+        self.token = token
+        self._timeout_s = timeout_s
+
+    # Who is at the till ------------------------------------------------------
+
+    async def login(self, name: str, password: str) -> dict[str, Any]:
+        """Log in, keep the token, return {name, roles, language}."""
+        answer = await self._json("POST", "/api/login", {"name": name, "password": password})
+        self.token = answer["token"]
+        operator: dict[str, Any] = answer["operator"]
+        return operator
+
+    async def logout(self) -> None:
+        await self._json("POST", "/api/logout", {})
+        self.token = ""
+
+    # What is on --------------------------------------------------------------
+
+    async def house(self) -> dict[str, Any]:
+        return await self._repeatable("GET", "/api/house")
+
+    async def performances(self) -> list[dict[str, Any]]:
+        return await self._repeatable("GET", "/api/performances")
+
+    async def performance(self, performance: int) -> dict[str, Any]:
+        return await self._repeatable("GET", f"/api/performances/{performance}")
+
+    async def plan(self, plan: str) -> dict[str, Any]:
+        """The columnar plan of a content hash, see docs/protocol.md."""
+        return await self._repeatable("GET", f"/api/plans/{quote(plan)}")
+
+    # Orders ------------------------------------------------------------------
+    # Every one of these carries an id made and saved by the caller, so that a
+    # request whose answer was lost is sent again and counts once.
+
+    async def place(self, order: PlaceOrder) -> Order:
+        answer = await self._repeatable("POST", "/api/orders", msgspec.to_builtins(order))
+        return msgspec.convert(answer, Order)
+
+    async def order(self, order: str) -> Order:
+        answer = await self._repeatable("GET", f"/api/orders/{quote(order)}")
+        return msgspec.convert(answer, Order)
+
+    async def pay(
+        self, order: str, method: str, attempt: str, given: int | None, reference: str
+    ) -> Order:
+        """Record cash (`given` minor units) or a card terminal's `reference`."""
+        body: dict[str, Any] = {"method": method, "attempt": attempt}
+        if given is not None:
+            body["given"] = given
+        if reference:
+            body["reference"] = reference
+        answer = await self._repeatable("POST", f"/api/orders/{quote(order)}/pay", body)
+        return msgspec.convert(answer["order"], Order)
+
+    async def cancel(self, order: str) -> Order:
+        """Give up an unpaid order: its hold is open again."""
+        answer = await self._repeatable("POST", f"/api/orders/{quote(order)}/cancel", {})
+        return msgspec.convert(answer, Order)
+
+    async def refund(self, order: str, id: str, lines: Sequence[int], reason: str) -> Order:
+        """Refund lines by number; none named: all of them."""
+        body = {"id": id, "lines": list(lines), "reason": reason}
+        answer = await self._repeatable("POST", f"/api/orders/{quote(order)}/refund", body)
+        return msgspec.convert(answer, Order)
+
+    async def tickets_pdf(self, order: str, language: str) -> bytes:
+        return await self._pdf(f"/api/orders/{quote(order)}/tickets.pdf", language)
+
+    async def receipt_pdf(self, order: str, language: str) -> bytes:
+        return await self._pdf(f"/api/orders/{quote(order)}/receipt.pdf", language)
+
+    async def sales(self, performance: int, text: str, limit: int) -> list[Order]:
+        """Latest orders first, of one performance (or all: -1), matching `text`."""
+        query = {"limit": str(limit)} | ({"q": text} if text else {})
+        if performance >= 0:
+            query["performance"] = str(performance)
+        answer = await self._repeatable("GET", f"/api/sales?{urlencode(query)}")
+        return msgspec.convert(answer, list[Order])
+
+    # The wire ----------------------------------------------------------------
+
+    async def ready(self) -> bool:
+        """Whether the server, its database and its directory answer."""
+        status, _ = await asyncio.to_thread(self._exchange, "GET", "/readyz", None, "*/*")
+        return status == 200
+
+    async def _pdf(self, path: str, language: str) -> bytes:
+        address = f"{path}?{urlencode({'lang': language})}"
+        return await self._persist("GET", address, None, "application/pdf")
+
+    async def _repeatable(self, method: str, path: str, body: Any = None) -> Any:
+        return json.loads(await self._persist(method, path, body, "application/json"))
+
+    async def _json(self, method: str, path: str, body: Any) -> Any:
+        return json.loads(await self._once(method, path, body, "application/json"))
+
+    async def _persist(self, method: str, path: str, body: Any, accept: str) -> bytes:
+        for wait_s in RETRY_WAITS_S:
+            try:
+                return await self._once(method, path, body, accept)
+            except Unreachable:
+                await asyncio.sleep(wait_s)
+            except Problem as problem:
+                if problem.status != 503:
+                    raise
+                await asyncio.sleep(wait_s)
+        return await self._once(method, path, body, accept)
+
+    async def _once(self, method: str, path: str, body: Any, accept: str) -> bytes:
+        status, content = await asyncio.to_thread(self._exchange, method, path, body, accept)
+        if status >= 400:
+            raise _problem(status, content)
+        return content
+
+    def _exchange(self, method: str, path: str, body: Any, accept: str) -> tuple[int, bytes]:
+        """One request on a connection of its own, in a thread: no stale keep-alive to guess about."""
+        parts = urlsplit(self.server)
+        host = parts.hostname or ""
+        connection = (
+            http.client.HTTPSConnection(host, parts.port, timeout=self._timeout_s)
+            if parts.scheme == "https"
+            else http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
+        )
+        headers: dict[str, str] = {"Accept": accept, "Connection": "close"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, parts.path + path, content, headers)
+            response = connection.getresponse()
+            return response.status, response.read(MAX_BODY_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(self.server, reason_of(error)) from error
+        finally:
+            connection.close()
+
+
+def reason_of(error: BaseException) -> str:
+    """The system's word for a failed connection, short enough for one line."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, socket.gaierror | ssl.SSLError | OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _problem(status: int, content: bytes) -> Problem:
+    try:
+        told = json.loads(content)
+    except ValueError:
+        told = None
+    if not isinstance(told, Mapping):
+        return Problem(status, f"http_{status}", content[:200].decode(errors="replace"))
+    return Problem(
+        status,
+        str(told.get("code") or f"http_{status}"),
+        str(told.get("detail") or told.get("title") or ""),
+        [seat for seat in told.get("seats", ()) if isinstance(seat, int)],
+        told["performance"] if isinstance(told.get("performance"), int) else -1,
+    )
