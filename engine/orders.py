@@ -36,6 +36,8 @@ NEXT_STATES: Final[dict[OrderState, frozenset[OrderState]]] = {
 
 
 class LineState(StrEnum):
+    """CANCELLED was never sold, or was sold and taken back because the order failed."""
+
     PENDING = "pending"
     SOLD = "sold"
     REFUNDED = "refunded"
@@ -48,8 +50,8 @@ class Buyer(Struct, frozen=True):
     language: str = "fr"
 
 
-class BasketOrder(Struct, frozen=True):
-    """One hold to buy: the performance, the hold's token (hex), and what each place is priced as."""
+class OrderHold(Struct, frozen=True):
+    """One hold to buy: its performance, its token (hex), and what each place is priced as."""
 
     performance: int
     token: str
@@ -57,10 +59,10 @@ class BasketOrder(Struct, frozen=True):
 
 
 class PlaceOrder(Struct, frozen=True):
-    """Ask the desk for an order. `id` is 32 hex characters made by the caller, and its bearer key."""
+    """Ask for an order. `id` is 32 hex digits made by the caller, and the order's bearer key."""
 
     id: str
-    baskets: tuple[BasketOrder, ...]
+    baskets: tuple[OrderHold, ...]
     channel: Channel = Channel.WEB
     session: str = ""
     operator: str = ""
@@ -81,10 +83,19 @@ class OrderLine(Struct, frozen=True):
     version: int = 0
 
 
-class OrderHold(Struct, frozen=True):
-    performance: int
-    token: str  # hex
-    lines: tuple[Line, ...]
+class OrderRefund(Struct, frozen=True):
+    """A refund of whole lines, saved before anything is undone.
+
+    `refused` holds the code where a performance refused: those lines stay sold.
+    """
+
+    id: str
+    lines: tuple[int, ...]
+    reason: str
+    operator: str
+    at_ms: int
+    done: bool = False
+    refused: str = ""
 
 
 class Order(Struct, frozen=True):
@@ -104,10 +115,16 @@ class Order(Struct, frozen=True):
     holds: tuple[OrderHold, ...]
     lines: tuple[OrderLine, ...]
     payments: tuple[Payment, ...] = ()
+    refunds: tuple[OrderRefund, ...] = ()
+
+    @property
+    def paid(self) -> int:
+        """Captured and not paid back, in minor units."""
+        return sum(payment.captured - payment.refunded for payment in self.payments)
 
 
 class OrderRefused(Struct, frozen=True):
-    """Nothing was done. `code` is a `Refusal` value or one of the desk's own, see docs/protocol.md."""
+    """Nothing was done. `code` is a `Refusal` value or one of the desk's own (docs/protocol.md)."""
 
     code: str
     detail: str = ""

@@ -20,9 +20,18 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.actors import ActorFault
+from engine.actors import ActorFault, NotReady
+from engine.actors.payments import (
+    CheckoutLine,
+    PaymentError,
+    PaymentRefused,
+    PaymentUnavailable,
+    StripeGateway,
+    WebhookRejected,
+)
 from engine.actors.performance import now_ms
 from engine.commands import (
     ID_BYTES,
@@ -49,7 +58,6 @@ from engine.orders import (
 )
 from engine.payments import (
     ActionKind,
-    CheckoutSession,
     Payment,
     PaymentMethod,
     PaymentRefusal,
@@ -85,10 +93,6 @@ Ask = Callable[[int, Command], Awaitable[Outcome]]
 """Sends a command to a performance until it is answered; raises ActorFault when it gives up."""
 
 
-class ProviderRefusedError(Exception):
-    """The provider will not do this; asking again does not help."""
-
-
 class OrdersPort(Protocol):
     """Where orders are kept. `save` gives the orders back as stored, with their numbers."""
 
@@ -98,13 +102,12 @@ class OrdersPort(Protocol):
     async def unfinished(self) -> list[Order]: ...
 
 
-class ProviderPort(Protocol):
-    """Stripe, or nothing. Raises ProviderRefusedError, or anything else to be retried."""
+class Shop(Struct, frozen=True):
+    """What a payment page needs beside the order: where to come back to, and what is bought."""
 
-    async def open(self, order: Order, payment: Payment) -> CheckoutSession: ...
-    async def expire(self, payment: Payment) -> CheckoutSession: ...
-    async def refund(self, payment: Payment, key: str, amount: int) -> ProviderEvent: ...
-    def parse(self, payload: bytes, signature: str) -> ProviderEvent | None: ...
+    public_url: str
+    title: Callable[[int], Awaitable[str]]
+    """The words for a performance on the page."""
 
 
 class OrderDesk:
@@ -114,12 +117,15 @@ class OrderDesk:
         self,
         orders: OrdersPort,
         ask: Ask,
-        provider: ProviderPort | None = None,
+        stripe: StripeGateway | None = None,
+        shop: Shop | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._orders = orders
         self._ask = ask
-        self._provider = provider
+        assert (stripe is None) == (shop is None)
+        self._stripe = stripe
+        self._shop = shop
         self._clock_ms = clock_ms
         self._known: OrderedDict[str, Order] = OrderedDict()
         self._open: set[str] = set()
@@ -170,7 +176,7 @@ class OrderDesk:
                 return OrderRefused("order_closed", detail=found.state)
             if not attempt.isalnum() or len(attempt) > 32:
                 return OrderRefused("malformed", detail="attempt: 1 to 32 letters and digits")
-            if method not in methods(found.channel, self._provider is not None):
+            if method not in methods(found.channel, self._stripe is not None):
                 return OrderRefused("method_not_offered", detail=method)
             if found.total == 0:
                 return await self._settle(
@@ -226,10 +232,10 @@ class OrderDesk:
             return OrderRefused(done.refused) if done.refused else found
 
     async def webhook(self, payload: bytes, signature: str) -> None:
-        """A provider's event as received; raises what the provider port raises of a bad one."""
-        if self._provider is None:
-            return
-        event = self._provider.parse(payload, signature)
+        """A provider's event as received. Raises WebhookRejected."""
+        if self._stripe is None:
+            raise WebhookRejected("no payment provider is configured")
+        event = self._stripe.parse_webhook(payload, signature, self._clock_ms() // 1_000)
         if event is None:
             return
         order_id = event.payment.rpartition("-")[0]
@@ -321,14 +327,32 @@ class OrderDesk:
                 return pay_by_test_card(id, order.id, order.total, order.currency)
             case PaymentMethod.STRIPE:
                 attempt = len(order.payments) + 1
-                return start_stripe(id, order.id, attempt, order.total, order.currency)
+                return start_stripe(
+                    id, order.id, attempt, order.total, order.currency, self._clock_ms()
+                )
 
     async def _open_page(self, order: Order, payment: Payment) -> tuple[Order, str] | OrderRefused:
-        assert self._provider is not None
+        assert self._stripe is not None and self._shop is not None
+        page = f"{self._shop.public_url}/o/{order.id}"
+        lines = []
+        for performance in sorted({line.performance for line in order.lines}):
+            amount = sum(line.amount for line in order.lines if line.performance == performance)
+            if amount:
+                lines.append(CheckoutLine(await self._shop.title(performance), amount))
         try:
-            session = await self._provider.open(order, payment)
-        except ProviderRefusedError as error:
-            return OrderRefused("payment_refused", detail=str(error))
+            session = await self._stripe.create_checkout(
+                payment,
+                tuple(lines),
+                started_s=payment.started_ms // 1_000,
+                expires_s=order.expires_ms // 1_000,
+                success_url=page,
+                cancel_url=f"{page}?cancelled=1",
+                language=order.buyer.language,
+            )
+        except PaymentRefused as error:
+            return OrderRefused("payment_refused", detail=error.code)
+        except PaymentUnavailable as error:
+            raise NotReady("the payment provider does not answer") from error
         if not payment.reference:
             order = await self._put(order, with_session(payment, session.id))
         event = session.event()
@@ -426,11 +450,7 @@ class OrderDesk:
             return await self._settle(order)
         for payment in order.payments:
             if payment.method is PaymentMethod.STRIPE and not (payment.captured or payment.expired):
-                assert self._provider is not None
-                session = await self._provider.expire(payment)
-                event = session.event()
-                if event is not None:
-                    order = await self._learn(order, event)
+                order = await self._close_page(order, payment)
         order = await self._settle(order)
         if order.state is not OrderState.PENDING:
             return order
@@ -447,6 +467,18 @@ class OrderDesk:
             )
         )
         return await self._settle(order)
+
+    async def _close_page(self, order: Order, payment: Payment) -> Order:
+        """End a payment page; what it says in ending is learnt, maybe that it was paid."""
+        assert self._stripe is not None
+        if not payment.reference:
+            return order  # never opened, as far as this side knows: nobody was sent there
+        try:
+            session = await self._stripe.expire(payment.reference)
+        except PaymentError as error:
+            raise NotReady(f"the payment page of order {order.id} cannot be closed") from error
+        event = session.event()
+        return await self._learn(order, event) if event is not None else order
 
     # Giving back -----------------------------------------------------------------
 
@@ -520,13 +552,13 @@ class OrderDesk:
         return order
 
     async def _ask_refund(self, order: Order, payment: Payment, key: str, amount: int) -> Order:
-        assert self._provider is not None
+        assert self._stripe is not None
         try:
-            event = await self._provider.refund(payment, key, amount)
-        except ProviderRefusedError as error:
+            event = await self._stripe.refund(payment, key, amount)
+        except PaymentRefused as error:
             log.error("order %s: refund of %d refused: %s", order.id, amount, error)
             return await self._put(order, fail_refund(payment, key))
-        except Exception as error:
+        except PaymentUnavailable as error:
             log.warning("order %s: refund not asked yet: %r", order.id, error)
             return order  # still REQUESTED: the sweeper asks again
         return await self._learn(order, event)

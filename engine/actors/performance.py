@@ -26,9 +26,10 @@ import msgspec
 from engine.actors import NotReady, OutcomeUnknown, Stopped
 from engine.commands import ID_BYTES, Command, Event, Expire, Outcome, Refusal, Refused
 from engine.feed import Feed
+from engine.journal import Claimed
 from engine.limits import MAX_BATCH_COMMANDS, MAX_UNCOMMITTED_COMMANDS
 from engine.performance import Performance
-from engine.plan import Plan
+from engine.plan_io import load_plan
 from engine.projection import Projection, project
 from engine.settings import Settings
 
@@ -45,16 +46,6 @@ RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Pauses between attempts to recover; the last one repeats."""
 MAX_ENDED_HOLDS: Final = 10_000
 """Expired holds remembered for long-polls that have not been told yet."""
-
-
-class Claimed(Protocol):
-    """What becoming the writer gives: the reign, and everything to rebuild from."""
-
-    epoch: int
-    plan: Plan
-    settings: Settings
-    snapshot: tuple[int, bytes] | None
-    tail: list[tuple[int, bytes]]
 
 
 class JournalPort(Protocol):
@@ -330,11 +321,13 @@ class PerformanceActor:
 
 def rebuild(performance: int, claimed: Claimed) -> tuple[Performance, int]:
     """The state that the journal tells of, and the seq it stands at."""
+    plan = load_plan(claimed.plan)
     if claimed.snapshot is None:
-        core, seq = Performance(performance, claimed.plan, claimed.settings), 0
+        settings = msgspec.json.decode(claimed.settings, type=Settings)
+        core, seq = Performance(performance, plan, settings), 0
     else:
         seq, state = claimed.snapshot
-        core = Performance.restore(performance, claimed.plan, state)
+        core = Performance.restore(performance, plan, state)
     decode = msgspec.msgpack.Decoder(list[Event]).decode
     for last_seq, blob in claimed.tail:
         for event in decode(blob):

@@ -1,0 +1,224 @@
+"""Calls to actors through Ray, behind the ports that the plain classes know.
+
+The one place that knows what a failed Ray call means: an actor that died or
+did not answer may have done its work all the same, so every failure becomes
+"ask again with the same ids", and the directory is told whom to suspect.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+
+from engine.actors import ActorFault, NotReady, Stopped
+from engine.actors.directory import UnknownPerformance
+from engine.commands import Command, Outcome
+from engine.journal import Append, Claimed
+from engine.orders import Order, OrderRefused, PlaceOrder
+from engine.projection import Projection
+from gateway.backend import BackendUnavailable, PerformanceUnknown, SignatureInvalid
+from gateway.batcher import Batcher
+from gateway.metrics import Metrics
+
+CALL_S: Final = 10.0
+"""A call that takes longer counts as failed."""
+WATCH_CALL_S: Final = 20.0
+"""A long-poll answers within 5 s when its actor lives."""
+LOCATE_S: Final = 20.0
+ASK_FOR_S: Final = 15.0
+"""The desk asks a performance for this long before it leaves the step to its sweeper."""
+
+
+async def call(reference: Any, timeout_s: float = CALL_S) -> Any:
+    """Await a Ray call. Raises what the actor raised, or NotReady where nobody knows."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await reference
+    except RayTaskError as error:
+        raise error.as_instanceof_cause() from None
+    except (RayError, TimeoutError) as error:
+        raise NotReady(repr(error)) from error
+
+
+class RayPerformances:
+    """The performance actors, found through the directory and remembered until they fail."""
+
+    def __init__(self, directory: ActorHandle) -> None:
+        self._directory = directory
+        self._known: dict[int, tuple[str, ActorHandle]] = {}
+
+    async def submit(self, performance: int, batch: bytes) -> bytes:
+        return await self._ask(performance, "submit", CALL_S, batch)
+
+    async def watch(self, performance: int, epoch: int, seq: int) -> bytes:
+        return await self._ask(performance, "watch", WATCH_CALL_S, epoch, seq)
+
+    async def _ask(self, performance: int, method: str, timeout_s: float, *args: Any) -> bytes:
+        known = self._known.get(performance)
+        if known is None:
+            known = await self._locate(performance, "")
+        name, actor = known
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer: bytes = await getattr(actor, method).remote(*args)
+                return answer
+        except (RayActorError, GetTimeoutError, TimeoutError, Stopped) as error:
+            # Dead, silent or out of its reign: the next attempt finds another.
+            self._known.pop(performance, None)
+            await self._locate(performance, name)
+            raise BackendUnavailable(repr(error)) from error
+        except (RayError, ActorFault) as error:
+            raise BackendUnavailable(repr(error)) from error
+
+    async def _locate(self, performance: int, suspect: str) -> tuple[str, ActorHandle]:
+        try:
+            found = await call(self._directory.locate.remote(performance, suspect), LOCATE_S)
+        except UnknownPerformance:
+            raise PerformanceUnknown(performance) from None
+        except (ActorFault, TimeoutError) as error:
+            raise BackendUnavailable(repr(error)) from error
+        self._known[performance] = found
+        return found
+
+
+class Asker:
+    """One command to one performance, batched with whatever else goes there."""
+
+    def __init__(self, performances: RayPerformances) -> None:
+        self._batcher = Batcher(performances, Metrics(), ASK_FOR_S)
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    async def ask(self, performance: int, command: Command) -> Outcome:
+        """Raises ActorFault when the performance could not be asked."""
+        receiver = _Answer(asyncio.get_running_loop().create_future())
+        kind = type(command).__name__
+        self._batcher.offer(performance, receiver, command.id, kind, self._encode(command))
+        return await receiver.future
+
+
+class _Answer:
+    _decode = msgspec.msgpack.Decoder(Outcome).decode
+
+    def __init__(self, future: asyncio.Future[Outcome]) -> None:
+        self.future = future
+
+    def answer(self, id: bytes, kind: str, outcome: str, raw: msgspec.Raw | bytes) -> None:
+        if not self.future.done():
+            self.future.set_result(self._decode(raw))
+
+    def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
+        if not self.future.done():
+            self.future.set_exception(NotReady(f"the performance is {reason}"))
+
+
+class RayJournal:
+    """The journal, as a performance actor sees it."""
+
+    def __init__(self, journal: ActorHandle, serving: str) -> None:
+        self._journal = journal
+        self._serving = serving
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._claimed = msgspec.msgpack.Decoder(Claimed).decode
+
+    async def claim(self, performance: int) -> Claimed:
+        data = await call(self._journal.claim.remote(performance, self._serving), 4 * CALL_S)
+        return self._claimed(data)
+
+    async def append(
+        self,
+        performance: int,
+        epoch: int,
+        prev_seq: int,
+        seq: int,
+        at_ms: int,
+        events: bytes,
+        projection: Projection,
+    ) -> bool:
+        batch = Append(performance, epoch, prev_seq, seq, at_ms, events, projection)
+        committed: bool = await call(self._journal.append.remote(self._encode(batch)))
+        return committed
+
+    async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
+        await call(self._journal.save_snapshot.remote(performance, epoch, seq, state))
+
+
+class RayDesk:
+    """The order desk, as a gateway sees it."""
+
+    def __init__(self, desk: ActorHandle) -> None:
+        self._desk = desk
+
+    async def _ask(self, method: str, *args: Any) -> Any:
+        try:
+            return await call(getattr(self._desk, method).remote(*args), ASK_FOR_S + CALL_S)
+        except SignatureInvalid:
+            raise
+        except ActorFault as error:
+            raise BackendUnavailable(repr(error)) from error
+
+    async def place(self, request: PlaceOrder) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("place", request)
+        return answer
+
+    async def get(self, order: str) -> Order | None:
+        answer: Order | None = await self._ask("get", order)
+        return answer
+
+    async def pay(
+        self,
+        order: str,
+        method: str,
+        attempt: str,
+        given: int = 0,
+        reference: str = "",
+        operator: str = "",
+    ) -> tuple[Order, str] | OrderRefused:
+        answer: tuple[Order, str] | OrderRefused = await self._ask(
+            "pay", order, method, attempt, given, reference, operator
+        )
+        return answer
+
+    async def cancel(self, order: str) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("cancel", order)
+        return answer
+
+    async def refund(
+        self, order: str, refund: str, lines: tuple[int, ...], reason: str, operator: str
+    ) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask(
+            "refund", order, refund, lines, reason, operator
+        )
+        return answer
+
+    async def webhook(self, payload: bytes, signature: str) -> None:
+        await self._ask("webhook", payload, signature)
+
+
+class RaySpawner:
+    """Performance actors as Ray actors; the directory decides, this carries out."""
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
+
+    def spawn(self, performance: int, name: str) -> ActorHandle:
+        return self._make(performance, name)
+
+    def find(self, name: str) -> ActorHandle | None:
+        try:
+            return ray.get_actor(name)
+        except ValueError:
+            return None
+
+    def kill(self, actor: ActorHandle) -> None:
+        ray.kill(actor, no_restart=True)
+
+    async def status(self, actor: ActorHandle) -> dict[str, int | str]:
+        status: dict[str, int | str] = await actor.status.remote()
+        return status
+
+    async def passivate(self, actor: ActorHandle) -> bool:
+        passive: bool = await actor.passivate.remote()
+        return passive
