@@ -20,6 +20,10 @@ MAX_HOLDS: Final = 50_000
 """Holds alive at once in one performance."""
 MAX_HOLDS_PER_HOLDER: Final = 4
 """Holds alive at once for one web session in one performance."""
+MAX_EXPIRED_PER_COMMAND: Final = 1_000
+"""Holds that one Expire ends; the next batch ends the rest."""
+MAX_ALLOCATIONS: Final = 250
+"""Allocations alive at once in one performance."""
 
 # Plans
 MAX_SEATS_PER_PLAN: Final = 100_000

@@ -1,0 +1,198 @@
+"""A seating plan laid out for speed: every row of neighbours is one slice of bytes.
+
+Owns the *positions*: a dense numbering of the seats in which the seats of a run
+follow each other and a wall stands between runs, so that the left neighbour of
+a position is the one before it, a run is a slice, and "four free seats side by
+side" is one `find`. Owns the codes that stand at the positions. Knows nothing
+of holds, channels or prices, and never changes once built.
+
+A chair at a table stands between two walls: round a table nobody sits alone, so
+the rules about neighbours speak of rows only. Tables are listed apart.
+"""
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from engine.commands import SeatStatus
+from engine.plan import NO_TABLE, Plan, SeatFlag
+
+AVAILABLE: Final = 0
+HELD: Final = 1
+SOLD: Final = 2
+BLOCKED: Final = 3
+FIRST_ALLOCATION: Final = 4
+"""Codes from here up to LAST_ALLOCATION: free, but kept for the channels of one allocation."""
+LAST_ALLOCATION: Final = 254
+WALL: Final = 255
+
+PUBLIC_STATUS: Final = bytes([0, 1, 2, 3] + [int(SeatStatus.BLOCKED)] * 252)
+"""Translates codes into the feed's statuses: what is kept for somebody is not on sale."""
+
+_EDGE: Final = 2
+"""Walls at both ends, so that looking two positions to either side never leaves the house."""
+
+_MAX_CHOICES: Final = 64
+"""Filtered lists of stretches kept for the next question with the same filter."""
+
+
+class Stretch(NamedTuple):
+    """A slice of a run in which every seat passes a filter. Positions, and plan units."""
+
+    first: int
+    end: int
+    section: int
+    nearest: float
+
+
+class _Piece(NamedTuple):
+    """A slice of a run with one category throughout, and wheelchair places or none."""
+
+    first: int
+    end: int
+    section: int
+    nearest: float
+    category: int
+    wheelchair: bool
+
+
+class House:
+    """The layout of one plan.
+
+    Attributes:
+        seat_count, area_count: Sizes of the plan.
+        positions: Per seat its position.
+        seat_at: Per position its seat, or -1 for a wall.
+        packed: Per feed status, per position: `seat << 2 | status`, as the feed wants it.
+        runs: (first, end) positions of each row of neighbours.
+        row_end: Positions below this one belong to rows; tables follow.
+        categories, sections: Per seat, indices into the plan.
+        distance_sums: Per position the sum of the distances to the focal point of
+            the positions before it, so that a slice's sum is one subtraction.
+        whole_tables: Per seat of a table sold as a whole, all the seats of that table.
+    """
+
+    __slots__ = (
+        "_choices",
+        "_pieces",
+        "area_count",
+        "categories",
+        "distance_sums",
+        "packed",
+        "plan",
+        "positions",
+        "row_end",
+        "runs",
+        "seat_at",
+        "seat_count",
+        "sections",
+        "size",
+        "whole_tables",
+    )
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.seat_count = len(plan.seats)
+        self.area_count = len(plan.areas)
+        self.categories = plan.seat_categories
+        self.sections = plan.seat_sections
+        seat_at = [-1] * _EDGE
+        runs = []
+        for run in _row_runs(plan):
+            first = len(seat_at)
+            seat_at += run
+            runs.append((first, len(seat_at)))
+            seat_at.append(-1)
+        self.row_end = len(seat_at)
+        for index, seat in enumerate(plan.seats):
+            if seat.table != NO_TABLE:
+                seat_at += (index, -1)
+        seat_at += [-1] * _EDGE
+        positions = [0] * self.seat_count
+        for position, index in enumerate(seat_at):
+            if index >= 0:
+                positions[index] = position
+        self.positions = tuple(positions)
+        self.seat_at = tuple(seat_at)
+        self.size = len(seat_at)
+        self.runs = tuple(runs)
+        self.packed = tuple(
+            tuple([index << 2 | status if index >= 0 else -1 for index in seat_at])
+            for status in range(4)
+        )
+        distances = [plan.distances[index] if index >= 0 else 0.0 for index in seat_at]
+        self.distance_sums = tuple(accumulate(distances, initial=0.0))
+        self._pieces = tuple(self._split())
+        self._choices: dict[tuple[frozenset[int], frozenset[int], bool], tuple[Stretch, ...]] = {}
+        self.whole_tables = {
+            seat: table.seats for table in plan.tables if table.whole for seat in table.seats
+        }
+
+    def empty(self) -> bytearray:
+        """One byte per position: walls, and every seat available."""
+        return bytearray([AVAILABLE if seat >= 0 else WALL for seat in self.seat_at])
+
+    def by_seat(self, codes: bytearray) -> bytes:
+        """What stands at the positions, in the order of the plan's seats."""
+        return bytes([codes[position] for position in self.positions])
+
+    def stretches(
+        self,
+        categories: frozenset[int],
+        sections: frozenset[int] = frozenset(),
+        wheelchairs: bool = True,
+    ) -> tuple[Stretch, ...]:
+        """The slices of rows that pass the filter, nearest to the focal point first.
+
+        Args:
+            categories: Those allowed.
+            sections: Those allowed; empty for all.
+            wheelchairs: False leaves out wheelchair places.
+        """
+        key = (categories, sections, wheelchairs)
+        found = self._choices.get(key)
+        if found is None:
+            if len(self._choices) >= _MAX_CHOICES:
+                self._choices.clear()
+            found = self._choices[key] = tuple(self._choose(*key))
+        return found
+
+    def _choose(
+        self, categories: frozenset[int], sections: frozenset[int], wheelchairs: bool
+    ) -> list[Stretch]:
+        chosen: list[Stretch] = []
+        for first, end, section, nearest, category, wheelchair in self._pieces:
+            if category not in categories or (sections and section not in sections):
+                continue
+            if wheelchair and not wheelchairs:
+                continue
+            if chosen and chosen[-1].end == first:
+                before = chosen.pop()
+                first, nearest = before.first, min(before.nearest, nearest)
+            chosen.append(Stretch(first, end, section, nearest))
+        chosen.sort(key=lambda stretch: (stretch.nearest, stretch.first))
+        return chosen
+
+    def _split(self) -> Iterator[_Piece]:
+        """Cut the runs wherever the category or the kind of place changes."""
+        seats, distances = self.plan.seats, self.plan.distances
+
+        def kind(position: int) -> tuple[int, bool]:
+            seat = seats[self.seat_at[position]]
+            return seat.category, bool(seat.flags & SeatFlag.WHEELCHAIR)
+
+        for first, end in self.runs:
+            while first < end:
+                cut = first + 1
+                while cut < end and kind(cut) == kind(first):
+                    cut += 1
+                nearest = min([distances[index] for index in self.seat_at[first:cut]])
+                section = self.sections[self.seat_at[first]]
+                yield _Piece(first, cut, section, nearest, *kind(first))
+                first = cut
+
+
+def _row_runs(plan: Plan) -> Iterator[tuple[int, ...]]:
+    for run in plan.runs:
+        if plan.seats[run[0]].table == NO_TABLE:
+            yield run

@@ -1,0 +1,118 @@
+"""A performance's whole state as bytes, and back.
+
+Owns the snapshot format: one msgpack array, seats in the order of the plan (so
+that how a `House` lays them out may change), everything that has no order of
+its own sorted, so that equal states give equal bytes. What follows from other
+values (counts, price tables, the expiry queue) is not kept but derived.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from engine.commands import Command, Event, Outcome, Ticket, TicketState
+from engine.plan import Plan
+from engine.settings import Settings
+from engine.state import Allocation, HoldState, State, places_in
+
+Fact = tuple[int, Command, Outcome]
+"""(at_ms, command, outcome): the same msgpack array as an `Event`, and cheaper to make."""
+
+FORMAT: Final = 1
+"""Raised with every change of shape; a snapshot of another format is refused."""
+
+
+class SnapshotError(ValueError):
+    """These bytes are not a snapshot that this plan and this version can restore."""
+
+
+class Snapshot(Struct, array_like=True):
+    """What the bytes say, in the order in which they say it."""
+
+    format: int
+    settings: Settings
+    codes: bytes
+    home: bytes
+    area_free: list[int]
+    area_blocked: list[int]
+    holds: list[HoldState]
+    allocations: list[tuple[str, Allocation]]
+    tickets: list[Ticket]
+    ticket_orders: list[str]
+    ticket_buyers: list[str]
+    ticket_states: list[TicketState]
+    ticket_versions: list[tuple[int, int]]
+    ticket_uses: list[tuple[int, tuple[int, str]]]
+    accepted: list[Event]
+    refused: list[Event]
+
+
+def dump_state(state: State, accepted: Iterable[Fact], refused: Iterable[Fact]) -> bytes:
+    """The state, and the facts whose ids are remembered, oldest first."""
+    house = state.house
+    return msgspec.msgpack.encode(
+        (
+            FORMAT,
+            state.settings,
+            house.by_seat(state.codes),
+            house.by_seat(state.home),
+            state.area_free,
+            state.area_blocked,
+            [state.holds[token] for token in sorted(state.holds)],
+            sorted(state.allocations.items()),
+            state.tickets,
+            state.ticket_orders,
+            state.ticket_buyers,
+            state.ticket_states,
+            sorted(state.ticket_versions.items()),
+            sorted(state.ticket_uses.items()),
+            list(accepted),
+            list(refused),
+        )
+    )
+
+
+def load_snapshot(data: bytes, plan: Plan) -> Snapshot:
+    """Read a snapshot.
+
+    Raises:
+        SnapshotError: Not a snapshot, of another format, or of a plan of another size.
+    """
+    try:
+        snapshot = msgspec.msgpack.decode(data, type=Snapshot)
+    except msgspec.DecodeError as error:
+        raise SnapshotError(f"not a snapshot: {error}") from error
+    if snapshot.format != FORMAT:
+        raise SnapshotError(f"snapshot format {snapshot.format}, this version reads {FORMAT}")
+    sizes = len(snapshot.codes), len(snapshot.area_free)
+    if sizes != (len(plan.seats), len(plan.areas)):
+        raise SnapshotError(
+            f"snapshot of {sizes[0]} seats and {sizes[1]} areas, "
+            f"the plan has {len(plan.seats)} and {len(plan.areas)}"
+        )
+    return snapshot
+
+
+def fill_state(state: State, snapshot: Snapshot) -> None:
+    """Make a new state what the snapshot says."""
+    for seat, position in enumerate(state.house.positions):
+        state.codes[position] = snapshot.codes[seat]
+        state.home[position] = snapshot.home[seat]
+    state.area_free = snapshot.area_free
+    state.area_blocked = snapshot.area_blocked
+    state.set_allocations(dict(snapshot.allocations))
+    state.tickets = snapshot.tickets
+    state.ticket_orders = snapshot.ticket_orders
+    state.ticket_buyers = snapshot.ticket_buyers
+    state.ticket_states = snapshot.ticket_states
+    state.ticket_versions = dict(snapshot.ticket_versions)
+    state.ticket_uses = dict(snapshot.ticket_uses)
+    for hold in snapshot.holds:
+        state.open_hold(hold)
+        if hold.order:
+            state.count_buyer(hold.buyer, places_in(hold.seats, hold.areas))
+    for buyer, ticket_state in zip(state.ticket_buyers, state.ticket_states, strict=True):
+        if ticket_state is not TicketState.REFUNDED:
+            state.count_buyer(buyer, +1)

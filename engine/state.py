@@ -1,0 +1,297 @@
+"""All that a performance knows while it is live, and the few ways in which it changes.
+
+Owns the mutable values (codes at the positions, holds, places left, tickets,
+counts) and the mutations that several rules share. Decides nothing: a mutation
+here trusts that its rule has refused everything refusable, and cannot fail.
+"""
+
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from msgspec import Struct
+
+from engine.commands import Channel, Line, Ticket, TicketState
+from engine.house import (
+    AVAILABLE,
+    BLOCKED,
+    FIRST_ALLOCATION,
+    LAST_ALLOCATION,
+    PUBLIC_STATUS,
+    House,
+)
+from engine.limits import MAX_PLACES_PER_HOLD
+from engine.plan import Plan
+from engine.pricing import PriceList
+from engine.settings import SaleStatus, Settings
+
+Places = tuple[tuple[int, int], ...]
+"""(area, quantity) pairs."""
+
+FILLED: Final = tuple(
+    tuple(bytes([code]) * count for count in range(MAX_PLACES_PER_HOLD + 1)) for code in range(4)
+)
+"""FILLED[code][count]: `count` positions that all hold `code`."""
+
+_STALE_EXPIRIES: Final = 1_024
+"""Entries of ended holds that the expiry queue may carry before it is rebuilt."""
+
+_WEB: Final = Channel.WEB
+
+
+class HoldState(Struct, array_like=True, gc=False):
+    """A live hold. `order` is set while it is in payment; `extended` once it ever was."""
+
+    token: bytes
+    holder: str
+    channel: Channel
+    seats: tuple[int, ...]
+    areas: Places
+    first_ms: int
+    expires_ms: int
+    order: str = ""
+    buyer: str = ""
+    lines: tuple[Line, ...] = ()
+    amounts: tuple[int, ...] = ()
+    extended: bool = False
+
+
+class Allocation(Struct, array_like=True, gc=False):
+    """Seats kept under a name: the code that stands at them while free, and for whom."""
+
+    code: int
+    channels: tuple[Channel, ...]
+
+
+def places_in(seats: tuple[int, ...], areas: Places) -> int:
+    """How many people that is."""
+    return len(seats) + sum([quantity for _, quantity in areas]) if areas else len(seats)
+
+
+def add_places(one: Places, other: Places, sign: int = 1) -> Places:
+    """The sum (or with `sign` -1 the difference) of two baskets of area places."""
+    if not other:
+        return one
+    total = dict(one)
+    for area, quantity in other:
+        total[area] = total.get(area, 0) + sign * quantity
+    return tuple(sorted([pair for pair in total.items() if pair[1]]))
+
+
+class State:
+    """Everything live of one performance.
+
+    Attributes:
+        codes, home: Per position of the house what stands there, and what it goes
+            back to when it comes free (AVAILABLE or an allocation's code).
+        area_free, area_blocked: Places per area on sale and left, and taken off sale.
+        tickets: The ticket with number n stands at n - 1; the columns beside it
+            are aligned. `ticket_versions` and `ticket_uses` are sparse, by number.
+        buyer_places: Live tickets and places in payment by buyer, for per-buyer limits.
+        changes, area_changes: What the feed has not taken yet.
+    """
+
+    def __init__(self, performance: int, plan: Plan, settings: Settings) -> None:
+        self.performance = performance
+        self.house = House(plan)
+        self.codes = self.house.empty()
+        self.home = self.house.empty()
+        self.area_free = [area.capacity for area in plan.areas]
+        self.area_blocked = [0] * len(plan.areas)
+        self.holds: dict[bytes, HoldState] = {}
+        self.web_holds: dict[str, int] = {}
+        self.buyer_places: dict[str, int] = {}
+        self.allocations: dict[str, Allocation] = {}
+        self._sights: dict[Channel, bytes] = {}
+        self.tickets: list[Ticket] = []
+        self.ticket_orders: list[str] = []
+        self.ticket_buyers: list[str] = []
+        self.ticket_states: list[TicketState] = []
+        self.ticket_versions: dict[int, int] = {}
+        self.ticket_uses: dict[int, tuple[int, str]] = {}
+        self.changes: list[int] = []
+        self.area_changes: set[int] = set()
+        self.expiries: list[tuple[int, bytes]] = []
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Take these settings, and prepare what the rules ask of them at every command."""
+        self.settings = settings
+        self.prices = PriceList(settings)
+        self.gates = {gate.id: frozenset(gate.sections) for gate in settings.gates}
+        self.open_online = settings.status is SaleStatus.ON_SALE
+        self.open_at_tills = self.open_online or settings.status is SaleStatus.BOX_OFFICE
+        self.orphan_rule = settings.orphan_rule
+        self.max_per_order = settings.max_per_order or MAX_PLACES_PER_HOLD
+        self.limited_types = [kind for kind in settings.price_types if kind.max_per_order]
+        self.hold_ms = min(settings.hold_ms, settings.hold_cap_ms)
+
+    # Seats ------------------------------------------------------------------
+
+    def sight(self, channel: Channel) -> bytes | None:
+        """What turns codes into this channel's view (0: it could take the seat), if anything must.
+
+        None when no allocation is open to the channel: then the codes are its view.
+        """
+        if not self.allocations:
+            return None
+        return self._sights.get(channel)
+
+    def view(self, channel: Channel) -> bytearray:
+        """The codes as this channel sees them: 0 exactly where it could take the seat.
+
+        Often that is `codes` itself: not a copy, and not to be changed.
+        """
+        table = self.sight(channel)
+        return self.codes if table is None else self.codes.translate(table)
+
+    def set_allocations(self, allocations: dict[str, Allocation]) -> None:
+        """These are all the allocations; the seats know of theirs already."""
+        self.allocations = allocations
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """The allocations have changed: who sees what follows."""
+        self._sights = {}
+        for channel in Channel:
+            codes = [one.code for one in self.allocations.values() if channel in one.channels]
+            if codes:
+                table = bytearray(range(256))
+                for code in codes:
+                    table[code] = AVAILABLE
+                self._sights[channel] = bytes(table)
+
+    def put(self, seats: tuple[int, ...], status: int) -> None:
+        """These seats are now HELD, SOLD or BLOCKED."""
+        count = len(seats)
+        if not count:
+            return
+        house = self.house
+        first = house.positions[seats[0]]
+        if count <= MAX_PLACES_PER_HOLD and house.seat_at[first : first + count] == seats:
+            self.codes[first : first + count] = FILLED[status][count]
+            self.changes += house.packed[status][first : first + count]
+            return
+        codes, positions = self.codes, house.positions
+        for seat in seats:
+            codes[positions[seat]] = status
+        self.changes += [seat << 2 | status for seat in seats]
+
+    def free(self, seats: tuple[int, ...]) -> None:
+        """These seats come free: on sale again, or back to their allocation."""
+        count = len(seats)
+        if not count:
+            return
+        house = self.house
+        first = house.positions[seats[0]]
+        if house.seat_at[first : first + count] == seats:
+            home = self.home[first : first + count]
+            if not any(home):
+                self.codes[first : first + count] = home
+                self.changes += house.packed[AVAILABLE][first : first + count]
+                return
+        codes, home, positions, changes = self.codes, self.home, house.positions, self.changes
+        for seat in seats:
+            position = positions[seat]
+            codes[position] = code = home[position]
+            changes.append(seat << 2 | PUBLIC_STATUS[code])
+
+    def allocate(self, name: str, channels: tuple[Channel, ...], seats: tuple[int, ...]) -> None:
+        """Keep these free seats for the channels under the name."""
+        allocation = self.allocations.get(name)
+        if allocation is None:
+            used = {one.code for one in self.allocations.values()}
+            code = next(c for c in range(FIRST_ALLOCATION, LAST_ALLOCATION + 1) if c not in used)
+            allocation = self.allocations[name] = Allocation(code, channels)
+        allocation.channels = channels
+        self._look_again()
+        for seat in seats:
+            position = self.house.positions[seat]
+            self.codes[position] = self.home[position] = allocation.code
+        self.changes += [seat << 2 | BLOCKED for seat in seats]
+
+    def end_allocation(self, name: str) -> None:
+        """Put what the allocation kept on sale for everybody; held and sold seats stay so."""
+        code = self.allocations.pop(name).code
+        self._look_again()
+        for position, home in enumerate(self.home):
+            if home == code:
+                self.home[position] = AVAILABLE
+                if self.codes[position] == code:
+                    self.codes[position] = AVAILABLE
+                    self.changes.append(self.house.seat_at[position] << 2 | AVAILABLE)
+
+    def move_places(self, areas: Places, sign: int) -> None:
+        """Take places of areas (`sign` -1), or give them back (+1)."""
+        for area, quantity in areas:
+            self.area_free[area] += sign * quantity
+            self.area_changes.add(area)
+
+    # Holds ------------------------------------------------------------------
+
+    def open_hold(self, hold: HoldState) -> None:
+        """A new hold lives."""
+        self.holds[hold.token] = hold
+        if hold.channel is _WEB:
+            self.web_holds[hold.holder] = self.web_holds.get(hold.holder, 0) + 1
+        self.expect_end(hold)
+
+    def expect_end(self, hold: HoldState) -> None:
+        """Queue the hold for the time at which it expires now."""
+        heappush(self.expiries, (hold.expires_ms, hold.token))
+        if len(self.expiries) > 2 * len(self.holds) + _STALE_EXPIRIES:
+            self.expiries = [(one.expires_ms, one.token) for one in self.holds.values()]
+            heapify(self.expiries)
+
+    def any_expired(self, at_ms: int) -> bool:
+        """Is the time of some hold over?"""
+        expiries = self.expiries
+        while expiries and expiries[0][0] <= at_ms:
+            if self._is_current(expiries[0]):
+                return True
+            heappop(expiries)
+        return False
+
+    def expired(self, at_ms: int, most: int) -> tuple[bytes, ...]:
+        """The holds whose time is over, first ended first, `most` at most."""
+        due: list[tuple[int, bytes]] = []
+        while len(due) < most and self.any_expired(at_ms):
+            entry = heappop(self.expiries)
+            # A token used again within its millisecond stands in the queue twice.
+            if not due or due[-1] != entry:
+                due.append(entry)
+        for entry in due:
+            heappush(self.expiries, entry)
+        return tuple([token for _, token in due])
+
+    def _is_current(self, entry: tuple[int, bytes]) -> bool:
+        hold = self.holds.get(entry[1])
+        return hold is not None and hold.expires_ms == entry[0]
+
+    def end_hold(self, token: bytes) -> HoldState:
+        """The hold lives no more; what becomes of its places is the caller's business."""
+        hold = self.holds.pop(token)
+        if hold.channel is _WEB:
+            left = self.web_holds[hold.holder] - 1
+            if left:
+                self.web_holds[hold.holder] = left
+            else:
+                del self.web_holds[hold.holder]
+        return hold
+
+    def drop_hold(self, token: bytes) -> None:
+        """The hold ends with nothing sold: all of it comes free."""
+        hold = self.end_hold(token)
+        self.free(hold.seats)
+        if hold.areas:
+            self.move_places(hold.areas, +1)
+        if hold.order:
+            self.count_buyer(hold.buyer, -places_in(hold.seats, hold.areas))
+
+    def count_buyer(self, buyer: str, change: int) -> None:
+        """Keep the buyer's places; nobody in particular ("") is not counted."""
+        if buyer:
+            count = self.buyer_places.get(buyer, 0) + change
+            if count:
+                self.buyer_places[buyer] = count
+            else:
+                self.buyer_places.pop(buyer, None)
