@@ -116,6 +116,24 @@ def walking_order(points: Sequence[Point]) -> list[int]:
     return [seat for run in pieces for seat in run]
 
 
+def ring_order(points: Sequence[Point], centre: Point, size: tuple[float, float]) -> list[int]:
+    """The order in which one walks around a table, as positions in `points`.
+
+    Starts at the first seat and goes the way the list goes. `size` is the
+    table's width and height: a long table is walked as if it were a square one.
+    """
+    width, height = (extent or 1.0 for extent in size)
+    angles = [atan2((y - centre[1]) / height, (x - centre[0]) / width) for x, y in points]
+    order = sorted(range(len(points)), key=lambda position: angles[position])
+    if not order:
+        return []
+    start = order.index(0)
+    order = order[start:] + order[:start]
+    backwards = [0, *reversed(order[1:])]
+    rises = sum(a < b for a, b in pairwise(order)) - sum(a < b for a, b in pairwise(backwards))
+    return order if rises >= 0 else backwards
+
+
 def typical_pitch(points: Sequence[Point], runs: Iterable[Chain]) -> float:
     """The median step inside runs; 1.0 when there is none."""
     steps = [_between(points[a], points[b]) for run in runs for a, b in pairwise(run)]
