@@ -1,0 +1,156 @@
+"""What the journal's events mean to the tables that people query.
+
+Owns the row shapes of tickets and scans, and the reading of events into such
+rows. Pure: it knows no database. The rows of a batch are written in the same
+transaction as the batch itself, so the tables never disagree with the journal.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from engine.commands import (
+    Configure,
+    Configured,
+    Event,
+    Refunded,
+    Scan,
+    Scanned,
+    Sold,
+    TicketsSet,
+    TicketState,
+)
+
+KEEP_VERSION = -1
+"""In `Projection.ticket_states`: the ticket's version stays as it is."""
+
+
+class TicketRow(Struct, frozen=True, gc=False):
+    """A ticket as sold. `seat` is -1 for a place in `area`, `area` is -1 for a seat."""
+
+    number: int
+    order: str
+    seat: int
+    area: int
+    price_type: str
+    amount: int  # minor units
+    state: str  # a TicketState value
+    version: int
+    sold_ms: int
+
+
+class ScanRow(Struct, frozen=True, gc=False):
+    """One presentation at a gate, refused ones too; `ticket` is -1 for none of this performance."""
+
+    seq: int  # of the event
+    at_ms: int
+    gate: str
+    device: str
+    mode: str  # a ScanMode value
+    ticket: int
+    result: str  # a ScanOutcome value
+
+
+class Projection(Struct, frozen=True):
+    """What one batch of events changes in the query tables.
+
+    `ticket_states` holds (number, TicketState value, version or KEEP_VERSION), at
+    most one entry a ticket, and never a ticket that is in `tickets`. `settings` is
+    the JSON of the new settings, or None when they did not change.
+    """
+
+    tickets: tuple[TicketRow, ...] = ()
+    ticket_states: tuple[tuple[int, str, int], ...] = ()
+    scans: tuple[ScanRow, ...] = ()
+    settings: bytes | None = None
+
+
+NOTHING = Projection()
+"""The projection of a batch that only moves holds and blocks."""
+
+
+_MATTER = frozenset({Sold, Refunded, TicketsSet, Scanned, Configured})
+
+
+def project(first_seq: int, events: Sequence[Event]) -> Projection:
+    """The rows that `events` add or change; `first_seq` is the seq of the first of them."""
+    tickets: dict[int, TicketRow] = {}
+    states: dict[int, tuple[int, str, int]] = {}
+    scans: list[ScanRow] = []
+    settings: bytes | None = None
+    for seq, event in enumerate(events, first_seq):
+        outcome = event.outcome
+        kind = type(outcome)
+        if kind not in _MATTER:
+            continue
+        if isinstance(outcome, Sold):
+            for row in _rows(event.at_ms, outcome):
+                tickets[row.number] = row
+        elif isinstance(outcome, Refunded):
+            for number in outcome.tickets:
+                _set(tickets, states, number, TicketState.REFUNDED, KEEP_VERSION)
+        elif isinstance(outcome, TicketsSet):
+            for number, version in outcome.tickets:
+                _set(tickets, states, number, outcome.state, version)
+        elif isinstance(outcome, Scanned):
+            scans.append(_scan(seq, event, outcome))
+        elif isinstance(event.command, Configure):
+            settings = msgspec.json.encode(event.command.settings)
+    if not (tickets or states or scans or settings):
+        return NOTHING
+    return Projection(tuple(tickets.values()), tuple(states.values()), tuple(scans), settings)
+
+
+def _rows(at_ms: int, sold: Sold) -> list[TicketRow]:
+    return [
+        TicketRow(
+            number=ticket.number,
+            order=sold.order,
+            seat=ticket.seat,
+            area=ticket.area,
+            price_type=ticket.price_type,
+            amount=ticket.amount,
+            state=sold.state.value,
+            version=ticket.version,
+            sold_ms=at_ms,
+        )
+        for ticket in sold.tickets
+    ]
+
+
+def _set(
+    tickets: dict[int, TicketRow],
+    states: dict[int, tuple[int, str, int]],
+    number: int,
+    state: TicketState,
+    version: int,
+) -> None:
+    """Note a ticket's new state; a ticket sold in this same batch changes in its own row."""
+    row = tickets.get(number)
+    if row is not None:
+        new_version = row.version if version == KEEP_VERSION else version
+        tickets[number] = msgspec.structs.replace(row, state=state.value, version=new_version)
+        return
+    if version == KEEP_VERSION and number in states:
+        version = states[number][2]
+    states[number] = (number, state.value, version)
+
+
+def _plain(text: str) -> str:
+    """Without NUL, which Postgres cannot keep in a text: a batch must not fail on it."""
+    return text.replace("\0", "")
+
+
+def _scan(seq: int, event: Event, scanned: Scanned) -> ScanRow:
+    command = event.command
+    assert isinstance(command, Scan), "only a scan is answered by Scanned"
+    return ScanRow(
+        seq=seq,
+        at_ms=event.at_ms,
+        gate=_plain(command.gate),
+        device=_plain(command.device),
+        mode=command.mode.value,
+        ticket=scanned.ticket,
+        result=scanned.result.value,
+    )

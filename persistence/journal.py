@@ -1,0 +1,474 @@
+"""The journal: what a performance decided, durable before anybody hears of it.
+
+Owns the hot path to Postgres: appending batches of events with the rows they
+imply, claiming a performance, reading its snapshot and tail back. Events and
+states are bytes here; what they mean is the engine's.
+
+Delivery guarantees:
+- A batch is written as a whole, with its rows, or not at all.
+- A batch is written only while its epoch is the performance's, and only right
+  after `prev_seq`. Both are checked in the statement that advances the head.
+- After `claim` returns, nothing of an older epoch can be written any more.
+
+Errors::
+
+    JournalError
+    +-- JournalUnavailable    surely nothing was written
+    +-- JournalUnknown        written or not: claim and read to find out
+    +-- JournalCorrupt        the stored batches do not follow each other
+    +-- PerformanceUnknown    there is no such performance
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any, Final
+
+import asyncpg  # type: ignore[import-untyped]
+from msgspec import Struct, structs
+
+from engine.projection import NOTHING, Projection
+from persistence import url as address
+from persistence.url import Connection, Pool, PooledConnection
+
+APPEND_TIMEOUT_S: Final = 10.0
+"""A commit that takes longer is given up as unknown."""
+READ_TIMEOUT_S: Final = 60.0
+"""Claims, snapshots and tail pages; a snapshot can be several megabytes."""
+CLOSE_TIMEOUT_S: Final = 5.0
+MAX_READERS: Final = 3
+"""Connections for claims, snapshots and tail pages, apart from the one for appending."""
+KEPT_SNAPSHOTS: Final = 2
+MAX_TAIL_ROWS: Final = 1_024
+MAX_TAIL_BYTES: Final = 8 * 1024 * 1024
+"""One page of the tail: at least one batch, else no more than this."""
+
+_log = logging.getLogger(__name__)
+
+_ADVANCE: Final = """
+WITH batch AS (
+    SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::bytea[])
+        AS b (performance, epoch, prev_seq, seq, at_ms, events)
+), advanced AS (
+    UPDATE writers w SET head_seq = b.seq FROM batch b
+    WHERE w.performance = b.performance AND w.epoch = b.epoch AND w.head_seq = b.prev_seq
+    RETURNING w.performance
+), written AS (
+    INSERT INTO journal (performance, seq, prev_seq, epoch, at_ms, events)
+    SELECT b.performance, b.seq, b.prev_seq, b.epoch, b.at_ms, b.events
+    FROM batch b JOIN advanced USING (performance)
+)
+SELECT performance FROM advanced
+"""
+# Within a transaction: a refund must free its seat before the same batch sells it again.
+_SET_TICKETS: Final = """
+UPDATE tickets t SET
+    state = u.state,
+    version = CASE WHEN u.version = -1 THEN t.version ELSE u.version END
+FROM unnest($1::int4[], $2::int4[], $3::text[], $4::int4[])
+    AS u (performance, number, state, version)
+WHERE t.performance = u.performance AND t.number = u.number
+"""
+_ADD_TICKETS: Final = """
+INSERT INTO tickets (performance, number, order_id, seat, area, price_type, amount, state,
+    version, sold_ms)
+SELECT * FROM unnest($1::int4[], $2::int4[], $3::text[], $4::int4[], $5::int4[], $6::text[],
+    $7::int8[], $8::text[], $9::int4[], $10::int8[])
+"""
+_ADD_SCANS: Final = """
+INSERT INTO scans (performance, seq, at_ms, gate, device, mode, ticket, result)
+SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::text[], $5::text[], $6::text[],
+    $7::int4[], $8::text[])
+"""
+_SET_SETTINGS: Final = "UPDATE performances SET settings = $2 WHERE id = $1"
+
+_CLAIM: Final = """
+UPDATE writers SET
+    epoch = epoch + 1,
+    serving = $2,
+    claimed_ms = (extract(epoch FROM clock_timestamp()) * 1000)::int8
+WHERE performance = $1
+RETURNING epoch, head_seq
+"""
+_READ_PERFORMANCE: Final = """
+SELECT p.starts_ms, p.settings, p.plan, plans.body
+FROM performances p JOIN plans ON plans.hash = p.plan
+WHERE p.id = $1
+"""
+_READ_SNAPSHOT: Final = """
+SELECT seq, state FROM snapshots WHERE performance = $1 AND seq <= $2 ORDER BY seq DESC LIMIT 1
+"""
+_READ_TAIL: Final = """
+SELECT seq, prev_seq, events FROM (
+    SELECT seq, prev_seq, events,
+        sum(octet_length(events)) OVER (ORDER BY seq) - octet_length(events) AS bytes_before
+    FROM journal WHERE performance = $1 AND seq > $2 AND seq <= $3
+    ORDER BY seq LIMIT $4
+) page
+WHERE bytes_before < $5 ORDER BY seq
+"""
+_SAVE_SNAPSHOT: Final = """
+INSERT INTO snapshots (performance, seq, epoch, at_ms, state)
+SELECT performance, $3, epoch, (extract(epoch FROM clock_timestamp()) * 1000)::int8, $4
+FROM writers WHERE performance = $1 AND epoch = $2 AND head_seq >= $3
+ON CONFLICT (performance, seq) DO UPDATE SET state = excluded.state
+RETURNING seq
+"""
+_PRUNE_SNAPSHOTS: Final = """
+DELETE FROM snapshots WHERE performance = $1 AND seq NOT IN (
+    SELECT seq FROM snapshots WHERE performance = $1 ORDER BY seq DESC LIMIT $2)
+"""
+_GIVE_UP: Final = "UPDATE writers SET serving = '' WHERE performance = $1 AND epoch = $2"
+
+
+class JournalError(Exception):
+    """The journal could not do what was asked."""
+
+
+class JournalUnavailable(JournalError):
+    """Surely nothing was written; the same call may be made again later."""
+
+
+class JournalUnknown(JournalError):
+    """The connection was lost while committing. Stop, claim, and read what is there."""
+
+
+class JournalCorrupt(JournalError):
+    """Batches that do not follow each other. Needs a person: nothing is repaired by itself."""
+
+
+class PerformanceUnknown(JournalError):
+    """There is no performance of that number."""
+
+
+class Append(Struct, frozen=True):
+    """One batch of a performance: seqs `prev_seq + 1` to `seq`, and the rows it implies."""
+
+    performance: int
+    epoch: int
+    prev_seq: int
+    seq: int
+    at_ms: int
+    events: bytes  # msgpack list[Event]
+    projection: Projection = NOTHING
+
+
+class Written(Enum):
+    """What became of one batch; true only when it is durable."""
+
+    WRITTEN = "written"
+    FENCED = "fenced"
+    """Another writer has claimed the performance, or `prev_seq` is not its head: stop."""
+    SECOND_WALL = "second_wall"
+    """A constraint refused it (a seat sold twice): surely not written, and a bug to report."""
+    UNKNOWN = "unknown"
+    """Written or not, as with JournalUnknown: claim and read."""
+
+    def __bool__(self) -> bool:
+        return self is Written.WRITTEN
+
+
+class Claimed(Struct, frozen=True):
+    """A performance and the right to write it as `epoch`. Read the tail page by page."""
+
+    performance: int
+    epoch: int
+    head_seq: int
+    starts_ms: int
+    plan_hash: str
+    plan: bytes
+    settings: bytes  # JSON
+    snapshot: tuple[int, bytes] | None  # (seq, state), seq <= head_seq
+
+    @property
+    def snapshot_seq(self) -> int:
+        """Where the tail begins: pass it as the first `after_seq`."""
+        return 0 if self.snapshot is None else self.snapshot[0]
+
+
+class Journal:
+    """One connection for appending, a few for reading. Made lazily, replaced when lost."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._turn = asyncio.Lock()
+        self._writer: Connection | None = None
+        self._readers: Pool | None = None
+        self._readers_turn = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Give up every connection. The journal can be used again afterwards."""
+        async with self._turn:
+            self._drop_writer()
+        readers, self._readers = self._readers, None
+        if readers is not None:
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await readers.close()
+            except TimeoutError:
+                readers.terminate()
+
+    # Appending ------------------------------------------------------------------
+
+    async def append(self, batches: Sequence[Append]) -> list[Written]:
+        """Write batches of any performances in one transaction; aligned with `batches`.
+
+        Several batches of one performance must follow each other in the list. A batch that
+        a constraint refuses does not take the others with it.
+
+        Raises:
+            JournalUnavailable: Nothing of it was written.
+            JournalUnknown: All of it was written, or nothing.
+        """
+        async with self._turn:
+            try:
+                return await self._append(batches)
+            except _Refused as refused:
+                if len(batches) > 1:
+                    return await self._append_one_by_one(batches)
+                return [refused.verdict()]
+
+    async def _append_one_by_one(self, batches: Sequence[Append]) -> list[Written]:
+        verdicts: list[Written] = []
+        for batch in batches:
+            try:
+                verdicts += await self._append([batch])
+            except _Refused as refused:
+                verdicts.append(refused.verdict())
+            except JournalError:
+                # Some are written already: the rest is left to those who claim.
+                verdicts += [Written.UNKNOWN] * (len(batches) - len(verdicts))
+                break
+        return verdicts
+
+    async def _append(self, batches: Sequence[Append]) -> list[Written]:
+        connection = await self._connected()
+        rounds = _rounds(batches)
+        alone = len(rounds) == 1 and all(batch.projection == NOTHING for batch in batches)
+        committing = alone
+        written: set[tuple[int, int]] = set()
+        try:
+            if alone:  # one statement, which is its own transaction
+                written = await _advance(connection, rounds[0])
+            else:
+                async with asyncio.timeout(APPEND_TIMEOUT_S):
+                    await connection.execute("BEGIN")
+                    for group in rounds:
+                        written |= await _write(connection, group)
+                    committing = True
+                    await connection.execute("COMMIT")
+        except BaseException as error:
+            surely_not = not committing or _is_plain_refusal(error)
+            if not (alone and _is_plain_refusal(error)):
+                self._drop_writer()  # and with it the transaction that was begun
+            if not isinstance(error, Exception):
+                raise
+            if isinstance(error, _MAY_BE_ONE_BATCH) and surely_not:
+                raise _Refused(error) from error
+            kind = JournalUnavailable if surely_not else JournalUnknown
+            raise kind(f"{type(error).__name__}: {error}") from error
+        return [
+            Written.WRITTEN if (batch.performance, batch.seq) in written else Written.FENCED
+            for batch in batches
+        ]
+
+    async def _connected(self) -> Connection:
+        if self._writer is None or self._writer.is_closed():
+            try:
+                self._writer = await address.connect(self._url, synchronous_commit="on")
+            except _CONNECT_ERRORS as error:
+                raise JournalUnavailable(f"no connection to the database: {error}") from error
+        return self._writer
+
+    def _drop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.terminate()
+
+    # Claiming and reading -------------------------------------------------------
+
+    async def claim(self, performance: int, serving: str) -> Claimed:
+        """Become the performance's only writer; `serving` says who and where, for people.
+
+        Waits for an append that is being committed. When this raises JournalUnavailable the
+        claim may have been made all the same: claiming again is harmless.
+
+        Raises:
+            PerformanceUnknown, JournalUnavailable
+        """
+        async with self._reading() as connection:
+            claim = await connection.fetchrow(_CLAIM, performance, serving)
+            if claim is None:
+                raise PerformanceUnknown(f"there is no performance {performance}")
+            # A later statement: it sees what the append that we waited for has changed.
+            row = await connection.fetchrow(_READ_PERFORMANCE, performance)
+            snapshot = await connection.fetchrow(_READ_SNAPSHOT, performance, claim["head_seq"])
+        assert row is not None, "a writers row has a performance, and that has a plan"
+        return Claimed(
+            performance=performance,
+            epoch=claim["epoch"],
+            head_seq=claim["head_seq"],
+            starts_ms=row["starts_ms"],
+            plan_hash=row["plan"],
+            plan=row["body"],
+            settings=row["settings"],
+            snapshot=None if snapshot is None else (snapshot["seq"], snapshot["state"]),
+        )
+
+    async def tail_page(
+        self, performance: int, after_seq: int, until_seq: int
+    ) -> list[tuple[int, bytes]]:
+        """Batches after a seq as (seq, events), in order, up to MAX_TAIL_BYTES or so.
+
+        Ask again after the last seq, until that is `until_seq` (the claim's `head_seq`).
+
+        Raises:
+            JournalCorrupt: A batch is missing, or `after_seq` is inside one.
+            JournalUnavailable
+        """
+        async with self._reading() as connection:
+            rows = await connection.fetch(
+                _READ_TAIL, performance, after_seq, until_seq, MAX_TAIL_ROWS, MAX_TAIL_BYTES
+            )
+        expected = after_seq
+        for row in rows:
+            if row["prev_seq"] != expected:
+                raise JournalCorrupt(
+                    f"performance {performance}: after seq {expected} comes a batch that "
+                    f"follows {row['prev_seq']}"
+                )
+            expected = row["seq"]
+        if not rows and after_seq != until_seq:
+            raise JournalCorrupt(f"performance {performance}: nothing after seq {after_seq}")
+        return [(row["seq"], row["events"]) for row in rows]
+
+    async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> bool:
+        """Keep the state at `seq`, which must be the end of a written batch; prune older ones.
+
+        False when the epoch is over or `seq` is not written.
+
+        Raises:
+            JournalUnavailable: Saving it again is harmless.
+        """
+        async with self._reading() as connection:
+            saved = await connection.fetchval(_SAVE_SNAPSHOT, performance, epoch, seq, state)
+            if saved is not None:
+                await connection.execute(_PRUNE_SNAPSHOTS, performance, KEPT_SNAPSHOTS)
+        return saved is not None
+
+    async def give_up(self, performance: int, epoch: int) -> None:
+        """Nobody serves the performance any more (passivation). Does nothing for an old epoch."""
+        async with self._reading() as connection:
+            await connection.execute(_GIVE_UP, performance, epoch)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[PooledConnection]:
+        try:
+            async with self._readers_turn:
+                if self._readers is None:
+                    self._readers = await address.pool(self._url, MAX_READERS, READ_TIMEOUT_S)
+                readers = self._readers
+            async with readers.acquire(timeout=READ_TIMEOUT_S) as connection:
+                yield connection
+        except _CONNECT_ERRORS as error:
+            raise JournalUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+class _Refused(Exception):
+    """The database refused the statement for what is in it; the transaction is gone."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+    def verdict(self) -> Written:
+        """Of a batch that was alone. Raises JournalUnavailable when no constraint refused it."""
+        if isinstance(self.error, asyncpg.IntegrityConstraintViolationError):
+            _log.critical("a constraint refused a batch: %s (%s)", self.error, self.error.detail)
+            return Written.SECOND_WALL
+        raise JournalUnavailable(f"{type(self.error).__name__}: {self.error}") from self.error
+
+
+_MAY_BE_ONE_BATCH: Final = (
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.DeadlockDetectedError,
+)
+_CONNECT_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def _is_plain_refusal(error: BaseException) -> bool:
+    """True when the server answered that the statement failed, and is still there."""
+    return (
+        isinstance(error, asyncpg.PostgresError)
+        and not isinstance(error, asyncpg.PostgresConnectionError)
+        and getattr(error, "severity_en", None) not in ("FATAL", "PANIC")
+    )
+
+
+def _rounds(batches: Sequence[Append]) -> list[list[Append]]:
+    """The first batch of each performance, then the second of each, ...; lock order is fixed."""
+    rounds: list[list[Append]] = []
+    seen: dict[int, int] = {}
+    for batch in batches:
+        number = seen.get(batch.performance, 0)
+        seen[batch.performance] = number + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(batch)
+    for group in rounds:
+        group.sort(key=lambda batch: batch.performance)
+    return rounds
+
+
+async def _advance(connection: Connection, group: list[Append]) -> set[tuple[int, int]]:
+    """Journal one batch a performance; those accepted, as (performance, seq)."""
+    rows = await connection.fetch(
+        _ADVANCE,
+        [batch.performance for batch in group],
+        [batch.epoch for batch in group],
+        [batch.prev_seq for batch in group],
+        [batch.seq for batch in group],
+        [batch.at_ms for batch in group],
+        [batch.events for batch in group],
+        timeout=APPEND_TIMEOUT_S,
+    )
+    advanced = {row["performance"] for row in rows}
+    return {(batch.performance, batch.seq) for batch in group if batch.performance in advanced}
+
+
+async def _write(connection: Connection, group: list[Append]) -> set[tuple[int, int]]:
+    """As `_advance`, and the rows that the accepted batches imply."""
+    written = await _advance(connection, group)
+    accepted = [batch for batch in group if (batch.performance, batch.seq) in written]
+    states = [
+        (batch.performance, *state)
+        for batch in accepted
+        for state in batch.projection.ticket_states
+    ]
+    if states:
+        await connection.execute(_SET_TICKETS, *_columns(states))
+    tickets = [
+        (batch.performance, *structs.astuple(row))
+        for batch in accepted
+        for row in batch.projection.tickets
+    ]
+    if tickets:
+        await connection.execute(_ADD_TICKETS, *_columns(tickets))
+    scans = [
+        (batch.performance, *structs.astuple(row))
+        for batch in accepted
+        for row in batch.projection.scans
+    ]
+    if scans:
+        await connection.execute(_ADD_SCANS, *_columns(scans))
+    for batch in accepted:
+        if batch.projection.settings is not None:
+            await connection.execute(_SET_SETTINGS, batch.performance, batch.projection.settings)
+    return written
+
+
+def _columns(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

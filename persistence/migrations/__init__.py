@@ -1,0 +1,37 @@
+"""Bring a database to this version's schema: `migrate`, and the Alembic revisions."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from persistence.url import sqlalchemy_url
+
+MIGRATION_LOCK: Final = 0x5374_7261
+"""Advisory lock: two processes that start at once migrate one after the other."""
+
+
+async def migrate(url: str) -> None:
+    """Upgrade the database to the newest revision; does nothing when it is there already."""
+    engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            # The lock belongs to the session: it outlives this commit, and ends with the
+            # connection, however that ends.
+            await connection.commit()
+            await connection.run_sync(_upgrade)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

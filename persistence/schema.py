@@ -1,0 +1,330 @@
+"""The tables, as SQLAlchemy Core describes them.
+
+Owns names, types, constraints and indexes; `persistence/migrations` makes them,
+and a test compares the two. Times are Unix milliseconds, money is integer minor
+units. Rows of the hot tables (journal, tickets, scans) have no foreign keys: they are
+written, a thousand at a time, for a performance whose `writers` row was just locked.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    event,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from engine.commands import Channel, ScanMode, ScanOutcome, TicketState
+from engine.orders import LineState, OrderState
+from engine.payments import PaymentMethod, PaymentState
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    allowed = ", ".join(f"'{value.value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")
+
+
+def _not_negative(*columns: str) -> list[CheckConstraint]:
+    return [CheckConstraint(f"{column} >= 0", name=f"{column}_not_negative") for column in columns]
+
+
+house: Final = Table(
+    "house",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("languages", ARRAY(Text), nullable=False),
+    Column("settings", JSONB, nullable=False),  # address, style: what pages and tickets show
+    Column("ticket_seed", LargeBinary, nullable=False),  # Ed25519 seed, 32 bytes
+    Column("session_secret", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    CheckConstraint("octet_length(ticket_seed) = 32", name="ticket_seed_size"),
+)
+
+plans: Final = Table(
+    "plans",
+    metadata,
+    Column("hash", Text, primary_key=True),  # of the content: a plan is never changed
+    Column("name", Text, nullable=False),
+    Column("seats", Integer, nullable=False),
+    Column("places", Integer, nullable=False),  # seats and the areas' capacities
+    Column("body", LargeBinary, nullable=False),  # our own format
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+productions: Final = Table(
+    "productions",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("organiser", ForeignKey("house.id"), nullable=False, index=True),
+    Column("titles", JSONB, nullable=False),  # by language
+    Column("subtitles", JSONB, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("info", JSONB, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+)
+
+performances: Final = Table(
+    "performances",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("production", ForeignKey("productions.id"), nullable=False, index=True),
+    Column("plan", ForeignKey("plans.hash"), nullable=False, index=True),
+    Column("starts_ms", BigInteger, nullable=False, index=True),
+    # JSON of engine.settings.Settings, kept as bytes: jsonb refuses some texts that JSON allows,
+    # and a batch that was decided must never be refused for what a name contains.
+    Column("settings", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+# Who writes a performance. Apart from `performances` because every batch updates it: a
+# narrow row with room on its page is updated in place, without touching an index.
+writers: Final = Table(
+    "writers",
+    metadata,
+    Column("performance", ForeignKey("performances.id"), primary_key=True),
+    Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+    Column("head_seq", BigInteger, nullable=False, server_default=text("0")),
+    Column("serving", Text, nullable=False, server_default=text("''")),
+    Column("claimed_ms", BigInteger, nullable=False, server_default=text("0")),
+    *_not_negative("epoch", "head_seq"),
+    postgresql_with={"fillfactor": 50},
+)
+
+journal: Final = Table(
+    "journal",
+    metadata,
+    Column("performance", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),  # of the batch's last event
+    Column("prev_seq", BigInteger, nullable=False),  # of the batch before
+    Column("epoch", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("events", LargeBinary, nullable=False),  # msgpack list[engine.commands.Event]
+    PrimaryKeyConstraint("performance", "seq"),
+    CheckConstraint("prev_seq >= 0 AND seq > prev_seq", name="seq_grows"),
+)
+
+snapshots: Final = Table(
+    "snapshots",
+    metadata,
+    Column("performance", ForeignKey("performances.id"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("performance", "seq"),
+)
+
+tickets: Final = Table(
+    "tickets",
+    metadata,
+    Column("performance", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("order_id", Text, nullable=False, index=True),
+    Column("seat", Integer, nullable=False),  # -1: a place in an area
+    Column("area", Integer, nullable=False),  # -1: a seat
+    Column("price_type", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sold_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("performance", "number"),
+    # The second wall. A revoked ticket keeps its seat: only a refund frees it.
+    Index(
+        "uq_tickets_live_seat",
+        "performance",
+        "seat",
+        unique=True,
+        postgresql_where=text("seat >= 0 AND state <> 'refunded'"),
+    ),
+    CheckConstraint("(seat >= 0) <> (area >= 0)", name="seat_or_area"),
+    _one_of("state", TicketState),
+    *_not_negative("number", "amount", "version"),
+)
+
+scans: Final = Table(
+    "scans",
+    metadata,
+    Column("performance", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),  # of the event
+    Column("at_ms", BigInteger, nullable=False),
+    Column("gate", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("ticket", Integer, nullable=False),  # -1: none of this performance
+    Column("result", Text, nullable=False),
+    PrimaryKeyConstraint("performance", "seq"),
+    Index(None, "performance", "ticket"),
+    _one_of("mode", ScanMode),
+    _one_of("result", ScanOutcome),
+)
+
+orders: Final = Table(
+    "orders",
+    metadata,
+    Column("id", Text, primary_key=True),  # 32 hex characters, the bearer key
+    Column("number", BigInteger, Identity(start=1001), nullable=False, unique=True),
+    Column("revision", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("buyer_name", Text, nullable=False),
+    Column("buyer_email", Text, nullable=False),
+    Column("buyer_words", ARRAY(Text), nullable=False),  # folded, for searching by prefix
+    Column("operator", Text, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("body", JSONB, nullable=False),  # the whole engine.orders.Order
+    Index(
+        "ix_orders_unfinished",
+        "number",
+        postgresql_where=text("state IN ('pending', 'paid', 'failed')"),
+    ),
+    Index(
+        "ix_orders_buyer_words", func.array_to_tsvector(text("buyer_words")), postgresql_using="gin"
+    ),
+    Index("ix_orders_session", "session", "number", postgresql_where=text("session <> ''")),
+    _one_of("state", OrderState),
+    _one_of("channel", Channel),
+    *_not_negative("total"),
+    CheckConstraint("revision > 0", name="revision_positive"),
+)
+
+order_lines: Final = Table(
+    "order_lines",
+    metadata,
+    Column("order_number", ForeignKey("orders.number"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("performance", Integer, nullable=False),
+    Column("seat", Integer, nullable=False),
+    Column("area", Integer, nullable=False),
+    Column("price_type", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("ticket", Integer, nullable=False),  # -1 until sold
+    PrimaryKeyConstraint("order_number", "number"),
+    Index(None, "performance", "order_number"),
+    _one_of("state", LineState),
+    *_not_negative("amount"),
+)
+
+payments: Final = Table(
+    "payments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("order_number", ForeignKey("orders.number"), nullable=False, index=True),
+    Column("method", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("captured", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("intent", Text, nullable=False),
+    Index(None, "intent", postgresql_where=text("intent <> ''")),
+    Index(None, "reference", postgresql_where=text("reference <> ''")),
+    _one_of("method", PaymentMethod),
+    _one_of("state", PaymentState),
+    *_not_negative("amount", "captured", "refunded"),
+)
+
+provider_events: Final = Table(
+    "provider_events",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("handled_ms", BigInteger),
+    Column("payload", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("provider", "id"),
+    Index(
+        "ix_provider_events_unhandled", "received_ms", postgresql_where=text("handled_ms IS NULL")
+    ),
+)
+
+operators: Final = Table(
+    "operators",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("organiser", ForeignKey("house.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("language", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Index("uq_operators_name", func.lower(text("name")), unique=True),
+)
+
+operator_sessions: Final = Table(
+    "operator_sessions",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),  # SHA-256
+    Column("operator", ForeignKey("operators.id"), nullable=False, index=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+)
+
+devices: Final = Table(
+    "devices",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("organiser", ForeignKey("house.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),  # SHA-256
+    Column("gate", Text, nullable=False),
+    Column("performances", ARRAY(Integer), nullable=False),  # empty: any
+    Column("created_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+)
+
+audit_log: Final = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSONB, nullable=False),
+)
+
+# Bytes that are already dense, or too hot to spend time on: stored as they are.
+for _table, _column in ((journal, "events"), (snapshots, "state")):
+    event.listen(
+        _table,
+        "after_create",
+        DDL(  # type: ignore[no-untyped-call]
+            f"ALTER TABLE {_table.name} ALTER COLUMN {_column} SET STORAGE EXTERNAL"
+        ),
+    )

@@ -1,0 +1,110 @@
+"""Everything that is kept, behind one door: `Store.open(url)`.
+
+Owns the pool and how long anybody waits for it; the parts own their queries.
+The journal has connections of its own, so that a crowd of queries never stands
+in front of a sale. One store belongs to one event loop.
+
+`migrate` (persistence.migrations) must have run; `open` does not change the database.
+"""
+
+import time
+from types import TracebackType
+from typing import Final, Self
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from persistence.catalogue import Catalogue
+from persistence.journal import Journal
+from persistence.url import CONNECT_TIMEOUT_S, sqlalchemy_url
+
+POOL_CONNECTIONS: Final = 6
+POOL_WAIT_S: Final = 5.0
+"""A query waits this long for a connection, then fails as sqlalchemy.exc.TimeoutError."""
+STATEMENT_TIMEOUT_S: Final = 15.0
+
+
+class Health(Struct, frozen=True):
+    """What a commit costs now."""
+
+    commit_ms: float
+    server: str  # its version
+    synchronous_commit: str  # "on" is what the product promises
+
+
+class Store:
+    """The database of a house.
+
+    Attributes:
+        journal: What performances decided. See persistence.journal for its errors.
+        catalogue: The house, plans, productions, performances.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self.journal = Journal(url)
+        self.catalogue = Catalogue(self._engine)
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Connect once, to fail early.
+
+        Raises:
+            DatabaseUrlError: Not a Postgres address.
+            OSError, sqlalchemy.exc.DBAPIError: The server does not answer, or refuses us.
+        """
+        store = cls(url)
+        try:
+            await store.health()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        await self.journal.close()
+        await self._engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def health(self) -> Health:
+        """Commit an empty transaction that still has to reach the disk."""
+        async with self._engine.connect() as connection:
+            row = (
+                await connection.execute(
+                    sa.text(
+                        "SELECT current_setting('server_version'),"
+                        " current_setting('synchronous_commit'), pg_current_xact_id()::text"
+                    )
+                )
+            ).one()
+            begun_s = time.perf_counter()
+            await connection.commit()
+            commit_ms = (time.perf_counter() - begun_s) * 1_000
+        return Health(commit_ms=commit_ms, server=row[0], synchronous_commit=row[1])
+
+
+def _engine(url: str) -> AsyncEngine:
+    return create_async_engine(
+        sqlalchemy_url(url),
+        pool_size=POOL_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_S,
+        # A server that was restarted leaves dead connections behind: find out before use.
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": STATEMENT_TIMEOUT_S,
+            "server_settings": {"application_name": "strapontin", "synchronous_commit": "on"},
+        },
+    )

@@ -1,0 +1,65 @@
+"""Database addresses: any Postgres URL in, what SQLAlchemy and asyncpg want out."""
+
+from typing import Any, Final, TypeAlias
+
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+
+Connection: TypeAlias = asyncpg.Connection
+Pool: TypeAlias = asyncpg.Pool
+PooledConnection: TypeAlias = asyncpg.pool.PoolConnectionProxy
+
+CONNECT_TIMEOUT_S: Final = 5.0
+
+
+class DatabaseUrlError(ValueError):
+    """The address is not that of a Postgres database."""
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Accepts postgres://, postgresql:// and postgresql+asyncpg://. Raises DatabaseUrlError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseUrlError(
+            "the database address is not a URL; expected postgresql://user:password@host/database"
+        ) from error
+    if parsed.drivername not in ("postgres", "postgresql", "postgresql+asyncpg"):
+        raise DatabaseUrlError(
+            f"{parsed.drivername} is not supported; expected postgresql://user:password@host/database"
+        )
+    return parsed.set(drivername="postgresql+asyncpg")
+
+
+def _arguments(url: str) -> dict[str, Any]:
+    parsed = sqlalchemy_url(url)
+    query: dict[str, Any] = dict(parsed.query)
+    return {
+        "host": query.pop("host", None) or parsed.host,
+        "port": parsed.port or 5432,
+        "user": parsed.username,
+        "password": parsed.password,
+        "database": parsed.database,
+        "timeout": CONNECT_TIMEOUT_S,
+        **query,
+    }
+
+
+async def connect(url: str, **server_settings: str) -> Connection:
+    """One asyncpg connection. Raises OSError or asyncpg.PostgresError when it cannot be had."""
+    return await asyncpg.connect(
+        **_arguments(url), server_settings={"application_name": "strapontin", **server_settings}
+    )
+
+
+async def pool(url: str, most: int, timeout_s: float) -> Pool:
+    """A pool that connects when asked, at most `most` times; `timeout_s` bounds each statement."""
+    return await asyncpg.create_pool(
+        **_arguments(url),
+        min_size=0,
+        max_size=most,
+        command_timeout=timeout_s,
+        server_settings={"application_name": "strapontin"},
+    )
