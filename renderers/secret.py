@@ -58,7 +58,7 @@ _SHORT_CODE_CHARS = (SHORT_MAC_BITS + 8) // 5
 _SHORT_SHAPE = re.compile(f"([0-9]{{1,10}})-([0-9]{{1,10}})-([{_ALPHABET}]{{{_SHORT_CODE_CHARS}}})")
 
 
-class ForgedSecret(ValueError):  # noqa: N818 - it names a fact about a text, not a fault
+class ForgedSecret(ValueError):
     """A text that no key of ours made: malformed, altered, or of another organiser."""
 
 

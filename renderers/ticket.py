@@ -1,0 +1,519 @@
+"""The print-at-home ticket: one A4 page a ticket, its upper half the ticket itself.
+
+Owns the page: what stands where and how large. Everything on it arrives as a value; nothing is
+looked up, and whether a ticket may be printed at all (paid, not refunded) was decided before.
+
+The page, in millimetres from its top left corner::
+
+    12 +------------------------------------------+--------------+
+       | house (band in the organiser's colour, rows of seats)    |
+       | title, subtitle                          :  QR code      |
+       | date, time, doors; venue                 :               |
+       | [ section      row      seat ]           :  order,       |
+       | price type, price, name                  :  ticket, ...  |
+       | Code 128 and the readable number         :               |
+   137 +------------------------------------------+--------------+
+   148 - - - - - - - - - - - - fold - - - - - - - - - - - - - - - -
+       before you come                 your house, legal mentions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from math import cos, pi, sin
+
+from msgspec import Struct
+from PIL import Image, UnidentifiedImageError
+from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from renderers import codes, money
+from renderers.house_style import INK, PAPER, HouseStyle, legal_mentions
+from renderers.i18n import Translator, translator
+from renderers.typeset import (
+    LEADING,
+    SANS,
+    SANS_BOLD,
+    SERIF,
+    Setting,
+    balanced,
+    clean,
+    draw_fitted,
+    draw_line,
+    draw_paragraphs,
+    draw_setting,
+    fit,
+    text_width,
+)
+
+MAX_TICKETS_PER_DOCUMENT = 2_000
+MAX_LOGO_BYTES = 1_000_000
+
+PAGE_WIDTH, PAGE_HEIGHT = A4
+
+# Millimetres from the page's left or top edge.
+CARD_LEFT, CARD_TOP, CARD_RIGHT, CARD_BOTTOM = 12.0, 12.0, 198.0, 137.0
+STUB_LEFT = 139.0
+BAND_BOTTOM = 29.0
+MAIN_LEFT, MAIN_RIGHT = 19.0, 132.0
+STUB_INNER_LEFT, STUB_INNER_RIGHT = 143.5, 193.5
+FOLD_TOP = 148.5
+
+LABEL_PT = 6.8
+TITLE_PT = 34.0
+ONE_LINE_TITLE_PT = 24.0
+BAND_ROWS = 18
+
+
+class TicketView(Struct, frozen=True, kw_only=True):
+    """One ticket as it is printed. Empty texts are left out, with their labels.
+
+    ``secret`` and ``short_code`` come from :mod:`renderers.secret`. A place without a number
+    (standing, livestream) has an empty ``seat``, and ``section`` names its area. Times are
+    milliseconds since the epoch, shown in ``timezone``. ``vat_bp`` is the VAT rate included in
+    the price, in hundredths of a percent. ``marks`` are what the buyer must know of the place
+    ("Restricted view"), in the language of the page.
+    """
+
+    secret: str
+    short_code: str
+    order: str
+    production: str
+    starts_at_ms: int
+    timezone: str
+    venue: str
+    section: str
+    price_type: str
+    price_minor: int
+    currency: str
+    subtitle: str = ""
+    doors_at_ms: int | None = None
+    venue_address: str = ""
+    row: str = ""
+    seat: str = ""
+    category: str = ""
+    entrance: str = ""
+    holder: str = ""
+    marks: tuple[str, ...] = ()
+    vat_bp: int | None = None
+
+    @property
+    def number(self) -> str:
+        """The ticket's number, "12-000345": the readable number without its proof."""
+        return self.short_code.rpartition("-")[0]
+
+
+def ticket_pdf(tickets: Sequence[TicketView], house: HouseStyle, lang: str) -> bytes:
+    """The tickets as one PDF, a page each, in the order given.
+
+    Raises:
+        ValueError: no ticket, more than ``MAX_TICKETS_PER_DOCUMENT``, a text longer than
+            ``typeset.MAX_TEXT_CHARS``, or a logo that is no picture.
+    """
+    if not 1 <= len(tickets) <= MAX_TICKETS_PER_DOCUMENT:
+        raise ValueError(
+            f"{len(tickets)} tickets: one document holds 1 to {MAX_TICKETS_PER_DOCUMENT}"
+        )
+    t = translator(lang)
+    file = BytesIO()
+    canvas = Canvas(file, pagesize=A4, pageCompression=1, lang=t.language)
+    canvas.setTitle(t("ticket.document_title", order=tickets[0].order))
+    canvas.setAuthor(house.name)
+    canvas.setCreator("Strapontin")
+    page = _Page(canvas, house, t)
+    for ticket in tickets:
+        page.draw(ticket)
+        canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+class _Page:
+    """Draws pages of one document: what its tickets share is prepared once."""
+
+    def __init__(self, canvas: Canvas, house: HouseStyle, t: Translator) -> None:
+        self.canvas = canvas
+        self.house = house
+        self.t = t
+        self.ink = HexColor(INK)
+        self.soft = _mixed(self.ink, HexColor("#ffffff"), 0.62)
+        self.hairline = _mixed(self.ink, HexColor("#ffffff"), 0.25)
+        self.accent = HexColor(house.accent)
+        self.trim = HexColor(house.trim)
+        self.accent_ink = _readable(self.accent)
+        self.on_accent = HexColor(PAPER) if _luminance(self.accent) < 0.4 else self.ink
+        self.logo = _logo(house.logo)
+        self._define_band()
+
+    def draw(self, ticket: TicketView) -> None:
+        self.canvas.doForm("band")
+        self._band_words()
+        self._headline(ticket)
+        self._place(ticket)
+        self._details(ticket)
+        self._code128(ticket)
+        self._stub(ticket)
+        self._card_outline()
+        self._fold()
+        self._before(ticket)
+        self._house_column(ticket)
+
+    # The ticket itself.
+
+    def _define_band(self) -> None:
+        """The coloured band with its rows of seats, drawn once and stamped on every page."""
+        canvas = self.canvas
+        canvas.beginForm("band", 0, 0, PAGE_WIDTH, PAGE_HEIGHT)
+        canvas.saveState()
+        clip = canvas.beginPath()
+        left, width = CARD_LEFT * mm, (CARD_RIGHT - CARD_LEFT) * mm
+        clip.roundRect(left, _y(CARD_BOTTOM), width, (CARD_BOTTOM - CARD_TOP) * mm, 4 * mm)
+        canvas.clipPath(clip, stroke=0, fill=0)
+        canvas.setFillColor(self.accent)
+        canvas.rect(left, _y(BAND_BOTTOM), width, (BAND_BOTTOM - CARD_TOP) * mm, stroke=0, fill=1)
+        band = canvas.beginPath()
+        band.rect(left, _y(BAND_BOTTOM), width, (BAND_BOTTOM - CARD_TOP) * mm)
+        canvas.clipPath(band, stroke=0, fill=0)
+        self._rows_of_seats()
+        canvas.restoreState()
+        canvas.setFillColor(self.trim)
+        canvas.rect(left, _y(BAND_BOTTOM + 0.7), width, 0.7 * mm, stroke=0, fill=1)
+        canvas.endForm()
+
+    def _rows_of_seats(self) -> None:
+        """Curved rows of seats around the card's upper notch, which is their stage."""
+        canvas = self.canvas
+        for row in range(BAND_ROWS):
+            radius = 6.5 + 3.1 * row
+            seats = int(pi * radius / 2.5)
+            strength = 0.34 * (1 - row / BAND_ROWS) + 0.02
+            canvas.setFillColor(_mixed(self.on_accent, self.accent, strength))
+            for seat in range(seats):
+                angle = pi * (seat + 0.5) / seats
+                x, y = STUB_LEFT + radius * cos(angle), CARD_TOP + radius * sin(angle)
+                canvas.circle(x * mm, _y(y), 0.8 * mm, stroke=0, fill=1)
+
+    def _band_words(self) -> None:
+        left = MAIN_LEFT
+        if self.logo is not None:
+            left = self._logo_chip() + 4
+        self.canvas.setFillColor(self.on_accent)
+        box = (left * mm, _y(CARD_TOP + 2), (STUB_LEFT - 4 - left) * mm, 13 * mm)
+        draw_fitted(self.canvas, self.house.name, box, SERIF, 19, valign="middle")
+        box = (STUB_INNER_LEFT * mm, _y(CARD_TOP + 2), 50 * mm, 13 * mm)
+        draw_fitted(self.canvas, self.t("ticket.title"), box, SERIF, 19, align="r", valign="middle")
+
+    def _logo_chip(self) -> float:
+        """The logo on a white chip, so that any colours stand on any band; returns its right."""
+        assert self.logo is not None
+        width_px, height_px = self.logo.getSize()
+        height = 10.0
+        width = min(height * width_px / height_px, 38.0)
+        height = min(height, width * height_px / width_px)
+        top = CARD_TOP + (BAND_BOTTOM - CARD_TOP - height) / 2
+        self.canvas.setFillColor(HexColor("#ffffff"))
+        self.canvas.roundRect(
+            (MAIN_LEFT - 1.5) * mm,
+            _y(top + height + 1.5),
+            (width + 3) * mm,
+            (height + 3) * mm,
+            1.5 * mm,
+            stroke=0,
+            fill=1,
+        )
+        self.canvas.drawImage(
+            self.logo,
+            MAIN_LEFT * mm,
+            _y(top + height),
+            width * mm,
+            height * mm,
+            mask="auto",
+        )
+        return float(MAIN_LEFT + width + 1.5)
+
+    def _headline(self, ticket: TicketView) -> None:
+        canvas, lang = self.canvas, self.t.language
+        width = (MAIN_RIGHT - MAIN_LEFT) * mm
+        subtitle_height = 6 * mm if clean(ticket.subtitle) else 0.0
+        title_height = 28 * mm - subtitle_height
+        title = self._title(ticket.production, width, title_height)
+        block = len(title.lines) * title.leading
+        top = _y(32) - (title_height - block) / 2
+        canvas.setFillColor(self.ink)
+        draw_setting(canvas, title, MAIN_LEFT * mm, top, SERIF)
+        if subtitle_height:
+            canvas.setFillColor(self.soft)
+            box = (MAIN_LEFT * mm, top - block - 0.8 * mm, width, 5.5 * mm)
+            draw_fitted(canvas, ticket.subtitle, box, SANS, 10.5)
+        at, zone = ticket.starts_at_ms, ticket.timezone
+        date = money.format_date(at, zone, lang)
+        self._field(
+            "date", date[0].upper() + date[1:], (MAIN_LEFT, 62, 69, 9.5), 14, self.accent_ink
+        )
+        self._field(
+            "starts", money.format_time(at, zone, lang), (90, 62, 20, 9.5), 14, self.accent_ink
+        )
+        if ticket.doors_at_ms is not None:
+            doors = money.format_time(ticket.doors_at_ms, zone, lang)
+            self._field("doors", doors, (112, 62, 20, 9.5), 14, self.ink)
+        canvas.setFillColor(self.ink)
+        venue = clean(", ".join(filter(None, (ticket.venue, ticket.venue_address))))
+        draw_fitted(canvas, venue, (MAIN_LEFT * mm, _y(72.8), width, 7.5 * mm), SANS, 10)
+
+    def _title(self, words: str, width: float, height: float) -> Setting:
+        """One line if it can be a large one, else as many as fit, evenly broken."""
+        one_line = fit(words, SERIF, width, TITLE_PT * LEADING, TITLE_PT)
+        if len(one_line.lines) == 1 and one_line.size >= ONE_LINE_TITLE_PT:
+            return one_line
+        return balanced(fit(words, SERIF, width, height, TITLE_PT), words, SERIF, width)
+
+    def _place(self, ticket: TicketView) -> None:
+        """Section, row and seat in the largest type of the page: it is read in the dark."""
+        left, top, width, height = MAIN_LEFT - 3, 81.5, MAIN_RIGHT - MAIN_LEFT + 6, 24.5
+        self.canvas.setFillColor(HexColor(PAPER))
+        self.canvas.setStrokeColor(self.trim)
+        self.canvas.setLineWidth(0.6)
+        self.canvas.roundRect(
+            left * mm, _y(top + height), width * mm, height * mm, 2 * mm, stroke=1, fill=1
+        )
+        columns = [("section", ticket.section, 62.0)]
+        if ticket.seat:
+            columns += [("row", ticket.row, 24.0)] if ticket.row else []
+            columns += [("seat", ticket.seat, 24.0)]
+        else:
+            columns += [("seat", self.t("ticket.unnumbered"), 36.0)]
+        marks = clean(" · ".join(ticket.marks))
+        field_height = height - (8.5 if marks else 6.5)
+        spare = (MAIN_RIGHT - MAIN_LEFT) - sum(wide for _, _, wide in columns)
+        x = MAIN_LEFT
+        for at, (label, value, wide) in enumerate(columns):
+            wide += spare if at == 0 else 0
+            largest = 44 if label != "section" and ticket.seat else 27
+            box = (x, top + 1.5, wide - 3, field_height)
+            self._field(
+                label, value, box, largest, self.ink, font=SERIF, valign="baseline", leading=1.0
+            )
+            x += wide
+        if marks:
+            self.canvas.setFillColor(self.accent_ink)
+            box = (MAIN_LEFT * mm, _y(top + height - 5), (MAIN_RIGHT - MAIN_LEFT) * mm, 4.2 * mm)
+            draw_fitted(self.canvas, marks, box, SANS_BOLD, 9, valign="middle")
+
+    def _details(self, ticket: TicketView) -> None:
+        price_type = " · ".join(filter(None, (ticket.price_type, ticket.category)))
+        self._field("price_type", price_type, (MAIN_LEFT, 108.5, 49, 9.5), 11, self.ink)
+        self._field("price", self._price(ticket), (71, 108.5, 22, 9.5), 11, self.ink)
+        if ticket.holder:
+            self._field("holder", ticket.holder, (96, 108.5, 36, 9.5), 11, self.ink)
+
+    def _code128(self, ticket: TicketView) -> None:
+        self.canvas.setFillColor(HexColor("#000000"))
+        width = MAIN_RIGHT - MAIN_LEFT
+        codes.draw_code128(
+            self.canvas,
+            ticket.short_code,
+            (MAIN_LEFT - 3) * mm,
+            _y(129.5),
+            (width + 6) * mm,
+            8.5 * mm,
+        )
+        self.canvas.setFillColor(self.ink)
+        middle = (MAIN_LEFT + width / 2) * mm
+        draw_line(self.canvas, ticket.short_code, middle, _y(133.8), SANS_BOLD, 10.5, "c")
+
+    def _stub(self, ticket: TicketView) -> None:
+        canvas, lang = self.canvas, self.t.language
+        left, width = STUB_INNER_LEFT, STUB_INNER_RIGHT - STUB_INNER_LEFT
+        canvas.setFillColor(HexColor("#000000"))
+        codes.draw_qr(canvas, ticket.secret, (left - 2) * mm, _y(85), (width + 4) * mm)
+        canvas.setFillColor(self.soft)
+        box = (left * mm, _y(84.5), width * mm, 4.5 * mm)
+        draw_fitted(canvas, self.t("ticket.show_code"), box, SANS, 9, align="c")
+        half = width / 2
+        self._field("order", ticket.order, (left, 91.5, half - 2, 8.5), 11, self.ink)
+        self._field("number", ticket.number, (left + half, 91.5, half, 8.5), 11, self.ink)
+        at, zone = ticket.starts_at_ms, ticket.timezone
+        when = f"{money.format_weekday_date(at, zone, lang)} · {money.format_time(at, zone, lang)}"
+        self._field("date", when[0].upper() + when[1:], (left, 101.5, width, 8.5), 11, self.ink)
+        self._field("seat", self._place_in_a_line(ticket), (left, 111.5, width, 10), 11, self.ink)
+        if ticket.entrance:
+            self._field("entrance", ticket.entrance, (left, 123, width, 11), 14, self.accent_ink)
+
+    def _place_in_a_line(self, ticket: TicketView) -> str:
+        if not ticket.seat:
+            return f"{ticket.section} · {self.t('ticket.unnumbered')}"
+        row = f"{self.t('ticket.row')} {ticket.row}" if ticket.row else ""
+        seat = f"{self.t('ticket.seat')} {ticket.seat}"
+        return " · ".join(filter(None, (ticket.section, row, seat)))
+
+    def _card_outline(self) -> None:
+        """The card's edge, with the notches of a ticket where the stub would be torn off."""
+        canvas = self.canvas
+        canvas.setStrokeColor(self.hairline)
+        canvas.setLineWidth(0.6)
+        left, right = CARD_LEFT * mm, CARD_RIGHT * mm
+        canvas.roundRect(
+            left, _y(CARD_BOTTOM), right - left, (CARD_BOTTOM - CARD_TOP) * mm, 4 * mm, fill=0
+        )
+        canvas.setFillColor(HexColor("#ffffff"))
+        x, notch = STUB_LEFT * mm, 2.6 * mm
+        for y, start in ((_y(CARD_TOP), 180), (_y(CARD_BOTTOM), 0)):
+            canvas.circle(x, y, notch, stroke=0, fill=1)
+            canvas.arc(x - notch, y - notch, x + notch, y + notch, start, 180)
+        canvas.setDash(0.4, 3.2)
+        canvas.setLineCap(1)
+        canvas.setLineWidth(1)
+        canvas.line(x, _y(BAND_BOTTOM + 2.5), x, _y(CARD_BOTTOM - 4.5))
+        canvas.setDash()
+        canvas.setLineCap(0)
+
+    # Below the fold.
+
+    def _fold(self) -> None:
+        canvas = self.canvas
+        words = self.t("ticket.fold")
+        half = text_width(words, SANS, 7) / 2 + 2 * mm
+        canvas.setStrokeColor(self.hairline)
+        canvas.setLineWidth(0.5)
+        canvas.setDash(3, 3)
+        middle, y = PAGE_WIDTH / 2, _y(FOLD_TOP)
+        canvas.line(6 * mm, y, middle - half, y)
+        canvas.line(middle + half, y, PAGE_WIDTH - 6 * mm, y)
+        canvas.setDash()
+        canvas.setFillColor(self.soft)
+        draw_line(canvas, words, middle, y - 2.2, SANS, 7, "c")
+
+    def _before(self, ticket: TicketView) -> None:
+        t, lang = self.t, self.t.language
+        starts = money.format_time(ticket.starts_at_ms, ticket.timezone, lang)
+        if ticket.doors_at_ms is None:
+            first = t("ticket.before.starts", starts=starts)
+        else:
+            doors = money.format_time(ticket.doors_at_ms, ticket.timezone, lang)
+            first = t("ticket.before.doors", time=doors, starts=starts)
+        paragraphs = (
+            first,
+            t("ticket.before.print"),
+            t("ticket.before.once"),
+            *self.house.practical,
+        )
+        self._heading("before.title", MAIN_LEFT)
+        self._paragraphs(paragraphs, (MAIN_LEFT, 171, 103, 78), 10, self.ink)
+
+    def _house_column(self, ticket: TicketView) -> None:
+        left, width = 130.0, STUB_INNER_RIGHT - 130.0
+        self._heading("house.title", left)
+        lines = (self.house.name, *self.house.address, *self.house.contact)
+        self._paragraphs(lines, (left, 171, width, 78), 10, self.ink, gap=0.15)
+        mentions = [*legal_mentions(self.house, self.t), *self._price_mentions(ticket)]
+        mentions.append(self.house.policy or self.t("ticket.legal.policy"))
+        text = " — ".join(mentions)
+        full = STUB_INNER_RIGHT - MAIN_LEFT
+        self.canvas.setStrokeColor(self.trim)
+        self.canvas.setLineWidth(0.6)
+        self.canvas.line(MAIN_LEFT * mm, _y(257), (MAIN_LEFT + full) * mm, _y(257))
+        self._label("legal.title", MAIN_LEFT, 261)
+        self._paragraphs((text,), (MAIN_LEFT, 263, full, 21), 7.5, self.soft)
+
+    # Pieces.
+
+    def _price(self, ticket: TicketView) -> str:
+        if ticket.price_minor == 0:
+            return self.t("ticket.free")
+        return money.format_money(ticket.price_minor, ticket.currency, self.t.language)
+
+    def _price_mentions(self, ticket: TicketView) -> list[str]:
+        if ticket.vat_bp is None or ticket.price_minor == 0:
+            return []
+        rate = money.format_percent(ticket.vat_bp, self.t.language)
+        return [self.t("ticket.legal.price", price=self._price(ticket), rate=rate)]
+
+    def _label(self, key: str, left: float, baseline: float) -> None:
+        self.canvas.setFillColor(self.soft)
+        words = self.t(f"ticket.{key}").upper()
+        draw_line(self.canvas, words, left * mm, _y(baseline), SANS, LABEL_PT)
+
+    def _heading(self, key: str, left: float) -> None:
+        self.canvas.setFillColor(self.trim)
+        self.canvas.rect(left * mm, _y(158.5), 9 * mm, 0.7 * mm, stroke=0, fill=1)
+        self.canvas.setFillColor(self.ink)
+        draw_line(self.canvas, self.t(f"ticket.{key}"), left * mm, _y(165.5), SERIF, 15)
+
+    def _field(
+        self,
+        key: str,
+        value: str,
+        box: tuple[float, float, float, float],
+        largest: float,
+        colour: Color,
+        font: str = SANS_BOLD,
+        valign: str = "top",
+        leading: float = LEADING,
+    ) -> None:
+        """A small label and its value below it, in a box (left, top, width, height) in mm."""
+        left, top, width, height = box
+        self._label(key, left, top + 2.4)
+        self.canvas.setFillColor(colour)
+        value_box = (left * mm, _y(top + 3.1), width * mm, (height - 3.1) * mm)
+        draw_fitted(self.canvas, value, value_box, font, largest, valign=valign, leading=leading)
+
+    def _paragraphs(
+        self,
+        texts: Sequence[str],
+        box: tuple[float, float, float, float],
+        largest: float,
+        colour: Color,
+        gap: float = 0.5,
+    ) -> None:
+        left, top, width, height = box
+        self.canvas.setFillColor(colour)
+        points = (left * mm, _y(top), width * mm, height * mm)
+        draw_paragraphs(self.canvas, texts, points, SANS, largest, gap=gap)
+
+
+def _y(from_top_mm: float) -> float:
+    """Page coordinates of a distance from the top edge."""
+    return float(PAGE_HEIGHT - from_top_mm * mm)
+
+
+def _mixed(colour: Color, ground: Color, share: float) -> Color:
+    """``colour`` thinned with ``ground``, as if printed at ``share`` of its strength."""
+    return Color(
+        *(
+            share * one + (1 - share) * other
+            for one, other in zip(colour.rgb(), ground.rgb(), strict=True)
+        )
+    )
+
+
+def _readable(colour: Color) -> Color:
+    """The colour, darkened until it can be read on the paper's cream: WCAG AA, 4.5 to 1."""
+    ground = _luminance(HexColor(PAPER)) + 0.05
+    for step in range(21):
+        darker = _mixed(colour, HexColor(INK), 1 - step / 20)
+        if ground / (_luminance(darker) + 0.05) >= 4.5:
+            return darker
+    raise AssertionError("the ink itself is readable")
+
+
+def _luminance(colour: Color) -> float:
+    """Relative luminance by WCAG 2.2, 0 for black to 1 for white."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour.rgb()]
+    return float(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+
+
+def _logo(picture: bytes) -> ImageReader | None:
+    if not picture:
+        return None
+    if len(picture) > MAX_LOGO_BYTES:
+        raise ValueError(f"the logo has {len(picture):,} bytes: at most {MAX_LOGO_BYTES:,}")
+    try:
+        with Image.open(BytesIO(picture)) as image:
+            image.thumbnail((800, 800))
+            return ImageReader(image.copy())
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError("the logo is not a PNG or JPEG picture") from error
