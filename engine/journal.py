@@ -1,37 +1,56 @@
 """What travels between a performance's writer and its durable journal.
 
-Pure values: the batch that is appended, and what a new writer gets to rebuild
-from. Knows neither how they are stored nor how they are sent.
+Pure values: the batch that is appended, what became of it, and what a new
+writer starts from. Knows neither how they are stored nor how they are sent.
 """
+
+from enum import Enum
 
 from msgspec import Struct
 
-from engine.projection import Projection
+from engine.projection import NOTHING, Projection
 
 
 class Append(Struct, array_like=True, frozen=True):
-    """One batch of one performance: `events` is msgpack list[Event], seqs prev_seq+1 .. seq."""
+    """One batch of a performance: seqs `prev_seq + 1` to `seq`, and the rows it implies."""
 
     performance: int
     epoch: int
     prev_seq: int
     seq: int
     at_ms: int
-    events: bytes
-    projection: Projection
+    events: bytes  # msgpack list[Event]
+    projection: Projection = NOTHING
+
+
+class Written(Enum):
+    """What became of one batch; true only when it is durable."""
+
+    WRITTEN = "written"
+    FENCED = "fenced"
+    """Another writer has claimed the performance, or `prev_seq` is not its head: stop."""
+    SECOND_WALL = "second_wall"
+    """A constraint refused it (a seat sold twice): surely not written, and a bug to report."""
+    UNKNOWN = "unknown"
+    """Written or not: claim and read."""
+
+    def __bool__(self) -> bool:
+        return self is Written.WRITTEN
 
 
 class Claimed(Struct, array_like=True, frozen=True):
-    """A new reign: its epoch, and the state as plan, settings, snapshot and journal tail.
+    """A performance and the right to write it as `epoch`. Read the tail page by page."""
 
-    `plan` is the plan in its own JSON format, `settings` the JSON of
-    `engine.settings.Settings` as they were when the performance was made or last
-    configured, `snapshot` (seq, state) or None, `tail` (last seq, msgpack
-    list[Event]) in order, everything after the snapshot.
-    """
-
+    performance: int
     epoch: int
+    head_seq: int
+    starts_ms: int
+    plan_hash: str
     plan: bytes
-    settings: bytes
-    snapshot: tuple[int, bytes] | None
-    tail: list[tuple[int, bytes]]
+    settings: bytes  # JSON
+    snapshot: tuple[int, bytes] | None  # (seq, state), seq <= head_seq
+
+    @property
+    def snapshot_seq(self) -> int:
+        """Where the tail begins: pass it as the first `after_seq`."""
+        return 0 if self.snapshot is None else self.snapshot[0]

@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from engine.commands import (
+    Command,
     Configure,
     Configured,
-    Event,
+    Outcome,
     Refunded,
     Scan,
     Scanned,
@@ -73,19 +74,18 @@ NOTHING = Projection()
 _MATTER = frozenset({Sold, Refunded, TicketsSet, Scanned, Configured})
 
 
-def project(first_seq: int, events: Sequence[Event]) -> Projection:
-    """The rows that `events` add or change; `first_seq` is the seq of the first of them."""
+def project(first_seq: int, facts: Sequence[tuple[int, Command, Outcome]]) -> Projection:
+    """The rows that facts (at_ms, command, outcome) add or change, the first being `first_seq`."""
     tickets: dict[int, TicketRow] = {}
     states: dict[int, tuple[int, str, int]] = {}
     scans: list[ScanRow] = []
     settings: bytes | None = None
-    for seq, event in enumerate(events, first_seq):
-        outcome = event.outcome
+    for seq, (at_ms, command, outcome) in enumerate(facts, first_seq):
         kind = type(outcome)
         if kind not in _MATTER:
             continue
         if isinstance(outcome, Sold):
-            for row in _rows(event.at_ms, outcome):
+            for row in _rows(at_ms, outcome):
                 tickets[row.number] = row
         elif isinstance(outcome, Refunded):
             for number in outcome.tickets:
@@ -94,9 +94,9 @@ def project(first_seq: int, events: Sequence[Event]) -> Projection:
             for number, version in outcome.tickets:
                 _set(tickets, states, number, outcome.state, version)
         elif isinstance(outcome, Scanned):
-            scans.append(_scan(seq, event, outcome))
-        elif isinstance(event.command, Configure):
-            settings = msgspec.json.encode(event.command.settings)
+            scans.append(_scan(seq, at_ms, command, outcome))
+        elif isinstance(command, Configure):
+            settings = msgspec.json.encode(command.settings)
     if not (tickets or states or scans or settings):
         return NOTHING
     return Projection(tuple(tickets.values()), tuple(states.values()), tuple(scans), settings)
@@ -142,12 +142,11 @@ def _plain(text: str) -> str:
     return text.replace("\0", "")
 
 
-def _scan(seq: int, event: Event, scanned: Scanned) -> ScanRow:
-    command = event.command
+def _scan(seq: int, at_ms: int, command: Command, scanned: Scanned) -> ScanRow:
     assert isinstance(command, Scan), "only a scan is answered by Scanned"
     return ScanRow(
         seq=seq,
-        at_ms=event.at_ms,
+        at_ms=at_ms,
         gate=_plain(command.gate),
         device=_plain(command.device),
         mode=command.mode.value,

@@ -16,9 +16,8 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from engine.actors import ActorFault, NotReady, Stopped
 from engine.actors.directory import UnknownPerformance
 from engine.commands import Command, Outcome
-from engine.journal import Append, Claimed
+from engine.journal import Append, Claimed, Written
 from engine.orders import Order, OrderRefused, PlaceOrder
-from engine.projection import Projection
 from gateway.backend import BackendUnavailable, PerformanceUnknown, SignatureInvalid
 from gateway.batcher import Batcher
 from gateway.metrics import Metrics
@@ -127,19 +126,17 @@ class RayJournal:
         data = await call(self._journal.claim.remote(performance, self._serving), 4 * CALL_S)
         return self._claimed(data)
 
-    async def append(
-        self,
-        performance: int,
-        epoch: int,
-        prev_seq: int,
-        seq: int,
-        at_ms: int,
-        events: bytes,
-        projection: Projection,
-    ) -> bool:
-        batch = Append(performance, epoch, prev_seq, seq, at_ms, events, projection)
-        committed: bool = await call(self._journal.append.remote(self._encode(batch)))
-        return committed
+    async def tail_page(
+        self, performance: int, after_seq: int, until_seq: int
+    ) -> list[tuple[int, bytes]]:
+        page: list[tuple[int, bytes]] = await call(
+            self._journal.tail_page.remote(performance, after_seq, until_seq), 4 * CALL_S
+        )
+        return page
+
+    async def append(self, batch: Append) -> Written:
+        written: Written = await call(self._journal.append.remote(self._encode(batch)))
+        return written
 
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
         await call(self._journal.save_snapshot.remote(performance, epoch, seq, state))

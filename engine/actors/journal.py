@@ -1,7 +1,7 @@
 """Group commit: many performances' batches in one transaction, the next fills meanwhile.
 
-Delivery guarantees: `append` answers True only when its batch is committed,
-False when another writer has claimed the performance, and raises when nobody
+Delivery guarantees: `append` answers WRITTEN only when its batch is committed,
+FENCED when another writer has claimed the performance, and raises when nobody
 knows. A batch is written whole or not at all. The actor keeps no state of its
 own: killed, it comes back empty, and the writers rebuild.
 
@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import msgspec
 
 from engine.actors import NotReady
-from engine.journal import Append, Claimed
+from engine.journal import Append, Claimed, Written
 
 MAX_GROUP: Final = 64
 """Batches in one transaction."""
@@ -24,11 +24,14 @@ MAX_WAITING_BATCHES: Final = 4_096
 
 
 class JournalStore(Protocol):
-    """Where batches are committed together: for each True, False (fenced) or its own error."""
+    """Where batches are committed together (`persistence.journal`). Raises: result unknown."""
 
-    async def append(self, batches: Sequence[Append]) -> Sequence[bool | Exception]: ...
+    async def append(self, batches: Sequence[Append]) -> Sequence[Written]: ...
     async def claim(self, performance: int, serving: str) -> Claimed: ...
-    async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None: ...
+    async def tail_page(
+        self, performance: int, after_seq: int, until_seq: int
+    ) -> list[tuple[int, bytes]]: ...
+    async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> bool: ...
 
 
 class JournalActor:
@@ -37,14 +40,14 @@ class JournalActor:
     def __init__(self, store: JournalStore) -> None:
         self._store = store
         self._decode = msgspec.msgpack.Decoder(Append).decode
-        self._waiting: list[tuple[Append, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[Append, asyncio.Future[Written]]] = []
         self._flight: asyncio.Task[None] | None = None
 
-    async def append(self, batch: bytes) -> bool:
+    async def append(self, batch: bytes) -> Written:
         """Commit msgpack `Append`. Raises what the store raises: the result is unknown."""
         if len(self._waiting) >= MAX_WAITING_BATCHES:
             raise NotReady("the journal has too many batches waiting")
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self._waiting.append((self._decode(batch), future))
         if self._flight is None:
             self._flight = asyncio.create_task(self._fly())
@@ -54,6 +57,11 @@ class JournalActor:
         """Begin a new reign; msgpack `Claimed`."""
         return msgspec.msgpack.encode(await self._store.claim(performance, serving))
 
+    async def tail_page(
+        self, performance: int, after_seq: int, until_seq: int
+    ) -> list[tuple[int, bytes]]:
+        return await self._store.tail_page(performance, after_seq, until_seq)
+
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
         await self._store.save_snapshot(performance, epoch, seq, state)
 
@@ -61,17 +69,15 @@ class JournalActor:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-                results: Sequence[bool | Exception]
                 try:
                     results = await self._store.append([batch for batch, _ in group])
                 except Exception as error:
-                    results = [error] * len(group)
+                    for _, future in group:
+                        if not future.done():
+                            future.set_exception(error)
+                    continue
                 for (_, future), result in zip(group, results, strict=True):
-                    if future.done():
-                        continue
-                    if isinstance(result, Exception):
-                        future.set_exception(result)
-                    else:
+                    if not future.done():
                         future.set_result(result)
         finally:
             self._flight = None

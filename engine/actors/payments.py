@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+import aiohttp
 import msgspec
 import stripe
 from msgspec import Struct
@@ -163,7 +164,8 @@ class StripeGateway:
 
     def __init__(self, api_key: str, webhook_secret: str, api_base: str | None = None) -> None:
         self._webhook_secret = webhook_secret
-        self._http = stripe.HTTPXClient(timeout=REQUEST_TIMEOUT_S)
+        # The package's own default, on httpx, posts in a way that httpx warns against.
+        self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S))
         self._stripe = stripe.StripeClient(
             api_key,
             http_client=self._http,
@@ -346,6 +348,9 @@ class StripeGateway:
                 return await request
         except TimeoutError as error:
             raise PaymentUnavailable(f"Stripe did not answer in {CALL_TIMEOUT_S} s") from error
+        except aiohttp.ClientError as error:
+            # The package wraps the errors of asking, and not those of reading the answer.
+            raise PaymentUnavailable(f"Stripe's answer broke off: {error}") from error
         except stripe.StripeError as error:
             raise _translated(error) from error
         finally:

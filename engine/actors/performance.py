@@ -26,11 +26,11 @@ import msgspec
 from engine.actors import NotReady, OutcomeUnknown, Stopped
 from engine.commands import ID_BYTES, Command, Event, Expire, Outcome, Refusal, Refused
 from engine.feed import Feed
-from engine.journal import Claimed
+from engine.journal import Append, Claimed, Written
 from engine.limits import MAX_BATCH_COMMANDS, MAX_UNCOMMITTED_COMMANDS
 from engine.performance import Performance
 from engine.plan_io import load_plan
-from engine.projection import Projection, project
+from engine.projection import project
 from engine.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -53,20 +53,17 @@ class JournalPort(Protocol):
 
     async def claim(self, performance: int) -> Claimed: ...
 
-    async def append(
-        self,
-        performance: int,
-        epoch: int,
-        prev_seq: int,
-        seq: int,
-        at_ms: int,
-        events: bytes,
-        projection: Projection,
-    ) -> bool:
-        """Commit; False when another writer has claimed the performance."""
-        ...
+    async def tail_page(
+        self, performance: int, after_seq: int, until_seq: int
+    ) -> list[tuple[int, bytes]]: ...
+
+    async def append(self, batch: Append) -> Written: ...
 
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None: ...
+
+
+class SecondWallError(Exception):
+    """The database refused a batch that this writer decided: memory is wrong."""
 
 
 class Waiting(NamedTuple):
@@ -203,28 +200,40 @@ class PerformanceActor:
         while not self._stopped:
             try:
                 claimed = await self._journal.claim(self._performance)
+                core = await self._rebuilt(claimed)
                 break
             except Exception as error:
-                log.warning("performance %d: cannot claim yet: %r", self._performance, error)
+                log.warning("performance %d: cannot recover yet: %r", self._performance, error)
                 await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
                 attempt += 1
         else:
             return
-        try:
-            core, seq = rebuild(self._performance, claimed)
-        except Exception as error:
-            # A journal that cannot be replayed is for a person to look at: serve nothing.
-            log.exception("performance %d: cannot be rebuilt", self._performance)
-            self._stop(f"cannot be rebuilt: {error!r}")
-            return
         self._core, self._epoch = core, claimed.epoch
-        self._decided_seq = self._drained_seq = self._committed_seq = seq
-        self._snapshot_seq = claimed.snapshot[0] if claimed.snapshot else 0
-        self._feed = Feed.of(core, claimed.epoch)
+        self._decided_seq = self._drained_seq = self._committed_seq = claimed.head_seq
+        self._snapshot_seq = claimed.snapshot_seq
+        self._feed = Feed(self._performance, claimed.epoch, core.statuses(), core.area_free)
         self._recoveries += 1
         self._ready.set()
         # Watchers of the last reign see the new epoch and get a fresh snapshot.
         self._publish_to_watchers()
+
+    async def _rebuilt(self, claimed: Claimed) -> Performance:
+        """The state at the claim's head: its snapshot, then the tail, page by page."""
+        plan = load_plan(claimed.plan)
+        if claimed.snapshot is None:
+            settings = msgspec.json.decode(claimed.settings, type=Settings)
+            core = Performance(self._performance, plan, settings)
+        else:
+            core = Performance.restore(self._performance, plan, claimed.snapshot[1])
+        decode = msgspec.msgpack.Decoder(list[Event]).decode
+        seq = claimed.snapshot_seq
+        while seq < claimed.head_seq:
+            page = await self._journal.tail_page(self._performance, seq, claimed.head_seq)
+            for _, events in page:
+                for event in decode(events):
+                    core.replay(event)
+            seq = page[-1][0]
+        return core
 
     def _stop(self, why: str) -> None:
         self._stopped = why
@@ -257,25 +266,28 @@ class PerformanceActor:
                     await self._recover()
 
     async def _commit(self) -> None:
-        core = self._core
-        events, core.events = core.events, []
-        changes, core.changes = core.changes, []
-        areas, core.area_changes = core.area_changes, []
+        events, changes, areas = self._core.take()
         prev_seq, seq = self._drained_seq, self._drained_seq + len(events)
         self._drained_seq = seq
         state = self._snapshot_due(seq)
-        ok = await self._journal.append(
-            self._performance,
-            self._epoch,
-            prev_seq,
-            seq,
-            events[-1][0],
-            self._encode(events),
-            project(self._performance, prev_seq + 1, events),
+        written = await self._journal.append(
+            Append(
+                self._performance,
+                self._epoch,
+                prev_seq,
+                seq,
+                events[-1][0],
+                self._encode(events),
+                project(prev_seq + 1, events),
+            )
         )
-        if not ok:
+        if written is Written.FENCED:
             self._stop("another writer has claimed it")
             return
+        if written is Written.SECOND_WALL:
+            raise SecondWallError(f"performance {self._performance}, seqs {prev_seq + 1} to {seq}")
+        if written is Written.UNKNOWN:
+            raise OutcomeUnknown(f"performance {self._performance}")
         self._committed_seq = seq
         self._commits += 1
         self._feed.publish(changes, areas)
@@ -317,21 +329,3 @@ class PerformanceActor:
                 self._expire_due(self._clock_ms())
                 if self._core.events:
                     self._wake.set()
-
-
-def rebuild(performance: int, claimed: Claimed) -> tuple[Performance, int]:
-    """The state that the journal tells of, and the seq it stands at."""
-    plan = load_plan(claimed.plan)
-    if claimed.snapshot is None:
-        settings = msgspec.json.decode(claimed.settings, type=Settings)
-        core, seq = Performance(performance, plan, settings), 0
-    else:
-        seq, state = claimed.snapshot
-        core = Performance.restore(performance, plan, state)
-    decode = msgspec.msgpack.Decoder(list[Event]).decode
-    for last_seq, blob in claimed.tail:
-        for event in decode(blob):
-            core.replay(event)
-        seq = last_seq
-    core.changes, core.area_changes, core.events = [], [], []
-    return core, seq
