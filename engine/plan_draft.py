@@ -24,6 +24,10 @@ SPOT_RATIO = 0.04
 """Two seats closer than this many pitches stand in one spot."""
 
 
+SPOTS_PER_CELL = 8
+"""Cells much larger than a spot: most seats then look into one cell only."""
+
+
 @dataclass(slots=True)
 class DraftSeat:
     """A seat and where the file speaks of it."""
@@ -260,29 +264,28 @@ def _seat_pitch(draft: Draft) -> float:
 
 
 def _check_spots(problems: Problems, seats: list[DraftSeat], pitch: float) -> None:
-    """Two seats in one spot, found by comparing each seat with those in the cells around it."""
+    """Two seats in one spot. The house is cut into cells so that only close seats are compared."""
     spot = max(pitch * SPOT_RATIO, 10.0**-PLACES)
-    cells: dict[tuple[int, int], DraftSeat] = {}
+    size = spot * SPOTS_PER_CELL
+    cells: dict[tuple[int, int], list[DraftSeat]] = {}
     for seat in seats:
-        column, line = floor(seat.x / spot), floor(seat.y / spot)
-        for cell in (
-            (column, line),
-            (column - 1, line),
-            (column + 1, line),
-            (column, line - 1),
-            (column, line + 1),
-            (column - 1, line - 1),
-            (column + 1, line - 1),
-            (column - 1, line + 1),
-            (column + 1, line + 1),
-        ):
-            other = cells.get(cell)
-            if other is not None and hypot(seat.x - other.x, seat.y - other.y) < spot:
-                where = shown_path(other.path)
-                problems.error("same-spot", seat.path, x=seat.x, y=seat.y, other=where)
-                break
+        other = _seat_within(cells, size, seat.x, seat.y, spot)
+        if other is None:
+            cells.setdefault((floor(seat.x / size), floor(seat.y / size)), []).append(seat)
         else:
-            cells[column, line] = seat
+            where = shown_path(other.path)
+            problems.error("same-spot", seat.path, x=seat.x, y=seat.y, other=where)
+
+
+def _seat_within(
+    cells: dict[tuple[int, int], list[DraftSeat]], size: float, x: float, y: float, reach: float
+) -> DraftSeat | None:
+    for column in range(floor((x - reach) / size), floor((x + reach) / size) + 1):
+        for line in range(floor((y - reach) / size), floor((y + reach) / size) + 1):
+            for other in cells.get((column, line), ()):
+                if hypot(x - other.x, y - other.y) < reach:
+                    return other
+    return None
 
 
 def _check_inside(

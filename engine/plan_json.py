@@ -133,11 +133,13 @@ class Node:
         return False
 
     def choice(self, key: str, choices: tuple[str, ...], default: str | None = None) -> str:
+        """One of `choices`, or the default; required when there is no default."""
         value = self.text(key, default, empty=default == "")
-        if self.has(key) and value and value not in choices:
+        if value in choices or value == default:
+            return value
+        if value:
             self._fail("unknown-choice", (key,), found=value, choices=", ".join(choices))
-            return choices[0]
-        return value or default or choices[0]
+        return choices[0]
 
     def color(self, key: str) -> str:
         """A colour of the drawing, "" when there is none."""
@@ -158,6 +160,13 @@ class Node:
 
     def point(self, key: str, default: tuple[float, float] | None = None) -> tuple[float, float]:
         """`{"x": ..., "y": ...}`."""
+        raw = self._raw.get(key)
+        if type(raw) is dict:  # the usual case, first: a stadium has forty thousand of them
+            x, y = raw.get("x"), raw.get("y")
+            if type(x) is float and type(y) is float:
+                most = MAX_PLAN_UNITS
+                if -most <= x <= most and -most <= y <= most:
+                    return round(x, PLACES), round(y, PLACES)
         if default is not None and not self.has(key):
             return default
         inner = self.node(key)

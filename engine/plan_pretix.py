@@ -29,7 +29,7 @@ DEFAULT_TEXT_SIZE = 16
 """Where a file gives none, says the format."""
 
 _ROLE_WORDS = {
-    "stage": "stage scene scène bühne buhne сцена 舞台 escenario palco plateau".split(),
+    "stage": "stage scene scène bühne buhne сцена 舞台 escenario palco plateau estrade".split(),
     "screen": "screen écran ecran leinwand экран екран 银幕 屏幕 pantalla".split(),
     "pitch": "pitch field terrain pelouse spielfeld поле".split(),
     "bar": "bar бар".split(),
