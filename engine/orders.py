@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from engine.commands import Channel, Line
-from engine.payments import Payment
+from engine.payments import Payment, RefundState
 
 
 class OrderState(StrEnum):
@@ -116,6 +116,18 @@ class Order(Struct, frozen=True):
     lines: tuple[OrderLine, ...]
     payments: tuple[Payment, ...] = ()
     refunds: tuple[OrderRefund, ...] = ()
+    revision: int = 0  # of the stored order: a save that is not based on it is refused
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more happens to this order unless somebody asks."""
+        if self.state in (OrderState.PENDING, OrderState.PAID, OrderState.FAILED):
+            return False
+        return all(refund.done for refund in self.refunds) and not any(
+            refund.state is RefundState.REQUESTED
+            for payment in self.payments
+            for refund in payment.refunds
+        )
 
     @property
     def paid(self) -> int:
