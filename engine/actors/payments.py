@@ -347,7 +347,7 @@ class StripeGateway:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 return await request
         except TimeoutError as error:
-            raise PaymentUnavailable(f"Stripe did not answer in {CALL_TIMEOUT_S} s") from error
+            raise PaymentUnavailable("Stripe did not answer in time") from error
         except aiohttp.ClientError as error:
             # The package wraps the errors of asking, and not those of reading the answer.
             raise PaymentUnavailable(f"Stripe's answer broke off: {error}") from error

@@ -1,6 +1,5 @@
 """Webhooks: which are believed, and what a stream of doubled, late and reordered ones comes to."""
 
-import asyncio
 import json
 import random
 
@@ -75,7 +74,7 @@ def test_a_signed_webhook_tells_what_happened_to_which_payment(gateway):
 @pytest.mark.parametrize("distance_s", [-301, 301, 86_400])
 def test_an_old_or_future_signature_is_rejected(gateway, distance_s):
     payload = body()
-    with pytest.raises(WebhookRejected, match="signed .* s from now"):
+    with pytest.raises(WebhookRejected, match=r"signed .* s from now"):
         gateway.parse_webhook(payload, signed(payload, NOW_S + distance_s), NOW_S)
 
 
@@ -131,8 +130,16 @@ def test_an_oversized_body_is_rejected_before_its_signature_is_computed(gateway)
 
 @pytest.mark.parametrize(
     "payload",
-    [b"[]", b"{}", b"null", b"not json", body(amount_total="5000"), body(amount_total=50.5)]
-    + [body(currency="euros"), body(status="half")],
+    [
+        b"[]",
+        b"{}",
+        b"null",
+        b"not json",
+        body(amount_total="5000"),
+        body(amount_total=50.5),
+        body(currency="euros"),
+        body(status="half"),
+    ],
 )
 def test_a_signed_body_of_another_shape_is_rejected_with_the_reason(gateway, payload):
     with pytest.raises(WebhookRejected, match="cannot be read"):
@@ -200,9 +207,12 @@ class Desk:
         self.seats_held = True
         self.gateway = None  # set by the fixture
         self.late_refunds = 0
-        self.told = []
+        self.away = 0  # notices to answer with an error first
 
     async def webhook(self, request):
+        if self.away:
+            self.away -= 1
+            return web.Response(status=503)
         try:
             event = self.gateway.parse_webhook(
                 await request.read(), request.headers.get("Stripe-Signature", ""), NOW_S
@@ -219,7 +229,6 @@ class Desk:
             await self.act(action)
 
     async def act(self, action):
-        self.told.append(action.kind)
         if action.kind is ActionKind.CONFIRM_ORDER and self.seats_held:
             self.payment = confirm(self.payment)
         elif action.kind in (ActionKind.CONFIRM_ORDER, ActionKind.RELEASE_ORDER):
@@ -314,21 +323,18 @@ async def test_a_whole_life_told_in_any_order_is_the_same_life(desk, server, see
     session = await opened(desk)
     server.pay(session, settled=False)
     server.settle(session)
-    mine = begin_refund(await heard(desk, session), "r1", 2000)
-    desk.payment = mine
-    await desk.gateway.refund(mine, "r1", 2000)
-    server.move_refund("re_" + next(iter(server.refunds)).removeprefix("re_"), "succeeded")
+    desk.payment = begin_refund(await heard(desk, session), "r1", 2000)
+    await desk.gateway.refund(desk.payment, "r1", 2000)  # the answer is lost on the way back
+    server.move_refund(next(iter(server.refunds)), "succeeded")
     by_hand = server.refund_by_hand(session, 500)
     server.move_refund(by_hand, "succeeded")
     server.move_refund(by_hand, "failed")
     told = random.Random(seed)
     server.release(lambda events: told.sample(events * 2, len(events) * 2))
     await server.drained()
-    assert (desk.payment.state, desk.payment.captured) == (PaymentState.PAID, 5000)
-    assert (desk.payment.refunded, desk.payment.refund_pending, desk.payment.kept) == (
-        *(2000, 0),
-        3000,
-    )
+    after = desk.payment
+    assert (after.state, after.captured) == (PaymentState.PAID, 5000)
+    assert (after.refunded, after.refund_pending, after.kept) == (2000, 0, 3000)
     assert {status for _, status in server.deliveries} == {200}
 
 
@@ -348,12 +354,8 @@ async def test_when_no_notice_ever_comes_the_page_itself_tells(desk, server):
 
 
 async def test_a_notice_that_is_not_taken_is_sent_again(desk, server):
-    right, desk.gateway._webhook_secret = desk.gateway._webhook_secret, "whsec_wrong"
+    desk.away = 2
     server.pay(await opened(desk))
-    while not server.deliveries:
-        await asyncio.sleep(0.005)
-    desk.gateway._webhook_secret = right
     await server.drained()
-    assert [status for _, status in server.deliveries][0] == 400
-    assert server.deliveries[-1] == ("checkout.session.completed", 200)
+    assert [status for _, status in server.deliveries] == [503, 503, 200]
     assert desk.payment.standing is Standing.CONFIRMED
