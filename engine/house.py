@@ -32,17 +32,20 @@ PUBLIC_STATUS: Final = bytes([0, 1, 2, 3] + [int(SeatStatus.BLOCKED)] * 252)
 _EDGE: Final = 2
 """Walls at both ends, so that looking two positions to either side never leaves the house."""
 
+DISTANCE_UNITS: Final = 1_024
+"""Distances are counted in this fraction of the plan's pitch."""
+
 _MAX_CHOICES: Final = 64
 """Filtered lists of stretches kept for the next question with the same filter."""
 
 
 class Stretch(NamedTuple):
-    """A slice of a run in which every seat passes a filter. Positions, and plan units."""
+    """A slice of a run in which every seat passes a filter: positions; distance of its nearest."""
 
     first: int
     end: int
     section: int
-    nearest: float
+    nearest: int
 
 
 class _Piece(NamedTuple):
@@ -51,7 +54,7 @@ class _Piece(NamedTuple):
     first: int
     end: int
     section: int
-    nearest: float
+    nearest: int
     category: int
     wheelchair: bool
 
@@ -68,7 +71,10 @@ class House:
         row_end: Positions below this one belong to rows; tables follow.
         categories, sections: Per seat, indices into the plan.
         distance_sums: Per position the sum of the distances to the focal point of
-            the positions before it, so that a slice's sum is one subtraction.
+            the positions before it, so that a slice's sum is one subtraction. In
+            1/DISTANCE_UNITS of a seat's width, whole numbers, so that ties are ties.
+        wheelchair_sums: Per position how many wheelchair places stand before it.
+        points: Per position its (x, y) in seat widths.
         whole_tables: Per seat of a table sold as a whole, all the seats of that table.
     """
 
@@ -80,6 +86,7 @@ class House:
         "distance_sums",
         "packed",
         "plan",
+        "points",
         "positions",
         "row_end",
         "runs",
@@ -87,6 +94,7 @@ class House:
         "seat_count",
         "sections",
         "size",
+        "wheelchair_sums",
         "whole_tables",
     )
 
@@ -120,8 +128,17 @@ class House:
             tuple([index << 2 | status if index >= 0 else -1 for index in seat_at])
             for status in range(4)
         )
-        distances = [plan.distances[index] if index >= 0 else 0.0 for index in seat_at]
-        self.distance_sums = tuple(accumulate(distances, initial=0.0))
+        scale = DISTANCE_UNITS / plan.pitch
+        distances = [round(distance * scale) for distance in plan.distances]
+        self.distance_sums = tuple(
+            accumulate([distances[seat] if seat >= 0 else 0 for seat in seat_at], initial=0)
+        )
+        wheelchair = [bool(seat.flags & SeatFlag.WHEELCHAIR) for seat in plan.seats]
+        self.wheelchair_sums = tuple(
+            accumulate([int(seat >= 0 and wheelchair[seat]) for seat in seat_at], initial=0)
+        )
+        points = [(seat.x / plan.pitch, seat.y / plan.pitch) for seat in plan.seats]
+        self.points = tuple([points[seat] if seat >= 0 else (0.0, 0.0) for seat in seat_at])
         self._pieces = tuple(self._split())
         self._choices: dict[tuple[frozenset[int], frozenset[int], bool], tuple[Stretch, ...]] = {}
         self.whole_tables = {
@@ -131,6 +148,10 @@ class House:
     def empty(self) -> bytearray:
         """One byte per position: walls, and every seat available."""
         return bytearray([AVAILABLE if seat >= 0 else WALL for seat in self.seat_at])
+
+    def distance(self, position: int) -> int:
+        """To the focal point, in 1/DISTANCE_UNITS of a seat's width."""
+        return self.distance_sums[position + 1] - self.distance_sums[position]
 
     def by_seat(self, codes: bytearray) -> bytes:
         """What stands at the positions, in the order of the plan's seats."""
@@ -175,19 +196,19 @@ class House:
 
     def _split(self) -> Iterator[_Piece]:
         """Cut the runs wherever the category or the kind of place changes."""
-        seats, distances = self.plan.seats, self.plan.distances
+        chairs, categories, seat_at = self.wheelchair_sums, self.categories, self.seat_at
+        sums = self.distance_sums
 
         def kind(position: int) -> tuple[int, bool]:
-            seat = seats[self.seat_at[position]]
-            return seat.category, bool(seat.flags & SeatFlag.WHEELCHAIR)
+            return categories[seat_at[position]], chairs[position + 1] > chairs[position]
 
         for first, end in self.runs:
             while first < end:
                 cut = first + 1
                 while cut < end and kind(cut) == kind(first):
                     cut += 1
-                nearest = min([distances[index] for index in self.seat_at[first:cut]])
-                section = self.sections[self.seat_at[first]]
+                nearest = min([sums[one + 1] - sums[one] for one in range(first, cut)])
+                section = self.sections[seat_at[first]]
                 yield _Piece(first, cut, section, nearest, *kind(first))
                 first = cut
 

@@ -21,6 +21,7 @@ from itertools import chain
 from typing import Any, Final
 
 from engine.admission import decide_scan, do_scan
+from engine.best import decide_best
 from engine.commands import (
     Allocate,
     Basket,
@@ -32,6 +33,7 @@ from engine.commands import (
     Expire,
     Expired,
     Hold,
+    HoldBest,
     Outcome,
     Refund,
     Refusal,
@@ -91,6 +93,7 @@ def _do_nothing(state: State, command: Basket, outcome: Outcome, at_ms: int) -> 
 
 _RULES: Final[dict[type, Rule]] = {
     Hold: (decide_hold, do_hold),
+    HoldBest: (decide_best, do_hold),
     Release: (decide_release, do_release),
     Basket: (decide_basket, _do_nothing),
     Checkout: (decide_checkout, do_checkout),
