@@ -14,7 +14,7 @@ from engine.plan import Shape, Table
 STAGE_ROLES = ("stage", "screen", "pitch")
 """What people look at, in order of precedence."""
 
-ROLES = (*STAGE_ROLES, "bar", "wall", "label")
+ROLES = (*STAGE_ROLES, "bar", "wall", "floor", "label")
 SHAPE_KINDS = ("rectangle", "circle", "ellipse", "polygon", "text")
 TABLE_SHAPES = ("round", "rectangle")
 
