@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from pathlib import Path
 
 import pytest
 import stripe
@@ -197,6 +199,15 @@ def test_each_status_of_a_refund_has_its_state(gateway, status, state):
     payload = body("refund.updated", id="re_1", amount=100, status=status, metadata={})
     event = parsed(gateway, payload)
     assert (event.refund_state, event.refund, event.payment) == (state, "re_1", "")
+
+
+def test_every_notice_that_the_docs_ask_for_is_heeded(gateway):
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "payments.md").read_text("utf-8")
+    asked = re.findall(r"^- `([a-z_.]+)`$", docs, re.MULTILINE)
+    assert len(asked) == 8
+    facts = {"amount": 1, "amount_captured": 5000, "amount_refunded": 1}
+    for type in asked:
+        assert parsed(gateway, body(type, **facts)), type
 
 
 class Desk:

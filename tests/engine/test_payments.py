@@ -1,5 +1,8 @@
 """Payments made by hand, refunds, and what is due: one row a case."""
 
+from itertools import chain
+from pathlib import Path
+
 import pytest
 
 from engine.commands import Channel
@@ -260,3 +263,9 @@ def test_a_confirmed_payment_cannot_be_closed_nor_a_closed_one_confirmed():
     with pytest.raises(AssertionError):
         confirm(close(cash()))
     assert confirm(confirm(cash())).standing is Standing.CONFIRMED
+
+
+def test_the_docs_name_every_method_state_action_and_refusal():
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "payments.md").read_text("utf-8")
+    for word in chain(PaymentMethod, PaymentState, ActionKind, PaymentRefusal):
+        assert f"`{word}`" in docs

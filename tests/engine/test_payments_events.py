@@ -87,6 +87,10 @@ HISTORIES = {
         [COMPLETED, ALL_BOUNCED, total(AMOUNT), AGAIN_PENDING, AGAIN_BACK],
         REFUNDED,
     ),
+    "two captured sums reported, the larger counts": (
+        [COMPLETED, event(ProviderEventKind.PAID, amount=4000), EXPIRED],
+        PAID,
+    ),
     "completed never heard of, the charge tells it": (
         [total(1500)],
         (PaymentState.PAID, AMOUNT, 1500, 0, 3500),
@@ -141,6 +145,14 @@ def test_no_event_leaves_the_transition_table(name):
             after, _ = on_provider_event(payment, one)
             assert after.state is payment.state or after.state in NEXT_STATES[payment.state]
             payment = after
+
+
+def test_an_event_asks_only_for_what_was_not_due_already():
+    payment, actions = on_provider_event(started(), EXPIRED)
+    assert [action.kind for action in actions] == [ActionKind.RELEASE_ORDER]
+    payment, actions = on_provider_event(payment, FAILED)
+    assert (payment.state, actions) == (PaymentState.FAILED, ())
+    assert [action.kind for action in due_actions(payment)] == [ActionKind.RELEASE_ORDER]
 
 
 class Desk:
