@@ -99,6 +99,7 @@ class Refund(Struct, frozen=True):
 class Payment(Struct, frozen=True):
     """One movement of money. Make it with a `pay_*` or `start_*` function of this module.
 
+    `started_ms` is when a page was first wanted, 0 for methods without one.
     `reference` is the card terminal's receipt, or Stripe's session; `intent` is Stripe's
     PaymentIntent, which refunds name. `given` and `change` are cash alone:
     `given - change` is in the till, and differs from `amount` by the coins' rounding.
@@ -110,6 +111,7 @@ class Payment(Struct, frozen=True):
     amount: int
     currency: str
     attempt: int = 1
+    started_ms: int = 0
     captured: int = 0
     given: int = 0
     change: int = 0
@@ -332,9 +334,12 @@ def pay_by_test_card(id: str, order: str, amount: int, currency: str) -> Payment
 
 
 def start_stripe(
-    id: str, order: str, attempt: int, amount: int, currency: str
+    id: str, order: str, attempt: int, amount: int, currency: str, started_ms: int
 ) -> Payment | PaymentRefusal:
-    """A payment still to be made on Stripe's page. Save it before asking for the page."""
+    """A payment still to be made on Stripe's page. Save it before asking for the page.
+
+    `started_ms` is now: the page's life counts from it, whenever and however often it is asked for.
+    """
     if amount <= 0:
         return PaymentRefusal.AMOUNT_NOT_POSITIVE
     return Payment(
@@ -344,6 +349,7 @@ def start_stripe(
         amount=amount,
         currency=checked_currency(currency),
         attempt=attempt,
+        started_ms=started_ms,
     )
 
 

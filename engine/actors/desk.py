@@ -631,7 +631,7 @@ class OrderDesk:
         self._known.move_to_end(order.id)
         if len(self._known) > MAX_CACHED_ORDERS:
             self._known.popitem(last=False)
-        if _finished(order):
+        if order.finished:
             self._open.discard(order.id)
         else:
             self._open.add(order.id)
@@ -681,17 +681,6 @@ class _Writer:
                         future.set_result(order)
         finally:
             self._flight = None
-
-
-def _finished(order: Order) -> bool:
-    """Nothing more happens to this order unless somebody asks."""
-    if order.state in (OrderState.PENDING, OrderState.PAID, OrderState.FAILED):
-        return False
-    if any(not refund.done for refund in order.refunds):
-        return False
-    return not any(
-        r.state is RefundState.REQUESTED for payment in order.payments for r in payment.refunds
-    )
 
 
 def _malformed(request: PlaceOrder) -> OrderRefused | None:

@@ -142,6 +142,17 @@ class RayJournal:
         await call(self._journal.save_snapshot.remote(performance, epoch, seq, state))
 
 
+class RegisterInJournal:
+    """`directory.Register`, asked of the journal actor, which has the database."""
+
+    def __init__(self, journal: ActorHandle) -> None:
+        self._journal = journal
+
+    async def serving(self, performance: int) -> str | None:
+        name: str | None = await call(self._journal.serving.remote(performance))
+        return name
+
+
 class RayDesk:
     """The order desk, as a gateway sees it."""
 

@@ -51,7 +51,7 @@ async def gateway(server):
 
 
 def payment(amount=5000, currency="EUR", attempt=1):
-    return start_stripe("p1", "o1", attempt, amount, currency)
+    return start_stripe("p1", "o1", attempt, amount, currency, 1_000)
 
 
 def page(gateway, for_payment=None, lines=LINES, **changes):

@@ -214,7 +214,7 @@ class Desk:
     """The receiving end: one payment, the order desk's part of its actions, a webhook route."""
 
     def __init__(self):
-        self.payment = start_stripe("p1", "o1", 1, 5000, "EUR")
+        self.payment = start_stripe("p1", "o1", 1, 5000, "EUR", 1_000)
         self.seats_held = True
         self.gateway = None  # set by the fixture
         self.late_refunds = 0

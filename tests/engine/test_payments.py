@@ -44,7 +44,7 @@ def cash(amount=5000):
 
 
 def stripe_paid(amount=5000, **event):
-    payment = start_stripe(P, ORDER, 1, amount, "EUR")
+    payment = start_stripe(P, ORDER, 1, amount, "EUR", 1_000)
     paid = ProviderEvent(ProviderEventKind.PAID, "e1", "EUR", payment=P, amount=amount, **event)
     return on_provider_event(payment, paid)[0]
 
@@ -103,7 +103,7 @@ def test_nothing_is_not_a_payment(amount):
     for made in (
         pay_by_terminal(P, ORDER, amount, "EUR", "4711"),
         pay_by_test_card(P, ORDER, amount, "EUR"),
-        start_stripe(P, ORDER, 1, amount, "EUR"),
+        start_stripe(P, ORDER, 1, amount, "EUR", 1_000),
     ):
         assert made is PaymentRefusal.AMOUNT_NOT_POSITIVE
 
@@ -155,7 +155,7 @@ def test_a_stripe_refund_waits_for_the_provider():
 @pytest.mark.parametrize(
     ("payment", "key", "amount", "refusal"),
     [
-        (start_stripe(P, ORDER, 1, 5000, "EUR"), "r1", 10, PaymentRefusal.NOT_PAID),
+        (start_stripe(P, ORDER, 1, 5000, "EUR", 1_000), "r1", 10, PaymentRefusal.NOT_PAID),
         (cash(), "r1", 0, PaymentRefusal.AMOUNT_NOT_POSITIVE),
         (cash(), "r1", -5, PaymentRefusal.AMOUNT_NOT_POSITIVE),
         (cash(), "r1", 5001, PaymentRefusal.REFUND_TOO_LARGE),
@@ -201,7 +201,7 @@ def test_money_of_a_closed_payment_is_owed_back_once():
 
 
 def test_a_captured_sum_that_is_not_the_orders_goes_back():
-    payment = start_stripe(P, ORDER, 1, 5000, "EUR")
+    payment = start_stripe(P, ORDER, 1, 5000, "EUR", 1_000)
     less = ProviderEvent(ProviderEventKind.PAID, "e1", "EUR", payment=P, amount=4000)
     payment, actions = on_provider_event(payment, less)
     assert actions == (Action(ActionKind.RELEASE_ORDER),)

@@ -99,7 +99,7 @@ HISTORIES = {
 
 
 def started():
-    return start_stripe("p1", "o1", 1, AMOUNT, "EUR")
+    return start_stripe("p1", "o1", 1, AMOUNT, "EUR", 1_000)
 
 
 def told(payment, events):

@@ -1,0 +1,200 @@
+"""The composition root: which class runs as which Ray actor, with which ports filled in.
+
+The only module that calls `ray.remote` and the only one that imports
+`persistence` and `gateway.app`; imports of theirs are inside the processes that
+need them, so that a performance's process carries neither SQL nor HTTP.
+
+Restarts: the journal, the directory, the desk and the gateway are restarted by
+Ray (`max_restarts=-1`, which reruns the constructor); performances are replaced
+by the directory (see `engine.actors.directory`). No call is ever retried by
+Ray (`max_task_retries=0`): retries are ours, with the same command ids.
+"""
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import ray
+from msgspec import Struct
+from ray.actor import ActorHandle
+
+from engine.actors.desk import OrderDesk, Shop
+from engine.actors.directory import Directory
+from engine.actors.handles import (
+    Asker,
+    RayJournal,
+    RayPerformances,
+    RaySpawner,
+    RegisterInJournal,
+)
+from engine.actors.journal import JournalActor
+from engine.actors.payments import StripeGateway
+from engine.actors.performance import PerformanceActor
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+    from persistence.store import Store
+
+NAMESPACE: Final = "strapontin"
+MAX_CONCURRENT_CALLS: Final = 10_000
+"""Calls that one actor has under way; the edge sheds load long before."""
+OBJECT_STORE_BYTES: Final = 100 * 1024 * 1024
+"""Batches travel inline; the object store is there because Ray wants one."""
+READY_S: Final = 60.0
+
+
+class Settings(Struct, frozen=True):
+    """What an installation is told at its start."""
+
+    database_url: str
+    host: str
+    port: int
+    public_url: str
+    stripe_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_api_base: str = ""
+
+
+def start_ray(temp_dir: str) -> None:
+    """Ray on this machine alone: loopback only, no dashboard, no telemetry."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # The name says Windows and macOS; what it does is bind every socket to loopback.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    # Ray lowers its workers' priority by default; ours are the product.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    ray.init(
+        address="local",
+        namespace=NAMESPACE,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        configure_logging=False,
+        _temp_dir=temp_dir,
+    )
+
+
+def _remote(kind: type, name: str, restarts: int, *args: Any) -> ActorHandle:
+    options = {
+        "name": name,
+        "num_cpus": 0,
+        "max_restarts": restarts,
+        "max_task_retries": 0,
+        "max_concurrency": MAX_CONCURRENT_CALLS,
+    }
+    return ray.remote(kind).options(**options).remote(*args)
+
+
+class JournalProcess(JournalActor):
+    """The journal actor over Postgres."""
+
+    def __init__(self, url: str) -> None:
+        from persistence.journal import Journal
+
+        _log_to_stderr()
+        self._journal = Journal(url)
+        super().__init__(self._journal)
+
+    async def serving(self, performance: int) -> str | None:
+        """The actor that last claimed this performance; see `directory.Register`."""
+        return await self._journal.serving(performance)
+
+
+class PerformanceProcess(PerformanceActor):
+    """A performance actor that reaches its journal through Ray."""
+
+    def __init__(self, performance: int, journal: ActorHandle, name: str) -> None:
+        _log_to_stderr()
+        super().__init__(performance, RayJournal(journal, name))
+
+
+class DirectoryProcess(Directory):
+    """The directory, making performance actors."""
+
+    def __init__(self, journal: ActorHandle) -> None:
+        _log_to_stderr()
+
+        def make(performance: int, name: str) -> ActorHandle:
+            return _remote(PerformanceProcess, name, 0, performance, journal, name)
+
+        super().__init__(RaySpawner(make), RegisterInJournal(journal))
+
+
+class DeskProcess(OrderDesk):
+    """The order desk over Postgres, Ray and, where it is configured, Stripe."""
+
+    def __init__(self, settings: Settings, directory: ActorHandle) -> None:
+        from persistence.store import Store
+
+        _log_to_stderr()
+        store = Store(settings.database_url)
+        asker = Asker(RayPerformances(directory))
+        stripe = shop = None
+        if settings.stripe_key:
+            stripe = StripeGateway(
+                settings.stripe_key,
+                settings.stripe_webhook_secret,
+                settings.stripe_api_base or None,
+            )
+
+            async def title(performance: int) -> str:
+                entry = await store.catalogue.performance(performance)
+                assert entry is not None, f"an order names performance {performance}"
+                return next(iter(entry.production.titles.values()))
+
+            shop = Shop(settings.public_url, title)
+        super().__init__(store.orders, asker.ask, stripe, shop)
+
+
+class GatewayProcess:
+    """One edge: its HTTP and websocket server lives in this actor's event loop."""
+
+    def __init__(self, settings: Settings, directory: ActorHandle, desk: ActorHandle) -> None:
+        _log_to_stderr()
+        self._settings = settings
+        self._directory, self._desk = directory, desk
+        self._app: Application
+        self._store: Store
+        self._serving = asyncio.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        raise NotImplementedError
+
+    async def ready(self) -> None:
+        """Returns when the port is served; raises what kept it from that."""
+        await asyncio.shield(self._serving)
+
+    async def stop(self) -> None: ...
+
+
+class Installation:
+    """The actors of one machine, started and stopped together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._journal = _remote(JournalProcess, "journal", -1, settings.database_url)
+        self._directory = _remote(DirectoryProcess, "directory", -1, self._journal)
+        self._desk = _remote(DeskProcess, "desk", -1, settings, self._directory)
+        self._gateway = _remote(
+            GatewayProcess, "gateway", -1, settings, self._directory, self._desk
+        )
+
+    def wait_ready(self) -> None:
+        """Returns when the gateway serves. Raises what kept it from that."""
+        ray.get(self._gateway.ready.remote(), timeout=READY_S)
+
+    def stop(self) -> None:
+        """Close the edge, then save every idle performance, then leave Ray."""
+        for stopping in (self._gateway.stop, self._directory.close):
+            try:
+                ray.get(stopping.remote(), timeout=10)
+            except Exception as error:
+                logging.getLogger(__name__).warning("stopping: %r", error)
+        ray.shutdown()
+
+
+def _log_to_stderr() -> None:
+    """Ray keeps each process's stderr in a file of its own."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
