@@ -12,21 +12,22 @@ Errors that cross the seam:
 Whatever else a backend raises is a bug, and answered as one (HTTP 500).
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from engine.orders import Order, OrderRefused, PlaceOrder
 
 
-class BackendUnavailable(Exception):  # noqa: N818 - a state of affairs, not a mistake
+class BackendUnavailable(Exception):
     """Not reached, or died before it answered. The same call, same ids, may be repeated."""
 
 
-class PerformanceUnknown(Exception):  # noqa: N818
+class PerformanceUnknown(Exception):
     """No performance has this number."""
 
 
-class SignatureInvalid(Exception):  # noqa: N818
+class SignatureInvalid(Exception):
     """A webhook's signature does not match its payload, or is too old."""
 
 
@@ -69,14 +70,14 @@ class Desk(Protocol):
         self,
         order: str,
         method: str,
-        attempt: int,
+        attempt: str,
         given: int = 0,
         reference: str = "",
         operator: str = "",
     ) -> tuple[Order, str] | OrderRefused:
         """Take a payment by `method` (an engine.payments.PaymentMethod value).
 
-        `attempt` counts from 1, by the caller: the same attempt is never taken twice; `given`
+        `attempt` is made by the caller and makes the call repeatable; `given`
         is the cash handed over in minor units. Answers the order and the page
         to send the buyer to ("" when there is none).
         """
@@ -97,9 +98,176 @@ class Desk(Protocol):
         ...
 
 
+# The database's queries, as `persistence` has them: only what the edge asks is named. What they
+# answer are plain values whose attributes are listed beside each Protocol; they are not imported,
+# so that the edge stands without a database. When nobody answers they raise one of
+# `Backend.outages`.
+
+
+class Catalogue(Protocol):
+    """The house, its plans, productions and performances.
+
+    House: id, name, time_zone, languages, settings (what pages and tickets show).
+    PlanSummary: hash, name, seats, places, created_ms.
+    Production: id, titles, subtitles (by language), currency, info.
+    PerformanceEntry: id, production, plan (hash), starts_ms, settings (JSON of
+    engine.settings.Settings).
+    """
+
+    async def house(self) -> Any | None: ...
+
+    async def plan(self, plan_hash: str) -> bytes | None:
+        """The plan's body in our own format."""
+        ...
+
+    async def list_plans(self) -> Sequence[Any]: ...
+
+    async def add_plan(
+        self, *, plan_hash: str, name: str, seats: int, places: int, body: bytes, now_ms: int
+    ) -> bool: ...
+
+    async def create_production(
+        self,
+        organiser: int,
+        *,
+        titles: Mapping[str, str],
+        subtitles: Mapping[str, str],
+        currency: str,
+        info: Mapping[str, Any],
+        now_ms: int,
+    ) -> Any: ...
+
+    async def list_productions(self) -> Sequence[Any]: ...
+
+    async def production(self, number: int) -> Any | None: ...
+
+    async def create_performance(
+        self, production: int, *, plan_hash: str, starts_ms: int, settings: bytes, now_ms: int
+    ) -> int:
+        """Raises LookupError when production or plan are unknown."""
+        ...
+
+    async def performance(self, number: int) -> Any | None: ...
+
+    async def list_performances(
+        self, *, from_ms: int = 0, until_ms: int = 2**62, limit: int = 500
+    ) -> Sequence[Any]: ...
+
+
+class Access(Protocol):
+    """Operators, their sessions, devices, and the audit log.
+
+    Operator: id, name, roles, language, active. Device: id, name, gate, performances
+    (empty: any), created_ms, revoked_ms. AuditEntry: id, at_ms, who, act, subject, detail.
+    """
+
+    async def create_operator(
+        self,
+        organiser: int,
+        *,
+        name: str,
+        password_hash: str,
+        roles: tuple[str, ...],
+        language: str,
+        now_ms: int,
+    ) -> Any:
+        """Raises one of `Backend.conflicts` when the name is taken."""
+        ...
+
+    async def operator_by_name(self, name: str) -> tuple[Any, str] | None:
+        """An active operator and the password's hash. Capitals do not matter."""
+        ...
+
+    async def list_operators(self) -> Sequence[Any]: ...
+
+    async def disable_operator(self, operator: int) -> bool:
+        """Ends the operator's sessions too. False when there is no such active operator."""
+        ...
+
+    async def open_session(
+        self, operator: int, *, token_hash: bytes, expires_ms: int, now_ms: int
+    ) -> None: ...
+
+    async def find_session(self, token_hash: bytes, now_ms: int) -> tuple[Any, int] | None:
+        """The active operator of a session that is not over, and when it ends."""
+        ...
+
+    async def end_session(self, token_hash: bytes) -> None: ...
+
+    async def create_device(
+        self,
+        organiser: int,
+        *,
+        name: str,
+        token_hash: bytes,
+        gate: str,
+        performances: tuple[int, ...] = (),
+        now_ms: int,
+    ) -> Any: ...
+
+    async def find_device(self, token_hash: bytes) -> Any | None:
+        """The device with this token, unless it is revoked."""
+        ...
+
+    async def list_devices(self) -> Sequence[Any]: ...
+
+    async def revoke_device(self, device: int, now_ms: int) -> bool: ...
+
+    async def audit(
+        self, *, who: str, act: str, subject: str, detail: Mapping[str, Any], now_ms: int
+    ) -> None: ...
+
+    async def list_audit(self, *, before: int | None = None, limit: int = 100) -> Sequence[Any]: ...
+
+
+class Sales(Protocol):
+    """What was sold, for people who look for it. Only the ids of a Sale are read here."""
+
+    async def latest(
+        self, *, performance: int | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[Any]: ...
+
+    async def search(
+        self,
+        text: str,
+        *,
+        performance: int | None = None,
+        seats: Sequence[int] = (),
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Any]: ...
+
+    async def tickets(
+        self,
+        performance: int,
+        *,
+        numbers: Sequence[int] = (),
+        seats: Sequence[int] = (),
+        order: str = "",
+        limit: int = 500,
+    ) -> Sequence[Any]: ...
+
+    async def ticket(self, performance: int, number: int) -> tuple[Any, Sequence[Any]] | None:
+        """A ticket and its scans, the latest first."""
+        ...
+
+    async def totals(self, performance: int) -> Any: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Everything behind the edge."""
+    """Everything behind the edge.
+
+    `outages` are what the queries raise when the database does not answer, `conflicts`
+    what they raise when something is there already. `checks` are asked by GET /readyz,
+    each under the name of what it checks; one that raises is not ready.
+    """
 
     performances: Performances
     desk: Desk
+    catalogue: Catalogue
+    access: Access
+    sales: Sales
+    outages: tuple[type[Exception], ...] = (BackendUnavailable, OSError)
+    conflicts: tuple[type[Exception], ...] = ()
+    checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)

@@ -13,7 +13,10 @@ HELLO_TIMEOUT_S: Final = 10.0
 HEARTBEAT_S: Final = 20.0
 """A silent peer is pinged this often, and dropped when it does not answer within half of it."""
 IDLE_TIMEOUT_S: Final = 30 * 60.0
-"""A connection that sends no frame for this long is closed; "ping" counts."""
+"""A buyer's connection that sends no frame for this long is closed; "ping" counts."""
+IDLE_TICK_S: Final = 5.0
+CLOSE_S: Final = 2.0
+"""How long a peer has to answer the close frame."""
 MAX_WATCHES_PER_SOCKET: Final = 64
 MAX_HOLDS_PER_SOCKET: Final = 256
 """Holds whose end one connection is told about; the oldest is forgotten first."""
@@ -37,6 +40,8 @@ BUYER_COMMANDS_PER_S: Final = 50.0
 BUYER_BURST_COMMANDS: Final = 100.0
 STAFF_COMMANDS_PER_S: Final = 500.0
 STAFF_BURST_COMMANDS: Final = 1_000.0
+MAX_MALFORMED_FRAMES: Final = 20
+"""Frames of one connection that are not what this protocol says; then it is closed."""
 MAX_RATE_DEBT_COMMANDS: Final = 1_000.0
 """Frames sent over the rate, beyond what refills: then the connection is closed."""
 
@@ -47,13 +52,24 @@ RETRY_FOR_S: Final = 15.0
 """A batch that fails is sent again, with the same ids, for this long; then it is shed."""
 RETRY_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 """Pauses between those attempts; the last one repeats."""
+SUBMIT_TIMEOUT_S: Final = 10.0
+"""A batch that is not answered by then counts as failed, and is sent again."""
 SHED_RETRY_MS: Final = 1_000
+UNKNOWN_PERFORMANCE_S: Final = 2.0
+"""How long "there is no such performance" is believed."""
+MAX_UNKNOWN_PERFORMANCES: Final = 10_000
 
 # Feeds
 MAX_FEEDS: Final = 4_096
 """Performances watched at once by one gateway."""
 FEED_LINGER_S: Final = 30.0
 """A feed that nobody watches is kept this long."""
+WATCH_TIMEOUT_S: Final = 20.0
+"""A long-poll that is not answered by then has failed; it should answer within 5 s."""
+FEED_LIVE_S: Final = 12.0
+"""A feed heard of within this time is live: what it says of sold seats may refuse a hold."""
+FAN_OUT_CHUNK_SENDS: Final = 500
+"""Watchers served before other work gets its turn."""
 MAX_RECENT_BYTES: Final = 64 * 1024
 """Deltas kept per feed, for watchers that come back after a short absence."""
 
@@ -67,6 +83,10 @@ IDENTITY_CACHE_S: Final = 2.0
 REVOCATION_CHECK_S: Final = 2.0
 """How often the tokens of open connections are checked again."""
 MAX_CACHED_IDENTITIES: Final = 10_000
+
+MAX_WAITING_ACTS: Final = 10_000
+"""Operators' acts waiting to be written to the audit log."""
+AUDIT_RETRY_S: Final = 0.5
 
 # Logins
 MAX_PASSWORD_CHARS: Final = 200

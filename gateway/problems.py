@@ -50,7 +50,7 @@ _STATUS_CODES: Final = {
 }
 
 
-class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
+class Problem(Exception):
     """Raised by a handler, answered as problem+json.
 
     `code` is one of CODES, or of the engine's and the desk's refusals together with a

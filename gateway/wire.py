@@ -8,7 +8,7 @@ for something; the reply carries the same id. Seat feed frames ("snapshot" and
 
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from engine.commands import ID_BYTES, Outcome, ScanMode
 from engine.limits import MAX_TEXT_CHARS
@@ -177,3 +177,28 @@ class Error(_Frame, tag="error", frozen=True):
 
 
 ServerFrame = Welcome | Reply | Shed | Lost | Pong | Error
+
+
+# The hot path ----------------------------------------------------------------
+
+_REPLY_HEAD: Final = b"\x93\xa5reply\xc4\x10"
+_NAMED_BY_THEIR_CODE: Final = frozenset({"refused", "scanned"})
+
+
+def reply_frame(id: bytes, outcome: Raw | bytes) -> bytes:
+    """Reply(id, outcome) as bytes, from an outcome that is encoded already. `id` has 16 bytes."""
+    return b"".join((_REPLY_HEAD, id, outcome))
+
+
+def outcome_name(outcome: Raw | bytes) -> str:
+    """What an encoded outcome is called: its tag ("held"), or its code ("seat_taken", "ADMITTED").
+
+    Relies on what outcomes look like: a short array whose tag, and for refusals and scans the
+    code after it, are strings under 32 bytes.
+    """
+    head = bytes(memoryview(outcome)[:72])
+    end = 2 + (head[1] & 31)
+    tag = head[2:end].decode("ascii")
+    if tag in _NAMED_BY_THEIR_CODE:
+        return head[end + 1 : end + 1 + (head[end] & 31)].decode("ascii")
+    return tag

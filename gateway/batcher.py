@@ -1,0 +1,228 @@
+"""Commands gathered into batches: one in flight per performance, the next one fills meanwhile.
+
+Owns the lanes: what waits for each performance, in the order it came, and the
+sending again of a batch whose fate is unknown. A performance actor that died is
+met by repeating the same commands with the same ids until the directory has
+activated another; the engine answers a repeated id as it did before. Knows
+neither sockets nor the meaning of a command: it carries bytes.
+"""
+
+import asyncio
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+import structlog
+
+from engine.commands import Refusal, Refused
+from engine.limits import MAX_BATCH_BYTES, MAX_BATCH_COMMANDS, MAX_WAITING_COMMANDS
+from gateway.backend import BackendUnavailable, Performances, PerformanceUnknown
+from gateway.limits import (
+    MAX_LANES,
+    MAX_UNKNOWN_PERFORMANCES,
+    RETRY_PAUSES_S,
+    SHED_RETRY_MS,
+    SUBMIT_TIMEOUT_S,
+    UNKNOWN_PERFORMANCE_S,
+)
+from gateway.metrics import Metrics
+from gateway.wire import outcome_name
+
+log = structlog.get_logger("gateway.batcher")
+
+_decode_outcomes = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Receiver(Protocol):
+    """Who asked. Called once for each command offered, from the event loop, never awaited."""
+
+    def answer(self, id: bytes, kind: str, outcome: str, raw: msgspec.Raw | bytes) -> None:
+        """`raw` is the encoded outcome, `outcome` its name (`wire.outcome_name`)."""
+
+    def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
+        """Not decided, as far as this gateway knows."""
+
+
+class Waiting(NamedTuple):
+    receiver: Receiver
+    id: bytes
+    kind: str
+    command: bytes
+    since_s: float
+
+
+class Batcher:
+    """The lanes of one gateway."""
+
+    def __init__(self, performances: Performances, metrics: Metrics, retry_for_s: float) -> None:
+        self._performances = performances
+        self._metrics = metrics
+        self._retry_for_s = retry_for_s
+        self._lanes: dict[int, _Lane] = {}
+        self._unknown: dict[int, float] = {}
+        self._stopping = False
+        metrics.gauges["strapontin_commands_waiting"] = (
+            "Commands waiting for a batch",
+            lambda: sum(len(lane.waiting) for lane in self._lanes.values()),
+        )
+
+    def offer(
+        self, performance: int, receiver: Receiver, id: bytes, kind: str, command: bytes
+    ) -> None:
+        """Take a command in; its receiver hears later, or at once when it is shed."""
+        lane = self._lanes.get(performance)
+        if lane is None:
+            if self._is_unknown(performance):
+                answer_unknown(receiver, id, kind, performance)
+                return
+            if len(self._lanes) >= MAX_LANES:
+                receiver.shed(id, "busy", SHED_RETRY_MS)
+                return
+            lane = self._lanes[performance] = _Lane(performance)
+        if self._stopping:
+            receiver.shed(id, "unavailable", SHED_RETRY_MS)
+        elif len(lane.waiting) >= MAX_WAITING_COMMANDS:
+            receiver.shed(id, "busy", SHED_RETRY_MS)
+        else:
+            now_s = asyncio.get_running_loop().time()
+            lane.waiting.append(Waiting(receiver, id, kind, command, now_s))
+            if lane.task is None:
+                lane.task = asyncio.create_task(self._run(lane), name=f"lane {performance}")
+
+    async def stop(self, within_s: float) -> None:
+        """Take nothing more in, and wait for what is under way."""
+        self._stopping = True
+        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=within_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _run(self, lane: "_Lane") -> None:
+        try:
+            while lane.waiting:
+                batch = lane.take()
+                try:
+                    await self._serve(lane, batch)
+                except Exception as error:
+                    log.exception("batch failed", performance=lane.performance, why=str(error))
+                    _shed(batch)
+                except asyncio.CancelledError:
+                    _shed(batch)
+                    _shed(lane.take_all())
+                    raise
+        finally:
+            lane.task = None
+            self._lanes.pop(lane.performance, None)
+
+    async def _serve(self, lane: "_Lane", batch: list[Waiting]) -> None:
+        self._metrics.batch.add(len(batch))
+        try:
+            reply = await self._submit(lane.performance, encode_batch(batch))
+        except PerformanceUnknown:
+            self._note_unknown(lane.performance)
+            for receiver, id, kind, _, _ in (*batch, *lane.take_all()):
+                answer_unknown(receiver, id, kind, lane.performance)
+            return
+        except BackendUnavailable as error:
+            log.warning("performance unavailable", performance=lane.performance, why=str(error))
+            # What waits behind would wait as long again for the same silence.
+            _shed(batch)
+            _shed(lane.take_all())
+            return
+        outcomes = _decode_outcomes(reply)
+        assert len(outcomes) == len(batch), f"{len(outcomes)} outcomes for {len(batch)} commands"
+        self._answer(batch, outcomes)
+
+    def _answer(self, batch: list[Waiting], outcomes: list[msgspec.Raw]) -> None:
+        now_s = asyncio.get_running_loop().time()
+        tally = self._metrics.commands
+        add_latency = self._metrics.latency.add
+        for (receiver, id, kind, _, since_s), raw in zip(batch, outcomes, strict=True):
+            outcome = outcome_name(raw)
+            tally[kind, outcome] += 1
+            add_latency(now_s - since_s)
+            receiver.answer(id, kind, outcome, raw)
+
+    async def _submit(self, performance: int, batch: bytes) -> bytes:
+        """The reply to a batch, asked again for `retry_for_s` after its first failure."""
+        loop = asyncio.get_running_loop()
+        give_up_s = 0.0
+        attempt = 0
+        while True:
+            try:
+                async with asyncio.timeout(SUBMIT_TIMEOUT_S):
+                    return await self._performances.submit(performance, batch)
+            except (BackendUnavailable, TimeoutError) as error:
+                # Counted from the first failure, not from the first try: a call that hung
+                # and then failed still gets its second chance.
+                give_up_s = give_up_s or loop.time() + self._retry_for_s
+                pause_s = RETRY_PAUSES_S[min(attempt, len(RETRY_PAUSES_S) - 1)]
+                if self._stopping or loop.time() + pause_s > give_up_s:
+                    raise BackendUnavailable(f"given up after {attempt + 1} attempts") from error
+            attempt += 1
+            self._metrics.batch_retries += 1
+            await asyncio.sleep(pause_s)
+
+    def _is_unknown(self, performance: int) -> bool:
+        until_s = self._unknown.get(performance)
+        if until_s is None:
+            return False
+        if asyncio.get_running_loop().time() < until_s:
+            return True
+        del self._unknown[performance]
+        return False
+
+    def _note_unknown(self, performance: int) -> None:
+        if len(self._unknown) >= MAX_UNKNOWN_PERFORMANCES:
+            self._unknown.clear()
+        self._unknown[performance] = asyncio.get_running_loop().time() + UNKNOWN_PERFORMANCE_S
+
+
+class _Lane:
+    __slots__ = ("performance", "task", "waiting")
+
+    def __init__(self, performance: int) -> None:
+        self.performance = performance
+        self.waiting: list[Waiting] = []
+        self.task: asyncio.Task[None] | None = None
+
+    def take(self) -> list[Waiting]:
+        """The longest beginning of the queue that fits into one batch, one command at least."""
+        waiting = self.waiting
+        size = _ARRAY_HEAD_BYTES
+        count = 0
+        for entry in waiting[:MAX_BATCH_COMMANDS]:
+            size += len(entry.command)
+            if size > MAX_BATCH_BYTES and count:
+                break
+            count += 1
+        self.waiting = waiting[count:]
+        return waiting[:count]
+
+    def take_all(self) -> list[Waiting]:
+        waiting, self.waiting = self.waiting, []
+        return waiting
+
+
+_ARRAY_HEAD_BYTES: Final = 3
+
+
+def encode_batch(batch: list[Waiting]) -> bytes:
+    """msgpack list of the already encoded commands."""
+    head = b"\xdc" + len(batch).to_bytes(2, "big")
+    return head + b"".join([entry.command for entry in batch])
+
+
+def answer_unknown(receiver: Receiver, id: bytes, kind: str, performance: int) -> None:
+    refused = Refused(Refusal.MALFORMED, (), f"there is no performance {performance}")
+    receiver.answer(id, kind, Refusal.MALFORMED.value, _encode(refused))
+
+
+def _shed(batch: list[Waiting]) -> None:
+    for receiver, id, _, _, _ in batch:
+        receiver.shed(id, "unavailable", SHED_RETRY_MS)
+
+
+assert MAX_BATCH_COMMANDS < 2**16, "a batch is encoded with a 16-bit length"

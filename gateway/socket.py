@@ -1,0 +1,320 @@
+"""One websocket connection: rights, rate, and the translation of frames into commands.
+
+Owns the conversation with one client that said who it is. What it asks goes to
+the batcher as an encoded engine command and comes back through `answer`;
+colours come from the feeds. Nothing here waits for a decision: a client may
+send many commands without waiting, and replies leave as they come. Knows
+nothing of HTTP: the upgrade and the hello are `gateway.hub`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from engine.commands import (
+    ID_BYTES,
+    Basket,
+    Block,
+    Command,
+    Hold,
+    HoldBest,
+    Refusal,
+    Refused,
+    Release,
+    Scan,
+    Unblock,
+)
+from gateway import wire
+from gateway.limits import (
+    CLOSE_S,
+    MAX_HOLDS_PER_SOCKET,
+    MAX_MALFORMED_FRAMES,
+    MAX_RATE_DEBT_COMMANDS,
+    MAX_STALL_S,
+    MAX_UNANSWERED_PER_SOCKET,
+    MAX_WATCHES_PER_SOCKET,
+    PAUSE_BYTES,
+    SHED_RETRY_MS,
+)
+from gateway.outbound import Outbound
+from gateway.session import Principal, now_ms
+
+if TYPE_CHECKING:
+    from gateway.hub import Hub
+
+_decode = msgspec.msgpack.Decoder(wire.ClientFrame).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+_HOLDS: Final = frozenset({"held", "basket_is"})
+_STALL_TICK_S: Final = 0.05
+
+TAGS: Final = {frame: str(frame.__struct_config__.tag) for frame in wire.ClientFrame.__args__}
+
+
+class Connection:
+    """A client that said who it is."""
+
+    def __init__(
+        self, hub: Hub, websocket: web.WebSocketResponse, out: Outbound, principal: Principal
+    ) -> None:
+        self.principal = principal
+        self.out = out
+        self.watches: set[int] = set()
+        self.followed: dict[tuple[int, bytes], None] = {}  # holds: (performance, token)
+        self.heard_s = hub.loop.time()
+        self.closing = False
+        self._hub = hub
+        self._websocket = websocket
+        self._closer: asyncio.Task[None] | None = None
+        self._asked: dict[bytes, tuple[int, bytes]] = {}  # id -> (performance, hold token)
+        self._malformed = 0
+        self._per_s, self._burst = hub.rate_of(principal)
+        self._tokens = self._burst
+        self._refilled_s = self.heard_s
+        self._holder = principal.holder
+        self._channel = principal.channel
+        self._allowed = principal.frames
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            wire.Hello: self._on_hello,
+            wire.Watch: self._on_watch,
+            wire.Unwatch: self._on_unwatch,
+            wire.AskHold: self._on_hold,
+            wire.AskBest: self._on_best,
+            wire.AskRelease: self._on_release,
+            wire.AskBasket: self._on_basket,
+            wire.AskBlock: self._on_block,
+            wire.AskUnblock: self._on_unblock,
+            wire.AskScan: self._on_scan,
+            wire.Ping: self._on_ping,
+        }
+
+    # The connection ------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve frames until either side is done."""
+        receive = self._websocket.receive
+        while not self.closing:
+            message = await receive()
+            if message.type is WSMsgType.BINARY:
+                self.handle(message.data)
+                if self.out.unsent_bytes() > PAUSE_BYTES:
+                    await self._wait_for_reader()
+            elif message.type is WSMsgType.TEXT:
+                self.close(WSCloseCode.UNSUPPORTED_DATA, "binary_frames_only")
+            else:
+                break
+        if self._closer is not None:
+            await self._closer
+
+    def close(self, code: int, why: str) -> None:
+        """Send what is pending, then the close frame; give up on a peer that takes neither."""
+        if not self.closing:
+            self.closing = True
+            self.out.close()
+            self._hub.metrics.closed[why] += 1
+            self._closer = asyncio.create_task(self._close(code, why))
+
+    async def _close(self, code: int, why: str) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._websocket.close(code=code, message=why.encode())
+        except TimeoutError:
+            self.out.abort()
+
+    async def _wait_for_reader(self) -> None:
+        loop = self._hub.loop
+        patience_s = loop.time() + MAX_STALL_S
+        while self.out.unsent_bytes() > PAUSE_BYTES and not self.closing:
+            if loop.time() > patience_s:
+                self.cut_off("does_not_read")
+                return
+            await asyncio.sleep(_STALL_TICK_S)
+
+    def cut_off(self, why: str) -> None:
+        """Drop a peer that a close frame would not reach."""
+        self.closing = True
+        self._hub.metrics.closed[why] += 1
+        self.out.abort()
+
+    # Frames --------------------------------------------------------------------
+
+    def handle(self, data: bytes) -> None:
+        """Serve one frame: exactly one of an error, a shed, or its handler's doing."""
+        self.heard_s = now_s = self._hub.loop.time()
+        try:
+            frame = _decode(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            self._on_malformed(str(error), _id_in(data))
+            return
+        tokens = self._tokens + (now_s - self._refilled_s) * self._per_s
+        self._tokens = tokens = min(tokens, self._burst) - 1.0
+        self._refilled_s = now_s
+        kind = type(frame)
+        if tokens < 0.0:
+            self._over_rate(frame, -tokens)
+        elif kind in self._allowed or kind is wire.Hello:
+            self._handlers[kind](frame)
+        else:
+            self.error("forbidden", f"this token may not send {TAGS[kind]}", _id_of(frame))
+
+    def error(self, code: str, detail: str, id: bytes = b"") -> None:
+        self._hub.metrics.frames_refused[code] += 1
+        self.out.send(_encode(wire.Error(code, detail, id)))
+
+    def _on_malformed(self, detail: str, id: bytes = b"") -> None:
+        self.error("malformed", detail, id)
+        self._malformed += 1
+        if self._malformed >= MAX_MALFORMED_FRAMES:
+            self.close(WSCloseCode.POLICY_VIOLATION, "malformed")
+
+    def _over_rate(self, frame: wire.ClientFrame, debt: float) -> None:
+        if debt > MAX_RATE_DEBT_COMMANDS:
+            self.close(WSCloseCode.POLICY_VIOLATION, "rate")
+            return
+        id = _id_of(frame)
+        if id:
+            self._hub.metrics.commands[TAGS[type(frame)], "shed"] += 1
+            self.shed(id, "rate", int(1000 * debt / self._per_s) + 1)
+        else:
+            self.error("rate", f"more than {self._per_s:g} frames a second")
+
+    # Receiver (see gateway.batcher) ----------------------------------------------
+
+    def answer(self, id: bytes, kind: str, outcome: str, raw: msgspec.Raw | bytes) -> None:
+        asked = self._asked.pop(id, None)
+        if self.closing:
+            return
+        self.out.send(wire.reply_frame(id, raw))
+        if outcome in _HOLDS and asked is not None:
+            self._follow(asked)
+
+    def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
+        self._asked.pop(id, None)
+        self.out.send(_encode(wire.Shed(id, reason, retry_ms)))
+
+    def lost(self, performance: int, token: bytes) -> None:
+        """A hold that this connection made or asked for has expired."""
+        self.followed.pop((performance, token), None)
+        self.out.send(_encode(wire.Lost(performance, token)))
+
+    def _follow(self, hold: tuple[int, bytes]) -> None:
+        followed = self.followed
+        if hold not in followed:
+            if len(followed) >= MAX_HOLDS_PER_SOCKET:
+                oldest = next(iter(followed))
+                del followed[oldest]
+                self._hub.feeds.unfollow(self, *oldest)
+            followed[hold] = None
+            self._hub.feeds.follow(self, *hold)
+
+    # One frame each --------------------------------------------------------------
+
+    def _ask(self, kind: str, performance: int, command: Command, token: bytes = b"") -> None:
+        if len(self._asked) >= MAX_UNANSWERED_PER_SOCKET:
+            self.shed(command.id, "busy", SHED_RETRY_MS)
+            return
+        self._asked[command.id] = (performance, token)
+        self._hub.batcher.offer(performance, self, command.id, kind, _encode(command))
+
+    def _on_hello(self, frame: wire.Hello) -> None:
+        self._on_malformed("hello comes once, as the first frame")
+
+    def _on_ping(self, frame: wire.Ping) -> None:
+        self.out.send(_encode(wire.Pong(frame.number, now_ms())))
+
+    def _on_watch(self, frame: wire.Watch) -> None:
+        if len(self.watches) >= MAX_WATCHES_PER_SOCKET and frame.performance not in self.watches:
+            self.error("too_many_watches", f"{MAX_WATCHES_PER_SOCKET} at most")
+        elif self._may_serve(frame.performance):
+            self._hub.feeds.watch(self, frame.performance, frame.epoch, frame.seq)
+
+    def _on_unwatch(self, frame: wire.Unwatch) -> None:
+        self._hub.feeds.unwatch(self, frame.performance)
+
+    def _on_hold(self, frame: wire.AskHold) -> None:
+        seats = frame.seats
+        sold = self._hub.feeds.sold_among(frame.performance, seats) if seats else ()
+        if sold:
+            # A seat is sold for good, or nearly: the answer of most holds of a sold-out
+            # house costs no call.
+            self._hub.metrics.commands["hold", "seat_taken_from_feed"] += 1
+            refused = _encode(Refused(Refusal.SEAT_TAKEN, sold))
+            self.out.send(wire.reply_frame(frame.id, refused))
+            return
+        hold = Hold(frame.id, frame.token, self._holder, self._channel, seats, frame.areas)
+        self._ask("hold", frame.performance, hold, frame.token)
+
+    def _on_best(self, frame: wire.AskBest) -> None:
+        best = HoldBest(
+            frame.id,
+            frame.token,
+            self._holder,
+            self._channel,
+            frame.size,
+            frame.categories,
+            frame.sections,
+            frame.area,
+            frame.accessible,
+            frame.max_amount,
+        )
+        self._ask("best", frame.performance, best, frame.token)
+
+    def _on_release(self, frame: wire.AskRelease) -> None:
+        release = Release(frame.id, frame.token, frame.seats, frame.areas)
+        self._ask("release", frame.performance, release, frame.token)
+
+    def _on_basket(self, frame: wire.AskBasket) -> None:
+        self._ask("basket", frame.performance, Basket(frame.id, frame.token), frame.token)
+
+    def _on_block(self, frame: wire.AskBlock) -> None:
+        block = Block(frame.id, frame.seats, frame.areas, frame.reason)
+        self._ask("block", frame.performance, block)
+        self._hub.audit(self.principal, "block", frame.performance, reason=frame.reason)
+
+    def _on_unblock(self, frame: wire.AskUnblock) -> None:
+        self._ask("unblock", frame.performance, Unblock(frame.id, frame.seats, frame.areas))
+        self._hub.audit(self.principal, "unblock", frame.performance)
+
+    def _on_scan(self, frame: wire.AskScan) -> None:
+        if not self._may_serve(frame.performance, frame.id):
+            return
+        performance, ticket, version = self._hub.secrets.claim(frame.secret)
+        scan = Scan(
+            frame.id,
+            # A device stands at its own gate, whatever it says.
+            self.principal.gate or frame.gate,
+            self.principal.who,
+            performance,
+            ticket,
+            version,
+            frame.mode,
+        )
+        self._ask("scan", frame.performance, scan)
+
+    def _may_serve(self, performance: int, id: bytes = b"") -> bool:
+        if self.principal.may_serve(performance):
+            return True
+        self.error("forbidden", f"this device does not serve performance {performance}", id)
+        return False
+
+
+def _id_of(frame: wire.ClientFrame) -> bytes:
+    return getattr(frame, "id", b"")
+
+
+def _id_in(data: bytes) -> bytes:
+    """The id of a frame that is msgpack at least, so that its sender can match the error."""
+    try:
+        frame = msgspec.msgpack.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return b""
+    if isinstance(frame, list) and len(frame) > 1:
+        id = frame[1]
+        if isinstance(id, bytes) and len(id) == ID_BYTES:
+            return id
+    return b""
