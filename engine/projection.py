@@ -18,6 +18,7 @@ from engine.commands import (
     Refunded,
     Scan,
     Scanned,
+    ScanOutcome,
     Sold,
     TicketsSet,
     TicketState,
@@ -27,7 +28,7 @@ KEEP_VERSION = -1
 """In `Projection.ticket_states`: the ticket's version stays as it is."""
 
 
-class TicketRow(Struct, frozen=True, gc=False):
+class TicketRow(Struct, array_like=True, frozen=True, gc=False):
     """A ticket as sold. `seat` is -1 for a place in `area`, `area` is -1 for a seat."""
 
     number: int
@@ -41,7 +42,7 @@ class TicketRow(Struct, frozen=True, gc=False):
     sold_ms: int
 
 
-class ScanRow(Struct, frozen=True, gc=False):
+class ScanRow(Struct, array_like=True, frozen=True, gc=False):
     """One presentation at a gate, refused ones too; `ticket` is -1 for none of this performance."""
 
     seq: int  # of the event
@@ -53,7 +54,7 @@ class ScanRow(Struct, frozen=True, gc=False):
     result: str  # a ScanOutcome value
 
 
-class Projection(Struct, frozen=True):
+class Projection(Struct, array_like=True, frozen=True):
     """What one batch of events changes in the query tables.
 
     `ticket_states` holds (number, TicketState value, version or KEEP_VERSION), at
@@ -72,6 +73,7 @@ NOTHING = Projection()
 
 
 _MATTER = frozenset({Sold, Refunded, TicketsSet, Scanned, Configured})
+_NOT_OURS = (ScanOutcome.UNKNOWN, ScanOutcome.WRONG_PERFORMANCE)
 
 
 def project(first_seq: int, facts: Sequence[tuple[int, Command, Outcome]]) -> Projection:
@@ -150,6 +152,7 @@ def _scan(seq: int, at_ms: int, command: Command, scanned: Scanned) -> ScanRow:
         gate=_plain(command.gate),
         device=_plain(command.device),
         mode=command.mode.value,
-        ticket=scanned.ticket,
+        # The number that these name is another performance's ticket, or nobody's.
+        ticket=-1 if scanned.result in _NOT_OURS else scanned.ticket,
         result=scanned.result.value,
     )

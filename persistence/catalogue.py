@@ -268,7 +268,7 @@ _SELECT_PERFORMANCES: Final = sa.select(
 ).join_from(performances, productions)
 
 
-def _house(row: sa.Row[Any]) -> House:
+def _house(row: sa.Row[*tuple[Any, ...]]) -> House:
     return House(
         id=row.id,
         name=row.name,
@@ -280,7 +280,7 @@ def _house(row: sa.Row[Any]) -> House:
     )
 
 
-def _performance(row: sa.Row[Any]) -> PerformanceEntry:
+def _performance(row: sa.Row[*tuple[Any, ...]]) -> PerformanceEntry:
     return PerformanceEntry(
         id=row.id,
         production=Production(*tuple(row)[4:]),

@@ -23,13 +23,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from enum import Enum
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]
-from msgspec import Struct, structs
+from msgspec import structs
 
-from engine.projection import NOTHING, Projection
+from engine.journal import Append, Claimed, Written
+from engine.projection import NOTHING
 from persistence import url as address
 from persistence.url import Connection, Pool, PooledConnection
 
@@ -120,7 +120,7 @@ _PRUNE_SNAPSHOTS: Final = """
 DELETE FROM snapshots WHERE performance = $1 AND seq NOT IN (
     SELECT seq FROM snapshots WHERE performance = $1 ORDER BY seq DESC LIMIT $2)
 """
-_GIVE_UP: Final = "UPDATE writers SET serving = '' WHERE performance = $1 AND epoch = $2"
+_SERVING: Final = "SELECT serving FROM writers WHERE performance = $1"
 
 
 class JournalError(Exception):
@@ -141,51 +141,6 @@ class JournalCorrupt(JournalError):
 
 class PerformanceUnknown(JournalError):
     """There is no performance of that number."""
-
-
-class Append(Struct, frozen=True):
-    """One batch of a performance: seqs `prev_seq + 1` to `seq`, and the rows it implies."""
-
-    performance: int
-    epoch: int
-    prev_seq: int
-    seq: int
-    at_ms: int
-    events: bytes  # msgpack list[Event]
-    projection: Projection = NOTHING
-
-
-class Written(Enum):
-    """What became of one batch; true only when it is durable."""
-
-    WRITTEN = "written"
-    FENCED = "fenced"
-    """Another writer has claimed the performance, or `prev_seq` is not its head: stop."""
-    SECOND_WALL = "second_wall"
-    """A constraint refused it (a seat sold twice): surely not written, and a bug to report."""
-    UNKNOWN = "unknown"
-    """Written or not, as with JournalUnknown: claim and read."""
-
-    def __bool__(self) -> bool:
-        return self is Written.WRITTEN
-
-
-class Claimed(Struct, frozen=True):
-    """A performance and the right to write it as `epoch`. Read the tail page by page."""
-
-    performance: int
-    epoch: int
-    head_seq: int
-    starts_ms: int
-    plan_hash: str
-    plan: bytes
-    settings: bytes  # JSON
-    snapshot: tuple[int, bytes] | None  # (seq, state), seq <= head_seq
-
-    @property
-    def snapshot_seq(self) -> int:
-        """Where the tail begins: pass it as the first `after_seq`."""
-        return 0 if self.snapshot is None else self.snapshot[0]
 
 
 class Journal:
@@ -358,10 +313,11 @@ class Journal:
                 await connection.execute(_PRUNE_SNAPSHOTS, performance, KEPT_SNAPSHOTS)
         return saved is not None
 
-    async def give_up(self, performance: int, epoch: int) -> None:
-        """Nobody serves the performance any more (passivation). Does nothing for an old epoch."""
+    async def serving(self, performance: int) -> str | None:
+        """What the last claim said of itself, "" before the first; None: no such performance."""
         async with self._reading() as connection:
-            await connection.execute(_GIVE_UP, performance, epoch)
+            name: str | None = await connection.fetchval(_SERVING, performance)
+        return name
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[PooledConnection]:

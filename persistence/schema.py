@@ -204,12 +204,9 @@ orders: Final = Table(
     Column("buyer_words", ARRAY(Text), nullable=False),  # folded, for searching by prefix
     Column("operator", Text, nullable=False),
     Column("session", Text, nullable=False),
+    Column("unfinished", Boolean, nullable=False),  # the desk has something left to do
     Column("body", JSONB, nullable=False),  # the whole engine.orders.Order
-    Index(
-        "ix_orders_unfinished",
-        "number",
-        postgresql_where=text("state IN ('pending', 'paid', 'failed')"),
-    ),
+    Index("ix_orders_unfinished", "number", postgresql_where=text("unfinished")),
     Index(
         "ix_orders_buyer_words", func.array_to_tsvector(text("buyer_words")), postgresql_using="gin"
     ),
@@ -241,8 +238,8 @@ order_lines: Final = Table(
 payments: Final = Table(
     "payments",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("order_number", ForeignKey("orders.number"), nullable=False, index=True),
+    Column("order_number", ForeignKey("orders.number"), nullable=False),
+    Column("id", Text, nullable=False),
     Column("method", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
@@ -251,6 +248,7 @@ payments: Final = Table(
     Column("currency", Text, nullable=False),
     Column("reference", Text, nullable=False),
     Column("intent", Text, nullable=False),
+    PrimaryKeyConstraint("order_number", "id"),
     Index(None, "intent", postgresql_where=text("intent <> ''")),
     Index(None, "reference", postgresql_where=text("reference <> ''")),
     _one_of("method", PaymentMethod),
@@ -264,12 +262,8 @@ provider_events: Final = Table(
     Column("provider", Text, nullable=False),
     Column("id", Text, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
-    Column("handled_ms", BigInteger),
     Column("payload", LargeBinary, nullable=False),
     PrimaryKeyConstraint("provider", "id"),
-    Index(
-        "ix_provider_events_unhandled", "received_ms", postgresql_where=text("handled_ms IS NULL")
-    ),
 )
 
 operators: Final = Table(

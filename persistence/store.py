@@ -15,8 +15,11 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from persistence.access import Access
 from persistence.catalogue import Catalogue
 from persistence.journal import Journal
+from persistence.orders import Orders
+from persistence.sales import Sales
 from persistence.url import CONNECT_TIMEOUT_S, sqlalchemy_url
 
 POOL_CONNECTIONS: Final = 6
@@ -38,13 +41,19 @@ class Store:
 
     Attributes:
         journal: What performances decided. See persistence.journal for its errors.
+        orders: What was bought, and the money for it.
         catalogue: The house, plans, productions, performances.
+        sales: What cashiers and doors look up.
+        access: Operators, sessions, devices, audit.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         self.journal = Journal(url)
+        self.orders = Orders(self._engine)
         self.catalogue = Catalogue(self._engine)
+        self.sales = Sales(self._engine)
+        self.access = Access(self._engine)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -70,6 +70,7 @@ STATEMENTS: Final = (
         buyer_words TEXT[] NOT NULL,
         operator TEXT NOT NULL,
         session TEXT NOT NULL,
+        unfinished BOOLEAN NOT NULL,
         body JSONB NOT NULL,
         CONSTRAINT pk_orders PRIMARY KEY (id),
         CONSTRAINT ck_orders_state_known CHECK (
@@ -92,7 +93,7 @@ STATEMENTS: Final = (
     """,
     """
     CREATE INDEX ix_orders_unfinished ON orders (number)
-        WHERE state IN ('pending', 'paid', 'failed')
+        WHERE unfinished
     """,
     """
     CREATE TABLE plans (
@@ -110,14 +111,9 @@ STATEMENTS: Final = (
         provider TEXT NOT NULL,
         id TEXT NOT NULL,
         received_ms BIGINT NOT NULL,
-        handled_ms BIGINT,
         payload BYTEA NOT NULL,
         CONSTRAINT pk_provider_events PRIMARY KEY (provider, id)
     )
-    """,
-    """
-    CREATE INDEX ix_provider_events_unhandled ON provider_events (received_ms)
-        WHERE handled_ms IS NULL
     """,
     """
     CREATE TABLE scans (
@@ -230,8 +226,8 @@ STATEMENTS: Final = (
     """,
     """
     CREATE TABLE payments (
-        id TEXT NOT NULL,
         order_number BIGINT NOT NULL,
+        id TEXT NOT NULL,
         method TEXT NOT NULL,
         state TEXT NOT NULL,
         amount BIGINT NOT NULL,
@@ -240,7 +236,7 @@ STATEMENTS: Final = (
         currency TEXT NOT NULL,
         reference TEXT NOT NULL,
         intent TEXT NOT NULL,
-        CONSTRAINT pk_payments PRIMARY KEY (id),
+        CONSTRAINT pk_payments PRIMARY KEY (order_number, id),
         CONSTRAINT ck_payments_method_known CHECK (
             method IN ('cash', 'card_terminal', 'test_card', 'stripe')
         ),
@@ -257,9 +253,6 @@ STATEMENTS: Final = (
     """
     CREATE INDEX ix_payments_intent ON payments (intent)
         WHERE intent <> ''
-    """,
-    """
-    CREATE INDEX ix_payments_order_number ON payments (order_number)
     """,
     """
     CREATE INDEX ix_payments_reference ON payments (reference)

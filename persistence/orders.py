@@ -1,0 +1,271 @@
+"""Orders as they are kept: the whole value, and its columns for those who search.
+
+Owns saving with a revision check, and reading back. The saga that an order goes
+through is the desk's. `orders.body` is the order; `order_lines` and `payments`
+repeat it in columns and are never read back into an order.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import structs
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from engine.orders import Order
+from persistence.schema import orders, payments, provider_events
+
+MAX_UNFINISHED: Final = 100_000
+"""Unfinished orders in one answer; the desk refuses new orders at as many."""
+MAX_BY_SESSION: Final = 50
+
+_COLUMNS: Final = """
+    unnest(CAST(:id AS text[]), CAST(:revision AS int4[]), CAST(:state AS text[]),
+        CAST(:channel AS text[]), CAST(:currency AS text[]), CAST(:total AS int8[]),
+        CAST(:created_ms AS int8[]), CAST(:expires_ms AS int8[]), CAST(:buyer_name AS text[]),
+        CAST(:buyer_email AS text[]), CAST(:buyer_words AS text[]), CAST(:operator AS text[]),
+        CAST(:session AS text[]), CAST(:unfinished AS bool[]), CAST(:body AS text[]))
+    AS c (id, revision, state, channel, currency, total, created_ms, expires_ms, buyer_name,
+        buyer_email, buyer_words, operator, session, unfinished, body)
+"""
+_INSERT: Final = sa.text(f"""
+INSERT INTO orders (id, revision, state, channel, currency, total, created_ms, expires_ms,
+    buyer_name, buyer_email, buyer_words, operator, session, unfinished, body)
+SELECT id, 1, state, channel, currency, total, created_ms, expires_ms,
+    buyer_name, buyer_email, string_to_array(buyer_words, ' '), operator, session, unfinished,
+    body::jsonb
+FROM {_COLUMNS}
+ON CONFLICT (id) DO NOTHING
+RETURNING id, number, revision
+""")
+# What an order was placed as (channel, session, operator, currency) does not change.
+_UPDATE: Final = sa.text(f"""
+UPDATE orders o SET
+    revision = o.revision + 1, state = c.state, total = c.total, expires_ms = c.expires_ms,
+    buyer_name = c.buyer_name, buyer_email = c.buyer_email,
+    buyer_words = string_to_array(c.buyer_words, ' '), unfinished = c.unfinished,
+    body = c.body::jsonb
+FROM {_COLUMNS}
+WHERE o.id = c.id AND o.revision = c.revision
+RETURNING o.id, o.number, o.revision
+""")
+_UPSERT_LINES: Final = sa.text("""
+INSERT INTO order_lines AS l (order_number, number, performance, seat, area, price_type, amount,
+    state, ticket)
+SELECT * FROM unnest(CAST(:order_number AS int8[]), CAST(:number AS int4[]),
+    CAST(:performance AS int4[]), CAST(:seat AS int4[]), CAST(:area AS int4[]),
+    CAST(:price_type AS text[]), CAST(:amount AS int8[]), CAST(:state AS text[]),
+    CAST(:ticket AS int4[]))
+ON CONFLICT (order_number, number) DO UPDATE SET
+    amount = excluded.amount, state = excluded.state, ticket = excluded.ticket
+WHERE (l.amount, l.state, l.ticket) IS DISTINCT FROM
+    (excluded.amount, excluded.state, excluded.ticket)
+""")
+_UPSERT_PAYMENTS: Final = sa.text("""
+INSERT INTO payments AS p (order_number, id, method, state, amount, captured, refunded, currency,
+    reference, intent)
+SELECT * FROM unnest(CAST(:order_number AS int8[]), CAST(:id AS text[]), CAST(:method AS text[]),
+    CAST(:state AS text[]), CAST(:amount AS int8[]), CAST(:captured AS int8[]),
+    CAST(:refunded AS int8[]), CAST(:currency AS text[]), CAST(:reference AS text[]),
+    CAST(:intent AS text[]))
+ON CONFLICT (order_number, id) DO UPDATE SET
+    state = excluded.state, captured = excluded.captured, refunded = excluded.refunded,
+    reference = excluded.reference, intent = excluded.intent
+WHERE (p.state, p.captured, p.refunded, p.reference, p.intent) IS DISTINCT FROM
+    (excluded.state, excluded.captured, excluded.refunded, excluded.reference, excluded.intent)
+""")
+
+
+class OrderConflict(Exception):
+    """Orders that somebody else saved since they were read. Nothing was saved; read again."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self.ids = tuple(ids)
+        super().__init__(f"saved by somebody else: {', '.join(self.ids)}")
+
+
+class Orders:
+    """Every method is one transaction."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._decode = msgspec.json.Decoder(Order).decode
+
+    async def save(self, changes: Sequence[Order]) -> list[Order]:
+        """Keep orders, all or none; they come back with their numbers and new revisions.
+
+        An order of revision 0 is new; any other must be of the revision that is stored.
+
+        Raises:
+            OrderConflict: Nothing was saved.
+            sqlalchemy.exc.DBAPIError: The database failed. When the connection was lost while
+                committing, they may be saved: read again.
+        """
+        changes = [_storable(order) for order in changes]
+        if len({order.id for order in changes}) != len(changes):
+            raise ValueError("an order is saved once in a transaction")
+        if not changes:
+            return []
+        saved: dict[str, tuple[int, int]] = {}
+        async with self._engine.begin() as connection:
+            for statement, group in (
+                (_INSERT, [order for order in changes if order.revision == 0]),
+                (_UPDATE, [order for order in changes if order.revision > 0]),
+            ):
+                if group:
+                    group.sort(key=lambda order: order.id)  # one lock order for everybody
+                    rows = await connection.execute(statement, _order_columns(group))
+                    saved |= {row.id: (row.number, row.revision) for row in rows}
+            if len(saved) != len(changes):
+                raise OrderConflict(order.id for order in changes if order.id not in saved)
+            stored = [
+                structs.replace(order, number=saved[order.id][0], revision=saved[order.id][1])
+                for order in changes
+            ]
+            await _save_parts(connection, stored)
+        return stored
+
+    async def get(self, order: str) -> Order | None:
+        found = await self._select(orders.c.id == order, 1)
+        return found[0] if found else None
+
+    async def by_number(self, number: int) -> Order | None:
+        found = await self._select(orders.c.number == number, 1)
+        return found[0] if found else None
+
+    async def by_session(self, session: str) -> list[Order]:
+        """A buyer's orders, newest first. The empty session has none."""
+        return await self._select(
+            (orders.c.session == session) & (orders.c.session != ""), MAX_BY_SESSION
+        )
+
+    async def by_intent(self, intent: str) -> Order | None:
+        """The order with the payment that the provider calls `intent`."""
+        holders = sa.select(payments.c.order_number).where(
+            payments.c.intent == intent, payments.c.intent != ""
+        )
+        found = await self._select(orders.c.number.in_(holders), 1)
+        return found[0] if found else None
+
+    async def unfinished(self) -> list[Order]:
+        """Orders whose saga has a step left, newest first."""
+        return await self._select(orders.c.unfinished, MAX_UNFINISHED)
+
+    async def provider_event(self, provider: str, id: str, payload: bytes, now_ms: int) -> bool:
+        """Keep what a payment provider sent, for audit; False when it came before."""
+        async with self._engine.begin() as connection:
+            kept = await connection.execute(
+                insert(provider_events)
+                .values(provider=provider, id=id, payload=payload, received_ms=now_ms)
+                .on_conflict_do_nothing()
+                .returning(provider_events.c.id)
+            )
+            return kept.one_or_none() is not None
+
+    async def _select(self, which: sa.ColumnElement[bool], limit: int) -> list[Order]:
+        query = (
+            # As text: decoding JSON twice, once to Python's types, would be for nothing.
+            sa.select(sa.cast(orders.c.body, sa.Text), orders.c.number, orders.c.revision)
+            .where(which)
+            .order_by(orders.c.number.desc())
+            .limit(limit)
+        )
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query)
+            return [
+                structs.replace(self._decode(body), number=number, revision=revision)
+                for body, number, revision in rows
+            ]
+
+
+def words(text: str) -> list[str]:
+    """The words by which a buyer is found: lower case, without accents, each once.
+
+    An e-mail address gives itself and its parts.
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(char for char in decomposed if not unicodedata.combining(char))
+    found: dict[str, None] = {}
+    for word in plain.split():
+        found[word] = None
+        found.update(dict.fromkeys(part for part in re.split(r"[^\w]+", word) if part))
+    return list(found)
+
+
+def _storable(order: Order) -> Order:
+    """The order without NUL characters, which Postgres cannot keep in a text."""
+    if b"\\u0000" not in msgspec.json.encode(order):
+        return order
+    return msgspec.convert(_without_nul(msgspec.to_builtins(order)), Order)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {key: _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nul(item) for item in value]
+    return value
+
+
+def _order_columns(group: list[Order]) -> dict[str, list[Any]]:
+    return {
+        "id": [order.id for order in group],
+        "revision": [order.revision for order in group],
+        "state": [order.state.value for order in group],
+        "channel": [order.channel.value for order in group],
+        "currency": [order.currency for order in group],
+        "total": [order.total for order in group],
+        "created_ms": [order.created_ms for order in group],
+        "expires_ms": [order.expires_ms for order in group],
+        "buyer_name": [order.buyer.name for order in group],
+        "buyer_email": [order.buyer.email for order in group],
+        "buyer_words": [
+            " ".join(words(f"{order.buyer.name} {order.buyer.email}")) for order in group
+        ],
+        "operator": [order.operator for order in group],
+        "session": [order.session for order in group],
+        "unfinished": [not order.finished for order in group],
+        "body": [msgspec.json.encode(order).decode() for order in group],
+    }
+
+
+async def _save_parts(connection: AsyncConnection, stored: list[Order]) -> None:
+    lines = [(order.number, line) for order in stored for line in order.lines]
+    if lines:
+        await connection.execute(
+            _UPSERT_LINES,
+            {
+                "order_number": [number for number, _ in lines],
+                "state": [line.state.value for _, line in lines],
+                **{
+                    name: [getattr(line, name) for _, line in lines]
+                    for name in (
+                        *("number", "performance", "seat", "area"),
+                        *("price_type", "amount", "ticket"),
+                    )
+                },
+            },
+        )
+    money = [(order.number, payment) for order in stored for payment in order.payments]
+    if money:
+        await connection.execute(
+            _UPSERT_PAYMENTS,
+            {
+                "order_number": [number for number, _ in money],
+                "method": [payment.method.value for _, payment in money],
+                "state": [payment.state.value for _, payment in money],
+                **{
+                    name: [getattr(payment, name) for _, payment in money]
+                    for name in (
+                        *("id", "amount", "captured", "refunded"),
+                        *("currency", "reference", "intent"),
+                    )
+                },
+            },
+        )
