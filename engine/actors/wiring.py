@@ -12,7 +12,6 @@ Ray (`max_task_retries=0`): retries are ours, with the same command ids.
 
 import asyncio
 import logging
-import os
 from typing import TYPE_CHECKING, Any, Final
 
 import ray
@@ -37,11 +36,10 @@ if TYPE_CHECKING:
 
     from persistence.store import Store
 
-NAMESPACE: Final = "strapontin"
+JOURNAL, DIRECTORY, DESK, GATEWAY = "journal", "directory", "desk", "gateway"
+"""The names of the actors that there is one of."""
 MAX_CONCURRENT_CALLS: Final = 10_000
 """Calls that one actor has under way; the edge sheds load long before."""
-OBJECT_STORE_BYTES: Final = 100 * 1024 * 1024
-"""Batches travel inline; the object store is there because Ray wants one."""
 READY_S: Final = 60.0
 
 
@@ -55,24 +53,6 @@ class Settings(Struct, frozen=True):
     stripe_key: str = ""
     stripe_webhook_secret: str = ""
     stripe_api_base: str = ""
-
-
-def start_ray(temp_dir: str) -> None:
-    """Ray on this machine alone: loopback only, no dashboard, no telemetry."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # The name says Windows and macOS; what it does is bind every socket to loopback.
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    # Ray lowers its workers' priority by default; ours are the product.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    ray.init(
-        address="local",
-        namespace=NAMESPACE,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        configure_logging=False,
-        _temp_dir=temp_dir,
-    )
 
 
 def _remote(kind: type, name: str, restarts: int, *args: Any) -> ActorHandle:
@@ -104,32 +84,32 @@ class JournalProcess(JournalActor):
 class PerformanceProcess(PerformanceActor):
     """A performance actor that reaches its journal through Ray."""
 
-    def __init__(self, performance: int, journal: ActorHandle, name: str) -> None:
+    def __init__(self, performance: int, name: str) -> None:
         _log_to_stderr()
-        super().__init__(performance, RayJournal(journal, name))
+        super().__init__(performance, RayJournal(ray.get_actor(JOURNAL), name))
 
 
 class DirectoryProcess(Directory):
     """The directory, making performance actors."""
 
-    def __init__(self, journal: ActorHandle) -> None:
+    def __init__(self) -> None:
         _log_to_stderr()
 
         def make(performance: int, name: str) -> ActorHandle:
-            return _remote(PerformanceProcess, name, 0, performance, journal, name)
+            return _remote(PerformanceProcess, name, 0, performance, name)
 
-        super().__init__(RaySpawner(make), RegisterInJournal(journal))
+        super().__init__(RaySpawner(make), RegisterInJournal(ray.get_actor(JOURNAL)))
 
 
 class DeskProcess(OrderDesk):
     """The order desk over Postgres, Ray and, where it is configured, Stripe."""
 
-    def __init__(self, settings: Settings, directory: ActorHandle) -> None:
+    def __init__(self, settings: Settings) -> None:
         from persistence.store import Store
 
         _log_to_stderr()
         store = Store(settings.database_url)
-        asker = Asker(RayPerformances(directory))
+        asker = Asker(RayPerformances(ray.get_actor(DIRECTORY)))
         stripe = shop = None
         if settings.stripe_key:
             stripe = StripeGateway(
@@ -150,10 +130,9 @@ class DeskProcess(OrderDesk):
 class GatewayProcess:
     """One edge: its HTTP and websocket server lives in this actor's event loop."""
 
-    def __init__(self, settings: Settings, directory: ActorHandle, desk: ActorHandle) -> None:
+    def __init__(self, settings: Settings) -> None:
         _log_to_stderr()
         self._settings = settings
-        self._directory, self._desk = directory, desk
         self._app: Application
         self._store: Store
         self._serving = asyncio.create_task(self._serve())
@@ -172,12 +151,11 @@ class Installation:
     """The actors of one machine, started and stopped together."""
 
     def __init__(self, settings: Settings) -> None:
-        self._journal = _remote(JournalProcess, "journal", -1, settings.database_url)
-        self._directory = _remote(DirectoryProcess, "directory", -1, self._journal)
-        self._desk = _remote(DeskProcess, "desk", -1, settings, self._directory)
-        self._gateway = _remote(
-            GatewayProcess, "gateway", -1, settings, self._directory, self._desk
-        )
+        # Each finds the one before it by name, as it does when Ray restarts it.
+        self._journal = _remote(JournalProcess, JOURNAL, -1, settings.database_url)
+        self._directory = _remote(DirectoryProcess, DIRECTORY, -1)
+        self._desk = _remote(DeskProcess, DESK, -1, settings)
+        self._gateway = _remote(GatewayProcess, GATEWAY, -1, settings)
 
     def wait_ready(self) -> None:
         """Returns when the gateway serves. Raises what kept it from that."""

@@ -1,0 +1,75 @@
+"""Ray on this machine alone: loopback only, no dashboard, no telemetry, a key for this run.
+
+Ray reads its environment when it is imported, so `start` must run before
+anything else imports ray; that is why it imports ray itself.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+NAMESPACE: Final = "strapontin"
+OBJECT_STORE_BYTES: Final = 100 * 1024 * 1024
+"""Batches travel inline; the object store is there because Ray wants one."""
+KEPT_SESSIONS: Final = 3
+"""Folders of logs of earlier runs."""
+
+
+def start() -> Path:
+    """Start Ray; the folder where its processes write their logs.
+
+    Raises RuntimeError when ray was imported before.
+    """
+    if "ray" in sys.modules:
+        raise RuntimeError("ray was imported before its environment was set")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # The name says Windows and macOS; what it does is bind every socket to loopback.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    # Another user of the machine cannot call an actor without this run's key.
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    # Ray lowers its workers' priority by default; ours are the product.
+    os.environ["RAY_worker_niceness"] = "0"
+    import ray
+
+    folder = _folder()
+    ray.init(
+        address="local",
+        namespace=NAMESPACE,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        configure_logging=False,
+        _temp_dir=str(folder),
+    )
+    return folder / "session_latest" / "logs"
+
+
+def _folder() -> Path:
+    """A short path (its sockets must fit into 107 bytes), with old sessions removed."""
+    folder = Path(tempfile.gettempdir()) / f"strapontin-ray-{os.getuid()}"
+    if len(str(folder)) > 40:
+        folder = Path("/tmp") / folder.name
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sessions = sorted(folder.glob("session_2*"), key=lambda path: path.stat().st_mtime)
+    for old in sessions[:-KEPT_SESSIONS]:
+        pid = old.name.rpartition("_")[2]
+        if not (pid.isdigit() and _runs(int(pid))):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(old)
+    return folder
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
