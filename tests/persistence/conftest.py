@@ -1,0 +1,54 @@
+"""Every test here runs on the embedded server and on servers known by their address."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from persistence.embedded import EmbeddedPostgres
+from persistence.store import Store
+from tests.conftest import copy_of, template_of
+from tests.persistence.houses import Opened, open_house
+from tests.postgres import PlainServer
+
+GIVEN = "STRAPONTIN_TEST_DATABASE_URL"
+"""A server to test on besides: its user must be allowed to create databases."""
+
+
+@pytest.fixture(scope="session")
+def tcp_template(postgres_server: EmbeddedPostgres) -> Iterator[tuple[str, str]]:
+    with PlainServer() as server, template_of(server.url) as template:
+        yield server.url, template
+
+
+@pytest.fixture(scope="session")
+def given_template() -> Iterator[tuple[str, str]]:
+    url = os.environ[GIVEN]
+    with template_of(url) as template:
+        yield url, template
+
+
+@pytest.fixture(params=["embedded", "tcp", *(["given"] if os.environ.get(GIVEN) else [])])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """As in tests/conftest.py, on each kind of server."""
+    if request.param == "embedded":
+        server, template = (
+            request.getfixturevalue("postgres_server").url,
+            request.getfixturevalue("database_template"),
+        )
+    else:
+        server, template = request.getfixturevalue(f"{request.param}_template")
+    with copy_of(server, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    async with await Store.open(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def opened(store: Store) -> Opened:
+    """A house with one production and two performances."""
+    return await open_house(store)
