@@ -30,7 +30,7 @@ LOGINS_FILE: Final = "demo-logins.json"
 TIME_ZONE: Final = "Europe/Paris"
 DAY_MS: Final = 24 * 60 * 60_000
 HOUR_MS: Final = 60 * 60_000
-_WORDS: Final = "brass velvet curtain lantern foyer gallery ticket encore prompt scene balcony stalls"
+_WORDS: Final = "brass velvet curtain lantern foyer gallery encore prompt scene balcony stalls"
 
 
 class Logins(Struct, frozen=True):
@@ -134,7 +134,7 @@ def _logins(data: Path, *, may_make: bool) -> Logins | None:
     from gateway.session import new_token
 
     words = _WORDS.split()
-    passwords = ["-".join(secrets.choice(words) for _ in range(4)) for _ in OPERATORS]
+    passwords = [f"{secrets.choice(words)}-{secrets.token_hex(4)}" for _ in OPERATORS]
     logins = Logins(*passwords, new_token("d"))
     data.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
