@@ -24,9 +24,7 @@ class Auditor:
     def __init__(self, backend: Backend) -> None:
         self._access = backend.access
         self._outages = backend.outages
-        self._acts: asyncio.Queue[dict[str, Any]] = asyncio.Queue(
-            MAX_WAITING_ACTS
-        )
+        self._acts: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_WAITING_ACTS)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -23,7 +23,7 @@ from gateway.hub import Hub
 from gateway.limits import BODY_TIMEOUT_S, MAX_JSON_BYTES, MAX_ROWS_PER_PAGE
 from gateway.login import Passwords
 from gateway.metrics import Metrics
-from gateway.pdfs import Pdfs
+from gateway.paper import Paper
 from gateway.plans import Plans
 from gateway.problems import Problem, of_http_error, of_validation
 from gateway.programme import Programme
@@ -52,7 +52,7 @@ class Edge:
     hub: Hub
     programme: Programme
     plans: Plans
-    pdfs: Pdfs
+    paper: Paper
 
 
 EDGE: Final = web.AppKey("edge", Edge)
@@ -212,9 +212,7 @@ async def every_request(request: web.Request, handler: Handler) -> web.StreamRes
     return response
 
 
-async def _answered(
-    request: web.Request, handler: Handler, request_id: str
-) -> web.StreamResponse:
+async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
         return await handler(request)
     except Problem as problem:

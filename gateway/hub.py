@@ -68,7 +68,7 @@ class Hub:
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
         self._arriving = 0
-        self._stopping = False
+        self.stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         metrics.gauges["strapontin_sockets"] = (
             "Open websocket connections",
@@ -84,7 +84,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Let answers under way leave, then close every connection as "going away"."""
-        self._stopping = True
+        self.stopping = True
         await self.batcher.stop(STOP_S)
         await self.feeds.stop()
         for task in self._tasks:
@@ -108,15 +108,23 @@ class Hub:
     def audit(self, principal: Principal, act: str, subject: object, **detail: Any) -> None:
         self._auditor.note(principal, act, subject, **detail)
 
-    def connections_of(self, digest: bytes) -> list[Connection]:
-        return [one for one in self._connections if one.principal.digest == digest]
+    def sign_out(self, digest: bytes) -> None:
+        """Close the connections of a token that is good no longer."""
+        for connection in list(self._connections):
+            if connection.principal.digest == digest:
+                self._sign_out(connection)
+
+    async def check_tokens_now(self) -> None:
+        """Somebody was revoked: do not wait for the next sweep. Raises `Backend.outages`."""
+        self._identities.forget_all()
+        await self._check_tokens()
 
     # A connection's beginning ------------------------------------------------------
 
     async def upgrade(self, request: web.Request) -> web.WebSocketResponse:
         """GET /ws: serve a websocket until it ends."""
         self._check_origin(request)
-        if self._stopping:
+        if self.stopping:
             raise Problem("unavailable", "this gateway is stopping")
         if len(self._connections) + self._arriving >= MAX_SOCKETS:
             raise Problem("busy", "too many connections", headers={hdrs.RETRY_AFTER: "5"})
@@ -147,7 +155,7 @@ class Hub:
         welcome = wire.Welcome(wire.PROTOCOL_VERSION, principal.who, may, now_ms())
         connection.out.send(_encode(welcome))
         try:
-            if self._stopping:
+            if self.stopping:
                 connection.close(WSCloseCode.GOING_AWAY, "server_stops")
             await connection.run()
         finally:
@@ -233,5 +241,8 @@ class Hub:
         gone = present - await self._identities.still_valid(present)
         for connection in list(self._connections):
             if connection.principal in gone:
-                connection.error("unauthenticated", "the token has expired or was revoked")
-                connection.close(WSCloseCode.POLICY_VIOLATION, "unauthenticated")
+                self._sign_out(connection)
+
+    def _sign_out(self, connection: Connection) -> None:
+        connection.error("unauthenticated", "the token has expired or was revoked")
+        connection.close(WSCloseCode.POLICY_VIOLATION, "unauthenticated")

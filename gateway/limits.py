@@ -89,6 +89,7 @@ MAX_WAITING_ACTS: Final = 10_000
 AUDIT_RETRY_S: Final = 0.5
 
 # Logins
+MIN_PASSWORD_CHARS: Final = 8
 MAX_PASSWORD_CHARS: Final = 200
 PASSWORD_THREADS: Final = 2
 """Passwords verified at once: each costs 64 MiB and about 50 ms of a core."""
@@ -103,12 +104,30 @@ LOGIN_MEMORY_S: Final = 900.0
 MAX_REMEMBERED_LOGINS: Final = 10_000
 
 # HTTP
+KEEPALIVE_S: Final = 30.0
+"""An HTTP connection without a request for this long is closed."""
+MAX_WEB_BYTES: Final = 16 * 1024 * 1024
+"""All files of the web pages together; they are kept in memory."""
+READY_TIMEOUT_S: Final = 3.0
 MAX_JSON_BYTES: Final = 256 * 1024
 """Body of any request but a seating plan."""
 BODY_TIMEOUT_S: Final = 30.0
-MAX_ROWS_PER_PAGE: Final = 500
+MAX_ROWS_PER_PAGE: Final = 200
 DEFAULT_ROWS_PER_PAGE: Final = 50
-MAX_CACHED_PLANS_BYTES: Final = 64 * 1024 * 1024
+HOUSE_CACHE_S: Final = 5.0
+CATALOGUE_CACHE_S: Final = 1.0
+"""How old a list of performances, or one of them, may be."""
+MAX_CACHED_PERFORMANCES: Final = 1_000
+PUBLIC_PAST_S: Final = 12 * 3600
+"""Performances that began longer ago are not in the public list."""
+STAFF_PAST_S: Final = 31 * 24 * 3600
+MAX_CACHED_PLANS: Final = 8
+MAX_CACHED_PLAN_VIEWS: Final = 64
+"""Compressed; the view of a 40,000-seat stadium is about half a megabyte."""
+MAX_PLAN_LOADS: Final = 1
+"""Plans read or compressed at once; each keeps a core busy."""
+MAX_SEATS_FOUND: Final = 50
+"""Seats that a search text such as "B 12" may mean."""
 PDF_THREADS: Final = 2
 MAX_WAITING_PDFS: Final = 64
 STOP_S: Final = 5.0

@@ -14,6 +14,7 @@ from aiohttp import web
 CODES: Final[dict[str, tuple[int, str]]] = {
     "malformed_json": (400, "The body is not JSON"),
     "invalid": (422, "The request does not have the expected shape"),
+    "plan_invalid": (422, "The seating plan has problems"),
     "bad_request": (400, "The request cannot be understood"),
     "signature_invalid": (400, "The signature does not match"),
     "unauthenticated": (401, "A valid token is needed"),
@@ -24,6 +25,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "plan_unknown": (404, "There is no such seating plan"),
     "order_unknown": (404, "There is no such order"),
     "tickets_not_ready": (409, "The order has no tickets"),
+    "receipt_not_ready": (409, "The order was not paid"),
     "refused": (409, "The engine refused"),
     "conflict": (409, "This would contradict what is there"),
     "method_not_allowed": (405, "The method is not allowed here"),

@@ -1,0 +1,116 @@
+"""The edge put together: one application, one port.
+
+    app = build(backend, config)
+    server = await serve(app, host, port)
+    ...
+    await server.stop()
+
+Owns the composition and the order of starting and stopping. Knows no route's
+doing. Runs in whatever event loop it is started in; uvloop is faster.
+"""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from gateway import http_admin, http_health, http_operators, http_orders, http_public
+from gateway.audit import Auditor
+from gateway.backend import Backend
+from gateway.config import Config
+from gateway.doors import Secrets
+from gateway.http import EDGE, Edge, add_safe_headers, every_request
+from gateway.hub import Hub
+from gateway.limits import KEEPALIVE_S, STOP_S
+from gateway.login import Passwords
+from gateway.metrics import Metrics
+from gateway.pages import WEB_DIR, Site
+from gateway.paper import Paper
+from gateway.plans import Plans
+from gateway.programme import Programme
+from gateway.session import BuyerTokens, Identities
+
+log = structlog.get_logger("gateway.app")
+
+
+def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Application:
+    """The application over a backend. Starts nothing until it is served."""
+    metrics = Metrics()
+    buyers = BuyerTokens(config.session_key)
+    identities = Identities(backend.access, buyers)
+    auditor = Auditor(backend)
+    edge = Edge(
+        backend=backend,
+        config=config,
+        metrics=metrics,
+        buyers=buyers,
+        identities=identities,
+        passwords=Passwords(),
+        auditor=auditor,
+        hub=Hub(backend, config, metrics, identities, auditor, Secrets(config.ticket_key)),
+        programme=Programme(backend.catalogue),
+        plans=Plans(backend.catalogue),
+        paper=Paper(config.ticket_key),
+    )
+    app = web.Application(middlewares=[every_request])
+    app[EDGE] = edge
+    app.on_response_prepare.append(add_safe_headers)
+    app.on_startup.append(_start)
+    app.on_shutdown.append(_stop)
+    app.router.add_get("/ws", edge.hub.upgrade)
+    for part in (http_public, http_orders, http_operators, http_admin, http_health):
+        app.router.add_routes(part.routes)
+    Site(web_dir).add_to(app)
+    return app
+
+
+class Server:
+    """A served application. `port` is the real one where 0 was asked for."""
+
+    def __init__(self, runner: web.AppRunner, port: int) -> None:
+        self._runner = runner
+        self.port = port
+
+    async def stop(self) -> None:
+        """Accept nothing more, let answers under way leave, close sockets as "going away"."""
+        await self._runner.cleanup()
+
+
+async def serve(app: web.Application, host: str, port: int) -> Server:
+    """Serve on one address; returns once it listens.
+
+    Raises:
+        OSError: The address is in use, or not ours.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,  # gateway.http logs requests, by route and not by path
+        handle_signals=False,
+        keepalive_timeout=KEEPALIVE_S,
+        shutdown_timeout=STOP_S,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    real_port = runner.addresses[0][1]
+    loop = type(asyncio.get_running_loop()).__module__
+    log.info("serving", host=host, port=real_port, loop=loop)
+    return Server(runner, real_port)
+
+
+async def _start(app: web.Application) -> None:
+    edge = app[EDGE]
+    edge.auditor.start()
+    edge.hub.start()
+
+
+async def _stop(app: web.Application) -> None:
+    edge = app[EDGE]
+    await edge.hub.stop()
+    await edge.auditor.stop(STOP_S)
+    edge.passwords.close()
+    edge.paper.close()

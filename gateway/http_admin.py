@@ -1,0 +1,333 @@
+"""Setting a house up: plans, productions, performances, operators, devices, and the audit log.
+
+Owns these routes; all but reading the plans' list are an admin's. What runs is
+changed through its performance actor (`Configure`), so that a sale under way
+sees every change in order; the rest is the database's.
+"""
+
+import asyncio
+import secrets
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+
+from engine.commands import ID_BYTES, Configure, Outcome, Refused
+from engine.currency import checked_currency
+from engine.limits import MAX_HTTP_BODY_BYTES, MAX_TEXT_CHARS
+from engine.plan_check import PlanError
+from engine.plan_io import dump_plan, load_plan
+from engine.settings import Settings
+from gateway.backend import BackendUnavailable
+from gateway.http import (
+    EDGE,
+    answer,
+    number_in,
+    operator,
+    query_number,
+    read_body,
+    read_json,
+    rows_wanted,
+)
+from gateway.limits import DEFAULT_ROWS_PER_PAGE, MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
+from gateway.problems import Problem
+from gateway.session import OPERATOR_ROLES, Role, digest_of, new_token, now_ms
+from renderers import i18n
+
+Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
+Texts = Annotated[dict[str, Name], Meta(min_length=1, max_length=10)]
+_SUPERVISING: Final = (Role.ADMIN, Role.SUPERVISOR)
+
+routes = web.RouteTableDef()
+
+
+class NewProduction(Struct, frozen=True):
+    """`titles` and `subtitles` by language; `info` is shown nowhere yet, and kept."""
+
+    titles: Texts
+    currency: str
+    subtitles: dict[str, Text] = {}
+    info: dict[str, Any] = {}
+
+
+class NewPerformance(Struct, frozen=True):
+    production: int
+    plan: str
+    starts_ms: Annotated[int, Meta(ge=0, le=2**53)]
+    settings: Settings
+
+
+class NewOperator(Struct, frozen=True):
+    name: Name
+    password: Annotated[str, Meta(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_CHARS)]
+    roles: Annotated[tuple[Role, ...], Meta(min_length=1)]
+    language: str = "fr"
+
+
+class NewDevice(Struct, frozen=True):
+    """`performances`: those it may scan for, empty for any."""
+
+    name: Name
+    gate: Text = ""
+    performances: tuple[int, ...] = ()
+
+
+# Plans, productions, performances ------------------------------------------------------
+
+
+@routes.post("/api/plans")
+async def post_plan(request: web.Request) -> web.Response:
+    """Keep a plan: our own format, pretix JSON or CSV. With problems nothing is kept."""
+    edge = request.app[EDGE]
+    principal = await operator(request, Role.ADMIN)
+    body = await read_body(request, MAX_HTTP_BODY_BYTES)
+    name = request.query.get("name", "")[:MAX_TEXT_CHARS]
+    try:
+        plan = await asyncio.to_thread(load_plan, body, name)
+    except PlanError as error:
+        problems = msgspec.to_builtins(error.problems)
+        raise Problem("plan_invalid", str(error), problems=problems) from None
+    kept, plan_hash = await asyncio.to_thread(lambda: (dump_plan(plan), plan.content_hash()))
+    places = len(plan.seats) + sum(area.capacity for area in plan.areas)
+    added = await edge.backend.catalogue.add_plan(
+        plan_hash=plan_hash,
+        name=plan.name,
+        seats=len(plan.seats),
+        places=places,
+        body=kept,
+        now_ms=now_ms(),
+    )
+    edge.auditor.note(principal, "add_plan", plan_hash, name=plan.name)
+    told = {"hash": plan_hash, "name": plan.name, "seats": len(plan.seats), "places": places}
+    return answer(told | {"added": added, "problems": []}, status=201 if added else 200)
+
+
+@routes.get("/api/plans")
+async def get_plans(request: web.Request) -> web.Response:
+    await operator(request, *_SUPERVISING)
+    return answer(await request.app[EDGE].backend.catalogue.list_plans())
+
+
+@routes.get("/api/productions")
+async def get_productions(request: web.Request) -> web.Response:
+    await operator(request, *_SUPERVISING)
+    return answer(await request.app[EDGE].backend.catalogue.list_productions())
+
+
+@routes.post("/api/productions")
+async def post_production(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    principal = await operator(request, Role.ADMIN)
+    wanted = await read_json(request, NewProduction)
+    try:
+        currency = checked_currency(wanted.currency)
+    except ValueError as error:
+        raise Problem("invalid", str(error), field="$.currency") from None
+    house = await edge.programme.house()
+    made = await edge.backend.catalogue.create_production(
+        house.id,
+        titles=wanted.titles,
+        subtitles=wanted.subtitles,
+        currency=currency,
+        info=wanted.info,
+        now_ms=now_ms(),
+    )
+    edge.auditor.note(principal, "add_production", made.id)
+    return answer(made, status=201)
+
+
+@routes.post("/api/performances")
+async def post_performance(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    principal = await operator(request, Role.ADMIN)
+    wanted = await read_json(request, NewPerformance)
+    production = await edge.backend.catalogue.production(wanted.production)
+    if production is None:
+        raise Problem("invalid", "there is no such production", field="$.production")
+    if production.currency != wanted.settings.currency:
+        raise Problem(
+            "invalid", f"the production is in {production.currency}", field="$.settings.currency"
+        )
+    try:
+        number = await edge.backend.catalogue.create_performance(
+            wanted.production,
+            plan_hash=wanted.plan,
+            starts_ms=wanted.starts_ms,
+            settings=msgspec.json.encode(wanted.settings),
+            now_ms=now_ms(),
+        )
+    except LookupError as error:
+        raise Problem("plan_unknown", str(error)) from None
+    edge.programme.changed()
+    edge.auditor.note(principal, "add_performance", number)
+    return answer({"id": number}, status=201)
+
+
+@routes.get("/api/performances/{performance}/settings")
+async def get_settings(request: web.Request) -> web.Response:
+    await operator(request, *_SUPERVISING)
+    entry = await request.app[EDGE].programme.entry(number_in(request, "performance"))
+    return answer(entry.settings)
+
+
+@routes.put("/api/performances/{performance}/settings")
+async def put_settings(request: web.Request) -> web.Response:
+    """Replace a performance's settings, in order with its sales."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *_SUPERVISING)
+    performance = number_in(request, "performance")
+    settings = await read_json(request, Settings)
+    answered = _Answer()
+    configure = Configure(secrets.token_bytes(ID_BYTES), settings)
+    command = msgspec.msgpack.encode(configure)
+    edge.hub.batcher.offer(performance, answered, configure.id, "configure", command)
+    outcome = await answered.outcome
+    if isinstance(outcome, Refused):
+        raise Problem(outcome.code, outcome.detail, status=409)
+    edge.programme.changed()
+    edge.auditor.note(principal, "configure", performance)
+    return answer(settings)
+
+
+class _Answer:
+    """Receives the outcome of one command for a handler that waits for it."""
+
+    _decode = msgspec.msgpack.Decoder(Outcome).decode
+
+    def __init__(self) -> None:
+        self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def answer(self, id: bytes, kind: str, outcome: str, raw: msgspec.Raw | bytes) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(self._decode(raw))
+
+    def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(BackendUnavailable(reason))
+
+
+# People and devices ----------------------------------------------------------------------
+
+
+@routes.get("/api/operators")
+async def get_operators(request: web.Request) -> web.Response:
+    await operator(request, Role.ADMIN)
+    people = await request.app[EDGE].backend.access.list_operators()
+    return answer(
+        [
+            {
+                "id": person.id,
+                "name": person.name,
+                "roles": person.roles,
+                "language": person.language,
+                "active": person.active,
+            }
+            for person in people
+        ]
+    )
+
+
+@routes.post("/api/operators")
+async def post_operator(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    principal = await operator(request, Role.ADMIN)
+    wanted = await read_json(request, NewOperator)
+    if not set(wanted.roles) <= set(OPERATOR_ROLES):
+        raise Problem("invalid", f"roles are {', '.join(OPERATOR_ROLES)}", field="$.roles")
+    if i18n.match(wanted.language) is None:
+        known = ", ".join(i18n.languages())
+        raise Problem("invalid", f"languages are {known}", field="$.language")
+    house = await edge.programme.house()
+    password_hash = await edge.passwords.hash(wanted.password)
+    try:
+        made = await edge.backend.access.create_operator(
+            house.id,
+            name=wanted.name,
+            password_hash=password_hash,
+            roles=tuple(sorted({role.value for role in wanted.roles})),
+            language=wanted.language,
+            now_ms=now_ms(),
+        )
+    except edge.backend.conflicts:
+        raise Problem("conflict", "an operator has, or had, this name", field="$.name") from None
+    edge.auditor.note(principal, "add_operator", made.name, roles=sorted(wanted.roles))
+    return answer({"id": made.id, "name": made.name, "roles": made.roles}, status=201)
+
+
+@routes.delete("/api/operators/{operator}")
+async def delete_operator(request: web.Request) -> web.Response:
+    """Take an operator's rights away, at once."""
+    edge = request.app[EDGE]
+    principal = await operator(request, Role.ADMIN)
+    number = number_in(request, "operator")
+    if not await edge.backend.access.disable_operator(number):
+        raise Problem("not_found", "there is no such active operator")
+    await edge.hub.check_tokens_now()
+    edge.auditor.note(principal, "remove_operator", number)
+    return answer({})
+
+
+@routes.get("/api/devices")
+async def get_devices(request: web.Request) -> web.Response:
+    await operator(request, *_SUPERVISING)
+    devices = await request.app[EDGE].backend.access.list_devices()
+    return answer(
+        [
+            {
+                "id": device.id,
+                "name": device.name,
+                "gate": device.gate,
+                "performances": device.performances,
+                "created_ms": device.created_ms,
+                "revoked_ms": device.revoked_ms,
+            }
+            for device in devices
+        ]
+    )
+
+
+@routes.post("/api/devices")
+async def post_device(request: web.Request) -> web.Response:
+    """A device and its token, which is shown this once."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *_SUPERVISING)
+    wanted = await read_json(request, NewDevice)
+    house = await edge.programme.house()
+    token = new_token("d")
+    made = await edge.backend.access.create_device(
+        house.id,
+        name=wanted.name,
+        token_hash=digest_of(token),
+        gate=wanted.gate,
+        performances=tuple(sorted(set(wanted.performances))),
+        now_ms=now_ms(),
+    )
+    edge.auditor.note(principal, "add_device", made.id, name=made.name, gate=made.gate)
+    return answer({"id": made.id, "name": made.name, "token": token}, status=201)
+
+
+@routes.delete("/api/devices/{device}")
+async def delete_device(request: web.Request) -> web.Response:
+    """Revoke a device, at once."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *_SUPERVISING)
+    number = number_in(request, "device")
+    if not await edge.backend.access.revoke_device(number, now_ms()):
+        raise Problem("not_found", "there is no such device, or it is revoked")
+    await edge.hub.check_tokens_now()
+    edge.auditor.note(principal, "revoke_device", number)
+    return answer({})
+
+
+@routes.get("/api/audit")
+async def get_audit(request: web.Request) -> web.Response:
+    """Who did what, the latest first."""
+    edge = request.app[EDGE]
+    await operator(request, Role.ADMIN)
+    before = query_number(request, "before", 0, most=2**62) or None
+    limit = rows_wanted(request, DEFAULT_ROWS_PER_PAGE)
+    rows = await edge.backend.access.list_audit(before=before, limit=limit)
+    return answer([asdict(row) for row in rows])

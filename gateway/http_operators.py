@@ -1,0 +1,218 @@
+"""What operators ask beside selling: login, latest sales, ticket search, refunds.
+
+Owns these routes and their roles. Searches take what people type; what a text
+may mean (an order, a ticket, a seat, a name) is found out here and in the
+database's queries.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from aiohttp import web
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+
+from engine.limits import MAX_TEXT_CHARS
+from engine.orders import Order
+from gateway.http import (
+    EDGE,
+    Edge,
+    answer,
+    bearer,
+    operator,
+    query_number,
+    read_json,
+    rows_wanted,
+    somebody,
+)
+from gateway.http_orders import decided, order_view
+from gateway.limits import DEFAULT_ROWS_PER_PAGE, MAX_PASSWORD_CHARS, OPERATOR_LIFE_S
+from gateway.login import NOBODY
+from gateway.plans import find_seats
+from gateway.problems import Problem
+from gateway.session import Principal, Role, digest_of, new_token, now_ms
+
+SALES_ROLES: Final = (Role.ADMIN, Role.SUPERVISOR, Role.CASHIER, Role.REFUND)
+REFUND_ROLES: Final = (Role.ADMIN, Role.REFUND)
+MAX_ORDERS_FOR_TICKETS: Final = 10
+"""Orders found by a name whose tickets one ticket search shows."""
+
+_TICKET: Final = re.compile(r"\s*#?(?:(\d{1,9})\s*-\s*)?(\d{1,9})(?:\s*-.*)?")
+
+routes = web.RouteTableDef()
+
+
+class Login(Struct, frozen=True):
+    name: Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
+    password: Annotated[str, Meta(max_length=MAX_PASSWORD_CHARS)]
+
+
+class RefundRequest(Struct, frozen=True):
+    """`id` is made by the caller: the same refund asked twice is done once."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    lines: tuple[int, ...] = ()
+    reason: Annotated[str, Meta(max_length=MAX_TEXT_CHARS)] = ""
+
+
+# Who is there ----------------------------------------------------------------------
+
+
+@routes.post("/api/login")
+async def login(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    wanted = await read_json(request, Login)
+    address = request.remote or ""
+    edge.passwords.admit(wanted.name, address)
+    found = await edge.backend.access.operator_by_name(wanted.name)
+    person, password_hash = found if found else (None, NOBODY)
+    if not await edge.passwords.check(wanted.name, address, password_hash, wanted.password):
+        raise Problem("login_failed")
+    assert person is not None, "nobody has the password of NOBODY"
+    at_ms = now_ms()
+    expires_ms = at_ms + OPERATOR_LIFE_S * 1000
+    token = new_token("o")
+    await edge.backend.access.open_session(
+        person.id, token_hash=digest_of(token), expires_ms=expires_ms, now_ms=at_ms
+    )
+    principal = await edge.identities.identify(token)
+    if principal is None:
+        raise Problem("login_failed")
+    edge.auditor.note(principal, "login", person.name, address=address)
+    return answer({"token": token, "operator": _person(principal), "expires_ms": expires_ms})
+
+
+@routes.post("/api/logout")
+async def logout(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    principal = await operator(request)
+    await edge.backend.access.end_session(digest_of(bearer(request)))
+    edge.identities.forget(principal.digest)
+    edge.hub.sign_out(principal.digest)
+    edge.auditor.note(principal, "logout", principal.who)
+    return answer({})
+
+
+@routes.get("/api/me")
+async def me(request: web.Request) -> web.Response:
+    return answer(_person(await somebody(request)))
+
+
+def _person(principal: Principal) -> dict[str, Any]:
+    return {
+        "name": principal.who,
+        "roles": sorted(principal.roles),
+        "language": principal.language,
+        "gate": principal.gate,
+        "performances": sorted(principal.performances),
+        "expires_ms": principal.expires_ms,
+    }
+
+
+# Looking for things ----------------------------------------------------------------
+
+
+@routes.get("/api/sales")
+async def sales(request: web.Request) -> web.Response:
+    """Orders, the latest first; `q` is whatever the cashier has to go by."""
+    edge = request.app[EDGE]
+    await operator(request, *SALES_ROLES)
+    performance = query_number(request, "performance", 0) or None
+    before = query_number(request, "before", 0, most=2**62) or None
+    limit = rows_wanted(request, DEFAULT_ROWS_PER_PAGE)
+    text = request.query.get("q", "").strip()[:MAX_TEXT_CHARS]
+    queries = edge.backend.sales
+    if text:
+        seats = await _seats_meant(edge, performance, text)
+        found = await queries.search(
+            text, performance=performance, seats=seats, before=before, limit=limit
+        )
+    else:
+        found = await queries.latest(performance=performance, before=before, limit=limit)
+    get = edge.backend.desk.get
+    orders: Sequence[Order | None] = await asyncio.gather(*(get(sale.id) for sale in found))
+    return answer([await order_view(edge, order) for order in orders if order is not None])
+
+
+@routes.get("/api/tickets")
+async def tickets(request: web.Request) -> web.Response:
+    """Tickets of one performance; a single one comes with its scans."""
+    edge = request.app[EDGE]
+    principal = await somebody(request)
+    if principal.is_buyer:
+        raise Problem("forbidden", "this is for operators and devices")
+    performance = query_number(request, "performance", 0)
+    text = request.query.get("q", "").strip()[:MAX_TEXT_CHARS]
+    limit = rows_wanted(request, DEFAULT_ROWS_PER_PAGE)
+    numbers: tuple[int, ...] = ()
+    if named := _TICKET.fullmatch(text):
+        # A ticket's readable number says its performance too.
+        performance = int(named[1]) if named[1] else performance
+        numbers = (int(named[2]),)
+    if not performance:
+        raise Problem("invalid", "which performance?", field="performance")
+    if not principal.may_serve(performance):
+        raise Problem("forbidden", f"this device does not serve performance {performance}")
+    found = await _tickets(edge, performance, text, numbers, limit)
+    scans = []
+    if len(found) == 1:
+        whole = await edge.backend.sales.ticket(performance, found[0].number)
+        scans = [asdict(scan) for scan in whole[1]] if whole else []
+    # An order's id opens its page; at a door nobody needs that.
+    seller = principal.has(*SALES_ROLES)
+    rows = [
+        {name: value for name, value in asdict(row).items() if seller or name != "order"}
+        for row in found
+    ]
+    return answer({"tickets": rows, "scans": scans})
+
+
+async def _tickets(
+    edge: Edge, performance: int, text: str, numbers: tuple[int, ...], limit: int
+) -> Sequence[Any]:
+    queries = edge.backend.sales
+    if not text:
+        return await queries.tickets(performance, limit=limit)
+    seats = await _seats_meant(edge, performance, text)
+    if numbers or seats:
+        found = await queries.tickets(performance, numbers=numbers, seats=seats, limit=limit)
+        if found:
+            return found
+    rows: list[Any] = []
+    for sale in await queries.search(text, performance=performance, limit=MAX_ORDERS_FOR_TICKETS):
+        rows += await queries.tickets(performance, order=sale.id, limit=limit)
+    return rows[:limit]
+
+
+async def _seats_meant(edge: Edge, performance: int | None, text: str) -> list[int]:
+    if performance is None:
+        return []
+    entry = await edge.programme.entry(performance)
+    return find_seats(await edge.plans.plan(entry.plan), text)
+
+
+# Money back --------------------------------------------------------------------------
+
+
+@routes.post("/api/orders/{order}/refund")
+async def refund(request: web.Request) -> web.Response:
+    """Whole lines, or all: by an admin any order, by the refund role one's own sales."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *REFUND_ROLES)
+    wanted = await read_json(request, RefundRequest)
+    order = await edge.backend.desk.get(request.match_info["order"])
+    if order is None:
+        raise Problem("order_unknown")
+    if not principal.has(Role.ADMIN) and order.operator != principal.who:
+        raise Problem("forbidden", "the refund role is for one's own sales")
+    refunded = decided(
+        await edge.backend.desk.refund(
+            order.id, wanted.id, wanted.lines, wanted.reason, principal.who
+        )
+    )
+    edge.auditor.note(
+        principal, "refund", order.number, lines=list(wanted.lines), reason=wanted.reason
+    )
+    return answer(await order_view(edge, refunded))

@@ -1,0 +1,239 @@
+"""Tickets and receipts of an order as PDF: values gathered here, drawn by `renderers` in threads.
+
+Owns the way from an order, its plans and its performances to what a ticket and a
+receipt show, and the bound on how many are drawn at once. Knows no HTTP.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from engine.orders import LineState, Order, OrderLine, OrderState
+from engine.plan import Plan, SeatFlag
+from gateway.limits import MAX_WAITING_PDFS, PDF_THREADS
+from gateway.problems import Problem
+from gateway.programme import Entry, text_in
+from renderers import secret
+from renderers.house_style import HouseStyle
+from renderers.i18n import Translator, translator
+from renderers.receipt import (
+    ReceiptLine,
+    ReceiptPayment,
+    ReceiptPerformance,
+    ReceiptView,
+    receipt_pdf,
+)
+from renderers.ticket import TicketView, ticket_pdf
+
+_WITH_RECEIPT = (OrderState.PAID, OrderState.CONFIRMED, OrderState.REFUNDED)
+_MARKS = (
+    (SeatFlag.WHEELCHAIR, "paper.mark.wheelchair"),
+    (SeatFlag.COMPANION, "paper.mark.companion"),
+    (SeatFlag.RESTRICTED_VIEW, "paper.mark.restricted_view"),
+)
+
+
+class Showing(NamedTuple):
+    """A performance that an order touches, with its plan."""
+
+    entry: Entry
+    plan: Plan
+
+
+class House(NamedTuple):
+    """What paper says of the house. `vat_bp` is the rate in the prices, None for none."""
+
+    style: HouseStyle
+    time_zone: str
+    vat_bp: int | None
+
+
+class Paper:
+    """Draws PDFs in a few threads. Raises Problem("busy") when too many wait."""
+
+    def __init__(self, ticket_key: bytes) -> None:
+        self._key = ticket_key
+        self._threads = ThreadPoolExecutor(PDF_THREADS, "pdf")
+        self._waiting = 0
+
+    async def tickets(
+        self, order: Order, showings: Mapping[int, Showing], house: House, lang: str, line: int = -1
+    ) -> bytes:
+        """The tickets of the sold lines, or of line number `line` alone."""
+        lines = sold_lines(order)
+        if line >= 0:
+            lines = [one for one in lines if one.number == line]
+        if not lines:
+            raise Problem("tickets_not_ready", f"order {order.number} is {order.state}")
+        t = translator(lang)
+        views = [self._ticket(order, one, showings[one.performance], house, t) for one in lines]
+        return await self._draw(lambda: ticket_pdf(views, house.style, t.language))
+
+    async def receipt(
+        self, order: Order, showings: Mapping[int, Showing], house: House, lang: str
+    ) -> bytes:
+        """The receipt of an order that was paid."""
+        if order.state not in _WITH_RECEIPT:
+            raise Problem("receipt_not_ready", f"order {order.number} is {order.state}")
+        t = translator(lang)
+        view = receipt_view(order, showings, house, t)
+        return await self._draw(lambda: receipt_pdf(view, house.style, t.language))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _draw(self, draw: Callable[[], bytes]) -> bytes:
+        if self._waiting >= MAX_WAITING_PDFS:
+            raise Problem("busy", "too many documents at once", headers={"Retry-After": "2"})
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, draw)
+        finally:
+            self._waiting -= 1
+
+    def _ticket(
+        self, order: Order, line: OrderLine, showing: Showing, house: House, t: Translator
+    ) -> TicketView:
+        entry, plan = showing
+        identity = (self._key, line.performance, line.ticket, line.version)
+        section, row, seat = place_words(plan, line)
+        return TicketView(
+            secret=secret.sign(*identity),
+            short_code=secret.short_code(*identity),
+            order=str(order.number),
+            production=text_in(entry.titles, t.language),
+            subtitle=text_in(entry.subtitles, t.language),
+            starts_at_ms=entry.starts_ms,
+            doors_at_ms=entry.settings.doors_open_ms or None,
+            timezone=house.time_zone,
+            venue=entry.venue or house.style.name,
+            venue_address=", ".join(house.style.address),
+            section=section,
+            row=row,
+            seat=seat,
+            category=plan.categories[_category(plan, line)].name,
+            entrance=_entrance(entry, _section(plan, line)),
+            price_type=_price_name(entry, line.price_type, t.language),
+            price_minor=line.amount,
+            currency=order.currency,
+            holder=order.buyer.name,
+            marks=tuple(t(key) for flag, key in _MARKS if _flags(plan, line) & flag),
+            vat_bp=house.vat_bp,
+        )
+
+
+def sold_lines(order: Order) -> list[OrderLine]:
+    """The lines that have a ticket now."""
+    return [line for line in order.lines if line.state is LineState.SOLD]
+
+
+def receipt_view(
+    order: Order, showings: Mapping[int, Showing], house: House, t: Translator
+) -> ReceiptView:
+    """What a receipt says of an order; lines never sold are not on it."""
+    by_performance: dict[int, list[OrderLine]] = {}
+    for line in order.lines:
+        if line.state is not LineState.CANCELLED:
+            by_performance.setdefault(line.performance, []).append(line)
+    return ReceiptView(
+        number=str(order.number),
+        at_ms=order.created_ms,
+        timezone=house.time_zone,
+        currency=order.currency,
+        total_minor=order.total,
+        performances=tuple(
+            ReceiptPerformance(
+                production=text_in(showings[performance].entry.titles, t.language),
+                starts_at_ms=showings[performance].entry.starts_ms,
+                timezone=house.time_zone,
+                lines=_receipt_lines(showings[performance], lines, t),
+            )
+            for performance, lines in by_performance.items()
+        ),
+        payments=tuple(
+            ReceiptPayment(
+                method=payment.method,
+                amount_minor=payment.captured,
+                given_minor=payment.given,
+                change_minor=payment.change,
+                reference=payment.reference if payment.method == "card_terminal" else "",
+            )
+            for payment in order.payments
+            if payment.captured
+        ),
+        refunded_minor=sum(payment.refunded for payment in order.payments),
+        operator=order.operator,
+        buyer=order.buyer.name,
+        vat_bp=house.vat_bp,
+    )
+
+
+def _receipt_lines(
+    showing: Showing, lines: Sequence[OrderLine], t: Translator
+) -> tuple[ReceiptLine, ...]:
+    """One receipt line for all places of one price."""
+    by_price: dict[tuple[str, int], list[OrderLine]] = {}
+    for line in lines:
+        by_price.setdefault((line.price_type, line.amount), []).append(line)
+    return tuple(
+        ReceiptLine(
+            label=_price_name(showing.entry, price_type, t.language),
+            quantity=len(places),
+            unit_minor=amount,
+            detail="; ".join(_rows_of(showing.plan, places, t)),
+        )
+        for (price_type, amount), places in by_price.items()
+    )
+
+
+def _rows_of(plan: Plan, lines: Sequence[OrderLine], t: Translator) -> list[str]:
+    """ "Circle, row B, seats 12, 13", one text a row."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        section, row, seat = place_words(plan, line)
+        rows.setdefault((section, row), []).append(seat)
+    texts = []
+    for (section, row), seats in rows.items():
+        named = [seat for seat in seats if seat]
+        if not named:
+            texts.append(section)
+        else:
+            key = "paper.row" if row else "paper.no_row"
+            texts.append(
+                t.plural(key, len(named), section=section, row=row, seats=", ".join(named))
+            )
+    return texts
+
+
+def place_words(plan: Plan, line: OrderLine) -> tuple[str, str, str]:
+    """Section, row and seat as printed; a place of an area has its area's name alone."""
+    if line.seat < 0:
+        return plan.areas[line.area].name, "", ""
+    label = plan.seat_label(line.seat)
+    return label.section, label.row, label.seat
+
+
+def _section(plan: Plan, line: OrderLine) -> int:
+    return plan.areas[line.area].section if line.seat < 0 else plan.seat_sections[line.seat]
+
+
+def _category(plan: Plan, line: OrderLine) -> int:
+    return plan.areas[line.area].category if line.seat < 0 else plan.seats[line.seat].category
+
+
+def _flags(plan: Plan, line: OrderLine) -> int:
+    return 0 if line.seat < 0 else plan.seats[line.seat].flags
+
+
+def _entrance(entry: Entry, section: int) -> str:
+    """The gates that admit a section, by name."""
+    gates = entry.settings.gates
+    return ", ".join(gate.name for gate in gates if not gate.sections or section in gate.sections)
+
+
+def _price_name(entry: Entry, price_type: str, language: str) -> str:
+    for kind in entry.settings.price_types:
+        if kind.id == price_type:
+            return text_in(kind.names, language)
+    return price_type

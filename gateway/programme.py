@@ -1,0 +1,212 @@
+"""What is on: the house and its performances, as the API shows them.
+
+Owns the JSON of performances and of the house, what of it the public may see,
+and keeping both for a second, so that ten thousand open pages are one query.
+Knows neither plans' geometry nor seats: those are `gateway.plans` and the feed.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from engine.settings import SaleStatus, Settings
+from gateway.backend import Catalogue
+from gateway.cache import Kept
+from gateway.limits import (
+    CATALOGUE_CACHE_S,
+    HOUSE_CACHE_S,
+    MAX_CACHED_PERFORMANCES,
+    PUBLIC_PAST_S,
+    STAFF_PAST_S,
+)
+from gateway.problems import Problem
+from gateway.session import now_ms
+from renderers import palette
+from renderers.house_style import HouseStyle
+from renderers.i18n import languages
+
+_decode_settings = msgspec.json.Decoder(Settings).decode
+
+
+class Entry(Struct, frozen=True):
+    """A performance with its production and settings; `venue` is its plan's name."""
+
+    id: int
+    titles: dict[str, str]
+    subtitles: dict[str, str]
+    starts_ms: int
+    plan: str
+    venue: str
+    settings: Settings
+
+    @property
+    def is_public(self) -> bool:
+        return self.settings.status is not SaleStatus.HIDDEN
+
+
+class Programme:
+    """The house and its performances, read through a short-lived cache."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._house: Kept[str, Any] = Kept(1, HOUSE_CACHE_S)
+        self._lists: Kept[bool, list[Entry]] = Kept(2, CATALOGUE_CACHE_S)
+        self._entries: Kept[int, Entry | None] = Kept(MAX_CACHED_PERFORMANCES, CATALOGUE_CACHE_S)
+        self._venues: dict[str, str] = {}
+
+    async def house(self) -> Any:
+        """The house. Raises Problem("unavailable") while there is none."""
+        house = await self._house.get("", self._catalogue.house)
+        if house is None:
+            self._house.clear()
+            raise Problem("unavailable", "no house is set up yet")
+        return house
+
+    async def house_style(self) -> HouseStyle:
+        return style_of(await self.house())
+
+    async def entries(self, *, staff: bool) -> list[Entry]:
+        """Coming performances, earliest first; staff see hidden and recent ones too."""
+        return await self._lists.get(staff, lambda: self._list(staff))
+
+    async def entry(self, performance: int) -> Entry:
+        """Raises Problem("performance_unknown")."""
+        entry = await self._entries.get(performance, lambda: self._load(performance))
+        if entry is None:
+            raise Problem("performance_unknown", f"there is no performance {performance}")
+        return entry
+
+    def changed(self) -> None:
+        """Something was added or set here: forget what was kept."""
+        self._lists.clear()
+        self._entries.clear()
+
+    async def _list(self, staff: bool) -> list[Entry]:
+        past_s = STAFF_PAST_S if staff else PUBLIC_PAST_S
+        rows = await self._catalogue.list_performances(from_ms=now_ms() - past_s * 1000)
+        entries = await self._entries_of(rows)
+        return [entry for entry in entries if staff or entry.is_public]
+
+    async def _load(self, performance: int) -> Entry | None:
+        row = await self._catalogue.performance(performance)
+        return None if row is None else (await self._entries_of([row]))[0]
+
+    async def _entries_of(self, rows: Sequence[Any]) -> list[Entry]:
+        if not all(row.plan in self._venues for row in rows):
+            # A plan never changes, so its name is kept for good.
+            self._venues = {plan.hash: plan.name for plan in await self._catalogue.list_plans()}
+        return [
+            Entry(
+                row.id,
+                row.production.titles,
+                row.production.subtitles,
+                row.starts_ms,
+                row.plan,
+                self._venues.get(row.plan, ""),
+                _decode_settings(row.settings),
+            )
+            for row in rows
+        ]
+
+
+# As JSON --------------------------------------------------------------------------
+
+
+def summary(entry: Entry, at_ms: int) -> dict[str, Any]:
+    """A performance in a list."""
+    settings = entry.settings
+    amounts = [price.amount for price in settings.prices if _is_public(settings, price, at_ms)]
+    return {
+        "id": entry.id,
+        "title": entry.titles,
+        "subtitle": entry.subtitles,
+        "starts_ms": entry.starts_ms,
+        "doors_ms": settings.doors_open_ms,
+        "venue": entry.venue,
+        "status": settings.status,
+        "currency": settings.currency,
+        "price_from": min(amounts, default=None),
+        "plan": entry.plan,
+    }
+
+
+def details(entry: Entry, at_ms: int, *, staff: bool) -> dict[str, Any]:
+    """A performance with its prices; those of the box office for staff only."""
+    settings = entry.settings
+    kinds = [kind for kind in settings.price_types if staff or not kind.box_office_only]
+    shown = {kind.id for kind in kinds}
+    return summary(entry, at_ms) | {
+        "price_types": [
+            {
+                "id": kind.id,
+                "names": kind.names,
+                "until_ms": kind.until_ms,
+                "max_per_order": kind.max_per_order,
+            }
+            for kind in kinds
+        ],
+        "prices": [
+            (price.category, price.price_type, price.amount)
+            for price in settings.prices
+            if price.price_type in shown
+        ],
+        "max_per_order": settings.max_per_order,
+        "gates": [{"id": gate.id, "name": gate.name} for gate in settings.gates],
+    }
+
+
+def _is_public(settings: Settings, price: Any, at_ms: int) -> bool:
+    return any(
+        kind.id == price.price_type and not kind.box_office_only and not 0 < kind.until_ms <= at_ms
+        for kind in settings.price_types
+    )
+
+
+def house_view(house: Any, payment_methods: Sequence[str]) -> dict[str, Any]:
+    """The house, for pages and consoles: never its keys."""
+    style = style_of(house)
+    known = languages()
+    return {
+        "name": house.name,
+        "languages": [language for language in house.languages if language in known] or [*known],
+        "time_zone": house.time_zone,
+        "address": style.address,
+        "contact": style.contact,
+        "payment_methods": list(payment_methods),
+        "palette": PALETTE,
+        "style": {"accent": style.accent, "trim": style.trim},
+    }
+
+
+PALETTE: Final = {
+    "themes": {name: palette.custom_properties(theme) for name, theme in palette.THEMES.items()},
+    "seats": {
+        state.name.lower(): {
+            "fill": look.fill,
+            "edge": look.edge,
+            "on": look.on,
+            "shape": look.shape,
+        }
+        for state, look in palette.SEATS.items()
+    },
+}
+
+
+def style_of(house: Any) -> HouseStyle:
+    """The organiser on paper, from the house's settings."""
+    told = {
+        name: value
+        for name, value in house.settings.items()
+        if name in HouseStyle.__struct_fields__ and name != "name"
+    }
+    for name in ("address", "contact", "licences", "legal", "practical"):
+        if isinstance(told.get(name), str):
+            told[name] = told[name].splitlines()
+    return msgspec.convert(told | {"name": house.name}, HouseStyle)
+
+
+def text_in(texts: dict[str, str], language: str) -> str:
+    """The text in a language, else in any."""
+    return texts.get(language) or next(iter(texts.values()), "")
