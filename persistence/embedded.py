@@ -107,6 +107,7 @@ class EmbeddedPostgres:
         self.data_dir = data_dir.expanduser().resolve()
         self._cluster = self.data_dir / "postgres"
         self._log = self.data_dir / "postgres.log"
+        self._bin = Path()  # found by `start`
         self._mutex = threading.Lock()
         self._lock_file: IO[str] | None = None
         self._server: subprocess.Popen[bytes] | None = None
@@ -411,18 +412,26 @@ class EmbeddedPostgres:
         These are the server of an owner that was killed, or the workers of a server that
         was killed, which keep its shared memory until they notice.
         """
-        leftovers = self._processes()
         pid, _ = self._postmaster()
-        for process in leftovers:
+        for process in self._processes():
             if process.pid == pid:
                 _send(process, signal.SIGINT)
-        _, alive = psutil.wait_procs(leftovers, STOP_TIMEOUT_S if pid else KILL_TIMEOUT_S)
-        for process in alive:
-            _send(process, signal.SIGKILL)
-        psutil.wait_procs(alive, KILL_TIMEOUT_S)
+                self._gone_within(STOP_TIMEOUT_S)
+        if not self._gone_within(KILL_TIMEOUT_S):
+            for process in self._processes():
+                _send(process, signal.SIGKILL)
+            self._gone_within(KILL_TIMEOUT_S)
         if pid and psutil.pid_exists(pid) and not self._processes():
-            # The pid now belongs to some other program, which would keep Postgres from starting.
+            # The pid is now another program's, or a zombie's: Postgres would not start for it.
             (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+
+    def _gone_within(self, timeout_s: float) -> bool:
+        deadline_s = time.monotonic() + timeout_s
+        while self._processes():
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(POLL_S)
+        return True
 
     def _processes(self) -> list[psutil.Process]:
         found = []
