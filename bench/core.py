@@ -119,7 +119,7 @@ class _Script:
         self.taken.append(first)
 
     def _free_block(self, most: int) -> tuple[int, int]:
-        """First seat and number of free seats side by side, fewer than `most` where they are rare."""
+        """First seat and number of free seats side by side; fewer than `most` when rare."""
         codes, positions = self.live.codes, self.live.house.positions
         careless = self.random.random() < 0.05
         while True:

@@ -1,6 +1,6 @@
 """The rule of the doors: what a gate says to a ticket.
 
-A pair of `decide_scan` and `do_scan` as in `engine.holding`. The shell has
+A pair of a rule and its `do_scan` as in `engine.holding`. The shell has
 verified the secret; who forged one names performance -1. Knows no device and
 no signature.
 
@@ -35,7 +35,7 @@ _VALID: Final = TicketState.VALID
 _ADMIT: Final = ScanMode.ADMIT
 
 
-def decide_scan(state: State, command: Scan, at_ms: int) -> Scanned:
+def scan(state: State, command: Scan, at_ms: int) -> Scanned:
     """Judge one presentation of a ticket, in the order of precedence of `ScanOutcome`."""
     number = command.ticket
     if command.performance < 0:
@@ -50,16 +50,20 @@ def decide_scan(state: State, command: Scan, at_ms: int) -> Scanned:
     result = _judge(state, command, ticket, version, at_ms)
     if result is _ADMITTED and command.mode is _ADMIT:
         used_at_ms, used_gate = at_ms, command.gate
-    return Scanned(
+    outcome = Scanned(
         result,
         number,
         ticket.seat,
         ticket.area,
         ticket.price_type,
-        state.ticket_orders[number - 1],
+        state.ticket_sales[number - 1][0],
         used_at_ms,
         used_gate,
     )
+    # ---- nothing below can refuse or fail ----
+    if command.mode is _ADMIT:
+        do_scan(state, command, outcome, at_ms)
+    return outcome
 
 
 def _judge(state: State, command: Scan, ticket: Ticket, version: int, at_ms: int) -> ScanOutcome:

@@ -26,19 +26,18 @@ nearest places to the wheelchair. Filters bind every rung.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from math import dist, hypot, inf
 from typing import Final, NamedTuple
 
 from engine.commands import Held, HoldBest, Outcome, Refusal, Refused, Rung
-from engine.holding import MALFORMED, refuse_access, refuse_number
+from engine.holding import MALFORMED, do_hold, refuse_access, refuse_number
 from engine.house import DISTANCE_UNITS, House, Stretch
 from engine.limits import MAX_PLACES_PER_HOLD
-from engine.orphans import leaves_alone
+from engine.orphans import View, leaves_alone
 from engine.plan import Area, Plan, Table
 from engine.state import State
 
-View = bytes | bytearray
 Found = tuple[Rung, list[int]]
 """A rung, and the positions that it gives."""
 
@@ -71,19 +70,28 @@ class Filter(NamedTuple):
     wheelchairs: int
 
 
-def decide_best(state: State, command: HoldBest, at_ms: int) -> Outcome:
-    """Find the best places for a party, or refuse."""
+def best(state: State, command: HoldBest, at_ms: int) -> Outcome:
+    """Claim the best places for a party. A rule as in `engine.holding`; its `do_hold` serves."""
     if _malformed(state.house, command):
         return MALFORMED
-    hold = state.holds.get(command.token)
-    refused = refuse_access(state, hold, command.channel, command.holder)
-    refused = refused or refuse_number(state, hold, command.channel, command.size)
+    mine = state.holds.get(command.token)
+    refused = refuse_access(state, mine, command.channel, command.holder)
+    refused = refused or refuse_number(state, mine, command.channel, command.size)
     if refused is not None:
         return refused
+    expires_ms = at_ms + state.hold_ms if mine is None else mine.expires_ms
+    outcome = _search(state, command, at_ms, expires_ms)
+    if outcome is None:
+        return _NONE_LEFT
+    # ---- nothing below can refuse or fail ----
+    do_hold(state, command, outcome, at_ms)
+    return outcome
+
+
+def _search(state: State, command: HoldBest, at_ms: int, expires_ms: int) -> Held | None:
     wanted = _resolve(state, command, at_ms)
-    expires_ms = at_ms + state.hold_ms if hold is None else hold.expires_ms
+    house = state.house
     if command.area < 0:
-        house = state.house
         found = find_seats(house, state.view(command.channel), wanted, command.size)
         if found is not None:
             rung, positions = found
@@ -91,7 +99,7 @@ def decide_best(state: State, command: HoldBest, at_ms: int) -> Outcome:
             return Held(command.token, seats, (), expires_ms, rung)
     area = _find_area(state, command, wanted)
     if area is None:
-        return _NONE_LEFT
+        return None
     return Held(command.token, (), ((area, command.size),), expires_ms, Rung.AREA)
 
 
@@ -206,8 +214,11 @@ def _nearest_split(
     """The party in groups of two or more, out of one of these lists of gaps."""
     best: list[int] | None = None
     best_key = (size, 0.0)
-    for gaps in groups_of_gaps:
-        if sum([len(gap.places) for gap in gaps]) < size:
+    for every in groups_of_gaps:
+        gaps = [
+            gap for gap in every if gap.table is None or not gap.table.whole or _size(gap) <= size
+        ]
+        if sum(map(_size, gaps)) < size:
             continue
         for anchor in nsmallest(_ANCHORS, gaps, key=_distance):
             # Two groups are the fewest, and no party is nearer than its anchor on average.
@@ -220,8 +231,22 @@ def _nearest_split(
             key = (len(parts), _split_cost(parts, size))
             if best is None or key < best_key:
                 best_key = key
-                best = [place for gap, count in parts for place in _part(house, view, gap, count)]
+                best = _places(house, view, parts)
+        if best is None:
+            # Only gaps far apart make up the number: the largest ones are sure to, if any do.
+            parts = _fill(nlargest(size // 2 + _SPARE_GAPS, gaps, key=_size), size)
+            if parts is not None:
+                best_key = (len(parts), _split_cost(parts, size))
+                best = _places(house, view, parts)
     return best
+
+
+def _size(gap: Gap) -> int:
+    return len(gap.places)
+
+
+def _places(house: House, view: View, parts: Iterable[tuple[Gap, int]]) -> list[int]:
+    return [place for gap, count in parts for place in _part(house, view, gap, count)]
 
 
 def _distance(gap: Gap) -> int:
@@ -375,7 +400,7 @@ def _at_table(house: House, view: View, wanted: Filter, size: int) -> Found | No
 def _chairs(
     house: House, table: Table, free: Sequence[int], count: int, wheelchairs: int = 0
 ) -> list[int] | None:
-    """`count` free chairs of a table, in the shortest arc, then nearest; None: no arc has the wheelchairs."""
+    """`count` free chairs of a table, in the shortest arc, then nearest, with the wheelchairs asked for."""
     chairs = house.wheelchair_sums
     ring = [house.positions[seat] for seat in table.seats]
     best: tuple[int, int, list[int]] | None = None

@@ -1,8 +1,9 @@
 """The rules of claiming places for a while: hold, release, basket, expiry.
 
-Each rule is a pair. `decide_*` reads the state and answers, refusals first, in
-the order of `Refusal`, and changes nothing. `do_*` makes the state agree with
-an accepted answer; it cannot fail, and replay uses it as it is.
+Each rule is a pair. The rule proper judges a command, all refusals first, in the
+order of `Refusal`; below a marked line it makes the state agree with its answer
+by its `do_*`, which cannot fail. Replay calls `do_*` alone, with the answer that
+was recorded.
 
 Who may hold. The sale status decides by channel. `max_per_order` binds the
 buyers' own channels (web, reseller): at the tills people who can be asked why
@@ -26,14 +27,14 @@ from engine.commands import (
     Release,
     Released,
 )
-from engine.house import AVAILABLE, HELD, SOLD, House
+from engine.house import AVAILABLE, BLOCKED, HELD, House
 from engine.limits import (
     MAX_EXPIRED_PER_COMMAND,
     MAX_HOLDS,
     MAX_HOLDS_PER_HOLDER,
     MAX_PLACES_PER_HOLD,
 )
-from engine.orphans import leaves_alone, orphans
+from engine.orphans import orphans, orphans_beside
 from engine.state import FILLED, HoldState, Places, State, add_places, places_in
 
 # Members are bound to names once: reading them from their enum costs more than a decision may.
@@ -50,6 +51,7 @@ TOO_MANY_IN_ORDER: Final = Refused(Refusal.TOO_MANY_IN_ORDER)
 _NOT_IN_HOLD: Final = Refused(Refusal.NOT_IN_HOLD)
 _SEAT_TAKEN: Final = Refusal.SEAT_TAKEN
 _SEAT_BLOCKED: Final = Refusal.SEAT_BLOCKED
+_ORPHAN: Final = Refusal.ORPHAN
 
 
 def malformed(house: House, seats: tuple[int, ...], areas: Places) -> bool:
@@ -67,45 +69,45 @@ def malformed(house: House, seats: tuple[int, ...], areas: Places) -> bool:
 
 
 def refuse_access(
-    state: State, hold: HoldState | None, channel: Channel, holder: str
+    state: State, mine: HoldState | None, channel: Channel, holder: str
 ) -> Refused | None:
-    """Refusals that depend on who asks, whatever places are asked for."""
-    if hold is None and (
-        len(state.holds) >= MAX_HOLDS
-        or (channel is _WEB and state.web_holds.get(holder, 0) >= MAX_HOLDS_PER_HOLDER)
-    ):
-        return BUSY
+    """Refusals that depend on who asks, whatever places are asked for; `mine` is the hold."""
+    if mine is None:
+        if len(state.holds) >= MAX_HOLDS:
+            return BUSY
+        if channel is _WEB and state.web_holds.get(holder, 0) >= MAX_HOLDS_PER_HOLDER:
+            return BUSY
     if channel is _WEB or channel is _RESELLER:
         if not state.open_online:
             return NOT_ON_SALE
     elif not state.open_at_tills:
         return NOT_ON_SALE
-    if hold is not None and hold.order:
+    if mine is not None and mine.order:
         return IN_PAYMENT
     return None
 
 
 def refuse_number(
-    state: State, hold: HoldState | None, channel: Channel, added: int
+    state: State, mine: HoldState | None, channel: Channel, added: int
 ) -> Refused | None:
     """Would the hold grow over what one order may have?"""
-    total = added if hold is None else added + places_in(hold.seats, hold.areas)
-    most = MAX_PLACES_PER_HOLD
-    if channel is _WEB or channel is _RESELLER:
-        most = state.max_per_order
-    return TOO_MANY_IN_ORDER if total > most else None
+    most = state.max_per_order
+    if channel is not _WEB and channel is not _RESELLER:
+        most = MAX_PLACES_PER_HOLD
+    if mine is not None:
+        added += places_in(mine.seats, mine.areas)
+    return TOO_MANY_IN_ORDER if added > most else None
 
 
-def decide_hold(state: State, command: Hold, at_ms: int) -> Outcome:
-    """Judge a claim to named seats and places: all or nothing."""
-    token, channel = command.token, command.channel
-    seats, areas = command.seats, command.areas
+def hold(state: State, command: Hold, at_ms: int) -> Outcome:
+    """Claim named seats and places: all or nothing."""
+    seats, areas, channel = command.seats, command.areas, command.channel
     house = state.house
     count = len(seats)
     # The usual case: seats named in the order in which they stand side by side, so that the
     # rules become comparisons of slices. Anything else takes the long way to the same answers.
     first = -1
-    if 0 < count <= MAX_PLACES_PER_HOLD and not areas and 0 <= seats[0] < house.seat_count:
+    if not areas and 0 < count <= MAX_PLACES_PER_HOLD and 0 <= seats[0] < house.seat_count:
         first = house.positions[seats[0]]
         if house.seat_at[first : first + count] != seats:
             first = -1
@@ -113,47 +115,59 @@ def decide_hold(state: State, command: Hold, at_ms: int) -> Outcome:
         malformed(house, seats, areas) or places_in(seats, areas) > MAX_PLACES_PER_HOLD
     ):
         return MALFORMED
-    hold = state.holds.get(token)
-    refused = refuse_access(state, hold, channel, command.holder)
+    mine = state.holds.get(command.token)
+    refused = refuse_access(state, mine, channel, command.holder)
     if refused is not None:
         return refused
+    sight = state.sight(channel) if state.allocations else None
     # What stands there and two positions to either side, as the channel sees it.
     near = state.codes[first - 2 : first + count + 2]
-    sight = state.sight(channel)
     if sight is not None:
         near = near.translate(sight)
-    if first < 0 or near[2:-2] != _FREE[count]:
-        refused = _refuse_lost(state, channel, seats, areas)
+    if first < 0 or not near.startswith(_FREE[count], 2):
+        refused = _refuse_lost(state, seats, areas, sight)
         if refused is not None:
             return refused
     if house.whole_tables:
         refused = _refuse_part_of_table(house, seats)
         if refused is not None:
             return refused
-    refused = refuse_number(state, hold, channel, places_in(seats, areas))
-    if refused is not None:
-        return refused
-    if state.orphan_rule and seats and (first < 0 or leaves_alone(near, 2, count + 2)):
-        positions = house.positions
-        alone = orphans(
-            house,
-            state.view(channel),
-            [positions[seat] for seat in seats],
-            [positions[seat] for seat in hold.seats] if hold is not None else (),
-        )
+    if mine is not None or areas or count > state.max_per_order:
+        refused = refuse_number(state, mine, channel, places_in(seats, areas))
+        if refused is not None:
+            return refused
+    if state.orphan_rule:
+        if first < 0 or mine is not None:
+            alone = _orphans(state, seats, mine, channel) if seats else ()
+        elif (not near[1] and near[0]) or (not near[-2] and near[-1]):
+            alone = orphans_beside(house, state.view(channel), first, first + count)
+        else:
+            alone = ()
         if alone:
-            return Refused(Refusal.ORPHAN, alone)
-    return Held(token, seats, areas, at_ms + state.hold_ms if hold is None else hold.expires_ms)
+            return Refused(_ORPHAN, alone)
+    expires_ms = at_ms + state.hold_ms if mine is None else mine.expires_ms
+    outcome = Held(command.token, seats, areas, expires_ms)
+    # ---- nothing below can refuse or fail ----
+    claim(state, command, outcome, at_ms, first)
+    return outcome
 
 
 def _refuse_lost(
-    state: State, channel: Channel, seats: tuple[int, ...], areas: Places
+    state: State, seats: tuple[int, ...], areas: Places, sight: bytes | None
 ) -> Refused | None:
-    view, positions = state.view(channel), state.house.positions
-    lost = [seat for seat in seats if view[positions[seat]]]
+    codes, positions = state.codes, state.house.positions
+    lost = []
+    refusal = _SEAT_BLOCKED
+    for seat in seats:
+        code = codes[positions[seat]]
+        if sight is not None:
+            code = sight[code]
+        if code:
+            lost.append(seat)
+            if code < BLOCKED:
+                refusal = _SEAT_TAKEN
     if lost:
-        taken = any(HELD <= view[positions[seat]] <= SOLD for seat in lost)
-        return Refused(_SEAT_TAKEN if taken else _SEAT_BLOCKED, tuple(lost))
+        return Refused(refusal, tuple(lost))
     for area, quantity in areas:
         if quantity > state.area_free[area]:
             return Refused(Refusal.AREA_FULL, (), str(area))
@@ -161,89 +175,114 @@ def _refuse_lost(
 
 
 def _refuse_part_of_table(house: House, seats: tuple[int, ...]) -> Refused | None:
-    missing = {
-        other for seat in seats for other in house.whole_tables.get(seat, ()) if other not in seats
-    }
+    tables = house.whole_tables
+    missing = {other for seat in seats for other in tables.get(seat, ()) if other not in seats}
     return Refused(Refusal.WHOLE_TABLE, tuple(sorted(missing))) if missing else None
 
 
-def do_hold(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int) -> None:
-    """The places are claimed; the hold is opened, or grows."""
-    seats, areas = outcome.seats, outcome.areas
-    state.put(seats, HELD)
+def _orphans(
+    state: State, seats: tuple[int, ...], mine: HoldState | None, channel: Channel
+) -> tuple[int, ...]:
+    positions = state.house.positions
+    return orphans(
+        state.house,
+        state.view(channel),
+        [positions[seat] for seat in seats],
+        [positions[seat] for seat in mine.seats] if mine is not None else (),
+    )
+
+
+def claim(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int, first: int) -> None:
+    """The places are claimed; the hold is opened, or grows. `first` as in `HoldState`."""
+    token, seats, areas = outcome.token, outcome.seats, outcome.areas
+    state.put(seats, first, HELD)
     if areas:
         state.move_places(areas, -1)
-    hold = state.holds.get(outcome.token)
-    if hold is None:
+    mine = state.holds.get(token)
+    if mine is None:
         state.open_hold(
             HoldState(
-                outcome.token,
+                token,
                 command.holder,
                 command.channel,
                 seats,
                 areas,
                 at_ms,
                 outcome.expires_ms,
+                first,
             )
         )
     else:
-        hold.seats += seats
-        hold.areas = add_places(hold.areas, areas)
+        mine.seats += seats
+        mine.areas = add_places(mine.areas, areas)
+        mine.first = state.house.straight(mine.seats)
 
 
-def decide_release(state: State, command: Release, at_ms: int) -> Outcome:
-    """Judge giving back; a seat of a whole table takes the table with it."""
+def do_hold(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int) -> None:
+    """The places are claimed; the hold is opened, or grows."""
+    claim(state, command, outcome, at_ms, state.house.straight(outcome.seats))
+
+
+def release(state: State, command: Release, at_ms: int) -> Outcome:
+    """Give back part of a hold or all of it; a seat of a whole table takes the table with it."""
     seats, areas = command.seats, command.areas
     if (seats or areas) and malformed(state.house, seats, areas):
         return MALFORMED
-    hold = state.holds.get(command.token)
-    if hold is None:
+    mine = state.holds.get(command.token)
+    if mine is None:
         return HOLD_UNKNOWN
-    if hold.order:
+    if mine.order:
         return IN_PAYMENT
-    if not seats and not areas:
-        return Released(command.token, hold.seats, hold.areas)
-    strangers = tuple([seat for seat in seats if seat not in hold.seats])
-    if strangers:
-        return Refused(Refusal.NOT_IN_HOLD, strangers)
-    if areas:
-        have = dict(hold.areas)
+    if seats or areas:
+        strangers = tuple([seat for seat in seats if seat not in mine.seats])
+        if strangers:
+            return Refused(Refusal.NOT_IN_HOLD, strangers)
+        have = dict(mine.areas)
         if any(quantity > have.get(area, 0) for area, quantity in areas):
             return _NOT_IN_HOLD
-    whole = state.house.whole_tables
-    if whole:
+        whole = state.house.whole_tables
         # dict.fromkeys keeps the order and drops the doubles.
         seats = tuple(dict.fromkeys([one for seat in seats for one in whole.get(seat, (seat,))]))
-    return Released(command.token, seats, areas)
+    else:
+        seats, areas = mine.seats, mine.areas
+    outcome = Released(command.token, seats, areas)
+    # ---- nothing below can refuse or fail ----
+    do_release(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_release(state: State, command: Release, outcome: Released, at_ms: int) -> None:
     """The places come free; a hold with nothing left ends."""
-    hold = state.holds[outcome.token]
-    left = add_places(hold.areas, outcome.areas, -1)
-    if len(outcome.seats) == len(hold.seats) and not left:
-        state.drop_hold(outcome.token)
+    token, seats, areas = outcome.token, outcome.seats, outcome.areas
+    mine = state.holds[token]
+    left = add_places(mine.areas, areas, -1)
+    if len(seats) == len(mine.seats) and not left:
+        state.drop_hold(token)
         return
-    hold.seats = tuple([seat for seat in hold.seats if seat not in outcome.seats])
-    hold.areas = left
-    state.free(outcome.seats)
-    state.move_places(outcome.areas, +1)
+    mine.seats = tuple([seat for seat in mine.seats if seat not in seats])
+    mine.areas = left
+    mine.first = state.house.straight(mine.seats)
+    state.free(seats, -1)
+    state.move_places(areas, +1)
 
 
-def decide_basket(state: State, command: Basket, at_ms: int) -> Outcome:
+def basket(state: State, command: Basket, at_ms: int) -> Outcome:
     """Say what the hold contains."""
-    hold = state.holds.get(command.token)
-    if hold is None:
+    mine = state.holds.get(command.token)
+    if mine is None:
         return HOLD_UNKNOWN
-    return BasketIs(hold.token, hold.seats, hold.areas, hold.expires_ms, hold.order)
+    return BasketIs(mine.token, mine.seats, mine.areas, mine.expires_ms, mine.order)
 
 
-def decide_expire(state: State, command: Expire, at_ms: int) -> Expired:
-    """Name the holds whose time is over, in the order in which they ended.
+def expire(state: State, command: Expire, at_ms: int) -> Expired:
+    """End the holds whose time is over, in the order in which they ended.
 
     At most MAX_EXPIRED_PER_COMMAND at once, so that the recorded fact stays small.
     """
-    return Expired(state.expired(at_ms, MAX_EXPIRED_PER_COMMAND))
+    outcome = Expired(state.expired(at_ms, MAX_EXPIRED_PER_COMMAND))
+    # ---- nothing below can refuse or fail ----
+    do_expire(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_expire(state: State, command: Expire, outcome: Expired, at_ms: int) -> None:

@@ -153,6 +153,13 @@ class House:
         """To the focal point, in 1/DISTANCE_UNITS of a seat's width."""
         return self.distance_sums[position + 1] - self.distance_sums[position]
 
+    def straight(self, seats: tuple[int, ...]) -> int:
+        """The position of the first when the seats stand side by side in this order, else -1."""
+        if not seats:
+            return -1
+        first = self.positions[seats[0]]
+        return first if self.seat_at[first : first + len(seats)] == seats else -1
+
     def by_seat(self, codes: bytearray) -> bytes:
         """What stands at the positions, in the order of the plan's seats."""
         return bytes([codes[position] for position in self.positions])

@@ -1,6 +1,6 @@
 """The rules of what is on sale at all: block, unblock, allocate, configure.
 
-Pairs of `decide_*` and `do_*` as in `engine.holding`. These are the house's own
+Pairs of a rule and its `do_*` as in `engine.holding`. These are the house's own
 acts: no sale status, limit or orphan rule binds them.
 """
 
@@ -23,8 +23,8 @@ from engine.limits import MAX_ALLOCATIONS
 from engine.state import State
 
 
-def decide_block(state: State, command: Block, at_ms: int) -> Outcome:
-    """Judge taking free seats and places off sale; seats kept by an allocation are free too."""
+def block(state: State, command: Block, at_ms: int) -> Outcome:
+    """Take free seats and places off sale; seats kept by an allocation are free too."""
     seats, areas = command.seats, command.areas
     if malformed(state.house, seats, areas):
         return MALFORMED
@@ -38,24 +38,27 @@ def decide_block(state: State, command: Block, at_ms: int) -> Outcome:
     for area, quantity in areas:
         if quantity > state.area_free[area]:
             return Refused(Refusal.AREA_FULL, (), str(area))
-    return Blocked(seats, areas)
+    outcome = Blocked(seats, areas)
+    # ---- nothing below can refuse or fail ----
+    do_block(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_block(state: State, command: Block, outcome: Blocked, at_ms: int) -> None:
     """The seats and places are off sale."""
-    state.put(outcome.seats, BLOCKED)
+    state.put(outcome.seats, -1, BLOCKED)
     state.move_places(outcome.areas, -1)
     for area, quantity in outcome.areas:
         state.area_blocked[area] += quantity
 
 
-def decide_unblock(state: State, command: Unblock, at_ms: int) -> Outcome:
-    """Name what was blocked of what is asked: the rest stays as it is."""
+def unblock(state: State, command: Unblock, at_ms: int) -> Outcome:
+    """Put back what was blocked of what is named: the rest stays as it is."""
     seats, areas = command.seats, command.areas
     if malformed(state.house, seats, areas):
         return MALFORMED
     codes, positions = state.codes, state.house.positions
-    return Unblocked(
+    outcome = Unblocked(
         tuple([seat for seat in seats if codes[positions[seat]] == BLOCKED]),
         tuple(
             [
@@ -65,30 +68,34 @@ def decide_unblock(state: State, command: Unblock, at_ms: int) -> Outcome:
             ]
         ),
     )
+    # ---- nothing below can refuse or fail ----
+    do_unblock(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_unblock(state: State, command: Unblock, outcome: Unblocked, at_ms: int) -> None:
     """The seats and places are on sale again, or kept for their allocation again."""
-    state.free(outcome.seats)
+    state.free(outcome.seats, -1)
     state.move_places(outcome.areas, +1)
     for area, quantity in outcome.areas:
         state.area_blocked[area] -= quantity
 
 
-def decide_allocate(state: State, command: Allocate, at_ms: int) -> Outcome:
-    """Judge keeping seats (all of them free for everybody), or ending an allocation."""
+def allocate(state: State, command: Allocate, at_ms: int) -> Outcome:
+    """Keep seats (all of them free for everybody) for channels, or end an allocation."""
+    if command.seats:
+        outcome = _keep(state, command)
+    else:
+        outcome = _end(state, command.name)
+    # ---- nothing below can refuse or fail ----
+    if type(outcome) is Allocated:
+        do_allocate(state, command, outcome, at_ms)
+    return outcome
+
+
+def _keep(state: State, command: Allocate) -> Outcome:
     name, seats = command.name, command.seats
-    if not name:
-        return MALFORMED
-    if not seats:
-        allocation = state.allocations.get(name)
-        if allocation is None:
-            return Refused(Refusal.MALFORMED, (), name)
-        home, seat_at = state.home, state.house.seat_at
-        code = allocation.code
-        kept = [seat_at[place] for place, one in enumerate(home) if one == code]
-        return Allocated(name, tuple(sorted(kept)))
-    if not command.channels or malformed(state.house, seats, ()):
+    if not name or not command.channels or malformed(state.house, seats, ()):
         return MALFORMED
     if name not in state.allocations and len(state.allocations) >= MAX_ALLOCATIONS:
         return BUSY
@@ -100,6 +107,15 @@ def decide_allocate(state: State, command: Allocate, at_ms: int) -> Outcome:
     return Allocated(name, seats)
 
 
+def _end(state: State, name: str) -> Outcome:
+    allocation = state.allocations.get(name)
+    if allocation is None:
+        return Refused(Refusal.MALFORMED, (), name)
+    code, seat_at = allocation.code, state.house.seat_at
+    kept = [seat_at[position] for position, home in enumerate(state.home) if home == code]
+    return Allocated(name, tuple(sorted(kept)))
+
+
 def do_allocate(state: State, command: Allocate, outcome: Allocated, at_ms: int) -> None:
     """The seats are kept for the channels, or no longer."""
     if command.seats:
@@ -108,9 +124,12 @@ def do_allocate(state: State, command: Allocate, outcome: Allocated, at_ms: int)
         state.end_allocation(outcome.name)
 
 
-def decide_configure(state: State, command: Configure, at_ms: int) -> Outcome:
+def configure(state: State, command: Configure, at_ms: int) -> Outcome:
     """Settings are judged where they are made; here they are taken."""
-    return Configured()
+    outcome = Configured()
+    # ---- nothing below can refuse or fail ----
+    do_configure(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_configure(state: State, command: Configure, outcome: Configured, at_ms: int) -> None:

@@ -14,19 +14,35 @@ nobody alone. The group is the buyer's seats that stand side by side, those held
 before included.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from engine.house import House
 
+View = bytes | bytearray
 
-def leaves_alone(view: bytes | bytearray, first: int, end: int) -> bool:
+
+def leaves_alone(view: View, first: int, end: int) -> bool:
     """Would taking the free positions `first` to `end` leave a single seat beside them?"""
     return bool((not view[first - 1] and view[first - 2]) or (not view[end] and view[end + 1]))
 
 
-def orphans(
-    house: House, view: bytes | bytearray, chosen: Iterable[int], own: Iterable[int]
-) -> tuple[int, ...]:
+def orphans_beside(house: House, view: View, first: int, end: int) -> tuple[int, ...]:
+    """The seats that taking the free positions `first` to `end` must not leave alone.
+
+    The same judgement as `orphans`, for a choice that is one slice and the whole
+    of its hold.
+    """
+    if not _better_exists(house, view, range(first, end)):
+        return ()
+    alone = []
+    if not view[first - 1] and view[first - 2]:
+        alone.append(house.seat_at[first - 1])
+    if not view[end] and view[end + 1]:
+        alone.append(house.seat_at[end])
+    return tuple(alone)
+
+
+def orphans(house: House, view: View, chosen: Iterable[int], own: Iterable[int]) -> tuple[int, ...]:
     """The seats that this choice must not leave alone, in order; empty: the choice stands.
 
     Args:
@@ -68,7 +84,7 @@ def _group(mine: set[int], position: int, step: int) -> list[int]:
     return group
 
 
-def _better_exists(house: House, view: bytes | bytearray, group: list[int]) -> bool:
+def _better_exists(house: House, view: View, group: Sequence[int]) -> bool:
     size = len(group)
     wanted = bytes(size)
     seat_at, categories = house.seat_at, house.categories

@@ -9,10 +9,10 @@ Pure and synchronous: no clock, no randomness, no input or output. Time comes
 with each command. Nothing that a caller sends makes `apply` raise: what a user
 can cause is a `Refused`.
 
-A rule is a pair. `decide` reads the state and answers, refusals first; below
-the marked line in `apply` its `do` makes the state agree, and cannot fail.
-Replay runs `do` alone on what was recorded, so that what was decided once is
-never decided again.
+A rule is a pair. The rule proper judges a command, all refusals first; below a
+marked line it calls its `do_*`, which makes the state agree with the answer and
+cannot fail. Replay runs `do_*` alone on what was recorded: what was decided once
+is never decided again.
 """
 
 from collections import deque
@@ -20,8 +20,8 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
-from engine.admission import decide_scan, do_scan
-from engine.best import decide_best
+from engine.admission import do_scan, scan
+from engine.best import best
 from engine.commands import (
     Allocate,
     Basket,
@@ -47,66 +47,76 @@ from engine.commands import (
     Unblock,
 )
 from engine.holding import (
-    decide_basket,
-    decide_expire,
-    decide_hold,
-    decide_release,
+    basket,
     do_expire,
     do_hold,
     do_release,
+    expire,
+    hold,
+    release,
 )
 from engine.house import PUBLIC_STATUS
 from engine.keeping import (
-    decide_allocate,
-    decide_block,
-    decide_configure,
-    decide_unblock,
+    allocate,
+    block,
+    configure,
     do_allocate,
     do_block,
     do_configure,
     do_unblock,
+    unblock,
 )
 from engine.limits import MAX_REMEMBERED_ACCEPTED, MAX_REMEMBERED_REFUSED
 from engine.plan import Plan
 from engine.selling import (
-    decide_checkout,
-    decide_refund,
-    decide_reopen,
-    decide_sell,
-    decide_set_tickets,
+    checkout,
     do_checkout,
     do_refund,
     do_reopen,
     do_sell,
     do_set_tickets,
+    refund,
+    reopen,
+    sell,
+    set_tickets,
 )
 from engine.settings import Settings
 from engine.snapshot import Fact, dump_state, fill_state, load_snapshot
 from engine.state import State
 
-Rule = tuple[Callable[[State, Any, int], Outcome], Callable[[State, Any, Any, int], None]]
+_RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
+    Hold: hold,
+    HoldBest: best,
+    Release: release,
+    Basket: basket,
+    Checkout: checkout,
+    Reopen: reopen,
+    Sell: sell,
+    Refund: refund,
+    SetTickets: set_tickets,
+    Block: block,
+    Unblock: unblock,
+    Allocate: allocate,
+    Configure: configure,
+    Scan: scan,
+    Expire: expire,
+}
 
-
-def _do_nothing(state: State, command: Basket, outcome: Outcome, at_ms: int) -> None:
-    pass
-
-
-_RULES: Final[dict[type, Rule]] = {
-    Hold: (decide_hold, do_hold),
-    HoldBest: (decide_best, do_hold),
-    Release: (decide_release, do_release),
-    Basket: (decide_basket, _do_nothing),
-    Checkout: (decide_checkout, do_checkout),
-    Reopen: (decide_reopen, do_reopen),
-    Sell: (decide_sell, do_sell),
-    Refund: (decide_refund, do_refund),
-    SetTickets: (decide_set_tickets, do_set_tickets),
-    Block: (decide_block, do_block),
-    Unblock: (decide_unblock, do_unblock),
-    Allocate: (decide_allocate, do_allocate),
-    Configure: (decide_configure, do_configure),
-    Scan: (decide_scan, do_scan),
-    Expire: (decide_expire, do_expire),
+_EFFECTS: Final[dict[type, Callable[[State, Any, Any, int], None]]] = {
+    Hold: do_hold,
+    HoldBest: do_hold,
+    Release: do_release,
+    Checkout: do_checkout,
+    Reopen: do_reopen,
+    Sell: do_sell,
+    Refund: do_refund,
+    SetTickets: do_set_tickets,
+    Block: do_block,
+    Unblock: do_unblock,
+    Allocate: do_allocate,
+    Configure: do_configure,
+    Scan: do_scan,
+    Expire: do_expire,
 }
 
 _ID_REUSED: Final = Refused(Refusal.ID_REUSED)
@@ -129,6 +139,8 @@ class Performance(State):
         events: Facts decided and not yet taken by `take`, oldest first.
     """
 
+    __slots__ = ("_accepted", "_known", "_refused", "events")
+
     def __init__(self, performance: int, plan: Plan, settings: Settings) -> None:
         super().__init__(performance, plan, settings)
         self.events: list[Fact] = []
@@ -146,14 +158,10 @@ class Performance(State):
         if known is not None:
             return known[2] if known[1] == command else _ID_REUSED
         kind = type(command)
-        decide, do = _RULES[kind]
-        outcome = decide(self, command, at_ms)
+        outcome = _RULES[kind](self, command, at_ms)
         if kind in _MAY_CHANGE_NOTHING and _changes_nothing(command, outcome):
             return outcome
-        # ---- decided: nothing below this line can refuse or fail ----
         fact = (at_ms, command, outcome)
-        if type(outcome) is not Refused:
-            do(self, command, outcome, at_ms)
         self._remember(fact)
         self.events.append(fact)
         return outcome
@@ -179,7 +187,7 @@ class Performance(State):
         """Apply a recorded fact, without deciding it again, and remember its id."""
         command, outcome = event.command, event.outcome
         if type(outcome) is not Refused:
-            _RULES[type(command)][1](self, command, outcome, event.at_ms)
+            _EFFECTS[type(command)](self, command, outcome, event.at_ms)
         self._remember((event.at_ms, command, outcome))
         # Watchers start from a snapshot of the whole: the past is no news to them.
         self.changes.clear()

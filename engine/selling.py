@@ -1,6 +1,6 @@
 """The rules of money and tickets: checkout, reopen, sell, refund, and a ticket's state.
 
-Pairs of `decide_*` and `do_*` as in `engine.holding`. Knows what is owed for
+Pairs of a rule and its `do_*` as in `engine.holding`. Knows what is owed for
 what, never how it is paid: that is the order desk's.
 
 Limits. `max_per_order` and `max_per_buyer` bind the buyers' own channels (web,
@@ -43,36 +43,65 @@ _REVOKED: Final = TicketState.REVOKED
 _REFUNDED: Final = TicketState.REFUNDED
 
 
-def decide_checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
+def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
     """Price the hold line by line; the lines must name each of its places exactly once."""
-    lines = command.lines
-    if not command.order or _malformed_lines(state, lines):
+    lines, order = command.lines, command.order
+    mine = state.holds.get(command.token)
+    # The usual case: one line a seat, in the order of the mine. Lines that are plain and name
+    # exactly the seats of a hold need no other proof.
+    plain = (
+        mine is not None
+        and not mine.areas
+        and tuple([line.seat for line in lines if line.area < 0 and line.quantity == 1])
+        == mine.seats
+        and len(lines) == len(mine.seats)
+    )
+    if not order or (not plain and _malformed_lines(state, lines)):
         return MALFORMED
-    hold = state.holds.get(command.token)
-    if hold is None:
+    if mine is None:
         return HOLD_UNKNOWN
-    if hold.order and hold.order != command.order:
+    if mine.order and mine.order != order:
         return _WRONG_ORDER
-    refused = _refuse_cover(hold, lines) or _refuse_limits(state, hold, command)
+    if not plain:
+        refused = _refuse_cover(mine, lines)
+        if refused is not None:
+            return refused
+    refused = _refuse_limits(state, mine, command)
     if refused is not None:
         return refused
+    amounts = _price(state, mine, lines, at_ms)
+    if type(amounts) is Refused:
+        return amounts
+    total = sum(amounts)
+    if mine.areas:
+        total = sum([line.quantity * one for line, one in zip(lines, amounts, strict=True)])
+    expires_ms = mine.expires_ms
+    if not mine.extended:
+        cap_ms = mine.first_ms + state.settings.hold_cap_ms
+        expires_ms = min(max(expires_ms, at_ms + PAYMENT_HOLD_MS), cap_ms)
+    outcome = Quoted(order, tuple(amounts), total, state.prices.currency, expires_ms)
+    # ---- nothing below can refuse or fail ----
+    do_checkout(state, command, outcome, at_ms)
+    return outcome
+
+
+def _price(
+    state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int
+) -> list[int] | Refused:
+    """The amount of one place of each line."""
     amounts = []
-    total = 0
-    categories, areas, prices = state.house.categories, state.house.plan.areas, state.prices
-    channel = hold.channel
+    categories, areas = state.house.categories, state.house.plan.areas
+    price_type, by_category = None, None
     for line in lines:
+        if line.price_type != price_type:
+            price_type = line.price_type
+            by_category = state.prices.on_sale(price_type, at_ms, mine.channel)
         seat = line.seat
         category = categories[seat] if seat >= 0 else areas[line.area].category
-        amount = prices.price(category, line.price_type, at_ms, channel)
-        if amount is None:
+        if by_category is None or category not in by_category:
             return Refused(Refusal.NO_PRICE, (seat,) if seat >= 0 else (), line.price_type)
-        amounts.append(amount)
-        total += amount * line.quantity
-    expires_ms = hold.expires_ms
-    if not hold.extended:
-        cap_ms = hold.first_ms + state.settings.hold_cap_ms
-        expires_ms = min(max(expires_ms, at_ms + PAYMENT_HOLD_MS), cap_ms)
-    return Quoted(command.order, tuple(amounts), total, prices.currency, expires_ms)
+        amounts.append(by_category[category])
+    return amounts
 
 
 def _malformed_lines(state: State, lines: tuple[Line, ...]) -> bool:
@@ -91,14 +120,14 @@ def _malformed_lines(state: State, lines: tuple[Line, ...]) -> bool:
     return False
 
 
-def _refuse_cover(hold: HoldState, lines: tuple[Line, ...]) -> Refused | None:
+def _refuse_cover(mine: HoldState, lines: tuple[Line, ...]) -> Refused | None:
     """The lines must cover the hold: nothing else, and nothing left out."""
     named = [line.seat for line in lines if line.area < 0]
-    strangers = tuple([seat for seat in named if seat not in hold.seats])
+    strangers = tuple([seat for seat in named if seat not in mine.seats])
     if strangers:
         return Refused(Refusal.NOT_IN_HOLD, strangers)
-    if len(named) != len(lines) or hold.areas:
-        left = dict(hold.areas)
+    if len(named) != len(lines) or mine.areas:
+        left = dict(mine.areas)
         for line in lines:
             if line.area >= 0:
                 left[line.area] = left.get(line.area, 0) - line.quantity
@@ -106,24 +135,24 @@ def _refuse_cover(hold: HoldState, lines: tuple[Line, ...]) -> Refused | None:
             return Refused(Refusal.NOT_IN_HOLD)
         if any(left.values()):
             return Refused(Refusal.MALFORMED, (), "places of the hold are left out")
-    if len(named) != len(hold.seats):
-        missing = tuple([seat for seat in hold.seats if seat not in named])
+    if len(named) != len(mine.seats):
+        missing = tuple([seat for seat in mine.seats if seat not in named])
         return Refused(Refusal.MALFORMED, missing, "seats of the hold are left out")
     return None
 
 
-def _refuse_limits(state: State, hold: HoldState, command: Checkout) -> Refused | None:
-    online = not is_till(hold.channel)
-    places = places_in(hold.seats, hold.areas)
-    if online and places > state.max_per_order:
-        return TOO_MANY_IN_ORDER
-    most = state.settings.max_per_buyer
-    if online and most and command.buyer:
-        others = state.buyer_places.get(command.buyer, 0)
-        if hold.order and hold.buyer == command.buyer:
-            others -= places
-        if others + places > most:
-            return _TOO_MANY_FOR_BUYER
+def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused | None:
+    places = places_in(mine.seats, mine.areas)
+    if not is_till(mine.channel):
+        if places > state.max_per_order:
+            return TOO_MANY_IN_ORDER
+        most = state.settings.max_per_buyer
+        if most and command.buyer:
+            others = state.buyer_places.get(command.buyer, 0)
+            if mine.order and mine.buyer == command.buyer:
+                others -= places
+            if others + places > most:
+                return _TOO_MANY_FOR_BUYER
     for kind in state.limited_types:
         of_type = sum([line.quantity for line in command.lines if line.price_type == kind.id])
         if of_type > kind.max_per_order:
@@ -133,73 +162,79 @@ def _refuse_limits(state: State, hold: HoldState, command: Checkout) -> Refused 
 
 def do_checkout(state: State, command: Checkout, outcome: Quoted, at_ms: int) -> None:
     """The hold is in payment for this order, at these amounts."""
-    hold = state.holds[command.token]
-    places = places_in(hold.seats, hold.areas)
-    if hold.order:
-        state.count_buyer(hold.buyer, -places)
+    mine = state.holds[command.token]
+    places = places_in(mine.seats, mine.areas)
+    if mine.order:
+        state.count_buyer(mine.buyer, -places)
     state.count_buyer(command.buyer, places)
-    hold.order, hold.buyer = command.order, command.buyer
-    hold.lines, hold.amounts = command.lines, outcome.amounts
-    hold.extended = True
-    if hold.expires_ms != outcome.expires_ms:
-        hold.expires_ms = outcome.expires_ms
-        state.expect_end(hold)
+    mine.order, mine.buyer = command.order, command.buyer
+    mine.lines, mine.amounts = command.lines, outcome.amounts
+    mine.extended = True
+    if mine.expires_ms != outcome.expires_ms:
+        state.extend(mine, outcome.expires_ms)
 
 
-def decide_reopen(state: State, command: Reopen, at_ms: int) -> Outcome:
+def reopen(state: State, command: Reopen, at_ms: int) -> Outcome:
     """Judge giving up the payment."""
-    hold = state.holds.get(command.token)
-    if hold is None:
+    mine = state.holds.get(command.token)
+    if mine is None:
         return HOLD_UNKNOWN
-    if not hold.order or hold.order != command.order:
+    if not mine.order or mine.order != command.order:
         return _WRONG_ORDER
-    return Reopened(command.order)
+    outcome = Reopened(command.order)
+    # ---- nothing below can refuse or fail ----
+    do_reopen(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_reopen(state: State, command: Reopen, outcome: Reopened, at_ms: int) -> None:
     """The hold can change again."""
-    hold = state.holds[command.token]
-    state.count_buyer(hold.buyer, -places_in(hold.seats, hold.areas))
-    hold.order = hold.buyer = ""
-    hold.lines = hold.amounts = ()
+    mine = state.holds[command.token]
+    state.count_buyer(mine.buyer, -places_in(mine.seats, mine.areas))
+    mine.order = mine.buyer = ""
+    mine.lines = mine.amounts = ()
 
 
-def decide_sell(state: State, command: Sell, at_ms: int) -> Outcome:
+def sell(state: State, command: Sell, at_ms: int) -> Outcome:
     """Make the tickets of what was quoted: one a seat, one a place."""
     order = command.order
-    hold = state.holds.get(command.token)
-    if hold is None:
+    mine = state.holds.get(command.token)
+    if mine is None:
         return HOLD_UNKNOWN
-    if not hold.order or hold.order != order:
+    if not mine.order or mine.order != order:
         return _WRONG_ORDER
     number = len(state.tickets)
     tickets = []
-    for line, amount in zip(hold.lines, hold.amounts, strict=True):
+    for line, amount in zip(mine.lines, mine.amounts, strict=True):
+        seat, area, price_type = line.seat, line.area, line.price_type
         for _ in range(line.quantity):
             number += 1
-            tickets.append(Ticket(number, line.seat, line.area, line.price_type, amount))
-    return Sold(order, tuple(tickets), _VALID if command.paid else _UNPAID)
+            tickets.append(Ticket(number, seat, area, price_type, amount))
+    outcome = Sold(order, tuple(tickets), _VALID if command.paid else _UNPAID)
+    # ---- nothing below can refuse or fail ----
+    do_sell(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_sell(state: State, command: Sell, outcome: Sold, at_ms: int) -> None:
     """The hold is tickets now. The buyer's places were counted at checkout."""
-    hold = state.end_hold(command.token)
-    count = len(outcome.tickets)
-    state.put(hold.seats, SOLD)
-    state.tickets += outcome.tickets
-    state.ticket_orders += [outcome.order] * count
-    state.ticket_buyers += [hold.buyer] * count
+    mine = state.end_hold(command.token)
+    tickets = outcome.tickets
+    count = len(tickets)
+    state.put(mine.seats, mine.first, SOLD)
+    state.tickets += tickets
+    state.ticket_sales += [(outcome.order, mine.buyer)] * count
     state.ticket_states += [outcome.state] * count
 
 
-def decide_refund(state: State, command: Refund, at_ms: int) -> Outcome:
+def refund(state: State, command: Refund, at_ms: int) -> Outcome:
     """Judge ending tickets of one order: known, not used, not refunded before."""
     numbers = command.tickets
     if not numbers or len(set(numbers)) != len(numbers):
         return MALFORMED
-    orders = state.ticket_orders
+    sales = state.ticket_sales
     for number in numbers:
-        if not 0 < number <= len(orders) or orders[number - 1] != command.order:
+        if not 0 < number <= len(sales) or sales[number - 1][0] != command.order:
             return Refused(Refusal.TICKET_UNKNOWN, (), str(number))
     for number in numbers:
         if number in state.ticket_uses:
@@ -208,7 +243,10 @@ def decide_refund(state: State, command: Refund, at_ms: int) -> Outcome:
         if state.ticket_states[number - 1] is _REFUNDED:
             return Refused(Refusal.TICKET_STATE, (), str(number))
     amount = sum([state.tickets[number - 1].amount for number in numbers])
-    return Refunded(command.order, numbers, amount)
+    outcome = Refunded(command.order, numbers, amount)
+    # ---- nothing below can refuse or fail ----
+    do_refund(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_refund(state: State, command: Refund, outcome: Refunded, at_ms: int) -> None:
@@ -217,13 +255,13 @@ def do_refund(state: State, command: Refund, outcome: Refunded, at_ms: int) -> N
         ticket = state.tickets[number - 1]
         state.ticket_states[number - 1] = _REFUNDED
         if ticket.seat >= 0:
-            state.free((ticket.seat,))
+            state.free((ticket.seat,), -1)
         else:
             state.move_places(((ticket.area, 1),), +1)
-        state.count_buyer(state.ticket_buyers[number - 1], -1)
+        state.count_buyer(state.ticket_sales[number - 1][1], -1)
 
 
-def decide_set_tickets(state: State, command: SetTickets, at_ms: int) -> Outcome:
+def set_tickets(state: State, command: SetTickets, at_ms: int) -> Outcome:
     """Judge a change of state; a refunded ticket has none to change, and refunds are `Refund`'s."""
     numbers = command.tickets
     if not numbers or len(set(numbers)) != len(numbers) or command.state is _REFUNDED:
@@ -236,9 +274,11 @@ def decide_set_tickets(state: State, command: SetTickets, at_ms: int) -> Outcome
             return Refused(Refusal.TICKET_STATE, (), str(number))
     raised = 1 if command.state is _REVOKED else 0
     versions = state.ticket_versions
-    return TicketsSet(
-        tuple([(number, versions.get(number, 0) + raised) for number in numbers]), command.state
-    )
+    set_to = tuple([(number, versions.get(number, 0) + raised) for number in numbers])
+    outcome = TicketsSet(set_to, command.state)
+    # ---- nothing below can refuse or fail ----
+    do_set_tickets(state, command, outcome, at_ms)
+    return outcome
 
 
 def do_set_tickets(state: State, command: SetTickets, outcome: TicketsSet, at_ms: int) -> None:

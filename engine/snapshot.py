@@ -40,8 +40,7 @@ class Snapshot(Struct, array_like=True):
     holds: list[HoldState]
     allocations: list[tuple[str, Allocation]]
     tickets: list[Ticket]
-    ticket_orders: list[str]
-    ticket_buyers: list[str]
+    ticket_sales: list[tuple[str, str]]
     ticket_states: list[TicketState]
     ticket_versions: list[tuple[int, int]]
     ticket_uses: list[tuple[int, tuple[int, str]]]
@@ -63,8 +62,7 @@ def dump_state(state: State, accepted: Iterable[Fact], refused: Iterable[Fact]) 
             [state.holds[token] for token in sorted(state.holds)],
             sorted(state.allocations.items()),
             state.tickets,
-            state.ticket_orders,
-            state.ticket_buyers,
+            state.ticket_sales,
             state.ticket_states,
             sorted(state.ticket_versions.items()),
             sorted(state.ticket_uses.items()),
@@ -104,15 +102,16 @@ def fill_state(state: State, snapshot: Snapshot) -> None:
     state.area_blocked = snapshot.area_blocked
     state.set_allocations(dict(snapshot.allocations))
     state.tickets = snapshot.tickets
-    state.ticket_orders = snapshot.ticket_orders
-    state.ticket_buyers = snapshot.ticket_buyers
+    state.ticket_sales = snapshot.ticket_sales
     state.ticket_states = snapshot.ticket_states
     state.ticket_versions = dict(snapshot.ticket_versions)
     state.ticket_uses = dict(snapshot.ticket_uses)
     for hold in snapshot.holds:
+        # A position means something to the layout that wrote it only.
+        hold.first = state.house.straight(hold.seats)
         state.open_hold(hold)
         if hold.order:
             state.count_buyer(hold.buyer, places_in(hold.seats, hold.areas))
-    for buyer, ticket_state in zip(state.ticket_buyers, state.ticket_states, strict=True):
+    for (_, buyer), ticket_state in zip(state.ticket_sales, state.ticket_states, strict=True):
         if ticket_state is not TicketState.REFUNDED:
             state.count_buyer(buyer, +1)

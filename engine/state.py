@@ -32,14 +32,18 @@ FILLED: Final = tuple(
 )
 """FILLED[code][count]: `count` positions that all hold `code`."""
 
-_STALE_EXPIRIES: Final = 1_024
-"""Entries of ended holds that the expiry queue may carry before it is rebuilt."""
+_LOOK_AHEAD_MS: Final = 5_000
+"""Holds that end within this time are queued; the others are looked at when it is over."""
 
 _WEB: Final = Channel.WEB
 
 
 class HoldState(Struct, array_like=True, gc=False):
-    """A live hold. `order` is set while it is in payment; `extended` once it ever was."""
+    """A live hold. `order` is set while it is in payment; `extended` once it ever was.
+
+    `first` is the position of the first seat when the seats stand side by side in
+    their order, else -1: then they are one slice of the house.
+    """
 
     token: bytes
     holder: str
@@ -48,6 +52,7 @@ class HoldState(Struct, array_like=True, gc=False):
     areas: Places
     first_ms: int
     expires_ms: int
+    first: int
     order: str = ""
     buyer: str = ""
     lines: tuple[Line, ...] = ()
@@ -84,11 +89,46 @@ class State:
         codes, home: Per position of the house what stands there, and what it goes
             back to when it comes free (AVAILABLE or an allocation's code).
         area_free, area_blocked: Places per area on sale and left, and taken off sale.
-        tickets: The ticket with number n stands at n - 1; the columns beside it
-            are aligned. `ticket_versions` and `ticket_uses` are sparse, by number.
+        tickets: The ticket with number n stands at n - 1; `ticket_sales` (order and
+            buyer) and `ticket_states` are aligned with it. `ticket_versions` and
+            `ticket_uses` (when and at which gate) are sparse, by number.
+        ending: A heap of the holds that end before `looked_to_ms`. A hold alone says
+            when it ends; what stands here may be out of date.
         buyer_places: Live tickets and places in payment by buyer, for per-buyer limits.
         changes, area_changes: What the feed has not taken yet.
     """
+
+    __slots__ = (
+        "_sights",
+        "allocations",
+        "area_blocked",
+        "area_changes",
+        "area_free",
+        "buyer_places",
+        "changes",
+        "codes",
+        "ending",
+        "gates",
+        "hold_ms",
+        "holds",
+        "home",
+        "house",
+        "limited_types",
+        "looked_to_ms",
+        "max_per_order",
+        "open_at_tills",
+        "open_online",
+        "orphan_rule",
+        "performance",
+        "prices",
+        "settings",
+        "ticket_sales",
+        "ticket_states",
+        "ticket_uses",
+        "ticket_versions",
+        "tickets",
+        "web_holds",
+    )
 
     def __init__(self, performance: int, plan: Plan, settings: Settings) -> None:
         self.performance = performance
@@ -103,14 +143,14 @@ class State:
         self.allocations: dict[str, Allocation] = {}
         self._sights: dict[Channel, bytes] = {}
         self.tickets: list[Ticket] = []
-        self.ticket_orders: list[str] = []
-        self.ticket_buyers: list[str] = []
+        self.ticket_sales: list[tuple[str, str]] = []
         self.ticket_states: list[TicketState] = []
         self.ticket_versions: dict[int, int] = {}
         self.ticket_uses: dict[int, tuple[int, str]] = {}
         self.changes: list[int] = []
         self.area_changes: set[int] = set()
-        self.expiries: list[tuple[int, bytes]] = []
+        self.ending: list[tuple[int, bytes]] = []
+        self.looked_to_ms = 0
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -160,36 +200,26 @@ class State:
                     table[code] = AVAILABLE
                 self._sights[channel] = bytes(table)
 
-    def put(self, seats: tuple[int, ...], status: int) -> None:
-        """These seats are now HELD, SOLD or BLOCKED."""
-        count = len(seats)
-        if not count:
+    def put(self, seats: tuple[int, ...], first: int, status: int) -> None:
+        """These seats are now HELD, SOLD or BLOCKED; `first` as in `HoldState`."""
+        if first >= 0:
+            end = first + len(seats)
+            self.codes[first:end] = FILLED[status][end - first]
+            self.changes += self.house.packed[status][first:end]
             return
-        house = self.house
-        first = house.positions[seats[0]]
-        if count <= MAX_PLACES_PER_HOLD and house.seat_at[first : first + count] == seats:
-            self.codes[first : first + count] = FILLED[status][count]
-            self.changes += house.packed[status][first : first + count]
-            return
-        codes, positions = self.codes, house.positions
+        codes, positions = self.codes, self.house.positions
         for seat in seats:
             codes[positions[seat]] = status
         self.changes += [seat << 2 | status for seat in seats]
 
-    def free(self, seats: tuple[int, ...]) -> None:
+    def free(self, seats: tuple[int, ...], first: int) -> None:
         """These seats come free: on sale again, or back to their allocation."""
-        count = len(seats)
-        if not count:
+        if first >= 0 and not self.allocations:
+            end = first + len(seats)
+            self.codes[first:end] = FILLED[AVAILABLE][end - first]
+            self.changes += self.house.packed[AVAILABLE][first:end]
             return
-        house = self.house
-        first = house.positions[seats[0]]
-        if house.seat_at[first : first + count] == seats:
-            home = self.home[first : first + count]
-            if not any(home):
-                self.codes[first : first + count] = home
-                self.changes += house.packed[AVAILABLE][first : first + count]
-                return
-        codes, home, positions, changes = self.codes, self.home, house.positions, self.changes
+        codes, home, positions, changes = self.codes, self.home, self.house.positions, self.changes
         for seat in seats:
             position = positions[seat]
             codes[position] = code = home[position]
@@ -232,35 +262,45 @@ class State:
         """A new hold lives."""
         self.holds[hold.token] = hold
         if hold.channel is _WEB:
-            self.web_holds[hold.holder] = self.web_holds.get(hold.holder, 0) + 1
-        self.expect_end(hold)
+            holder = hold.holder
+            self.web_holds[holder] = self.web_holds.get(holder, 0) + 1
+        if hold.expires_ms <= self.looked_to_ms:
+            heappush(self.ending, (hold.expires_ms, hold.token))
 
-    def expect_end(self, hold: HoldState) -> None:
-        """Queue the hold for the time at which it expires now."""
-        heappush(self.expiries, (hold.expires_ms, hold.token))
-        if len(self.expiries) > 2 * len(self.holds) + _STALE_EXPIRIES:
-            self.expiries = [(one.expires_ms, one.token) for one in self.holds.values()]
-            heapify(self.expiries)
+    def extend(self, hold: HoldState, expires_ms: int) -> None:
+        """The hold ends at another time."""
+        hold.expires_ms = expires_ms
+        if expires_ms <= self.looked_to_ms:
+            heappush(self.ending, (expires_ms, hold.token))
 
     def any_expired(self, at_ms: int) -> bool:
         """Is the time of some hold over?"""
-        expiries = self.expiries
-        while expiries and expiries[0][0] <= at_ms:
-            if self._is_current(expiries[0]):
+        if at_ms > self.looked_to_ms:
+            # Every hold is looked at once in a while, so that making one costs next to nothing.
+            self.looked_to_ms = to_ms = at_ms + _LOOK_AHEAD_MS
+            self.ending = [
+                (hold.expires_ms, hold.token)
+                for hold in self.holds.values()
+                if hold.expires_ms <= to_ms
+            ]
+            heapify(self.ending)
+        ending = self.ending
+        while ending and ending[0][0] <= at_ms:
+            if self._is_current(ending[0]):
                 return True
-            heappop(expiries)
+            heappop(ending)
         return False
 
     def expired(self, at_ms: int, most: int) -> tuple[bytes, ...]:
         """The holds whose time is over, first ended first, `most` at most."""
         due: list[tuple[int, bytes]] = []
         while len(due) < most and self.any_expired(at_ms):
-            entry = heappop(self.expiries)
+            entry = heappop(self.ending)
             # A token used again within its millisecond stands in the queue twice.
             if not due or due[-1] != entry:
                 due.append(entry)
         for entry in due:
-            heappush(self.expiries, entry)
+            heappush(self.ending, entry)
         return tuple([token for _, token in due])
 
     def _is_current(self, entry: tuple[int, bytes]) -> bool:
@@ -281,7 +321,7 @@ class State:
     def drop_hold(self, token: bytes) -> None:
         """The hold ends with nothing sold: all of it comes free."""
         hold = self.end_hold(token)
-        self.free(hold.seats)
+        self.free(hold.seats, hold.first)
         if hold.areas:
             self.move_places(hold.areas, +1)
         if hold.order:
