@@ -206,7 +206,7 @@ class Client:
         return content
 
     def _exchange(self, method: str, path: str, body: Any, accept: str) -> tuple[int, bytes]:
-        """One request on a connection of its own, in a thread: no stale keep-alive to guess about."""
+        """One request on its own connection, in a thread: no stale keep-alive to guess about."""
         parts = urlsplit(self.server)
         host = parts.hostname or ""
         connection = (

@@ -65,11 +65,11 @@ class LinkState(Enum):
     REFUSED = "refused"
 
 
-class TooManyUnanswered(Exception):  # noqa: N818 - a state of affairs, not a mistake
+class TooManyUnanswered(Exception):
     """Over MAX_UNANSWERED: the caller should have waited for answers."""
 
 
-class NotServed(Exception):  # noqa: N818
+class NotServed(Exception):
     """The server will not serve this command from this token; `code` as in docs/protocol.md."""
 
     def __init__(self, code: str, detail: str) -> None:

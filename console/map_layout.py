@@ -20,6 +20,8 @@ from engine.plan import Shape
 MARGIN_COLUMNS: Final = 4
 MARGIN_LINES: Final = 1
 ELLIPSE_CORNERS: Final = 24
+AREA_COLUMNS: Final = 9
+"""Kept free in the middle of an area for its number of free places."""
 MAX_NUDGE: Final = 12
 """Cells a seat may be moved aside when another stands where it should."""
 
@@ -48,6 +50,14 @@ class Ground(IntEnum):
     AREA = 4
 
 
+STRETCHES: Final = (1.05, 1.1, 1.2, 1.35, 1.5)
+"""Rows closer than seats would share lines: such houses are drawn a little taller."""
+BEARABLE_CROWDING: Final = 0.005
+"""Share of seats that may fall on another's cell before a house is drawn taller."""
+CROWDING_SAMPLE: Final = 3_000
+"""Seats looked at for that, from the first on: whole neighbouring rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """Text in the map: a row's name, a section's, the stage's."""
@@ -69,11 +79,12 @@ class Span:
 
 @dataclass(slots=True)
 class Line:
-    """One line of the map: seats by the column of their glyph, words, and the ground."""
+    """One line of the map: seats by the column of their glyph, words, the ground, areas."""
 
     seats: dict[int, list[int]] = field(default_factory=dict)
     words: list[Words] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
+    areas: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -138,13 +149,28 @@ def _scale(
     pitch = seating.plan.pitch
     finest = PITCH_COLUMNS[Zoom.ROWS] / pitch
     if zoom is not Zoom.OVERVIEW:
-        return PITCH_COLUMNS[zoom] / pitch, PITCH_LINES[zoom] / pitch
+        sx, sy = PITCH_COLUMNS[zoom] / pitch, PITCH_LINES[zoom] / pitch
+        crowded = {1.0: _crowding(seating, sx, sy, SEAT_COLUMNS[zoom])}
+        for stretch in STRETCHES:
+            if min(crowded.values()) <= BEARABLE_CROWDING:
+                break
+            crowded[stretch] = _crowding(seating, sx, sy * stretch, SEAT_COLUMNS[zoom])
+        return sx, sy * min(crowded, key=lambda stretch: (crowded[stretch], stretch))
     sx = min(
         (columns - 2 * MARGIN_COLUMNS - 1) / (width or 1.0),
         2 * (lines - 2 * MARGIN_LINES - 1) / (height or 1.0),
         finest,
     )
     return max(sx, 1e-9), max(sx, 1e-9) / 2
+
+
+def _crowding(seating: Seating, sx: float, sy: float, width: int) -> float:
+    """Which share of the seats would fall on another at this scale."""
+    xs, ys = seating.plan.x[:CROWDING_SAMPLE], seating.plan.y[:CROWDING_SAMPLE]
+    cells = {
+        (floor(x * sx / width + 0.5), floor(y * sy + 0.5)) for x, y in zip(xs, ys, strict=True)
+    }
+    return 1 - len(cells) / (len(xs) or 1)
 
 
 class _Maker:
@@ -259,8 +285,9 @@ class _Maker:
 
     def _area_name(self, spot: int, name: str) -> None:
         column, line = self.layout.cells[spot]
+        self.layout.lines[line].areas.append(spot - self.seating.seat_count)
         # The cursor and the number of free places stand in the middle, the name above them.
-        self._take(column - 3, line, 7)
+        self._take(column - AREA_COLUMNS // 2, line, AREA_COLUMNS)
         self._words(column, line - 1, name, strong=True)
 
     def _shape_words(self, shape: Shape) -> None:
@@ -275,24 +302,24 @@ class _Maker:
         self._words(*self._cell(x, y), shape.text, strong=True)
 
     def _row_names(self) -> None:
-        """Beside the first and the last seat of each row, on the side away from it."""
-        plan = self.seating.plan
-        for row in plan.rows:
-            if not row.label or plan.table[row.first] >= 0:
+        """In every aisle, so that a row can be read wherever the view stands."""
+        plan, cells = self.seating.plan, self.layout.cells
+        for run in plan.runs:
+            label = plan.rows[self.seating.row_of[run[0]]].label
+            if not label or plan.table[run[0]] >= 0:
                 continue
-            seats = range(row.first, row.first + row.count)
-            for seat in (seats[0], seats[-1]):
-                column, line = self.layout.cells[seat]
-                self._row_name(column, line, row.label)
+            column, line = min(cells[seat] for seat in run)
+            if not self._row_name(column - 1 - len(label), line, label):
+                column, line = max(cells[seat] for seat in run)
+                self._row_name(column + self.seat_columns + 1, line, label)
 
-    def _row_name(self, column: int, line: int, label: str) -> None:
-        before = column - 1 - len(label)
-        after = column + self.seat_columns + 1
-        for start in (before, after):
-            if self._is_free(start - 1, line, len(label) + 2):
-                self._take(start, line, len(label))
-                self.layout.lines[line].words.append(Words(start, label, strong=False))
-                return
+    def _row_name(self, start: int, line: int, label: str) -> bool:
+        if not self._is_free(start - 1, line, len(label) + 2):
+            # One free column between a seat and its row's name, none needed further on.
+            return False
+        self._take(start, line, len(label))
+        self.layout.lines[line].words.append(Words(start, label, strong=False))
+        return True
 
     def _section_names(self) -> None:
         """Above a section's seats, or where there is room around them."""
@@ -316,11 +343,18 @@ class _Maker:
             (middle, max(lines) + 1),
             (min(columns) - half, (min(lines) + max(lines)) // 2),
             (max(columns) + half + self.seat_columns, (min(lines) + max(lines)) // 2),
-            (middle, min(lines) - 2),
-            (middle, max(lines) + 2),
         ):
-            if self._words(column, line, name, strong=True):
+            if self._is_floor(line, column - half, column + half) and self._words(
+                column, line, name, strong=True
+            ):
                 return
+
+    def _is_floor(self, line: int, start: int, end: int) -> bool:
+        """Whether nothing is drawn under these columns: a section's name has no place on stage."""
+        if not 0 <= line < len(self.layout.lines):
+            return False
+        spans = self.layout.lines[line].spans
+        return all(span.end <= start or span.start >= end for span in spans)
 
 
 def _ground_of(shape: Shape) -> Ground:
@@ -331,9 +365,7 @@ def _ground_of(shape: Shape) -> Ground:
     return Ground.WALL
 
 
-def _crossings(
-    points: Sequence[tuple[float, float]], line: float
-) -> Iterator[tuple[float, float]]:
+def _crossings(points: Sequence[tuple[float, float]], line: float) -> Iterator[tuple[float, float]]:
     """Where a polygon lies on a line of cells, as (start, end) columns."""
     found = []
     for (x0, y0), (x1, y1) in zip(points, [*points[1:], *points[:1]], strict=True):

@@ -11,6 +11,7 @@ A *spot* is what the cursor can stand on: seat indices first, then the areas, so
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import hypot
 from typing import Any, Final
 
@@ -102,7 +103,7 @@ class Seating:
         self.left = [NO_SEAT] * self.seat_count
         self.right = [NO_SEAT] * self.seat_count
         for run in plan.runs:
-            for one, other in zip(run, run[1:], strict=False):
+            for one, other in pairwise(run):
                 self.right[one], self.left[other] = other, one
         centres = [_centre(area.polygon) for area in plan.areas]
         self.spot_x = [*plan.x, *(x for x, _ in centres)]
@@ -166,30 +167,63 @@ class Seating:
         label = self.plan.tables[table].label if table >= 0 else row.label
         return f"{label} {self.plan.label[spot]}".strip()
 
-    def find(self, text: str) -> int | None:
+    def find(self, text: str, near: int = -1) -> int | None:
         """The spot that words like "C 12", "balcony c12" or an area's name mean, or None.
 
-        The last word is the seat, the one before it the row, what stands before that is the
-        beginning of the section's name. The first match in the plan's order wins.
+        The last word is the seat, the one before it the row or table, what stands before that
+        the beginning of the section's name. Of several, one in section `near` is preferred.
         """
-        words = re.sub(r"(?<=[^\W\d_])(?=\d)", " ", text.strip().casefold()).split()
+        words = _words(text)
         if not words:
             return None
         for number, area in enumerate(self.plan.areas):
             if area.name.casefold().startswith(" ".join(words)):
                 return self.seat_count + number
-        seat, row, section = words[-1], words[-2] if len(words) > 1 else "", " ".join(words[:-2])
-        for number, found in enumerate(self.plan.rows):
-            if not self.plan.sections[found.section].name.casefold().startswith(section):
+        *section, row, seat = ["", *words] if len(words) == 1 else words
+        found = self._labelled(" ".join(section), row, seat)
+        return next(
+            (spot for spot in found if self.section_of(spot) == near), next(iter(found), None)
+        )
+
+    def find_seats(self, text: str, near: int = -1) -> list[int]:
+        """The seats that "C 12-20, D 4, D 6" names, each once.
+
+        Raises:
+            ValueError: a part that names no seat; the text of the error is that part.
+        """
+        seats: dict[int, None] = {}
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            spot = self.find(first, near)
+            if spot is None or self.area_of(spot) >= 0:
+                raise ValueError(part.strip())
+            end = spot
+            if dash:
+                row = self.plan.rows[self.row_of[spot]]
+                ends = [
+                    seat
+                    for seat in range(row.first, row.first + row.count)
+                    if self.plan.label[seat].casefold() == last.strip().casefold()
+                ]
+                if not ends:
+                    raise ValueError(part.strip())
+                end = ends[0]
+            seats |= dict.fromkeys(range(min(spot, end), max(spot, end) + 1))
+        return list(seats)
+
+    def _labelled(self, section: str, row: str, seat: str) -> list[int]:
+        found = []
+        for candidate in self.plan.rows:
+            if not self.plan.sections[candidate.section].name.casefold().startswith(section):
                 continue
-            for spot in range(found.first, found.first + found.count):
-                if self.plan.label[spot].casefold() != seat:
-                    continue
+            for spot in range(candidate.first, candidate.first + candidate.count):
                 table = self.plan.table[spot]
-                label = self.plan.tables[table].label if table >= 0 else found.label
-                if not row or label.casefold() == row:
-                    return spot
-        return None
+                label = self.plan.tables[table].label if table >= 0 else candidate.label
+                if self.plan.label[spot].casefold() == seat and (
+                    not row or label.casefold() == row
+                ):
+                    found.append(spot)
+        return found
 
     # Moving ------------------------------------------------------------------
 
@@ -262,7 +296,7 @@ class Seating:
                 cost = ahead + 2 * (away * away - ahead * ahead) ** 0.5
                 if cost < best_cost:
                     best, best_cost = other, cost
-            if best != spot and best_cost <= reach or reach > limit:
+            if (best != spot and best_cost <= reach) or reach > limit:
                 return best
             reach *= 2
 
@@ -289,6 +323,11 @@ def inside(polygon: Sequence[tuple[float, float]], x: float, y: float) -> bool:
         if (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0):
             within = not within
     return within
+
+
+def _words(text: str) -> list[str]:
+    """Words in small letters, "c12" as two."""
+    return re.sub(r"(?<=[^\W\d_])(?=\d)", " ", text.strip().casefold()).split()
 
 
 def _centre(polygon: Sequence[tuple[float, float]]) -> tuple[float, float]:

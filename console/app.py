@@ -1,0 +1,318 @@
+"""The console: one operator, one connection, a stack of screens.
+
+Owns who is logged in, the link and the till, the language and the theme, and where the screens
+lead. Talks to a gateway only, through `console.client` and `console.link`.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.command import CommandPalette
+from textual.screen import Screen
+
+from console import looks
+from console.client import Client, ClientError
+from console.link import Link, LinkState
+from console.printing import Printer
+from console.programme import performance
+from console.scan import Scanner
+from console.screens.base import Dialog, TillScreen, error_words
+from console.screens.door import DoorScreen
+from console.screens.help import HelpDialog
+from console.screens.login import LoginScreen
+from console.screens.programme import ProgrammeScreen
+from console.screens.sale import SaleScreen
+from console.screens.sales import SalesScreen
+from console.screens.sold import SoldDialog
+from console.seating import Seating
+from console.slip import AllTillsBusy, SlipFile
+from console.till import Resumed, Till
+from console.widgets.chrome import shown_bindings
+from engine.orders import Order
+from renderers.i18n import languages, preferred_by_environment, translator
+from renderers.money import format_time
+
+MAX_SEATINGS: Final = 8
+"""Plans kept for the words of old orders' places."""
+SELLING_ROLES: Final = frozenset({"admin", "supervisor", "cashier", "refund"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a console was started."""
+
+    server: str
+    state: Path
+    printer: Printer
+    login: str = ""
+    language: str = ""  # empty: the terminal's until the operator's is known
+
+
+class ConsoleApp(App[None]):
+    """The app that `strapontin console` runs."""
+
+    TITLE = "Strapontin"
+    BINDINGS: ClassVar = [
+        Binding("f1,question_mark", "help", "console.key.help", key_display="F1"),
+        Binding("f2", "language", "console.key.language", show=False, priority=True),
+        Binding("f3", "theme", "console.key.theme", show=False, priority=True),
+        Binding("ctrl+p", "command_palette", "console.key.palette", show=False, priority=True),
+        Binding("ctrl+q", "leave", "console.key.quit", show=False, priority=True),
+    ]
+    CSS = """
+    Input { background: $background; border: tall $line; }
+    Input:focus { border: tall $focus; }
+    DataTable > .datatable--header { background: $background; color: $muted; text-style: bold; }
+    DataTable > .datatable--cursor { background: $brass; color: $on-brass; text-style: bold; }
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.client = Client(settings.server)
+        self.printer = settings.printer
+        self.t = translator(settings.language or preferred_by_environment(os.environ))
+        self.link: Link | None = None
+        self.link_state = LinkState.CONNECTING
+        self.till: Till | None = None
+        self.operator_name = ""
+        self.roles: frozenset[str] = frozenset()
+        self.house_name = self.TITLE
+        self.time_zone = "UTC"
+        self._link_task: asyncio.Task[None] | None = None
+        self._slips: SlipFile | None = None
+        self._seatings: dict[int, Seating] = {}
+
+    def on_mount(self) -> None:
+        for name in looks.THEMES:
+            self.register_theme(looks.terminal_theme(name))
+        self.theme = looks.DARK
+        self.push_screen(LoginScreen(self.settings.login))
+
+    async def on_unmount(self) -> None:
+        await self._disconnect()
+
+    # Who is there ------------------------------------------------------------
+
+    @property
+    def may(self) -> frozenset[str]:
+        """Which commands the server lets this operator send."""
+        welcome = self.link.welcome if self.link else None
+        return frozenset(welcome.may) if welcome else frozenset()
+
+    @property
+    def sells(self) -> bool:
+        return bool(self.roles & SELLING_ROLES)
+
+    async def log_in(self, name: str, password: str) -> None:
+        """Log in, connect, and pick up the sale that was left behind, if any.
+
+        Raises:
+            ClientError: refused, or no answer.
+        """
+        operator = await self.client.login(name, password)
+        house = await self.client.house()
+        self.operator_name, self.roles = operator["name"], frozenset(operator["roles"])
+        self.house_name = house["name"]
+        self.time_zone = _known_zone(house["time_zone"])
+        if not self.settings.language and operator.get("language") in languages():
+            self.speak(operator["language"])
+        await self._connect()
+        resumed = Resumed.NOTHING
+        if self.till is not None and self.sells:
+            resumed = await self.till.resume()
+        self.show_programme()
+        if resumed is not Resumed.NOTHING and self.till is not None and self.till.house:
+            self.push_screen(SaleScreen(self.till, self.till.house, resumed))
+
+    async def _connect(self) -> None:
+        await self._disconnect()
+        try:
+            self._slips = SlipFile(self.settings.state, self.client.server, self.operator_name)
+        except (OSError, AllTillsBusy) as error:
+            raise ClientError(self.t("console.error.state", why=str(error))) from error
+        opened = asyncio.Event()
+        self.link = Link(
+            self.client.server,
+            self.client.token,
+            self.t.language,
+            on_feed=self._fed,
+            on_lost=self._lost,
+            on_state=partial(self._link_changed, opened),
+        )
+        self.till = Till(self.client, self.link, self._slips)
+        self._link_task = asyncio.create_task(self.link.run())
+        await opened.wait()
+
+    async def _disconnect(self) -> None:
+        if self._link_task is not None:
+            self._link_task.cancel()
+            await asyncio.gather(self._link_task, return_exceptions=True)
+            self._link_task = None
+        if self._slips is not None:
+            self._slips.close()
+            self._slips = None
+        self.link = self.till = None
+
+    async def log_out(self) -> None:
+        try:
+            await self.client.logout()
+        except ClientError:
+            self.client.token = ""
+        await self._disconnect()
+        self.operator_name, self.roles = "", frozenset()
+        self._only(LoginScreen())
+
+    # The link ----------------------------------------------------------------
+
+    def _fed(self, frame: bytes) -> None:
+        if self.till is not None:
+            self.till.feed(frame)
+
+    def _lost(self, performance_id: int, token: bytes) -> None:
+        if self.till is not None and self.till.lost(performance_id, token):
+            for screen in self.screen_stack:
+                if isinstance(screen, SaleScreen):
+                    screen.hold_ended()
+
+    def _link_changed(self, opened: asyncio.Event, state: LinkState, why: str) -> None:
+        self.link_state = state
+        if state in (LinkState.OPEN, LinkState.REFUSED):
+            opened.set()
+        for screen in self.screen_stack:
+            if isinstance(screen, SaleScreen):
+                screen.link_changed(state)
+            elif isinstance(screen, TillScreen):
+                screen.show_status()
+        if state is LinkState.REFUSED:
+            # The slip stays: who logs in again goes on where this stopped.
+            self._only(LoginScreen(self.operator_name, self.t("console.login.ended")))
+
+    # Where screens lead ------------------------------------------------------
+
+    def _only(self, screen: Screen[Any]) -> None:
+        """Make a screen the only one."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.push_screen(screen)
+
+    def show_programme(self) -> None:
+        self._only(ProgrammeScreen())
+
+    async def open_sale(self, performance_id: int) -> None:
+        """Raises ClientError when the performance cannot be fetched."""
+        assert self.till is not None
+        house = await self.till.open(performance_id)
+        self._seatings[performance_id] = house.seating
+        self.push_screen(SaleScreen(self.till, house))
+
+    def open_sales(self, performance_id: int) -> None:
+        self.push_screen(SalesScreen(performance_id))
+
+    def open_door(self, performance_id: int) -> None:
+        self.run_worker(self._open_door(performance_id), group="open", exclusive=True)
+
+    async def _open_door(self, performance_id: int) -> None:
+        assert self.link is not None
+        try:
+            found = performance(await self.client.performance(performance_id))
+            seating = await self.seating_of(performance_id)
+        except ClientError as error:
+            self.notify(error_words(self.t, error), severity="error")
+            return
+        self.push_screen(DoorScreen(found, seating, Scanner(self.link, performance_id)))
+
+    def finish_sale(self, till: Till) -> None:
+        """Show the change and print; the next sale begins when that is closed."""
+        assert till.order is not None
+
+        def closed(words: str | None) -> None:
+            till.next_sale()
+            for screen in self.screen_stack:
+                if isinstance(screen, SaleScreen):
+                    screen.sale_ended(words or "")
+
+        self.push_screen(SoldDialog(till.order), closed)
+
+    # What screens share ------------------------------------------------------
+
+    async def seating_of(self, performance_id: int) -> Seating:
+        """The plan of a performance, for the words of its places. Raises ClientError."""
+        if performance_id not in self._seatings:
+            found = performance(await self.client.performance(performance_id))
+            seating = Seating.from_json(await self.client.plan(found.plan))
+            if len(self._seatings) >= MAX_SEATINGS:
+                del self._seatings[next(iter(self._seatings))]
+            self._seatings[performance_id] = seating
+        return self._seatings[performance_id]
+
+    async def print_paper(self, order: Order, what: str) -> Path:
+        """`what` is "tickets" or "receipt". Raises ClientError or PrintError."""
+        language = order.buyer.language or self.t.language
+        if what == "tickets":
+            pdf = await self.client.tickets_pdf(order.id, language)
+        else:
+            pdf = await self.client.receipt_pdf(order.id, language)
+        return await self.printer.print(pdf, f"{order.number}-{what}")
+
+    def clock(self) -> str:
+        """The time of day in the house."""
+        return format_time(time.time_ns() // 1_000_000, self.time_zone, self.t.language)
+
+    # Language, theme, help ---------------------------------------------------
+
+    def speak(self, language: str) -> None:
+        """Change the language of everything that is on the screen."""
+        self.t = translator(language)
+        for screen in self.screen_stack:
+            if isinstance(screen, TillScreen | Dialog) and screen.is_mounted:
+                screen.speak()
+
+    def action_language(self) -> None:
+        known = languages()
+        self.speak(known[(known.index(self.t.language) + 1) % len(known)])
+
+    def action_theme(self) -> None:
+        at = looks.THEMES.index(self.theme) if self.theme in looks.THEMES else -1
+        self.theme = looks.THEMES[(at + 1) % len(looks.THEMES)]
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, HelpDialog):
+            self.push_screen(HelpDialog(self.screen))
+
+    def action_command_palette(self) -> None:
+        if not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette(placeholder=self.t("console.palette.search")))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Everything the present screen can do, in words."""
+        for binding, node in shown_bindings(screen):
+            words = self.t(binding.description)
+            longer = binding.description.replace(".key.", ".help.")
+            yield SystemCommand(
+                words[:1].upper() + words[1:],
+                self.t(longer) if longer in self.t else words,
+                partial(self.run_action, binding.action, node),  # type: ignore[arg-type]
+            )
+
+    def action_leave(self) -> None:
+        """Quit; a sale in progress stays on its slip and in its hold, and is resumed."""
+        self.exit()
+
+
+def _known_zone(name: str) -> str:
+    """The zone, or UTC where this machine's tables do not have it."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return "UTC"
+    return name

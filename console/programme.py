@@ -1,0 +1,80 @@
+"""What is on: performances, their prices and gates, as `GET /api/performances` tells them.
+
+Owns the shapes and the choice of a price. Knows no seat status and no widget.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+
+class PriceChoice(msgspec.Struct, frozen=True):
+    """Who pays. `until_ms` 0: for as long as tickets are sold."""
+
+    id: str
+    names: dict[str, str]
+    until_ms: int = 0
+    max_per_order: int = 0
+
+
+class GateName(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+
+
+class Performance(msgspec.Struct, frozen=True):
+    """One dated showing. `prices` are (plan category, price type id, minor units)."""
+
+    id: int
+    title: dict[str, str]
+    starts_ms: int
+    plan: str
+    currency: str
+    venue: str = ""
+    status: str = ""
+    doors_ms: int = 0
+    subtitle: dict[str, str] = {}
+    price_from: int | None = None
+    price_types: tuple[PriceChoice, ...] = ()
+    prices: tuple[tuple[int, str, int], ...] = ()
+    max_per_order: int = 0
+    gates: tuple[GateName, ...] = ()
+
+    def choices(self, category: int, now_ms: int) -> list[tuple[PriceChoice, int]]:
+        """Price types sold for a category now, with their amounts, the usual one first."""
+        amounts = {kind: amount for place, kind, amount in self.prices if place == category}
+        return [
+            (choice, amounts[choice.id])
+            for choice in self.price_types
+            if choice.id in amounts and not 0 < choice.until_ms <= now_ms
+        ]
+
+    def amount(self, category: int, price_type: str) -> int | None:
+        """Minor units, or None where this price type is not sold for the category."""
+        for place, kind, amount in self.prices:
+            if place == category and kind == price_type:
+                return amount
+        return None
+
+    def price_name(self, price_type: str, language: str) -> str:
+        for choice in self.price_types:
+            if choice.id == price_type:
+                return text_in(choice.names, language)
+        return price_type
+
+
+def performances(answer: Sequence[Mapping[str, Any]]) -> list[Performance]:
+    """Sorted by start. Raises msgspec.ValidationError on an answer of another shape."""
+    found = msgspec.convert(answer, list[Performance])
+    return sorted(found, key=lambda performance: (performance.starts_ms, performance.id))
+
+
+def performance(answer: Mapping[str, Any]) -> Performance:
+    """Raises msgspec.ValidationError on an answer of another shape."""
+    return msgspec.convert(answer, Performance)
+
+
+def text_in(texts: Mapping[str, str], language: str) -> str:
+    """The text in a language, else in any: a title given in one language only is shown as is."""
+    return texts.get(language) or next(iter(texts.values()), "")

@@ -1,0 +1,223 @@
+"""One order: its lines and payments, refund of all or some of it, its papers again."""
+
+import secrets
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.widgets import Input, SelectionList, Static
+from textual.widgets.selection_list import Selection
+
+from console.client import ClientError, Problem
+from console.printing import PrintError
+from console.screens.base import Dialog, TillScreen, error_words
+from console.seating import Seating
+from console.widgets.chrome import Notice
+from engine.commands import ID_BYTES
+from engine.limits import MAX_TEXT_CHARS
+from engine.orders import LineState, Order, OrderLine
+
+
+class OrderScreen(TillScreen):
+    """Space marks lines; what is done is done to the marked ones, or to all when none is."""
+
+    BINDINGS: ClassVar = [
+        Binding("space", "mark", "console.key.mark"),
+        Binding("r", "refund", "console.key.refund"),
+        Binding("t", "print('tickets')", "console.key.tickets"),
+        Binding("e", "print('receipt')", "console.key.receipt"),
+        Binding("escape", "back", "console.key.back"),
+    ]
+    DEFAULT_CSS = """
+    OrderScreen #facts { padding: 1 2 0 2; height: auto; }
+    OrderScreen SelectionList { height: 1fr; margin: 1 1 0 1; border: none;
+                                background: $background; }
+    OrderScreen #payments { padding: 0 2; height: auto; color: $muted; }
+    """
+
+    def __init__(self, order: Order) -> None:
+        super().__init__()
+        self.order = order
+        self._seatings: dict[int, Seating] = {}
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(id="facts")
+        yield SelectionList[int](id="lines")
+        yield Static(id="payments")
+        yield Notice()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(SelectionList).focus()
+        self.run_worker(self._load())
+
+    async def _load(self) -> None:
+        """The order as it is now, and the words for its places."""
+        try:
+            self.order = await self.console.client.order(self.order.id)
+            for performance in {line.performance for line in self.order.lines}:
+                self._seatings[performance] = await self.console.seating_of(performance)
+        except ClientError as error:
+            self.query_one(Notice).say(error_words(self.t, error), "bad")
+        self.speak()
+
+    def place_words(self) -> str:
+        return self.t("console.order.title", number=self.order.number)
+
+    def speak(self) -> None:
+        super().speak()
+        order, t = self.order, self.t
+        facts = [
+            f"{t(f'console.order_state.{order.state.value}')} · {self.when(order.created_ms)}"
+            f" · {self.money(order.total, order.currency)}",
+            " · ".join(filter(None, (order.buyer.name, order.buyer.email, order.operator))),
+        ]
+        self.query_one("#facts", Static).update("\n".join(filter(None, facts)))
+        lines = self.query_one(SelectionList)
+        marked = set(lines.selected)
+        lines.clear_options()
+        for line in order.lines:
+            lines.add_option(
+                Selection(
+                    self._line_words(line),
+                    line.number,
+                    line.number in marked,
+                    disabled=line.state is not LineState.SOLD,
+                )
+            )
+        payments = [
+            t(
+                "console.order.payment",
+                method=t(f"console.method.{payment.method.value}"),
+                amount=self.money(payment.captured, payment.currency),
+                reference=payment.reference,
+            ).strip()
+            for payment in order.payments
+            if payment.captured
+        ]
+        refunded = sum(payment.refunded for payment in order.payments)
+        if refunded:
+            amount = self.money(refunded, order.currency)
+            payments.append(t("console.order.refunded", amount=amount))
+        self.query_one("#payments", Static).update("\n".join(payments))
+
+    def _line_words(self, line: OrderLine) -> str:
+        seating = self._seatings.get(line.performance)
+        place = "…"
+        if seating is not None:
+            spot = line.seat if line.seat >= 0 else seating.seat_count + line.area
+            place = seating.words(spot, self.t)
+        ticket = f"{line.performance}-{line.ticket:06d}" if line.ticket >= 0 else ""
+        state = self.t(f"console.line_state.{line.state.value}")
+        amount = self.money(line.amount, self.order.currency)
+        return f"{place:<34} {line.price_type:<10} {amount:>10}  {ticket:<10} {state}"
+
+    # Keys --------------------------------------------------------------------
+
+    def action_mark(self) -> None:
+        """Shown among the keys; the list does it."""
+
+    def _chosen(self) -> list[OrderLine]:
+        marked = set(self.query_one(SelectionList).selected)
+        sold = [line for line in self.order.lines if line.state is LineState.SOLD]
+        return [line for line in sold if line.number in marked] or sold
+
+    def action_refund(self) -> None:
+        lines = self._chosen()
+        if not lines:
+            self.query_one(Notice).say(self.t("console.order.nothing_to_refund"), "warn")
+            return
+
+        def done(order: Order | None) -> None:
+            if order is not None:
+                self.order = order
+                self.query_one(SelectionList).deselect_all()
+                self.speak()
+                self.query_one(Notice).say(self.t("console.order.was_refunded"), "good")
+
+        self.app.push_screen(RefundDialog(self.order, lines), done)
+
+    def action_print(self, what: str) -> None:
+        self.run_worker(self._print(what), group="print", exclusive=True)
+
+    async def _print(self, what: str) -> None:
+        notice, t = self.query_one(Notice), self.t
+        notice.say(t("console.print.doing"), "wait")
+        try:
+            path = await self.console.print_paper(self.order, what)
+        except PrintError as error:
+            notice.say(t("console.print.failed", why=str(error)), "bad")
+        except ClientError as error:
+            notice.say(error_words(t, error), "bad")
+        else:
+            key = "printed" if self.console.printer.command else "kept"
+            notice.say(t(f"console.print.{key}", path=str(path)), "good")
+
+    def action_back(self) -> None:
+        self.dismiss()
+
+
+class RefundDialog(Dialog):
+    """Says what will be paid back, asks for a reason, and does it on Enter."""
+
+    BINDINGS: ClassVar = [
+        Binding("escape", "no", "console.key.no"),
+        Binding("enter", "yes", "console.key.refund_now"),
+    ]
+    DEFAULT_CSS = """
+    RefundDialog > #box { border: heavy $error; }
+    RefundDialog #text { padding: 1 0; }
+    """
+
+    def __init__(self, order: Order, lines: Sequence[OrderLine]) -> None:
+        super().__init__()
+        self.order = order
+        self.lines = tuple(lines)
+        # One refund, however often it is sent: a lost answer must not pay twice.
+        self._id = secrets.token_hex(ID_BYTES)
+        self._busy = False
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(id="text")
+        yield Input(id="reason", max_length=MAX_TEXT_CHARS)
+        yield Notice()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Input).focus()
+
+    def speak(self) -> None:
+        super().speak()
+        t = self.t
+        amount = self.money(sum(line.amount for line in self.lines), self.order.currency)
+        self.entitle(t("console.refund.title", number=self.order.number))
+        places = t.plural("console.sale.places", len(self.lines))
+        self.query_one("#text", Static).update(
+            t("console.refund.text", places=places, amount=amount)
+        )
+        self.query_one(Input).placeholder = t("console.refund.reason")
+
+    @on(Input.Submitted)
+    def action_yes(self) -> None:
+        if not self._busy:
+            self._busy = True
+            self.run_worker(self._refund(self.query_one(Input).value.strip()))
+
+    async def _refund(self, reason: str) -> None:
+        notice, numbers = self.query_one(Notice), [line.number for line in self.lines]
+        notice.say(self.t("console.refund.doing"), "wait")
+        try:
+            order = await self.console.client.refund(self.order.id, self._id, numbers, reason)
+        except Problem as problem:
+            notice.say(error_words(self.t, problem), "bad")
+        except ClientError as error:
+            notice.say(f"{error_words(self.t, error)} {self.t('console.pay.again')}", "bad")
+        else:
+            self.dismiss(order)
+        self._busy = False
+
+    def action_no(self) -> None:
+        if not self._busy:
+            self.dismiss(None)

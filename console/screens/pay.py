@@ -1,0 +1,287 @@
+"""Taking the money: the total in large figures, cash with change or a card terminal.
+
+Owns the dialog between the basket and the tickets. It opens before the server has priced the
+order and keeps what is typed meanwhile, so that an experienced cashier need not wait.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.widgets import Input, Static
+
+from console.client import ClientError, Problem
+from console.screens.base import Dialog, error_words
+from console.till import House, Till
+from console.widgets.big_text import BigText
+from console.widgets.chrome import Notice
+from engine.currency import cash_rounded
+from engine.orders import Order, OrderState
+from engine.payments import PaymentMethod
+from renderers.money import parse_money
+
+
+class PayDialog(Dialog):
+    """Ends with None for "back to the seats", or with the sale sold."""
+
+    BINDINGS: ClassVar = [
+        Binding("c", "cash", "console.key.cash"),
+        Binding("t", "card", "console.key.card"),
+        Binding("escape", "back", "console.key.to_seats"),
+    ]
+    DEFAULT_CSS = """
+    PayDialog BigText { height: 7; color: $foreground; background: $surface; }
+    PayDialog #ways { text-align: center; height: 1; }
+    PayDialog #field-label { color: $muted; height: 1; }
+    PayDialog #change { height: 1; text-align: center; text-style: bold; }
+    """
+
+    def __init__(self, till: Till, house: House, idle: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self.till = till
+        self.house = house
+        self._idle = idle
+        self._method: PaymentMethod | None = None
+        self._entered = False  # Enter came before the total did
+        self._typed = ""  # before there was a field to type in
+        self._busy = False
+
+    @property
+    def currency(self) -> str:
+        return self.house.performance.currency
+
+    def compose_body(self) -> ComposeResult:
+        yield BigText(id="total")
+        yield Static(id="ways")
+        yield Static(id="field-label")
+        yield Input(id="field")
+        yield Static(id="change")
+        yield Notice()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.run_worker(self._place(), group="place")
+
+    def speak(self) -> None:
+        super().speak()
+        self.query_one("#ways", Static).update(self.t("console.pay.ways"))
+        self._show_method()
+        order = self.till.order
+        if order is None:
+            self.entitle(self.t("console.pay.asking"))
+            return
+        places = self.t.plural("console.sale.places", len(order.lines))
+        self.entitle(self.t("console.pay.title", number=order.number, places=places))
+        self.query_one(BigText).say(self.money(order.total, order.currency))
+        self._show_change()
+
+    # The order ---------------------------------------------------------------
+
+    async def _place(self) -> None:
+        """Wait for the keys before, then have the basket priced and locked."""
+        await self._idle()
+        if self.till.order is None:
+            if not self.house.sale.size:
+                self.dismiss(self.t("console.pay.nothing"))
+                return
+            try:
+                await self.till.place()
+            except Problem as problem:
+                self._cannot(problem)
+                return
+            except ClientError as error:
+                words = error_words(self.t, error)
+                self.query_one(Notice).say(f"{words} {self.t('console.pay.again')}", "bad")
+                return
+        elif self.till.slip is not None and self.till.slip.payment is not None:
+            self._take_up(self.till.slip.payment)
+        self.speak()
+        if self._entered:
+            self._entered = False
+            self._submit()
+
+    def _cannot(self, problem: Problem) -> None:
+        words = error_words(self.t, problem)
+        seats = ", ".join(self.house.seating.short(seat) for seat in problem.seats[:8])
+        self.dismiss(f"{seats}: {words}" if seats else words)
+
+    def _take_up(self, payment) -> None:  # type: ignore[no-untyped-def]
+        """A payment that the console before this one was recording: Enter finishes it."""
+        self._method = PaymentMethod(payment.method)
+        field = self.query_one(Input)
+        if self._method is PaymentMethod.CASH:
+            digits = parse_money("1", self.currency)
+            field.value = f"{payment.given / digits:g}"
+        else:
+            field.value = payment.reference
+        self.query_one(Notice).say(self.t("console.resume.payment"), "warn")
+        self._show_method()
+
+    # The money ---------------------------------------------------------------
+
+    def action_cash(self) -> None:
+        self._choose(PaymentMethod.CASH)
+
+    def action_card(self) -> None:
+        self._choose(PaymentMethod.CARD_TERMINAL)
+
+    def _choose(self, method: PaymentMethod) -> None:
+        if not self._busy:
+            self._method = method
+            if self.is_mounted:
+                self.query_one(Notice).say("")
+                self._show_method()
+
+    def on_key(self, event: events.Key) -> None:
+        """Keep what is typed faster than the field appears."""
+        if self._method is not None and not isinstance(self.focused, Input):
+            if event.is_printable and event.character:
+                self._typed += event.character
+                event.stop()
+            elif event.key == "enter":
+                self._submit()
+                event.stop()
+
+    def _show_method(self) -> None:
+        field, chosen = self.query_one(Input), self._method is not None
+        self.query_one("#ways").display = not chosen
+        self.query_one("#field-label").display = field.display = chosen
+        if not chosen:
+            return
+        cash = self._method is PaymentMethod.CASH
+        if self._typed:
+            field.value, self._typed = field.value + self._typed, ""
+        self.query_one("#field-label", Static).update(
+            self.t("console.pay.given" if cash else "console.pay.reference")
+        )
+        field.placeholder = self.t("console.pay.exact" if cash else "console.pay.reference_hint")
+        field.focus()
+        self._show_change()
+
+    @on(Input.Changed)
+    def _show_change(self) -> None:
+        """What goes back, while it is being typed."""
+        label, order = self.query_one("#change", Static), self.till.order
+        if order is None or self._method is not PaymentMethod.CASH:
+            label.update("")
+            return
+        due = cash_rounded(order.total, self.currency)
+        try:
+            given = self._given(due)
+        except ValueError:
+            label.update(self.t("console.pay.not_an_amount"))
+            return
+        if given < due:
+            missing = self.money(due - given, self.currency)
+            label.update(self.t("console.pay.missing", amount=missing))
+        elif given > due:
+            label.update(
+                self.t("console.pay.change", amount=self.money(given - due, self.currency))
+            )
+        elif due != order.total:
+            label.update(self.t("console.pay.rounded", amount=self.money(due, self.currency)))
+        else:
+            label.update("")
+
+    def _given(self, due: int) -> int:
+        """What was typed, in minor units; nothing typed is the exact sum."""
+        text = self.query_one(Input).value.strip()
+        return parse_money(text, self.currency) if text else due
+
+    @on(Input.Submitted)
+    def _submit(self) -> None:
+        order = self.till.order
+        if self._busy:
+            return
+        if order is None:
+            self._entered = True
+            if not any(worker.group == "place" for worker in self.workers if worker.is_running):
+                self.run_worker(self._place(), group="place")
+            return
+        text, notice = self.query_one(Input).value.strip(), self.query_one(Notice)
+        if self._method is PaymentMethod.CASH:
+            due = cash_rounded(order.total, self.currency)
+            try:
+                given = self._given(due)
+            except ValueError:
+                notice.say(self.t("console.pay.not_an_amount"), "warn")
+                return
+            if given < due:
+                missing = self.money(due - given, self.currency)
+                notice.say(self.t("console.pay.missing", amount=missing), "warn")
+                return
+            self._record(PaymentMethod.CASH, given, "")
+        elif not text:
+            notice.say(self.t("console.pay.reference_hint"), "warn")
+        else:
+            self._record(PaymentMethod.CARD_TERMINAL, 0, text)
+
+    def _record(self, method: PaymentMethod, given: int, reference: str) -> None:
+        self._busy = True
+        self.query_one(Notice).say(self.t("console.pay.recording"), "wait")
+        self.run_worker(self._pay(method, given, reference), group="pay")
+
+    async def _pay(self, method: PaymentMethod, given: int, reference: str) -> None:
+        notice = self.query_one(Notice)
+        try:
+            order = await self.till.pay(method, given, reference)
+        except Problem as problem:
+            notice.say(error_words(self.t, problem), "bad")
+        except ClientError as error:
+            words = error_words(self.t, error)
+            notice.say(f"{words} {self.t('console.pay.again')}", "bad")
+        else:
+            await self._ended(order)
+            return
+        finally:
+            self._busy = False
+        self.query_one(Input).focus()
+
+    async def _ended(self, order: Order) -> None:
+        if order.state is OrderState.CONFIRMED:
+            self.dismiss(None)
+            self.console.finish_sale(self.till)
+            return
+        key = "slow" if order.state is OrderState.PAID else "failed"
+        self.query_one(Notice).say(self.t(f"console.pay.{key}", number=order.number), "bad")
+
+    # Back --------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        """From the field to the choice, from there to the seats."""
+        if self._busy:
+            return
+        if self._method is not None:
+            self._method = None
+            self.query_one(Input).value = ""
+            self.set_focus(None)
+            self._show_method()
+            self.query_one("#change", Static).update("")
+        else:
+            self._busy = True
+            self.run_worker(self._give_up(), group="pay")
+
+    async def _give_up(self) -> None:
+        try:
+            await self.till.back_to_basket()
+        except Problem as problem:
+            await self._too_late(problem)
+        except ClientError as error:
+            self.query_one(Notice).say(error_words(self.t, error), "bad")
+            self._busy = False
+        else:
+            self.dismiss(None)
+
+    async def _too_late(self, problem: Problem) -> None:
+        """The order cannot be given up: it was paid meanwhile, or its time ran out."""
+        try:
+            order = await self.till.look_up_order()
+        except ClientError:
+            order = None
+        if order is not None and order.state in (OrderState.PAID, OrderState.CONFIRMED):
+            await self._ended(order)
+            return
+        self.till.next_sale()
+        self.dismiss(error_words(self.t, problem))

@@ -1,0 +1,136 @@
+"""The performances one may sell or admit to, the next one first under the cursor."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.widgets import DataTable
+
+from console.client import ClientError
+from console.programme import Performance, performances, text_in
+from console.screens.base import TillScreen, error_words
+from console.till import now_ms
+from console.widgets.chrome import Notice
+
+PAST_MS = 6 * 3_600_000
+"""A performance that began longer ago than this is not where the cursor starts."""
+
+
+class ProgrammeScreen(TillScreen):
+    BINDINGS: ClassVar = [
+        Binding("enter", "choose", "console.key.sell", priority=True),
+        Binding("d", "door", "console.key.door"),
+        Binding("s", "sales", "console.key.sales"),
+        Binding("r", "reload", "console.key.reload"),
+        Binding("l", "log_out", "console.key.log_out"),
+    ]
+    DEFAULT_CSS = """
+    ProgrammeScreen DataTable { height: 1fr; padding: 1 1 0 1; background: $background; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._performances: list[Performance] = []
+
+    def compose_body(self) -> ComposeResult:
+        yield DataTable(cursor_type="row", zebra_stripes=False)
+        yield Notice()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.action_reload()
+
+    def place_words(self) -> str:
+        return f"{self.console.house_name} · {self.t('console.programme.title')}"
+
+    def speak(self) -> None:
+        super().speak()
+        self._fill()
+
+    def _fill(self) -> None:
+        t, table = self.t, self.query_one(DataTable)
+        chosen = table.cursor_row
+        table.clear(columns=True)
+        for key in ("when", "title_column", "status", "price", "venue"):
+            table.add_column(t(f"console.programme.{key}"), key=key)
+        for one in self._performances:
+            price = ""
+            if one.price_from is not None:
+                amount = self.money(one.price_from, one.currency)
+                price = t("console.programme.from", amount=amount)
+            status = f"console.sale_status.{one.status}"
+            title = text_in(one.title, t.language)
+            table.add_row(
+                self.when(one.starts_ms),
+                title,
+                t(status) if status in t else one.status,
+                price,
+                one.venue,
+            )
+        if self._performances:
+            table.move_cursor(row=min(chosen, len(self._performances) - 1))
+
+    def action_reload(self) -> None:
+        self.run_worker(self._load(), exclusive=True)
+
+    async def _load(self) -> None:
+        notice = self.query_one(Notice)
+        try:
+            self._performances = performances(await self.console.client.performances())
+        except ClientError as error:
+            notice.say(error_words(self.t, error), "bad")
+            return
+        self._fill()
+        coming = [
+            number
+            for number, one in enumerate(self._performances)
+            if one.starts_ms > now_ms() - PAST_MS
+        ]
+        table = self.query_one(DataTable)
+        table.move_cursor(row=coming[0] if coming else 0)
+        table.focus()
+        key = "console.programme.hint" if self._performances else "console.programme.empty"
+        notice.say(self.t(key))
+
+    def _chosen(self) -> Performance | None:
+        row = self.query_one(DataTable).cursor_row
+        return self._performances[row] if 0 <= row < len(self._performances) else None
+
+    async def action_choose(self) -> None:
+        chosen = self._chosen()
+        if chosen is None:
+            return
+        if "hold" in self.console.may:
+            await self._enter(self.console.open_sale(chosen.id))
+        elif "scan" in self.console.may:
+            self.action_door()
+        else:
+            self.action_sales()
+
+    async def _enter(self, opening) -> None:  # type: ignore[no-untyped-def]
+        notice = self.query_one(Notice)
+        notice.say(self.t("console.programme.opening"), "wait")
+        try:
+            await opening
+        except ClientError as error:
+            notice.say(error_words(self.t, error), "bad")
+        else:
+            notice.say(self.t("console.programme.hint"))
+
+    def action_door(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None:
+            self.console.open_door(chosen.id)
+
+    def action_sales(self) -> None:
+        self.console.open_sales(-1)
+
+    async def action_log_out(self) -> None:
+        await self.console.log_out()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        if action == "door":
+            return "scan" in self.console.may
+        if action == "sales":
+            return self.console.sells
+        return True

@@ -1,0 +1,379 @@
+"""The till's work without its screen: holding, placing, paying, and going on after a crash.
+
+Owns the order of things that makes a sale safe: write down, then ask, then believe only the
+answer. Every id is made here and saved before it is sent, so that asking again, from this
+process or the next, cannot sell twice. Knows no widget; failures leave as the exceptions of
+`console.client` and `console.link`, refusals as outcomes.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from msgspec.structs import replace
+
+from console.client import Client, Problem
+from console.link import Link
+from console.programme import Performance, performance
+from console.sale import Sale
+from console.seating import Seating
+from console.slip import Payment, Slip, SlipFile
+from engine.commands import (
+    ID_BYTES,
+    BasketIs,
+    Blocked,
+    Held,
+    Outcome,
+    Refused,
+    Released,
+    Unblocked,
+)
+from engine.feed import Applied, Replica
+from engine.orders import Order, OrderState
+from engine.payments import PaymentMethod
+from gateway.wire import AskBasket, AskBest, AskBlock, AskHold, AskRelease, AskUnblock
+
+CONFIRM_POLL_S: Final = 0.3
+CONFIRM_POLLS: Final = 60
+"""A paid order is asked after this often until its tickets are sold; then the cashier is told."""
+
+
+def new_id() -> bytes:
+    """An id or token that nobody else makes."""
+    return secrets.token_bytes(ID_BYTES)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Resumed(Enum):
+    """What became of the sale that a console left behind."""
+
+    NOTHING = "nothing"
+    BASKET = "basket"  # the hold is alive: go on choosing
+    TO_PAY = "to_pay"  # the order waits for its money
+    SOLD = "sold"  # it was paid: the tickets are left to print
+    GONE = "gone"  # the hold ran out, or the order was given up
+
+
+@dataclass
+class Dirt:
+    """What changed in the house since the screen was last painted."""
+
+    seats: set[int] = field(default_factory=set)
+    areas: bool = False
+    all: bool = False
+
+    def take(self) -> "Dirt":
+        """Hand over and start clean."""
+        taken = Dirt(self.seats, self.areas, self.all)
+        self.seats, self.areas, self.all = set(), False, False
+        return taken
+
+
+class House:
+    """The performance on the till's screen: its seats, their statuses, the sale on them."""
+
+    def __init__(self, performance: Performance, seating: Seating) -> None:
+        self.performance = performance
+        self.seating = seating
+        self.replica = Replica(performance.id, seating.seat_count, len(seating.plan.areas))
+        self.sale = Sale(performance, seating, new_id())
+        self.dirt = Dirt()
+
+    def position(self) -> tuple[int, int]:
+        return self.replica.epoch, self.replica.seq
+
+
+class Till:
+    """One operator's sales, one at a time."""
+
+    def __init__(self, client: Client, link: Link, slips: SlipFile) -> None:
+        self.client = client
+        self.link = link
+        self.slips = slips
+        self.house: House | None = None
+        self.order: Order | None = None
+        self.slip: Slip | None = None
+        self._seatings: dict[str, Seating] = {}
+
+    # The performance ---------------------------------------------------------
+
+    async def open(self, performance_id: int) -> House:
+        """Show a performance: fetch it and its plan, and watch its seats."""
+        found = performance(await self.client.performance(performance_id))
+        if found.plan not in self._seatings:
+            # One house at a time is worked on; plans are large.
+            plan = await self.client.plan(found.plan)
+            self._seatings = {found.plan: Seating.from_json(plan)}
+        self.close()
+        self.house = House(found, self._seatings[found.plan])
+        self.link.watch(performance_id, self.house.position)
+        return self.house
+
+    def close(self) -> None:
+        """Stop watching. The hold, if any, was given back or is on the slip."""
+        if self.house is not None:
+            self.link.unwatch(self.house.performance.id)
+        self.house = None
+
+    def feed(self, frame: bytes) -> None:
+        """Take a feed frame into the house's picture; ask again where frames are missing.
+
+        Raises:
+            ValueError: a frame that does not fit the plan.
+        """
+        house = self.house
+        if house is None:
+            return
+        match house.replica.apply(frame):
+            case Applied.SNAPSHOT:
+                house.dirt.all = True
+            case Applied.DELTA:
+                house.dirt.seats.update(house.replica.changed)
+                house.dirt.areas |= bool(house.replica.changed_areas)
+            case Applied.GAP:
+                self.link.watch(house.performance.id, house.position)
+            case Applied.OLD:
+                pass
+
+    # Choosing seats ----------------------------------------------------------
+
+    async def hold(self, seats: Collection[int], places: Collection[tuple[int, int]]) -> Outcome:
+        """Add seats and (area, quantity) to the basket."""
+        house, sale = self._at_work()
+        self._write_down(sale)
+        ask = AskHold(new_id(), house.performance.id, sale.token, tuple(seats), tuple(places))
+        return self._taken(await self.link.ask(ask))
+
+    async def best(
+        self, size: int, categories: tuple[int, ...], sections: tuple[int, ...], accessible: int
+    ) -> Outcome:
+        """Add the best places there are."""
+        house, sale = self._at_work()
+        self._write_down(sale)
+        ask = AskBest(
+            new_id(),
+            house.performance.id,
+            sale.token,
+            size,
+            categories=categories,
+            sections=sections,
+            accessible=accessible,
+        )
+        return self._taken(await self.link.ask(ask))
+
+    async def release(
+        self, seats: Collection[int] = (), places: Collection[tuple[int, int]] = ()
+    ) -> Outcome:
+        """Give back seats and places; nothing named: the whole basket."""
+        house, sale = self._at_work()
+        ask = AskRelease(new_id(), house.performance.id, sale.token, tuple(seats), tuple(places))
+        outcome = self._taken(await self.link.ask(ask))
+        if not sale.size:
+            self.forget()
+        return outcome
+
+    async def refresh_basket(self) -> Outcome:
+        """Ask what the hold really is: after a lost connection, or when told that it ended."""
+        house, sale = self._at_work()
+        return self._taken(
+            await self.link.ask(AskBasket(new_id(), house.performance.id, sale.token))
+        )
+
+    def prices_changed(self) -> None:
+        """Keep the chosen price types for the next console, should this one die."""
+        _, sale = self._at_work()
+        self._write_down(sale)
+
+    async def block(self, seats: Collection[int], reason: str) -> Blocked | Refused:
+        house, _ = self._at_work()
+        ask = AskBlock(new_id(), house.performance.id, tuple(seats), (), reason)
+        outcome = await self.link.ask(ask)
+        assert isinstance(outcome, Blocked | Refused)
+        return outcome
+
+    async def unblock(self, seats: Collection[int]) -> Unblocked | Refused:
+        house, _ = self._at_work()
+        outcome = await self.link.ask(AskUnblock(new_id(), house.performance.id, tuple(seats)))
+        assert isinstance(outcome, Unblocked | Refused)
+        return outcome
+
+    # Money -------------------------------------------------------------------
+
+    async def place(self) -> Order:
+        """Make the basket an order: priced by the server, locked, waiting for money."""
+        _, sale = self._at_work()
+        if self.slip is None or not self.slip.order:
+            self._save(
+                Slip(
+                    sale.performance.id,
+                    sale.token.hex(),
+                    sale.order_lines(),
+                    order=secrets.token_hex(ID_BYTES),
+                )
+            )
+        assert self.slip is not None
+        try:
+            self.order = await self.client.place(sale.order(self.slip.order))
+        except Problem:
+            # The server knows no such order; the next attempt is another one.
+            self._save(replace(self.slip, order=""))
+            raise
+        sale.expires_ms = self.order.expires_ms
+        return self.order
+
+    async def back_to_basket(self) -> None:
+        """Give the order up, whether or not the server ever heard of it; the seats stay held.
+
+        Raises:
+            Problem: the order is past that: it was paid meanwhile, or ended.
+        """
+        if self.slip is not None and self.slip.order:
+            try:
+                await self.client.cancel(self.slip.order)
+            except Problem as problem:
+                if problem.status != 404:
+                    raise
+            self._save(replace(self.slip, order="", payment=None))
+        self.order = None
+
+    async def look_up_order(self) -> Order | None:
+        """The order in progress as the server has it now."""
+        if self.order is not None:
+            self.order = await self.client.order(self.order.id)
+        return self.order
+
+    async def pay(self, method: PaymentMethod, given: int, reference: str) -> Order:
+        """Record the payment and wait until the seats are sold.
+
+        The same attempt is sent again until it is answered, by the next console if need be.
+        """
+        assert self.slip is not None and self.order is not None
+        known = self.slip.payment
+        payment = Payment(method.value, secrets.token_hex(ID_BYTES), given, reference)
+        if known is not None and (known.method, known.given, known.reference) == (
+            payment.method,
+            payment.given,
+            payment.reference,
+        ):
+            payment = known
+        self._save(replace(self.slip, payment=payment))
+        try:
+            self.order = await self.client.pay(
+                self.order.id,
+                payment.method,
+                payment.attempt,
+                payment.given if method is PaymentMethod.CASH else None,
+                payment.reference,
+            )
+        except Problem:
+            self._save(replace(self.slip, payment=None))
+            raise
+        return await self._until_sold()
+
+    async def _until_sold(self) -> Order:
+        assert self.slip is not None and self.order is not None
+        for _ in range(CONFIRM_POLLS):
+            if self.order.state is not OrderState.PAID:
+                break
+            await asyncio.sleep(CONFIRM_POLL_S)
+            self.order = await self.client.order(self.order.id)
+        if self.order.state is OrderState.CONFIRMED:
+            self._save(replace(self.slip, paid=True))
+        return self.order
+
+    def next_sale(self) -> None:
+        """The sale is over: start with an empty basket."""
+        self.order = None
+        self.forget()
+        if self.house is not None:
+            self.house.sale.clear(new_id())
+            self.house.dirt.all = True
+
+    # After a crash -----------------------------------------------------------
+
+    async def resume(self) -> Resumed:
+        """Pick up the sale on the slip, from wherever its console left it."""
+        slip = self.slips.load()
+        if slip is None:
+            return Resumed.NOTHING
+        self.slip = slip
+        house = await self.open(slip.performance)
+        house.sale.token = bytes.fromhex(slip.token)
+        if slip.order:
+            try:
+                self.order = await self.client.order(slip.order)
+            except Problem as problem:
+                if problem.status != 404:
+                    raise
+                self._save(replace(slip, order="", payment=None))
+        if self.order is not None:
+            return await self._resume_order(self.order)
+        outcome = await self.refresh_basket()
+        if not isinstance(outcome, BasketIs):
+            self.next_sale()
+            return Resumed.GONE
+        house.sale.price(slip.lines)
+        return Resumed.BASKET
+
+    async def _resume_order(self, order: Order) -> Resumed:
+        assert self.slip is not None
+        if order.state is OrderState.PENDING:
+            outcome = await self.refresh_basket()
+            if isinstance(outcome, BasketIs) and self.house is not None:
+                self.house.sale.price(self.slip.lines)
+            return Resumed.TO_PAY
+        if order.state in (OrderState.PAID, OrderState.CONFIRMED):
+            await self._until_sold()
+            return Resumed.SOLD
+        self.next_sale()
+        return Resumed.GONE
+
+    # -------------------------------------------------------------------------
+
+    def lost(self, performance_id: int, token: bytes) -> bool:
+        """A hold ended by itself; returns whether it was this sale's."""
+        house = self.house
+        if house is None or performance_id != house.performance.id or token != house.sale.token:
+            return False
+        self.next_sale()
+        return True
+
+    def forget(self) -> None:
+        """Nothing is in progress any more."""
+        self.slip = None
+        self.slips.clear()
+
+    def _at_work(self) -> tuple[House, Sale]:
+        assert self.house is not None, "no performance is open"
+        return self.house, self.house.sale
+
+    def _write_down(self, sale: Sale) -> None:
+        self._save(Slip(sale.performance.id, sale.token.hex(), sale.order_lines()))
+
+    def _save(self, slip: Slip) -> None:
+        if slip != self.slip:
+            self.slips.save(slip)
+            self.slip = slip
+
+    def _taken(self, outcome: Outcome) -> Outcome:
+        """Make the basket agree with an answer."""
+        house, sale = self._at_work()
+        before = set(sale.seats)
+        match outcome:
+            case Held() if outcome.token == sale.token:
+                sale.held(outcome, now_ms())
+                self._write_down(sale)
+            case Released() if outcome.token == sale.token:
+                sale.released(outcome)
+            case BasketIs() if outcome.token == sale.token:
+                sale.is_now(outcome, now_ms())
+        house.dirt.seats.update(before ^ set(sale.seats))
+        house.dirt.areas = True
+        return outcome

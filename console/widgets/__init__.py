@@ -1,0 +1,1 @@
+"""Textual widgets that know no server: values in, messages out."""
