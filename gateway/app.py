@@ -69,12 +69,14 @@ class Server:
     """A served application. `port` is the real one where 0 was asked for."""
 
     def __init__(self, runner: web.AppRunner, port: int) -> None:
-        self._runner = runner
+        self._runner: web.AppRunner | None = runner
         self.port = port
 
     async def stop(self) -> None:
         """Accept nothing more, let answers under way leave, close sockets as "going away"."""
-        await self._runner.cleanup()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
 
 async def serve(app: web.Application, host: str, port: int) -> Server:

@@ -67,8 +67,11 @@ async def place(request: web.Request) -> web.Response:
 
 @routes.get("/api/orders/{order}")
 async def get_order(request: web.Request) -> web.Response:
+    """The order, and once it is confirmed its tickets, to be shown on a telephone."""
     edge = request.app[EDGE]
-    return answer(await order_view(edge, await _order(request)))
+    order = await _order(request)
+    view = await order_view(edge, order)
+    return answer(view | {"tickets": edge.paper.shown(order) if view["tickets_ready"] else []})
 
 
 @routes.post("/api/orders/{order}/pay")

@@ -80,6 +80,18 @@ class Paper:
         view = receipt_view(order, showings, house, t)
         return await self._draw(lambda: receipt_pdf(view, house.style, t.language))
 
+    def shown(self, order: Order) -> list[dict[str, object]]:
+        """The order's tickets with what proves them: the QR's text and the readable number."""
+        return [
+            {
+                "line": line.number,
+                "performance": line.performance,
+                "number": secret.short_code(*self._identity(line)),
+                "secret": secret.sign(*self._identity(line)),
+            }
+            for line in sold_lines(order)
+        ]
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -92,11 +104,14 @@ class Paper:
         finally:
             self._waiting -= 1
 
+    def _identity(self, line: OrderLine) -> tuple[bytes, int, int, int]:
+        return self._key, line.performance, line.ticket, line.version
+
     def _ticket(
         self, order: Order, line: OrderLine, showing: Showing, house: House, t: Translator
     ) -> TicketView:
         entry, plan = showing
-        identity = (self._key, line.performance, line.ticket, line.version)
+        identity = self._identity(line)
         section, row, seat = place_words(plan, line)
         return TicketView(
             secret=secret.sign(*identity),

@@ -148,9 +148,7 @@ class FakeAccess:
         number = len(self.entries) + 1
         self.entries.append(AuditEntry(number, now_ms, who, act, subject, dict(detail)))
 
-    async def list_audit(
-        self, *, before: int | None = None, limit: int = 100
-    ) -> list[AuditEntry]:
+    async def list_audit(self, *, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
         self._reach()
         found = [one for one in self.entries[::-1] if before is None or one.id < before]
         return found[:limit]

@@ -1,0 +1,71 @@
+"""A whole backend in memory: the real engine and the real desk, with no actor and no database."""
+
+from engine.plan import Plan
+from engine.settings import Settings
+from gateway.backend import Backend, BackendUnavailable
+from gateway.login import hash_password
+from gateway.session import digest_of, new_token, now_ms
+from renderers.secret import generate_key
+from tests.fakes.access import FakeAccess, NameTaken
+from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.desk import FakeDesk, FakeSales
+from tests.fakes.performances import FakePerformances
+
+PASSWORD = "correct horse"
+PASSWORD_HASH = hash_password(PASSWORD)
+
+
+class FakeBackend:
+    """Make it inside a running loop. `backend` is what `gateway.app.build` wants."""
+
+    def __init__(self) -> None:
+        self.ticket_key = generate_key()
+        self.performances = FakePerformances()
+        self.catalogue = FakeCatalogue()
+        self.access = FakeAccess()
+        self.desk = FakeDesk(self.performances)
+        self.sales = FakeSales(self.desk.orders)
+        self.backend = Backend(
+            performances=self.performances,
+            desk=self.desk,
+            catalogue=self.catalogue,
+            access=self.access,
+            sales=self.sales,
+            outages=(BackendUnavailable, OSError),
+            conflicts=(NameTaken,),
+            checks={"database": self.catalogue.house},
+        )
+
+    def add_performance(self, plan: Plan, settings: Settings, title: str = "The Test") -> int:
+        """On sale at once; answers its number."""
+        starts_ms = now_ms() + 24 * 3600 * 1000
+        number = self.catalogue.add(plan, settings, starts_ms, title)
+        self.performances.add(number, plan, settings)
+        return number
+
+    async def operator_token(self, name: str, *roles: str) -> str:
+        """An operator with PASSWORD, logged in."""
+        at_ms = now_ms()
+        made = await self.access.create_operator(
+            1, name=name, password_hash=PASSWORD_HASH, roles=roles, language="en", now_ms=at_ms
+        )
+        token = new_token("o")
+        await self.access.open_session(
+            made.id, token_hash=digest_of(token), expires_ms=at_ms + 3_600_000, now_ms=at_ms
+        )
+        return token
+
+    async def device_token(self, name: str, gate: str = "", *performances: int) -> str:
+        token = new_token("d")
+        await self.access.create_device(
+            1,
+            name=name,
+            token_hash=digest_of(token),
+            gate=gate,
+            performances=performances,
+            now_ms=now_ms(),
+        )
+        return token
+
+    async def close(self) -> None:
+        await self.desk.close()

@@ -1,0 +1,185 @@
+"""The real order desk over orders in memory, and the queries over those orders."""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.actors import ActorFault
+from engine.actors.desk import OrderDesk
+from engine.orders import LineState, Order, OrderRefused, PlaceOrder
+from gateway.backend import BackendUnavailable, SignatureInvalid
+from tests.fakes.performances import FakePerformances
+
+GOOD_SIGNATURE = "signed"
+
+
+class MemoryOrders:
+    """Implements the desk's OrdersPort."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Order] = {}
+
+    async def save(self, orders: Sequence[Order]) -> list[Order]:
+        saved = []
+        for order in orders:
+            known = self.by_id.get(order.id)
+            number = known.number if known else 1001 + len(self.by_id)
+            self.by_id[order.id] = replace(order, number=number, revision=order.revision + 1)
+            saved.append(self.by_id[order.id])
+        return saved
+
+    async def get(self, id: str) -> Order | None:
+        return self.by_id.get(id)
+
+    async def by_intent(self, intent: str) -> Order | None:
+        return None
+
+    async def unfinished(self) -> list[Order]:
+        return [order for order in self.by_id.values() if not order.finished]
+
+
+class FakeDesk:
+    """Implements `gateway.backend.Desk` with the real desk. While `down` is set, calls fail."""
+
+    def __init__(self, performances: FakePerformances) -> None:
+        self.orders = MemoryOrders()
+        self.down = False
+        self.events: list[bytes] = []
+        self._desk = OrderDesk(self.orders, performances.ask, clock_ms=performances.clock_ms)
+
+    async def place(self, request: PlaceOrder) -> Order | OrderRefused:
+        return await self._ask("place", request)
+
+    async def get(self, order: str) -> Order | None:
+        return await self._ask("get", order)
+
+    async def pay(self, *arguments: object) -> tuple[Order, str] | OrderRefused:
+        return await self._ask("pay", *arguments)
+
+    async def cancel(self, order: str) -> Order | OrderRefused:
+        return await self._ask("cancel", order)
+
+    async def refund(self, *arguments: object) -> Order | OrderRefused:
+        return await self._ask("refund", *arguments)
+
+    async def webhook(self, payload: bytes, signature: str) -> None:
+        if signature != GOOD_SIGNATURE:
+            raise SignatureInvalid("no payment provider signed this")
+        self.events.append(payload)
+
+    async def close(self) -> None:
+        self._desk._sweeper.cancel()
+        await asyncio.gather(self._desk._sweeper, return_exceptions=True)
+
+    async def _ask(self, method, *arguments):  # type: ignore[no-untyped-def]
+        if self.down:
+            raise BackendUnavailable("the desk is down")
+        try:
+            return await getattr(self._desk, method)(*arguments)
+        except ActorFault as error:
+            raise BackendUnavailable(repr(error)) from error
+
+
+class Sale(Struct, frozen=True):
+    id: str
+    number: int
+
+
+class TicketEntry(Struct, frozen=True):
+    performance: int
+    number: int
+    order: str
+    order_number: int
+    buyer_name: str
+    seat: int
+    area: int
+    price_type: str
+    amount: int
+    state: str
+    version: int
+    sold_ms: int
+
+
+class FakeSales:
+    """Implements `gateway.backend.Sales` over a desk's orders."""
+
+    def __init__(self, orders: MemoryOrders) -> None:
+        self._orders = orders
+
+    async def latest(
+        self, *, performance: int | None = None, before: int | None = None, limit: int = 50
+    ) -> list[Sale]:
+        return self._sales(lambda order: True, performance, before, limit)
+
+    async def search(
+        self,
+        text: str,
+        *,
+        performance: int | None = None,
+        seats: Sequence[int] = (),
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Sale]:
+        def means(order: Order) -> bool:
+            buyer = f"{order.buyer.name} {order.buyer.email}".lower()
+            seated = any(
+                line.performance == performance and line.seat in seats for line in order.lines
+            )
+            return text.strip("# ") == str(order.number) or text.lower() in buyer or seated
+
+        return self._sales(means, performance, before, limit)
+
+    async def tickets(
+        self,
+        performance: int,
+        *,
+        numbers: Sequence[int] = (),
+        seats: Sequence[int] = (),
+        order: str = "",
+        limit: int = 500,
+    ) -> list[TicketEntry]:
+        found = [
+            TicketEntry(
+                performance,
+                line.ticket,
+                one.id,
+                one.number,
+                one.buyer.name,
+                line.seat,
+                line.area,
+                line.price_type,
+                line.amount,
+                "valid" if line.state is LineState.SOLD else line.state.value,
+                line.version,
+                one.created_ms,
+            )
+            for one in self._orders.by_id.values()
+            for line in one.lines
+            if line.performance == performance
+            and line.ticket > 0
+            and (
+                not (numbers or seats or order)
+                or line.ticket in numbers
+                or line.seat in seats
+                or one.id == order
+            )
+        ]
+        return sorted(found, key=lambda ticket: -ticket.number)[:limit]
+
+    async def ticket(
+        self, performance: int, number: int
+    ) -> tuple[TicketEntry, list[Struct]] | None:
+        found = await self.tickets(performance, numbers=[number])
+        return (found[0], []) if found else None
+
+    def _sales(self, means, performance, before, limit):  # type: ignore[no-untyped-def]
+        orders = sorted(self._orders.by_id.values(), key=lambda order: -order.number)
+        return [
+            Sale(order.id, order.number)
+            for order in orders
+            if means(order)
+            and (before is None or order.number < before)
+            and (performance is None or performance in {one.performance for one in order.lines})
+        ][:limit]
