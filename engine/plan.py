@@ -116,8 +116,8 @@ class Shape(msgspec.Struct, frozen=True):
     """Drawing only: stage, screen, pitch, bar, walls, words.
 
     `kind` is "rectangle", "circle", "ellipse", "polygon" or "text"; `role` says
-    what it stands for: "stage", "screen", "pitch", "bar", "wall", "floor" (of a
-    tier), "label" or "".
+    what it stands for: "stage", "screen", "pitch", "bar", "wall", "rail",
+    "floor" (of a tier), "label" or "".
     `x`, `y` is the top-left corner of a rectangle, the centre of a circle or an
     ellipse, the origin of `points` of a polygon and the middle of a text; the
     shape is turned about it by `rotation` degrees clockwise. `width` and `height`

@@ -18,7 +18,7 @@ from engine.plan import Area, Plan, Row, Shape, Table
 from engine.plan_check import PLACES, Problem, Problems
 from engine.plan_draft import Draft, DraftRow, DraftSeat, DraftSection, DraftTable, slug, unique
 from engine.plan_json import Node, read_categories, read_category
-from engine.plan_shapes import box, focal_point, middle
+from engine.plan_shapes import box, centroid, focal_point, off_table, table_axes
 
 TABLE_REACH = 1.25
 """Seats at a table stand at most this many pitches off it."""
@@ -161,27 +161,15 @@ def _stands_around(shape: Shape, seats: Sequence[DraftSeat]) -> bool:
         return False
     points = [(seat.x, seat.y) for seat in seats]
     pitch = typical_pitch(points, [tuple(range(len(points)))])
-    c, s = cos(radians(-table.rotation)), sin(radians(-table.rotation))
     angles = []
     for x, y in points:
-        dx, dy = x - table.x, y - table.y
-        u, v = c * dx - s * dy, s * dx + c * dy
-        off = _off_table(table, u, v)
-        if not -TABLE_OVERLAP * pitch <= off <= TABLE_REACH * pitch:
+        u, v = table_axes(table, x, y)
+        if not -TABLE_OVERLAP * pitch <= off_table(table, x, y) <= TABLE_REACH * pitch:
             return False
         angles.append(atan2(v / table.height, u / table.width))
     angles.sort()
     widest = max(b - a for a, b in pairwise([*angles, angles[0] + 2 * pi]))
     return widest < pi
-
-
-def _off_table(table: Table, u: float, v: float) -> float:
-    """How far a point in the table's own axes is from its edge, negative inside."""
-    if table.shape == "round":
-        off = hypot(u / table.width, v / table.height) * 2 - 1
-        return off * min(table.width, table.height) / 2
-    dx, dy = abs(u) - table.width / 2, abs(v) - table.height / 2
-    return hypot(dx, dy) if dx > 0 and dy > 0 else max(dx, dy)
 
 
 def _table(shape: Shape, table_id: str) -> Table:
@@ -322,7 +310,7 @@ def _table_shape(table: Table) -> Shape:
 
 def _standing_shape(plan: Plan, area: Area) -> Shape:
     x, y = area.polygon[0]
-    middle_x, middle_y = middle(area.polygon)
+    middle_x, middle_y = centroid(area.polygon)
     return Shape(
         kind="polygon",
         x=x,

@@ -6,7 +6,7 @@ the focal point of a house that does not name one. Knows no colours.
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import cos, pi, radians, sin
+from math import cos, hypot, pi, radians, sin
 
 from engine.geometry import Point
 from engine.plan import Shape, Table
@@ -14,7 +14,7 @@ from engine.plan import Shape, Table
 STAGE_ROLES = ("stage", "screen", "pitch")
 """What people look at, in order of precedence."""
 
-ROLES = (*STAGE_ROLES, "bar", "wall", "floor", "label")
+ROLES = (*STAGE_ROLES, "bar", "wall", "rail", "floor", "label")
 SHAPE_KINDS = ("rectangle", "circle", "ellipse", "polygon", "text")
 TABLE_SHAPES = ("round", "rectangle")
 
@@ -44,10 +44,38 @@ def table_outline(table: Table) -> tuple[Point, ...]:
     return _placed(corners, table.x, table.y, table.rotation)
 
 
+def table_axes(table: Table, x: float, y: float) -> Point:
+    """A point of the plan as seen from a table's centre, along its own sides."""
+    c, s = cos(radians(-table.rotation)), sin(radians(-table.rotation))
+    dx, dy = x - table.x, y - table.y
+    return c * dx - s * dy, s * dx + c * dy
+
+
+def off_table(table: Table, x: float, y: float) -> float:
+    """How far a point of the plan is from a table's edge, negative inside."""
+    u, v = table_axes(table, x, y)
+    if table.shape == "round":
+        off = hypot(u / table.width, v / table.height) * 2 - 1
+        return off * min(table.width, table.height) / 2
+    du, dv = abs(u) - table.width / 2, abs(v) - table.height / 2
+    return hypot(du, dv) if du > 0 and dv > 0 else max(du, dv)
+
+
 def middle(points: Sequence[Point]) -> Point:
     """The mean of some points; (0, 0) of none."""
     count = len(points) or 1
     return sum(x for x, _ in points) / count, sum(y for _, y in points) / count
+
+
+def centroid(outline: Sequence[Point]) -> Point:
+    """The centre of gravity of a polygon; of a line, the mean of its corners."""
+    area = x = y = 0.0
+    for (ax, ay), (bx, by) in pairwise([*outline, outline[0]]):
+        cross = ax * by - bx * ay
+        area += cross
+        x += (ax + bx) * cross
+        y += (ay + by) * cross
+    return (x / (3 * area), y / (3 * area)) if area else middle(outline)
 
 
 def box(points: Iterable[Point]) -> tuple[float, float, float, float]:

@@ -116,8 +116,8 @@ LIGHT = Theme(
 DARK = Theme(
     name="dark",
     paper="#161113",
-    surface="#211a1c",
-    floor="#1d1618",
+    surface="#2a2023",
+    floor="#1c1517",
     ink="#f3ebdd",
     muted="#b3a698",
     line="#43373a",
@@ -165,6 +165,7 @@ ROLE_LOOKS = {
     "pitch": ("surface", "line", "muted"),
     "bar": ("table", "brass", "on_table"),
     "wall": ("line", "line", "ink"),
+    "rail": ("brass", "", "ink"),
     "floor": ("surface", "line", "muted"),
     "label": ("", "", "muted"),
     "": ("surface", "line", "ink"),
