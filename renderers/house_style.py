@@ -9,11 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from renderers.i18n import Translator
-
-INK = "#1f1a1c"
-PAPER = "#faf6ee"
-VELVET = "#7a1f2b"
-BRASS = "#b08d4a"
+from renderers.palette import BRASS, VELVET
 
 
 class HouseStyle(Struct, frozen=True, kw_only=True):

@@ -20,20 +20,22 @@ The page, in millimetres from its top left corner::
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from io import BytesIO
 from math import cos, pi, sin
 
 from msgspec import Struct
 from PIL import Image, UnidentifiedImageError
-from reportlab.lib.colors import Color, HexColor
+from reportlab.lib.colors import Color
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from renderers import codes, money
-from renderers.house_style import INK, PAPER, HouseStyle, legal_mentions
+from renderers.house_style import HouseStyle, legal_mentions
 from renderers.i18n import Translator, translator
+from renderers.palette import INK, PAPER, contrast, mix, readable, rgb
 from renderers.typeset import (
     LEADING,
     SANS,
@@ -64,6 +66,10 @@ STUB_INNER_LEFT, STUB_INNER_RIGHT = 143.5, 193.5
 FOLD_TOP = 148.5
 
 LABEL_PT = 6.8
+WHITE, BLACK = "#ffffff", "#000000"
+SOFT = mix(INK, WHITE, 0.38)
+HAIRLINE = mix(INK, WHITE, 0.75)
+
 TITLE_PT = 34.0
 ONE_LINE_TITLE_PT = 24.0
 BAND_ROWS = 18
@@ -139,13 +145,10 @@ class _Page:
         self.canvas = canvas
         self.house = house
         self.t = t
-        self.ink = HexColor(INK)
-        self.soft = _mixed(self.ink, HexColor("#ffffff"), 0.62)
-        self.hairline = _mixed(self.ink, HexColor("#ffffff"), 0.25)
-        self.accent = HexColor(house.accent)
-        self.trim = HexColor(house.trim)
-        self.accent_ink = _readable(self.accent)
-        self.on_accent = HexColor(PAPER) if _luminance(self.accent) < 0.4 else self.ink
+        self.accent, self.trim = house.accent, house.trim
+        self.on_accent = max(PAPER, INK, key=lambda colour: contrast(colour, house.accent))
+        # The accent as text: an organiser's yellow is darkened until it can be read.
+        self.accent_ink = readable(house.accent, PAPER)
         self.logo = _logo(house.logo)
         self._define_band()
 
@@ -173,14 +176,14 @@ class _Page:
         left, width = CARD_LEFT * mm, (CARD_RIGHT - CARD_LEFT) * mm
         clip.roundRect(left, _y(CARD_BOTTOM), width, (CARD_BOTTOM - CARD_TOP) * mm, 4 * mm)
         canvas.clipPath(clip, stroke=0, fill=0)
-        canvas.setFillColor(self.accent)
+        _fill(canvas, self.accent)
         canvas.rect(left, _y(BAND_BOTTOM), width, (BAND_BOTTOM - CARD_TOP) * mm, stroke=0, fill=1)
         band = canvas.beginPath()
         band.rect(left, _y(BAND_BOTTOM), width, (BAND_BOTTOM - CARD_TOP) * mm)
         canvas.clipPath(band, stroke=0, fill=0)
         self._rows_of_seats()
         canvas.restoreState()
-        canvas.setFillColor(self.trim)
+        _fill(canvas, self.trim)
         canvas.rect(left, _y(BAND_BOTTOM + 0.7), width, 0.7 * mm, stroke=0, fill=1)
         canvas.endForm()
 
@@ -191,7 +194,7 @@ class _Page:
             radius = 6.5 + 3.1 * row
             seats = int(pi * radius / 2.5)
             strength = 0.34 * (1 - row / BAND_ROWS) + 0.02
-            canvas.setFillColor(_mixed(self.on_accent, self.accent, strength))
+            _fill(canvas, mix(self.accent, self.on_accent, strength))
             for seat in range(seats):
                 angle = pi * (seat + 0.5) / seats
                 x, y = STUB_LEFT + radius * cos(angle), CARD_TOP + radius * sin(angle)
@@ -201,7 +204,7 @@ class _Page:
         left = MAIN_LEFT
         if self.logo is not None:
             left = self._logo_chip() + 4
-        self.canvas.setFillColor(self.on_accent)
+        _fill(self.canvas, self.on_accent)
         box = (left * mm, _y(CARD_TOP + 2), (STUB_LEFT - 4 - left) * mm, 13 * mm)
         draw_fitted(self.canvas, self.house.name, box, SERIF, 19, valign="middle")
         box = (STUB_INNER_LEFT * mm, _y(CARD_TOP + 2), 50 * mm, 13 * mm)
@@ -215,7 +218,7 @@ class _Page:
         width = min(height * width_px / height_px, 38.0)
         height = min(height, width * height_px / width_px)
         top = CARD_TOP + (BAND_BOTTOM - CARD_TOP - height) / 2
-        self.canvas.setFillColor(HexColor("#ffffff"))
+        _fill(self.canvas, WHITE)
         self.canvas.roundRect(
             (MAIN_LEFT - 1.5) * mm,
             _y(top + height + 1.5),
@@ -243,10 +246,10 @@ class _Page:
         title = self._title(ticket.production, width, title_height)
         block = len(title.lines) * title.leading
         top = _y(32) - (title_height - block) / 2
-        canvas.setFillColor(self.ink)
+        _fill(canvas, INK)
         draw_setting(canvas, title, MAIN_LEFT * mm, top, SERIF)
         if subtitle_height:
-            canvas.setFillColor(self.soft)
+            _fill(canvas, SOFT)
             box = (MAIN_LEFT * mm, top - block - 0.8 * mm, width, 5.5 * mm)
             draw_fitted(canvas, ticket.subtitle, box, SANS, 10.5)
         at, zone = ticket.starts_at_ms, ticket.timezone
@@ -259,8 +262,8 @@ class _Page:
         )
         if ticket.doors_at_ms is not None:
             doors = money.format_time(ticket.doors_at_ms, zone, lang)
-            self._field("doors", doors, (112, 62, 20, 9.5), 14, self.ink)
-        canvas.setFillColor(self.ink)
+            self._field("doors", doors, (112, 62, 20, 9.5), 14, INK)
+        _fill(canvas, INK)
         venue = clean(", ".join(filter(None, (ticket.venue, ticket.venue_address))))
         draw_fitted(canvas, venue, (MAIN_LEFT * mm, _y(72.8), width, 7.5 * mm), SANS, 10)
 
@@ -274,8 +277,8 @@ class _Page:
     def _place(self, ticket: TicketView) -> None:
         """Section, row and seat in the largest type of the page: it is read in the dark."""
         left, top, width, height = MAIN_LEFT - 3, 81.5, MAIN_RIGHT - MAIN_LEFT + 6, 24.5
-        self.canvas.setFillColor(HexColor(PAPER))
-        self.canvas.setStrokeColor(self.trim)
+        _fill(self.canvas, PAPER)
+        _stroke(self.canvas, self.trim)
         self.canvas.setLineWidth(0.6)
         self.canvas.roundRect(
             left * mm, _y(top + height), width * mm, height * mm, 2 * mm, stroke=1, fill=1
@@ -292,26 +295,24 @@ class _Page:
         x = MAIN_LEFT
         for at, (label, value, wide) in enumerate(columns):
             wide += spare if at == 0 else 0
-            largest = 44 if label != "section" and ticket.seat else 27
+            largest = 27 if label == "section" else 44 if ticket.seat else 18
             box = (x, top + 1.5, wide - 3, field_height)
-            self._field(
-                label, value, box, largest, self.ink, font=SERIF, valign="baseline", leading=1.0
-            )
+            self._field(label, value, box, largest, INK, font=SERIF, valign="baseline", leading=1.1)
             x += wide
         if marks:
-            self.canvas.setFillColor(self.accent_ink)
+            _fill(self.canvas, self.accent_ink)
             box = (MAIN_LEFT * mm, _y(top + height - 5), (MAIN_RIGHT - MAIN_LEFT) * mm, 4.2 * mm)
             draw_fitted(self.canvas, marks, box, SANS_BOLD, 9, valign="middle")
 
     def _details(self, ticket: TicketView) -> None:
         price_type = " · ".join(filter(None, (ticket.price_type, ticket.category)))
-        self._field("price_type", price_type, (MAIN_LEFT, 108.5, 49, 9.5), 11, self.ink)
-        self._field("price", self._price(ticket), (71, 108.5, 22, 9.5), 11, self.ink)
+        self._field("price_type", price_type, (MAIN_LEFT, 108.5, 49, 9.5), 11, INK)
+        self._field("price", self._price(ticket), (71, 108.5, 22, 9.5), 11, INK)
         if ticket.holder:
-            self._field("holder", ticket.holder, (96, 108.5, 36, 9.5), 11, self.ink)
+            self._field("holder", ticket.holder, (96, 108.5, 36, 9.5), 11, INK)
 
     def _code128(self, ticket: TicketView) -> None:
-        self.canvas.setFillColor(HexColor("#000000"))
+        _fill(self.canvas, BLACK)
         width = MAIN_RIGHT - MAIN_LEFT
         codes.draw_code128(
             self.canvas,
@@ -321,25 +322,25 @@ class _Page:
             (width + 6) * mm,
             8.5 * mm,
         )
-        self.canvas.setFillColor(self.ink)
+        _fill(self.canvas, INK)
         middle = (MAIN_LEFT + width / 2) * mm
         draw_line(self.canvas, ticket.short_code, middle, _y(133.8), SANS_BOLD, 10.5, "c")
 
     def _stub(self, ticket: TicketView) -> None:
         canvas, lang = self.canvas, self.t.language
         left, width = STUB_INNER_LEFT, STUB_INNER_RIGHT - STUB_INNER_LEFT
-        canvas.setFillColor(HexColor("#000000"))
+        _fill(canvas, BLACK)
         codes.draw_qr(canvas, ticket.secret, (left - 2) * mm, _y(85), (width + 4) * mm)
-        canvas.setFillColor(self.soft)
-        box = (left * mm, _y(84.5), width * mm, 4.5 * mm)
+        _fill(canvas, SOFT)
+        box = (left * mm, _y(85.8), width * mm, 4.5 * mm)
         draw_fitted(canvas, self.t("ticket.show_code"), box, SANS, 9, align="c")
         half = width / 2
-        self._field("order", ticket.order, (left, 91.5, half - 2, 8.5), 11, self.ink)
-        self._field("number", ticket.number, (left + half, 91.5, half, 8.5), 11, self.ink)
+        self._field("order", ticket.order, (left, 91.5, half - 2, 8.5), 11, INK)
+        self._field("number", ticket.number, (left + half, 91.5, half, 8.5), 11, INK)
         at, zone = ticket.starts_at_ms, ticket.timezone
         when = f"{money.format_weekday_date(at, zone, lang)} · {money.format_time(at, zone, lang)}"
-        self._field("date", when[0].upper() + when[1:], (left, 101.5, width, 8.5), 11, self.ink)
-        self._field("seat", self._place_in_a_line(ticket), (left, 111.5, width, 10), 11, self.ink)
+        self._field("date", when[0].upper() + when[1:], (left, 101.5, width, 8.5), 11, INK)
+        self._field("seat", self._place_in_a_line(ticket), (left, 111.5, width, 10), 11, INK)
         if ticket.entrance:
             self._field("entrance", ticket.entrance, (left, 123, width, 11), 14, self.accent_ink)
 
@@ -353,13 +354,13 @@ class _Page:
     def _card_outline(self) -> None:
         """The card's edge, with the notches of a ticket where the stub would be torn off."""
         canvas = self.canvas
-        canvas.setStrokeColor(self.hairline)
+        _stroke(canvas, HAIRLINE)
         canvas.setLineWidth(0.6)
         left, right = CARD_LEFT * mm, CARD_RIGHT * mm
         canvas.roundRect(
             left, _y(CARD_BOTTOM), right - left, (CARD_BOTTOM - CARD_TOP) * mm, 4 * mm, fill=0
         )
-        canvas.setFillColor(HexColor("#ffffff"))
+        _fill(canvas, WHITE)
         x, notch = STUB_LEFT * mm, 2.6 * mm
         for y, start in ((_y(CARD_TOP), 180), (_y(CARD_BOTTOM), 0)):
             canvas.circle(x, y, notch, stroke=0, fill=1)
@@ -377,14 +378,14 @@ class _Page:
         canvas = self.canvas
         words = self.t("ticket.fold")
         half = text_width(words, SANS, 7) / 2 + 2 * mm
-        canvas.setStrokeColor(self.hairline)
+        _stroke(canvas, HAIRLINE)
         canvas.setLineWidth(0.5)
         canvas.setDash(3, 3)
         middle, y = PAGE_WIDTH / 2, _y(FOLD_TOP)
         canvas.line(6 * mm, y, middle - half, y)
         canvas.line(middle + half, y, PAGE_WIDTH - 6 * mm, y)
         canvas.setDash()
-        canvas.setFillColor(self.soft)
+        _fill(canvas, SOFT)
         draw_line(canvas, words, middle, y - 2.2, SANS, 7, "c")
 
     def _before(self, ticket: TicketView) -> None:
@@ -402,22 +403,22 @@ class _Page:
             *self.house.practical,
         )
         self._heading("before.title", MAIN_LEFT)
-        self._paragraphs(paragraphs, (MAIN_LEFT, 171, 103, 78), 10, self.ink)
+        self._paragraphs(paragraphs, (MAIN_LEFT, 171, 103, 78), 10, INK)
 
     def _house_column(self, ticket: TicketView) -> None:
         left, width = 130.0, STUB_INNER_RIGHT - 130.0
         self._heading("house.title", left)
         lines = (self.house.name, *self.house.address, *self.house.contact)
-        self._paragraphs(lines, (left, 171, width, 78), 10, self.ink, gap=0.15)
+        self._paragraphs(lines, (left, 171, width, 78), 10, INK, gap=0.15)
         mentions = [*legal_mentions(self.house, self.t), *self._price_mentions(ticket)]
         mentions.append(self.house.policy or self.t("ticket.legal.policy"))
         text = " — ".join(mentions)
         full = STUB_INNER_RIGHT - MAIN_LEFT
-        self.canvas.setStrokeColor(self.trim)
+        _stroke(self.canvas, self.trim)
         self.canvas.setLineWidth(0.6)
         self.canvas.line(MAIN_LEFT * mm, _y(257), (MAIN_LEFT + full) * mm, _y(257))
         self._label("legal.title", MAIN_LEFT, 261)
-        self._paragraphs((text,), (MAIN_LEFT, 263, full, 21), 7.5, self.soft)
+        self._paragraphs((text,), (MAIN_LEFT, 263, full, 21), 7.5, SOFT)
 
     # Pieces.
 
@@ -433,14 +434,14 @@ class _Page:
         return [self.t("ticket.legal.price", price=self._price(ticket), rate=rate)]
 
     def _label(self, key: str, left: float, baseline: float) -> None:
-        self.canvas.setFillColor(self.soft)
+        _fill(self.canvas, SOFT)
         words = self.t(f"ticket.{key}").upper()
         draw_line(self.canvas, words, left * mm, _y(baseline), SANS, LABEL_PT)
 
     def _heading(self, key: str, left: float) -> None:
-        self.canvas.setFillColor(self.trim)
+        _fill(self.canvas, self.trim)
         self.canvas.rect(left * mm, _y(158.5), 9 * mm, 0.7 * mm, stroke=0, fill=1)
-        self.canvas.setFillColor(self.ink)
+        _fill(self.canvas, INK)
         draw_line(self.canvas, self.t(f"ticket.{key}"), left * mm, _y(165.5), SERIF, 15)
 
     def _field(
@@ -449,7 +450,7 @@ class _Page:
         value: str,
         box: tuple[float, float, float, float],
         largest: float,
-        colour: Color,
+        colour: str,
         font: str = SANS_BOLD,
         valign: str = "top",
         leading: float = LEADING,
@@ -457,7 +458,7 @@ class _Page:
         """A small label and its value below it, in a box (left, top, width, height) in mm."""
         left, top, width, height = box
         self._label(key, left, top + 2.4)
-        self.canvas.setFillColor(colour)
+        _fill(self.canvas, colour)
         value_box = (left * mm, _y(top + 3.1), width * mm, (height - 3.1) * mm)
         draw_fitted(self.canvas, value, value_box, font, largest, valign=valign, leading=leading)
 
@@ -466,44 +467,31 @@ class _Page:
         texts: Sequence[str],
         box: tuple[float, float, float, float],
         largest: float,
-        colour: Color,
+        colour: str,
         gap: float = 0.5,
     ) -> None:
         left, top, width, height = box
-        self.canvas.setFillColor(colour)
+        _fill(self.canvas, colour)
         points = (left * mm, _y(top), width * mm, height * mm)
         draw_paragraphs(self.canvas, texts, points, SANS, largest, gap=gap)
+
+
+def _fill(canvas: Canvas, colour: str) -> None:
+    canvas.setFillColor(_colour(colour))
+
+
+def _stroke(canvas: Canvas, colour: str) -> None:
+    canvas.setStrokeColor(_colour(colour))
+
+
+@cache
+def _colour(colour: str) -> Color:
+    return Color(*(part / 255 for part in rgb(colour)))
 
 
 def _y(from_top_mm: float) -> float:
     """Page coordinates of a distance from the top edge."""
     return float(PAGE_HEIGHT - from_top_mm * mm)
-
-
-def _mixed(colour: Color, ground: Color, share: float) -> Color:
-    """``colour`` thinned with ``ground``, as if printed at ``share`` of its strength."""
-    return Color(
-        *(
-            share * one + (1 - share) * other
-            for one, other in zip(colour.rgb(), ground.rgb(), strict=True)
-        )
-    )
-
-
-def _readable(colour: Color) -> Color:
-    """The colour, darkened until it can be read on the paper's cream: WCAG AA, 4.5 to 1."""
-    ground = _luminance(HexColor(PAPER)) + 0.05
-    for step in range(21):
-        darker = _mixed(colour, HexColor(INK), 1 - step / 20)
-        if ground / (_luminance(darker) + 0.05) >= 4.5:
-            return darker
-    raise AssertionError("the ink itself is readable")
-
-
-def _luminance(colour: Color) -> float:
-    """Relative luminance by WCAG 2.2, 0 for black to 1 for white."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour.rgb()]
-    return float(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
 
 
 def _logo(picture: bytes) -> ImageReader | None:
