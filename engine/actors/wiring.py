@@ -12,7 +12,8 @@ Ray (`max_task_retries=0`): retries are ours, with the same command ids.
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import ray
 from msgspec import Struct
@@ -22,19 +23,23 @@ from engine.actors.desk import OrderDesk, Shop
 from engine.actors.directory import Directory
 from engine.actors.handles import (
     Asker,
+    RayDesk,
     RayJournal,
     RayPerformances,
     RaySpawner,
     RegisterInJournal,
+    call,
 )
 from engine.actors.journal import JournalActor
 from engine.actors.payments import StripeGateway
 from engine.actors.performance import PerformanceActor
+from gateway.backend import BackendUnavailable
 
 if TYPE_CHECKING:
-    from aiohttp.web import Application
+    from gateway.app import Server
 
-    from persistence.store import Store
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 JOURNAL, DIRECTORY, DESK, GATEWAY = "journal", "directory", "desk", "gateway"
 """The names of the actors that there is one of."""
@@ -133,18 +138,61 @@ class GatewayProcess:
     def __init__(self, settings: Settings) -> None:
         _log_to_stderr()
         self._settings = settings
-        self._app: Application
-        self._store: Store
-        self._serving = asyncio.create_task(self._serve())
+        self._server: Server
+        self._opening = asyncio.create_task(self._open())
 
-    async def _serve(self) -> None:
-        raise NotImplementedError
+    async def _open(self) -> None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from gateway import app, logs
+        from gateway.backend import Backend
+        from gateway.config import Config
+        from persistence.access import NameTaken
+        from persistence.store import Store
+
+        logs.configure(as_json=True)
+        settings, directory = self._settings, ray.get_actor(DIRECTORY)
+        store = Store(settings.database_url)
+        house = await _persist(store.catalogue.house)
+        assert house is not None, "a gateway is started after the house was opened"
+        backend = Backend(
+            performances=RayPerformances(directory),
+            desk=RayDesk(ray.get_actor(DESK)),
+            catalogue=store.catalogue,
+            access=store.access,
+            sales=store.sales,
+            outages=(BackendUnavailable, OSError, SQLAlchemyError),
+            conflicts=(NameTaken,),
+            checks={
+                "database": store.health,
+                "directory": lambda: call(directory.status.remote()),
+            },
+        )
+        config = Config(
+            session_key=house.session_secret,
+            ticket_key=house.ticket_seed,
+            payment_methods=("stripe",) if settings.stripe_key else ("test_card",),
+        )
+        self._server = await app.serve(app.build(backend, config), settings.host, settings.port)
 
     async def ready(self) -> None:
         """Returns when the port is served; raises what kept it from that."""
-        await asyncio.shield(self._serving)
+        await asyncio.shield(self._opening)
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        """Stop serving, politely."""
+        await self._opening
+        await self._server.stop()
+
+
+async def _persist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask the database until it answers: a gateway may be restarted while it is away."""
+    while True:
+        try:
+            return await ask()
+        except Exception as error:
+            log.warning("the database does not answer yet: %r", error)
+            await asyncio.sleep(0.5)
 
 
 class Installation:
@@ -161,13 +209,17 @@ class Installation:
         """Returns when the gateway serves. Raises what kept it from that."""
         ray.get(self._gateway.ready.remote(), timeout=READY_S)
 
+    def performances(self) -> RayPerformances:
+        """The performance actors, for whoever measures without an edge."""
+        return RayPerformances(self._directory)
+
     def stop(self) -> None:
         """Close the edge, then save every idle performance, then leave Ray."""
         for stopping in (self._gateway.stop, self._directory.close):
             try:
                 ray.get(stopping.remote(), timeout=10)
             except Exception as error:
-                logging.getLogger(__name__).warning("stopping: %r", error)
+                log.warning("stopping: %r", error)
         ray.shutdown()
 
 
