@@ -227,8 +227,7 @@ def _settings(play: Play, plan: Plan, starts_ms: int) -> Settings:
         currency=play.currency,
         price_types=kinds,
         prices=tuple(prices),
-        # A demo is opened today: its doors admit from now on.
-        doors_open_ms=now_ms() - HOUR_MS,
+        # No opening time: a ticket bought in the demo can be scanned at once.
         doors_close_ms=starts_ms + 4 * HOUR_MS,
         gates=(Gate("main", "Entrée principale"),),
     )
