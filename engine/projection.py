@@ -111,7 +111,7 @@ def _rows(at_ms: int, sold: Sold) -> list[TicketRow]:
             order=sold.order,
             seat=ticket.seat,
             area=ticket.area,
-            price_type=ticket.price_type,
+            price_type=_plain(ticket.price_type),
             amount=ticket.amount,
             state=sold.state.value,
             version=ticket.version,

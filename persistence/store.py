@@ -20,7 +20,13 @@ from persistence.catalogue import Catalogue
 from persistence.journal import Journal
 from persistence.orders import Orders
 from persistence.sales import Sales
-from persistence.url import CONNECT_TIMEOUT_S, sqlalchemy_url
+from persistence.url import (
+    CONNECT_TIMEOUT_S,
+    OLDEST_SERVER,
+    DatabaseUnavailable,
+    reaching,
+    sqlalchemy_url,
+)
 
 POOL_CONNECTIONS: Final = 6
 POOL_WAIT_S: Final = 5.0
@@ -60,12 +66,16 @@ class Store:
         """Connect once, to fail early.
 
         Raises:
-            DatabaseUrlError: Not a Postgres address.
-            OSError, sqlalchemy.exc.DBAPIError: The server does not answer, or refuses us.
+            DatabaseUrlError, DatabaseUnavailable: See persistence.url.
         """
         store = cls(url)
         try:
-            await store.health()
+            with reaching(url):
+                server = (await store.health()).server
+            if int(server.split(".")[0]) < OLDEST_SERVER:
+                raise DatabaseUnavailable(
+                    f"The database server is Postgres {server}; use {OLDEST_SERVER} or newer."
+                )
         except BaseException:
             await store.close()
             raise

@@ -1,25 +1,53 @@
 """Database addresses: any Postgres URL in, what SQLAlchemy and asyncpg want out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 Connection: TypeAlias = asyncpg.Connection
 Pool: TypeAlias = asyncpg.Pool
 PooledConnection: TypeAlias = asyncpg.pool.PoolConnectionProxy
 
 CONNECT_TIMEOUT_S: Final = 5.0
+OLDEST_SERVER: Final = 14
 
 
 class DatabaseUrlError(ValueError):
     """The address is not that of a Postgres database."""
 
 
+class DatabaseUnavailable(Exception):
+    """The server does not answer, refuses us, or is too old. The text names it, and a way out."""
+
+
+@contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """Turns whatever goes wrong at the database into DatabaseUnavailable."""
+    try:
+        yield
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
+        parsed = sqlalchemy_url(url)
+        place = parsed.query.get("host") or f"{parsed.host}:{parsed.port or 5432}"
+        why = str(getattr(error, "orig", None) or error) or "no answer in time"
+        raise DatabaseUnavailable(
+            f"The database {parsed.database} at {place} cannot be used: {why.splitlines()[0]}."
+            " Check that the server runs, and the address, user and password given for it."
+        ) from error
+
+
 def sqlalchemy_url(url: str) -> URL:
-    """Accepts postgres://, postgresql:// and postgresql+asyncpg://. Raises DatabaseUrlError."""
+    """Accepts postgres://, postgresql:// and postgresql+asyncpg://.
+
+    The options `sslmode` (or `ssl`) and `host` (a socket's directory) are understood.
+
+    Raises:
+        DatabaseUrlError: Anything else; its text never repeats a password.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -30,7 +58,15 @@ def sqlalchemy_url(url: str) -> URL:
         raise DatabaseUrlError(
             f"{parsed.drivername} is not supported; expected postgresql://user:password@host/database"
         )
-    return parsed.set(drivername="postgresql+asyncpg")
+    query = dict(parsed.query)
+    if "sslmode" in query:  # libpq's name for it, and everybody's
+        query["ssl"] = query.pop("sslmode")
+    unknown = sorted(query.keys() - {"host", "ssl"})
+    if unknown:
+        raise DatabaseUrlError(
+            f"the database address has an option that is not supported: {unknown[0]}; leave it out"
+        )
+    return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 
 def _arguments(url: str) -> dict[str, Any]:

@@ -5,29 +5,44 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from persistence.url import sqlalchemy_url
+from persistence.url import DatabaseUnavailable, reaching, sqlalchemy_url
 
 MIGRATION_LOCK: Final = 0x5374_7261
 """Advisory lock: two processes that start at once migrate one after the other."""
 
 
 async def migrate(url: str) -> None:
-    """Upgrade the database to the newest revision; does nothing when it is there already."""
+    """Upgrade the database to the newest revision; does nothing when it is there already.
+
+    Raises:
+        DatabaseUrlError, DatabaseUnavailable: See persistence.url.
+    """
     engine = create_async_engine(sqlalchemy_url(url), poolclass=NullPool)
     try:
-        async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-            # The lock belongs to the session: it outlives this commit, and ends with the
-            # connection, however that ends.
-            await connection.commit()
-            await connection.run_sync(_upgrade)
-            await connection.commit()
+        with reaching(url):
+            await _migrate(engine)
+    except CommandError as error:
+        raise DatabaseUnavailable(
+            "The tables of this database were made by a newer version of the program:"
+            f" {error}. Use that version, or another database."
+        ) from error
     finally:
         await engine.dispose()
+
+
+async def _migrate(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        # The lock belongs to the session: it outlives this commit, and ends with the
+        # connection, however that ends.
+        await connection.commit()
+        await connection.run_sync(_upgrade)
+        await connection.commit()
 
 
 def _upgrade(connection: Connection) -> None:

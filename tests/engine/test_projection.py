@@ -1,0 +1,150 @@
+"""From facts to rows: what the tables say follows from the journal alone."""
+
+import msgspec
+import pytest
+
+from engine.commands import (
+    Blocked,
+    Command,
+    Configure,
+    Configured,
+    Expire,
+    Expired,
+    Held,
+    Hold,
+    Outcome,
+    Refund,
+    Refunded,
+    Refusal,
+    Refused,
+    Scan,
+    ScanMode,
+    Scanned,
+    ScanOutcome,
+    Sell,
+    SetTickets,
+    Sold,
+    Ticket,
+    TicketsSet,
+    TicketState,
+)
+from engine.projection import (
+    KEEP_VERSION,
+    NOTHING,
+    Projection,
+    ScanRow,
+    TicketRow,
+    project,
+)
+from engine.settings import Settings
+
+ID = bytes(16)
+ORDER = "0" * 32
+SETTINGS = Settings(currency="EUR", price_types=(), prices=())
+
+
+def sold(*numbers: int, at_ms: int = 5, order: str = ORDER) -> tuple[int, Command, Outcome]:
+    """Ticket n for seat n + 100."""
+    tickets = tuple(Ticket(number, number + 100, -1, "full", 2_000) for number in numbers)
+    return at_ms, Sell(ID, ID, order), Sold(order, tickets)
+
+
+def row(number: int, *, state: str = "valid", version: int = 0, at_ms: int = 5) -> TicketRow:
+    return TicketRow(number, ORDER, number + 100, -1, "full", 2_000, state, version, at_ms)
+
+
+def scan(gate: str, device: str, ticket: int, result: ScanOutcome) -> tuple[int, Command, Outcome]:
+    command = Scan(ID, gate, device, 1, ticket, 0, ScanMode.ADMIT)
+    return 9, command, Scanned(result, ticket)
+
+
+def states(*numbers: int, state: TicketState, version: int) -> tuple[int, Command, Outcome]:
+    outcome = TicketsSet(tuple((number, version) for number in numbers), state)
+    return 7, SetTickets(ID, numbers, state, ""), outcome
+
+
+def refunded(*numbers: int) -> tuple[int, Command, Outcome]:
+    return 8, Refund(ID, ORDER, numbers), Refunded(ORDER, numbers, 0)
+
+
+HELD: tuple[int, Command, Outcome] = (1, Hold(ID, ID, "", "web", (1,)), Held(ID, (1,), (), 9))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([], NOTHING),
+        ([HELD, (2, Expire(ID), Expired((ID,)))], NOTHING),
+        ([(1, Sell(ID, ID, ORDER), Refused(Refusal.HOLD_UNKNOWN))], NOTHING),
+        ([(1, Configure(ID, SETTINGS), Refused(Refusal.MALFORMED))], NOTHING),
+        ([HELD, sold(1, 2)], Projection(tickets=(row(1), row(2)))),
+        (
+            [(5, Sell(ID, ID, ORDER, False), Sold(ORDER, (), TicketState.UNPAID))],
+            NOTHING,
+        ),
+        ([refunded(4)], Projection(ticket_states=((4, "refunded", KEEP_VERSION),))),
+        (
+            [states(4, 5, state=TicketState.REVOKED, version=3)],
+            Projection(ticket_states=((4, "revoked", 3), (5, "revoked", 3))),
+        ),
+        # Several changes of one ticket in one batch are one row, the last one.
+        (
+            [states(4, state=TicketState.REVOKED, version=3), refunded(4)],
+            Projection(ticket_states=((4, "refunded", 3),)),
+        ),
+        (
+            [sold(1, 2), states(1, state=TicketState.REVOKED, version=1), refunded(1)],
+            Projection(tickets=(row(1, state="refunded", version=1), row(2))),
+        ),
+        # Sold, given back and sold again, all in one batch.
+        (
+            [sold(1), refunded(1), sold(2, at_ms=6)],
+            Projection(tickets=(row(1, state="refunded"), row(2, at_ms=6))),
+        ),
+    ],
+)
+def test_rows_of_a_batch(facts: list[tuple[int, Command, Outcome]], expected: Projection) -> None:
+    assert project(1, facts) == expected
+
+
+def test_an_unpaid_sale_makes_unpaid_tickets() -> None:
+    at_ms, command, outcome = sold(1)
+    assert isinstance(outcome, Sold)
+    unpaid = msgspec.structs.replace(outcome, state=TicketState.UNPAID)
+    assert project(1, [(at_ms, command, unpaid)]).tickets == (row(1, state="unpaid"),)
+
+
+def test_every_scan_is_a_row_with_the_seq_of_its_event() -> None:
+    facts = [
+        HELD,
+        scan("north", "lane 1", 4, ScanOutcome.ADMITTED),
+        scan("north", "lane 1", 4, ScanOutcome.ALREADY_USED),
+        scan("north", "lane 1", 4_000_000_000, ScanOutcome.UNKNOWN),
+        scan("no\0rth", "\0", 4, ScanOutcome.WRONG_PERFORMANCE),
+    ]
+    assert project(41, facts).scans == (
+        ScanRow(42, 9, "north", "lane 1", "admit", 4, "ADMITTED"),
+        ScanRow(43, 9, "north", "lane 1", "admit", 4, "ALREADY_USED"),
+        ScanRow(44, 9, "north", "lane 1", "admit", -1, "UNKNOWN"),
+        ScanRow(45, 9, "north", "", "admit", -1, "WRONG_PERFORMANCE"),
+    )
+
+
+def test_the_last_settings_count() -> None:
+    later = msgspec.structs.replace(SETTINGS, currency="CHF")
+    settings = project(
+        1, [(1, Configure(ID, SETTINGS), Configured()), (2, Configure(ID, later), Configured())]
+    ).settings
+    assert settings is not None
+    assert msgspec.json.decode(settings, type=Settings) == later
+
+
+def test_a_projection_survives_the_wire() -> None:
+    projection = project(1, [sold(1), scan("", "", 1, ScanOutcome.ADMITTED), refunded(9)])
+    data = msgspec.msgpack.encode(projection)
+    assert msgspec.msgpack.decode(data, type=Projection) == projection
+    blocked: tuple[int, Command, Outcome] = (1, Expire(ID), Blocked((), ()))
+    assert (
+        msgspec.msgpack.decode(msgspec.msgpack.encode(project(1, [blocked])), type=Projection)
+        == NOTHING
+    )

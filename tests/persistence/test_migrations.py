@@ -1,0 +1,132 @@
+"""The revisions make the tables that the code describes, once, whoever starts first."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from persistence.migrations import migrate
+from persistence.schema import metadata
+from persistence.store import Store
+from persistence.url import DatabaseUnavailable, DatabaseUrlError, connect, sqlalchemy_url
+from tests.conftest import copy_of
+
+_SHAPE = """
+SELECT 'column', c.table_name || '.' || c.column_name,
+    concat_ws(' ', c.data_type, c.udt_name, c.is_nullable, c.column_default, c.is_identity,
+        c.identity_start, a.attstorage)
+FROM information_schema.columns c
+JOIN pg_attribute a ON a.attrelid = c.table_name::regclass AND a.attname = c.column_name
+WHERE c.table_schema = 'public' AND c.table_name <> 'alembic_version'
+UNION ALL
+SELECT 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    AND conrelid::regclass::text <> 'alembic_version'
+UNION ALL
+SELECT 'index', tablename || '.' || indexname, indexdef
+FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+UNION ALL
+SELECT 'table', relname, coalesce(reloptions::text, '')
+FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+    AND relname <> 'alembic_version'
+ORDER BY 1, 2
+"""
+
+
+async def shape(url: str) -> list[tuple[Any, ...]]:
+    connection = await connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch(_SHAPE)]
+    finally:
+        await connection.close()
+
+
+def test_the_revisions_end_with_the_tables_of_today(database_url: str) -> None:
+    with copy_of(database_url, "template0") as other:
+
+        async def shapes() -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+            engine = create_async_engine(sqlalchemy_url(other))
+            async with engine.begin() as connection:
+                await connection.run_sync(metadata.create_all)
+            await engine.dispose()
+            return await shape(database_url), await shape(other)
+
+        migrated, described = asyncio.run(shapes())
+    assert len(described) > 200
+    assert migrated == described
+
+
+def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+    with copy_of(database_url, "template0") as other:
+
+        async def race() -> list[tuple[Any, ...]]:
+            await asyncio.gather(*(migrate(other) for _ in range(4)))
+            await migrate(other)
+            return await shape(other)
+
+        assert len(asyncio.run(race())) > 200
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://root@localhost/x", "sqlite:///house.db", "not an address", ""]
+)
+def test_an_address_that_is_not_postgres_is_refused(url: str) -> None:
+    with pytest.raises(DatabaseUrlError, match="expected postgresql://"):
+        sqlalchemy_url(url)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_the_usual_spellings_of_an_address_are_accepted(scheme: str) -> None:
+    url = sqlalchemy_url(f"{scheme}://house:p%40ss@db.example:5433/strapontin?sslmode=require")
+    assert (url.drivername, url.password, url.port) == ("postgresql+asyncpg", "p@ss", 5433)
+    assert dict(url.query) == {"ssl": "require"}
+
+
+def test_an_option_that_would_be_ignored_is_refused() -> None:
+    with pytest.raises(DatabaseUrlError, match="channel_binding"):
+        sqlalchemy_url("postgresql://db.example/strapontin?channel_binding=require")
+
+
+def test_a_wrong_address_is_not_repeated_with_its_password() -> None:
+    with pytest.raises(DatabaseUrlError) as caught:
+        sqlalchemy_url("mysql://root:secret@localhost/x")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sslmode", ["prefer", "disable"])
+async def test_the_way_to_encrypt_is_passed_on(database_url: str, sslmode: str) -> None:
+    url = f"{database_url}{'&' if '?' in database_url else '?'}sslmode={sslmode}"
+    async with await Store.open(url) as store:
+        assert (await store.health()).synchronous_commit == "on"
+        assert await store.journal.serving(1) is None
+
+
+@pytest.mark.parametrize("database_url", ["tcp"], indirect=True)
+async def test_a_server_that_cannot_be_used_is_named_and_its_password_is_not(
+    database_url: str,
+) -> None:
+    parsed = make_url(database_url)
+    for url in (
+        parsed.set(port=9),  # nobody listens
+        parsed.set(password="wrong-secret"),
+        parsed.set(database="nowhere"),
+        parsed.set(query={"sslmode": "require"}),  # it has no TLS
+    ):
+        text = url.render_as_string(hide_password=False)
+        for attempt in (Store.open(text), migrate(text)):
+            with pytest.raises(DatabaseUnavailable, match=f"at 127.0.0.1:{url.port}") as caught:
+                await attempt
+            assert str(url.password) not in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+
+async def test_tables_of_a_newer_version_are_left_alone(database_url: str) -> None:
+    connection = await connect(database_url)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.close()
+    before = await shape(database_url)
+    with pytest.raises(DatabaseUnavailable, match=r"newer version .*9999"):
+        await migrate(database_url)
+    assert await shape(database_url) == before
