@@ -61,8 +61,6 @@ def read_csv(text: str, name: str, problems: Problems) -> Plan:
             rows[section, label] = DraftRow(label, path=path)
             sections[section].rows.append(rows[section, label])
         rows[section, label].seats.append(seat)
-    if problems.errors:
-        raise PlanError(problems.found())
     draft.sections += sections.values()
     draft.categories += [
         Category(category, CATEGORY_COLORS[number % len(CATEGORY_COLORS)])
@@ -127,8 +125,8 @@ def _records(text: str, problems: Problems) -> Iterator[tuple[dict[str, str], Pa
                 cells |= {key: cells[key].replace(",", ".") for key in ("x", "y")}
             if _sound(cells, path, problems):
                 yield cells, path
-    except csv.Error as error:
-        problems.error("not-csv", ("line", max(reader.line_num, 1)), reason=str(error))
+    except csv.Error:
+        problems.error("not-csv", ("line", max(reader.line_num, 1)))
 
 
 def _sound(cells: dict[str, str], path: Path, problems: Problems) -> bool:

@@ -45,10 +45,10 @@ def _load(data: bytes, name: str, problems: Problems) -> Plan:
     text = _decoded(data, problems)
     if text.lstrip()[:1] in ("{", "["):
         top = Node(problems, parse(text, problems), ())
-        if top.has("zones"):
-            return read_pretix(top, problems)
         if top.has("format") or top.has("sections"):
             return read_own(top, problems)
+        if top.has("zones") or top.has("categories"):
+            return read_pretix(top, problems)
     elif looks_like_csv(text):
         return read_csv(text, name, problems)
     if not problems.errors:

@@ -46,10 +46,11 @@ def parse(text: str, problems: Problems) -> Any:
     try:  # slower, but knows line and column
         return json.loads(text)
     except json.JSONDecodeError as error:
-        problems.error_at("not-json", error.lineno, error.colno, reason=error.msg)
-    except (RecursionError, ValueError) as error:  # nested too deep, or a number too long
-        reason = "nested too deep" if isinstance(error, RecursionError) else "number too long"
-        problems.error("not-json", (), reason=reason)
+        problems.error_at("not-json", error.lineno, error.colno)
+    except RecursionError:
+        problems.error("too-deep", ())
+    except ValueError:  # Python reads no integer of thousands of digits
+        problems.error("long-number", ())
     raise PlanError(problems.found())
 
 

@@ -45,6 +45,15 @@ _FAMILIES = {
 }
 
 
+class PictureSizeError(ValueError):
+    """The width asked for cannot be drawn; `least_px` to `most_px` can."""
+
+    def __init__(self, width_px: int, most_px: int) -> None:
+        super().__init__(f"{width_px} px: this picture is {LEAST_WIDTH_PX} to {most_px} px wide")
+        self.least_px = LEAST_WIDTH_PX
+        self.most_px = most_px
+
+
 def svg(
     plan: Plan,
     statuses: Sequence[int] | None = None,
@@ -93,14 +102,15 @@ def png(
     """The plan as a PNG of `width_px`; the other arguments are those of `svg`.
 
     Raises:
-        ValueError: a width out of bounds, or `statuses` not one `SeatState` for each seat.
+        PictureSizeError: a width out of bounds.
+        ValueError: `statuses` is not one `SeatState` for each seat.
     """
-    if not LEAST_WIDTH_PX <= width_px <= MOST_WIDTH_PX:
-        raise ValueError(f"a picture is {LEAST_WIDTH_PX} to {MOST_WIDTH_PX} pixels wide")
+    tallest = max(plan.height / plan.width, 0.1)
+    most_px = min(MOST_WIDTH_PX, max(int((MOST_PIXELS / tallest / 2) ** 0.5), LEAST_WIDTH_PX))
+    if not LEAST_WIDTH_PX <= width_px <= most_px:
+        raise PictureSizeError(width_px, most_px)
     scene = build_scene(plan, statuses, theme, title, width_px, translator(lang))
     height_px = round(scene.height)
-    if width_px * height_px > MOST_PIXELS:
-        raise ValueError(f"this picture would be {height_px} pixels high: make it narrower")
     smooth = SMOOTHNESS
     while smooth > 1 and width_px * height_px * smooth**2 > MOST_PIXELS:
         smooth -= 1
