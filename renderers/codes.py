@@ -113,10 +113,12 @@ def _draw_in_modules(
     canvas: Canvas, path: object, x: float, y: float, module: float, margin: int = 0
 ) -> None:
     """Fills a path drawn in whole modules: short numbers make a small page, and a fast one."""
+    from reportlab.pdfgen.canvas import FILL_NON_ZERO
+
     canvas.saveState()
     canvas.translate(x + margin * module, y + margin * module)
     canvas.scale(module, module)
-    canvas.drawPath(path, stroke=0, fill=1)
+    canvas.drawPath(path, stroke=0, fill=1, fillMode=FILL_NON_ZERO)
     canvas.restoreState()
 
 

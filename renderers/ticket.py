@@ -190,15 +190,22 @@ class _Page:
     def _rows_of_seats(self) -> None:
         """Curved rows of seats around the card's upper notch, which is their stage."""
         canvas = self.canvas
+        # A seat is the round cap of a line of no length: a tenth of the curves of a circle.
+        canvas.setLineCap(1)
+        canvas.setLineWidth(1.6 * mm)
         for row in range(BAND_ROWS):
             radius = 6.5 + 3.1 * row
             seats = int(pi * radius / 2.5)
             strength = 0.34 * (1 - row / BAND_ROWS) + 0.02
-            _fill(canvas, mix(self.accent, self.on_accent, strength))
+            _stroke(canvas, mix(self.accent, self.on_accent, strength))
+            path = canvas.beginPath()
             for seat in range(seats):
                 angle = pi * (seat + 0.5) / seats
                 x, y = STUB_LEFT + radius * cos(angle), CARD_TOP + radius * sin(angle)
-                canvas.circle(x * mm, _y(y), 0.8 * mm, stroke=0, fill=1)
+                if y < BAND_BOTTOM + 1 and x < CARD_RIGHT + 1:
+                    path.moveTo(x * mm, _y(y))
+                    path.lineTo(x * mm + 0.01, _y(y))
+            canvas.drawPath(path, stroke=1, fill=0)
 
     def _band_words(self) -> None:
         left = MAIN_LEFT

@@ -147,6 +147,18 @@ def test_both_codes_are_read_from_a_picture_of_150_dpi(
     assert read(image) == [shown.secret, shown.short_code]
 
 
+@pytest.mark.parametrize("dpi", [100, 203, 300, 600])
+def test_the_dark_of_the_qr_code_has_no_gaps_at_any_printers_resolution(dpi: int) -> None:
+    """A corner mark's core is three modules of unbroken black, across its rows too."""
+    image = paper.picture(ticket_pdf([view()], HOUSE, "fr"), dpi=dpi)
+    module_mm = 54 / (37 + 8)
+    left, top = (mm + (4 + 2) * module_mm for mm in (141.5, 31.0))
+    inset = 0.3 * module_mm
+    box = (left + inset, top + inset, left + 3 * module_mm - inset, top + 3 * module_mm - inset)
+    core = image.crop(tuple(int(side * dpi / 25.4) for side in box))
+    assert core.getextrema()[1] < 60
+
+
 def test_the_claims_are_read_back_from_the_paper() -> None:
     image = paper.picture(ticket_pdf([view(7, 1234, 2)], HOUSE, "fr"))
     full, short = codes._read_with_zxing(image)
