@@ -25,8 +25,8 @@ from gateway.limits import (
     BUYER_BURST_COMMANDS,
     BUYER_COMMANDS_PER_S,
     CLOSE_S,
-    IDLE_TICK_S,
     MAX_SOCKETS,
+    SILENCE_TICK_S,
     STAFF_BURST_COMMANDS,
     STAFF_COMMANDS_PER_S,
     STOP_S,
@@ -78,7 +78,7 @@ class Hub:
     def start(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._tasks = [
-            asyncio.create_task(self._close_idle(), name="close idle connections"),
+            asyncio.create_task(self._close_silent(), name="close silent connections"),
             asyncio.create_task(self._close_revoked(), name="close revoked connections"),
         ]
 
@@ -130,7 +130,7 @@ class Hub:
             raise Problem("busy", "too many connections", headers={hdrs.RETRY_AFTER: "5"})
         websocket = web.WebSocketResponse(
             timeout=CLOSE_S,
-            heartbeat=self._config.heartbeat_s,
+            autoping=False,  # aiohttp's own heartbeat sets a timer for every frame received
             compress=False,
             max_msg_size=MAX_FRAME_BYTES,
         )
@@ -157,7 +157,9 @@ class Hub:
         try:
             if self.stopping:
                 connection.close(WSCloseCode.GOING_AWAY, "server_stops")
-            await connection.run()
+            # In a task of its own: each frame then wakes one coroutine, not the whole stack of
+            # middlewares above it.
+            await asyncio.create_task(connection.run(), name="connection")
         finally:
             connection.closing = True
             connection.out.close()
@@ -170,7 +172,8 @@ class Hub:
         """Who is there; None after the connection was refused."""
         try:
             async with asyncio.timeout(self._config.hello_timeout_s):
-                message = await websocket.receive()
+                while (message := await websocket.receive()).type is WSMsgType.PING:
+                    await websocket.pong(message.data)
         except TimeoutError:
             return await self._refuse(websocket, "hello_missing", "no hello came in time")
         if message.type is WSMsgType.TEXT:
@@ -216,14 +219,21 @@ class Hub:
 
     # Sweeps --------------------------------------------------------------------------
 
-    async def _close_idle(self) -> None:
+    async def _close_silent(self) -> None:
+        """Ping who is silent, drop who does not answer, and close buyers who only sit there."""
+        beat_s, idle_s = self._config.heartbeat_s, self._config.idle_timeout_s
         while True:
-            await asyncio.sleep(min(IDLE_TICK_S, self._config.idle_timeout_s / 4))
-            before_s = self.loop.time() - self._config.idle_timeout_s
+            await asyncio.sleep(min(SILENCE_TICK_S, beat_s / 4, idle_s / 4))
+            now_s = self.loop.time()
             for connection in list(self._connections):
-                # A scanner or a till may rest for hours; its heartbeat says that it is there.
-                if connection.principal.is_buyer and connection.heard_s < before_s:
+                silent_s = now_s - connection.heard_s
+                if silent_s > 1.5 * beat_s:
+                    connection.cut_off("silent")
+                elif connection.principal.is_buyer and now_s - connection.asked_s > idle_s:
+                    # A scanner or a till may rest for hours; its heartbeat says it is there.
                     connection.close(WSCloseCode.POLICY_VIOLATION, "idle")
+                elif silent_s > beat_s:
+                    connection.ping()
 
     async def _close_revoked(self) -> None:
         while True:

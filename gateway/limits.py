@@ -14,7 +14,7 @@ HEARTBEAT_S: Final = 20.0
 """A silent peer is pinged this often, and dropped when it does not answer within half of it."""
 IDLE_TIMEOUT_S: Final = 30 * 60.0
 """A buyer's connection that sends no frame for this long is closed; "ping" counts."""
-IDLE_TICK_S: Final = 5.0
+SILENCE_TICK_S: Final = 5.0
 CLOSE_S: Final = 2.0
 """How long a peer has to answer the close frame."""
 MAX_WATCHES_PER_SOCKET: Final = 64

@@ -12,6 +12,8 @@ from typing import Final
 
 from gateway.limits import MAX_UNSENT_BYTES
 
+PING: Final = b"\x89\x00"
+"""A framed, empty ping."""
 _SHORT: Final = [bytes((0x82, length)) for length in range(126)]
 
 

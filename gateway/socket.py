@@ -41,7 +41,7 @@ from gateway.limits import (
     PAUSE_BYTES,
     SHED_RETRY_MS,
 )
-from gateway.outbound import Outbound
+from gateway.outbound import PING, Outbound
 from gateway.session import Principal, now_ms
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class Connection:
         self.out = out
         self.watches: set[int] = set()
         self.followed: dict[tuple[int, bytes], None] = {}  # holds: (performance, token)
-        self.heard_s = hub.loop.time()
+        self.heard_s = hub.loop.time()  # anything at all
+        self.asked_s = self.heard_s  # a frame of ours
         self.closing = False
         self._hub = hub
         self._websocket = websocket
@@ -102,12 +103,17 @@ class Connection:
             message = await receive()
             if message.type is WSMsgType.BINARY:
                 self.handle(message.data)
-                if self.out.unsent_bytes() > PAUSE_BYTES:
-                    await self._wait_for_reader()
+            elif message.type is WSMsgType.PING:
+                self.heard_s = self._hub.loop.time()
+                await self._websocket.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                self.heard_s = self._hub.loop.time()
             elif message.type is WSMsgType.TEXT:
                 self.close(WSCloseCode.UNSUPPORTED_DATA, "binary_frames_only")
             else:
                 break
+            if self.out.unsent_bytes() > PAUSE_BYTES:
+                await self._wait_for_reader()
         if self._closer is not None:
             await self._closer
 
@@ -124,7 +130,9 @@ class Connection:
             async with asyncio.timeout(CLOSE_S):
                 await self._websocket.close(code=code, message=why.encode())
         except TimeoutError:
-            self.out.abort()
+            # The connection is closing by now; only a peer that does not read keeps it open.
+            if self.out.unsent_bytes():
+                self.out.abort()
 
     async def _wait_for_reader(self) -> None:
         loop = self._hub.loop
@@ -141,11 +149,15 @@ class Connection:
         self._hub.metrics.closed[why] += 1
         self.out.abort()
 
+    def ping(self) -> None:
+        """Ask a silent peer whether it is there."""
+        self.out.send_framed(PING)
+
     # Frames --------------------------------------------------------------------
 
     def handle(self, data: bytes) -> None:
         """Serve one frame: exactly one of an error, a shed, or its handler's doing."""
-        self.heard_s = now_s = self._hub.loop.time()
+        self.heard_s = self.asked_s = now_s = self._hub.loop.time()
         try:
             frame = _decode(data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import msgpack
 import pytest
 
@@ -252,6 +253,33 @@ async def test_an_idle_buyer_is_closed_and_a_scanner_is_not(start: Start) -> Non
     assert (await device.next("pong"))[1] == 1
 
 
+async def test_a_silent_peer_is_pinged_and_dropped_when_it_does_not_answer(start: Start) -> None:
+    gateway = await start(heartbeat_s=0.1)
+    answers = await gateway.socket()
+    listening = asyncio.create_task(answers.next("pong"))  # aiohttp answers pings meanwhile
+    deaf = await gateway.http.ws_connect("/ws", autoping=False)
+    await deaf.send_bytes(msgpack.packb(["hello", gateway.buyer_token()]))
+    assert (await deaf.receive()).type is aiohttp.WSMsgType.BINARY
+    assert (await deaf.receive()).type is aiohttp.WSMsgType.PING
+    while (message := await deaf.receive()).type is aiohttp.WSMsgType.PING:
+        pass
+    assert message.type is aiohttp.WSMsgType.CLOSED
+    await answers.send("ping", 1)
+    assert (await listening)[1] == 1
+
+
+async def test_a_ping_before_and_after_hello_is_answered(gateway: Running) -> None:
+    websocket = await gateway.http.ws_connect("/ws", autoping=False)
+    await websocket.ping(b"one")
+    assert (await websocket.receive()).data == b"one"
+    await websocket.send_bytes(msgpack.packb(["hello", gateway.buyer_token()]))
+    await websocket.receive()
+    await websocket.ping(b"two")
+    message = await websocket.receive()
+    assert (message.type, message.data) == (aiohttp.WSMsgType.PONG, b"two")
+    await websocket.close()
+
+
 async def test_a_revoked_token_ends_its_connections(start: Start) -> None:
     gateway = await start(revocation_check_s=0.05)
     token = await gateway.fake.operator_token("Ada", "cashier")
@@ -339,7 +367,7 @@ async def test_a_stopping_gateway_says_going_away(start: Start) -> None:
     await sockets[0].next("pong")
     stopping = asyncio.create_task(gateway.server.stop())
     assert (await sockets[0].next("reply"))[2][0] == "held"
-    assert [await socket.closed() for socket in sockets] == [1001] * 5
+    assert await asyncio.gather(*(socket.closed() for socket in sockets)) == [1001] * 5
     await stopping
 
 
