@@ -8,6 +8,8 @@ export const COMPANION = 2;
 export const RESTRICTED_VIEW = 4;
 
 const RADIUS_PER_GAP = 0.43;
+const CHAIR_PER_ROOM = 0.75; // of the distance between a chair's middle and its table's edge
+const LEAST_CHAIR = 0.2; // of the pitch
 const SAMPLES_PER_SECTION = 300;
 
 export class Plan {
@@ -61,8 +63,22 @@ export class Plan {
       box.seats += 1;
     }
     const gaps = this.#gaps();
-    this.radius = Float32Array.from(this.sectionOf, (section) => gaps[section] * RADIUS_PER_GAP);
-    this.largestRadius = gaps.reduce((most, gap) => Math.max(most, gap), 0) * RADIUS_PER_GAP;
+    this.radius = Float32Array.from(this.sectionOf, (section, seat) =>
+      Math.min(gaps[section] * RADIUS_PER_GAP, this.#beside(seat)));
+    this.largestRadius = this.radius.reduce((most, radius) => Math.max(most, radius), 0);
+  }
+
+  /** How large a chair may be drawn without lying on its table; no bound for a seat without one. */
+  #beside(seat) {
+    if (this.table[seat] < 0) return Infinity;
+    const { x, y, width, height, rotation, shape } = this.tables[this.table[seat]];
+    const [dx, dy] = [this.x[seat] - x, this.y[seat] - y];
+    const turn = (-rotation * Math.PI) / 180;
+    const across = Math.abs(dx * Math.cos(turn) - dy * Math.sin(turn));
+    const along = Math.abs(dx * Math.sin(turn) + dy * Math.cos(turn));
+    const off = shape === "round" ? Math.hypot(dx, dy) - Math.max(width, height) / 2
+      : Math.hypot(Math.max(0, across - width / 2), Math.max(0, along - height / 2));
+    return Math.max(off * CHAIR_PER_ROOM, this.pitch * LEAST_CHAIR);
   }
 
   #gaps() {

@@ -1,0 +1,214 @@
+// From the basket to the order: who buys, then payment. The order's id is made and kept before
+// anything is sent, so that a double click, a reload or a lost answer repeats and never doubles.
+//
+// Owns the checkout's two steps and what is kept of them. Knows the basket by its lines only.
+
+import * as api from "./api.js";
+import { byId, h, icon } from "./dom.js";
+import { currentLanguage, longDate, clock, moneyExact, pick, plural, t } from "./i18n.js";
+import { forgetBasket, forgetOrder, freshId, keepBuyer, keepOrder, keptBuyer, keptOrder } from "./keep.js";
+import { seatText } from "./places.js";
+import { refusalText } from "./refusals.js";
+
+const DONE = new Set(["paid", "confirmed", "failed", "refunded"]);
+
+export class Checkout {
+  /** `leave()` goes back to the seats; `items()` are the basket panel's. */
+  constructor({ house, performance, plan, basket, items, leave, locked }) {
+    Object.assign(this, { house, performance, plan, basket, items, leave, locked });
+    this.order = null;
+    this.busy = false;
+    this.problem = h("p.problem", { role: "alert" });
+    this.time = h("span.checkout-time");
+    this.page = byId("checkout");
+  }
+
+  /** An order was begun before this page was opened: true when it still waits for its payment. */
+  async resume() {
+    const kept = keptOrder(this.performance.id);
+    if (!kept) return false;
+    try {
+      this.order = await api.order(kept.id);
+    } catch (error) {
+      // Not known there: it never arrived. Its id stays kept, and is used when it is sent again.
+      if (error instanceof api.Problem) return false;
+      throw error;
+    }
+    if (this.order.state === "pending") return true;
+    forgetOrder(this.performance.id);
+    if (DONE.has(this.order.state)) this.#basketIsSold();
+    this.order = null;
+    return false;
+  }
+
+  show() {
+    this.problem.textContent = "";
+    this.page.replaceChildren(h("div.checkout-page", {},
+      h("div.checkout-work", {}, this.order ? this.#payment() : this.#details()),
+      this.#summary()));
+    this.page.querySelector("h1").focus();
+  }
+
+  showTime(text) {
+    this.time.textContent = text && t("web.basket.kept", { time: text });
+  }
+
+  /** Gives up the order, if there is one, and goes back to the seats. */
+  async back() {
+    if (this.order && !(await this.#do(() => api.cancelOrder(this.order.id)))) return;
+    this.order = null;
+    forgetOrder(this.performance.id);
+    this.leave();
+  }
+
+  #details() {
+    const buyer = keptBuyer();
+    const name = h("input", { id: "buyer-name", name: "name", autocomplete: "name", required: true, maxlength: 200, value: buyer.name });
+    const email = h("input", { id: "buyer-email", name: "email", type: "email", autocomplete: "email", required: true, maxlength: 200, value: buyer.email });
+    const form = h("form", { onsubmit: (event) => this.#place(event, name, email) },
+      h("div.field", {}, h("label.field-label", { for: "buyer-name" }, t("web.checkout.name")), name),
+      h("div.field", {}, h("label.field-label", { for: "buyer-email" }, t("web.checkout.email")), email,
+        h("p.field-help", { id: "email-help" }, t("web.checkout.email_help"))),
+      this.problem,
+      h("div.checkout-buttons", {},
+        h("button.button.primary", { type: "submit", id: "place" }, t("web.checkout.to_payment")), this.#backButton()));
+    email.setAttribute("aria-describedby", "email-help");
+    return h("div", {}, h("h1", { tabindex: "-1" }, t("web.checkout.title")), h("p.lead", {}, t("web.checkout.lead")), form);
+  }
+
+  async #place(event, name, email) {
+    event.preventDefault();
+    const buyer = { name: name.value.trim(), email: email.value.trim() };
+    keepBuyer(buyer);
+    const kept = keptOrder(this.performance.id) ?? { id: freshId(), attempt: freshId() };
+    keepOrder(this.performance.id, kept);
+    const placed = await this.#do(() => api.placeOrder({
+      id: kept.id,
+      baskets: [{ performance: this.performance.id, token: this.basket.token, lines: this.#lines() }],
+      buyer: { ...buyer, language: currentLanguage() },
+    }));
+    if (!placed) return;
+    this.order = placed;
+    this.locked(placed);
+    this.show();
+  }
+
+  /** Lines as the engine reads them: [seat, area, price type, quantity]. */
+  #lines() {
+    const lines = [];
+    const places = new Map();
+    for (const { seat, area, type } of this.items()) {
+      if (seat >= 0) lines.push([seat, -1, type, 1]);
+      else places.set(`${area} ${type}`, [-1, area, type, (places.get(`${area} ${type}`)?.[3] ?? 0) + 1]);
+    }
+    return [...lines, ...places.values()];
+  }
+
+  #payment() {
+    const [method] = this.house.payment_methods;
+    const amount = moneyExact(this.order.total, this.order.currency);
+    const test = method === "test_card";
+    return h("div", {},
+      h("h1", { tabindex: "-1" }, t("web.pay.title")),
+      h("p.lead", {}, t("web.pay.lead", { number: this.order.number })),
+      h(`div.pay-card${test ? ".test" : ""}`, {},
+        h("p.pay-badge", {}, t(test ? "web.pay.test_badge" : "web.pay.card_badge")),
+        h("p.pay-amount", {}, amount),
+        h("p.pay-words", {}, t(test ? "web.pay.test_text" : "web.pay.card_text"))),
+      this.problem,
+      h("div.checkout-buttons", {},
+        h("button.button.primary", { type: "button", id: "pay", onclick: () => this.#pay(method) },
+          t(test ? "web.pay.test_button" : "web.pay.card_button", { amount })),
+        this.#backButton()));
+  }
+
+  #backButton() {
+    return h("button.button.quiet", { type: "button", id: "back", onclick: () => this.back() }, icon("back"), t("web.checkout.back"));
+  }
+
+  async #pay(method) {
+    const kept = keptOrder(this.performance.id) ?? { id: this.order.id, attempt: freshId() };
+    keepOrder(this.performance.id, kept);
+    const paid = await this.#do(() => api.pay(this.order.id, { method, attempt: kept.attempt }));
+    if (!paid) {
+      // A refused attempt is over: the next one is another. An unanswered one is asked again.
+      if (this.refusedLast) keepOrder(this.performance.id, { ...kept, attempt: freshId() });
+      return;
+    }
+    if (paid.redirect_url) {
+      location.assign(paid.redirect_url);
+      return;
+    }
+    this.#basketIsSold();
+    forgetOrder(this.performance.id);
+    location.assign(`/o/${this.order.id}`);
+  }
+
+  #basketIsSold() {
+    if (this.order.holds.some(({ token }) => token === this.basket.token)) {
+      forgetBasket(this.performance.id);
+      this.basket.token = null;
+    }
+  }
+
+  /** Runs one request at a time, with its button busy; a refusal is shown and null returned. */
+  async #do(request) {
+    if (this.busy) return null;
+    this.busy = true;
+    this.refusedLast = false;
+    this.problem.textContent = "";
+    this.page.setAttribute("aria-busy", "true");
+    try {
+      return await request();
+    } catch (error) {
+      this.#refused(error);
+      return null;
+    } finally {
+      this.busy = false;
+      this.page.removeAttribute("aria-busy");
+    }
+  }
+
+  #refused(error) {
+    if (error instanceof api.Unreachable) {
+      this.problem.textContent = t("web.checkout.unreachable");
+      return;
+    }
+    if (!(error instanceof api.Problem)) throw error;
+    this.refusedLast = true;
+    this.problem.textContent = refusalText(this.plan, error.code, error.problem.seats ?? []);
+    if (!this.order) forgetOrder(this.performance.id); // nothing was done under that id
+    this.basket.refresh();
+  }
+
+  #summary() {
+    const { performance } = this;
+    const rows = this.order ? this.order.lines.map((line) => this.#orderRow(line)) : this.items().map((item) => this.#row(item));
+    const total = this.order?.total ?? this.items().reduce((sum, { amount }) => sum + amount, 0);
+    return h("aside.stub", { "aria-label": t("web.checkout.summary") },
+      h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
+      h("h2.stub-title", {}, pick(performance.title)),
+      h("p.stub-place", {}, performance.venue),
+      h("ul.stub-lines", {}, rows),
+      h("p.stub-total", {}, h("span", {}, plural("web.basket.places", rows.length)), h("strong", {}, moneyExact(total, performance.currency))),
+      this.time);
+  }
+
+  #row({ seat, area, typeNames, amount }) {
+    return stubRow(this.plan, this.performance.currency, seat, area, pick(typeNames), amount);
+  }
+
+  #orderRow({ seat, area, price_type: type, amount }) {
+    const names = this.performance.price_types.find(({ id }) => id === type)?.names ?? {};
+    return stubRow(this.plan, this.order.currency, seat, area, pick(names), amount);
+  }
+}
+
+/** One place of an order, as a line of a stub. */
+export function stubRow(plan, currency, seat, area, type, amount) {
+  const name = seat >= 0 ? seatText(plan, seat) : plan.areas[area].name;
+  const section = seat >= 0 ? plan.seatName(seat).section : "";
+  return h("li.stub-line", {},
+    h("span.stub-name", {}, name, h("span.stub-details", {}, [section, type].filter(Boolean).join(" · "))),
+    h("span.stub-amount", {}, moneyExact(amount, currency)));
+}

@@ -1,0 +1,138 @@
+// The order page, /o/{order}: where an order stands, what it holds, its tickets and its receipt.
+// Asks again while something is still under way. The order's id in the address is its key.
+
+import * as api from "./api.js";
+import { announce } from "./announce.js";
+import { openHouse, runPage, setTitle } from "./chrome.js";
+import { stubRow } from "./checkout.js";
+import { byId, h, icon } from "./dom.js";
+import { clock, currentLanguage, longDate, moneyExact, pick, plural, t } from "./i18n.js";
+import { forgetBasket, forgetOrder, keptBasket, keptOrder } from "./keep.js";
+import { Plan } from "./plan.js";
+
+const ASK_FIRST_MS = 800;
+const ASK_MOST_MS = 10_000;
+const UNDER_WAY = new Set(["pending", "paid"]);
+const ICONS = { confirmed: "check", failed: "alert", cancelled: "alert", refunded: "back" };
+const TONES = { confirmed: "good", failed: "bad", cancelled: "bad" };
+
+class OrderPage {
+  constructor(house, id) {
+    this.house = house;
+    this.id = id;
+    this.plans = new Map(); // performance -> Plan
+    this.performances = new Map();
+    this.wait = ASK_FIRST_MS;
+  }
+
+  async open() {
+    await this.#show(await api.order(this.id));
+  }
+
+  async #show(order) {
+    if (order.state !== "pending") this.#forgetKept(order);
+    await this.#know(order);
+    const changed = order.state !== this.shown?.state || order.tickets_ready !== this.shown?.tickets_ready;
+    if (changed) this.#draw(order);
+    this.shown = order;
+    const settled = !UNDER_WAY.has(order.state) && (order.tickets_ready || order.state !== "confirmed");
+    if (!settled) this.#askLater();
+  }
+
+  /** What this browser kept to repeat the order is needed no more. */
+  #forgetKept(order) {
+    for (const { performance, token } of order.holds) {
+      if (keptOrder(performance)?.id === order.id) forgetOrder(performance);
+      if (order.state !== "cancelled" && keptBasket(performance)?.token === token) forgetBasket(performance);
+    }
+  }
+
+  async #know(order) {
+    const wanted = new Set(order.lines.map((line) => line.performance));
+    await Promise.all([...wanted].filter((id) => !this.plans.has(id)).map(async (id) => {
+      const performance = await api.performance(id);
+      this.performances.set(id, performance);
+      this.plans.set(id, new Plan(await api.plan(performance.plan)));
+    }));
+  }
+
+  #askLater() {
+    setTimeout(async () => {
+      this.wait = Math.min(ASK_MOST_MS, this.wait * 1.4);
+      try {
+        await this.#show(await api.order(this.id));
+      } catch (error) {
+        if (!(error instanceof api.Unreachable)) throw error;
+        this.#askLater();
+      }
+    }, this.wait);
+  }
+
+  #draw(order) {
+    const { state } = order;
+    const waiting = UNDER_WAY.has(state);
+    const title = t(`web.order.${state}.title`);
+    setTitle(t("web.order.number", { number: order.number }), title);
+    byId("order").replaceChildren(h("div.order-page-grid", {},
+      h("div", {},
+        h(`p.order-state.${TONES[state] ?? "plain"}`, {}, waiting ? dots() : icon(ICONS[state] ?? "clock"), t(`web.order.${state}.state`)),
+        h("h1", { tabindex: "-1" }, title),
+        h("p.lead", {}, this.#lead(order)),
+        this.#buttons(order),
+        this.#facts(order)),
+      h("div.stubs", {}, [...this.performances.keys()].map((id) => this.#stub(order, id)))));
+    announce(title);
+  }
+
+  #lead(order) {
+    const places = order.lines.length;
+    return plural(`web.order.${order.state}.text`, places, { email: order.buyer.email, amount: moneyExact(order.total, order.currency) });
+  }
+
+  #buttons(order) {
+    const language = currentLanguage();
+    const [first] = this.performances.keys();
+    const tickets = order.tickets_ready && (order.state === "confirmed")
+      && h("a.button.primary", { href: api.ticketsAddress(order.id, language), id: "tickets" }, icon("ticket"), t("web.order.tickets"));
+    const receipt = order.payments.some(({ captured }) => captured)
+      && h("a.button", { href: api.receiptAddress(order.id, language), id: "receipt" }, icon("receipt"), t("web.order.receipt"));
+    const pay = order.state === "pending" && h("a.button.primary", { href: `/p/${first}#checkout` }, t("web.order.to_payment"));
+    const again = (order.state === "failed" || order.state === "cancelled") && h("a.button.primary", { href: `/p/${first}` }, t("web.order.again"));
+    return h("div.order-buttons", {}, tickets, receipt, pay, again);
+  }
+
+  #facts(order) {
+    const facts = [[t("web.order.fact_number"), String(order.number)]];
+    if (order.buyer.name) facts.push([t("web.order.fact_buyer"), order.buyer.name]);
+    if (order.buyer.email) facts.push([t("web.order.fact_email"), order.buyer.email]);
+    facts.push([t("web.order.fact_when"), t("web.when", { date: longDate(order.created_ms), time: clock(order.created_ms) })]);
+    return h("dl.order-facts", {}, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  }
+
+  #stub(order, id) {
+    const performance = this.performances.get(id);
+    const lines = order.lines.filter((line) => line.performance === id);
+    const total = lines.reduce((sum, { amount }) => sum + amount, 0);
+    return h("aside.stub", {},
+      h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
+      h("h2.stub-title", {}, pick(performance.title)),
+      h("p.stub-place", {}, performance.venue),
+      h("ul.stub-lines", {}, lines.map((line) => this.#line(order, performance, line))),
+      h("p.stub-total", {}, h("span", {}, plural("web.basket.places", lines.length)), h("strong", {}, moneyExact(total, order.currency))));
+  }
+
+  #line(order, performance, line) {
+    const names = performance.price_types.find(({ id }) => id === line.price_type)?.names ?? {};
+    const type = [pick(names), line.state === "refunded" ? t("web.order.line_refunded") : ""].filter(Boolean).join(" · ");
+    const row = stubRow(this.plans.get(line.performance), order.currency, line.seat, line.area, type, line.amount);
+    row.classList.toggle("gone", line.state === "refunded" || line.state === "cancelled");
+    return row;
+  }
+}
+
+const dots = () => h("span.waiting-dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i"));
+
+runPage(async () => {
+  const house = await openHouse();
+  await new OrderPage(house, location.pathname.split("/").pop()).open();
+});

@@ -1,0 +1,285 @@
+// The seat page, /p/{performance}: wires the map, the list, the prices, the basket and the checkout
+// to one connection. Decides nothing itself; each part owns its own business.
+
+import * as api from "./api.js";
+import { announce, clearNotes, note } from "./announce.js";
+import { Basket } from "./basket.js";
+import { BasketPanel } from "./basket_panel.js";
+import { BestForm, rungText } from "./best_form.js";
+import { Checkout } from "./checkout.js";
+import { openHouse, runPage, setTitle, titles } from "./chrome.js";
+import { Countdown } from "./countdown.js";
+import { byId, setText } from "./dom.js";
+import { Applied, Feed } from "./feed.js";
+import { clock, currentLanguage, longDate, number, plural, t } from "./i18n.js";
+import { Look, LOOK_NAMES } from "./map_seats.js";
+import { MapTip } from "./map_tip.js";
+import { seatsText } from "./places.js";
+import { Plan } from "./plan.js";
+import { fillLegend, PriceList } from "./price_list.js";
+import { Prices } from "./prices.js";
+import { refusalText } from "./refusals.js";
+import { SeatList } from "./seat_list.js";
+import { SeatMap } from "./seat_map.js";
+import { Sheet } from "./sheet.js";
+import { Connection } from "./socket.js";
+import { Stock } from "./stock.js";
+
+const VIEW_KEY = "strapontin.view";
+const COUNTS_EVERY_MS = 400; // places left in words and menus follow the feed this often at most
+
+class SeatPage {
+  constructor(house, performance, plan) {
+    this.house = house;
+    this.performance = performance;
+    this.plan = plan;
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    this.connection = new Connection(`${scheme}://${location.host}/ws`, api.sessionToken, currentLanguage());
+    this.now = () => this.connection.serverNow();
+    this.feed = new Feed(plan.count, plan.areas.length);
+    this.basket = new Basket(performance.id, this.connection);
+    this.prices = new Prices(performance);
+    this.stock = new Stock(plan, this.feed, this.basket, this.prices, this.now);
+    this.stock.open = performance.status === "on_sale";
+    this.#build();
+    this.#listen();
+  }
+
+  #build() {
+    const { plan, stock, basket, prices, performance } = this;
+    const shared = { plan, stock, basket, prices, most: performance.max_per_order };
+    this.map = new SeatMap(byId("map"), plan, {
+      areaFree: (area) => stock.areaFree(area),
+      placesText: (free) => (free ? t("web.area.left", { free: number(free) }) : t("web.prices.none_left")),
+    });
+    this.tip = new MapTip(byId("tip"), plan, stock);
+    this.list = new SeatList({ plan, stock, choose: (seat) => this.#choose(seat) });
+    const chooseCategory = (category) => this.#chooseCategory(category);
+    this.best = new BestForm({ ...shared, chooseCategory });
+    this.priceList = new PriceList({ ...shared, chooseCategory });
+    this.sheet = new Sheet((inset) => this.map.setInset(inset));
+    this.panel = new BasketPanel({
+      plan, basket, prices, now: this.now,
+      toCheckout: () => { location.hash = "checkout"; },
+      showSeat: (seat) => this.#showSeat(seat),
+    });
+    this.checkout = new Checkout({
+      house: this.house, performance, plan, basket,
+      items: () => this.panel.items(),
+      leave: () => { location.hash = ""; },
+      locked: (order) => this.countdown.until(order.expires_ms),
+    });
+    this.countdown = new Countdown(this.now, (text, share, urgent) => {
+      this.panel.showTime(text, share, urgent);
+      this.checkout.showTime(text);
+    });
+    fillLegend(byId("legend"), plan);
+  }
+
+  #listen() {
+    const on = (source, type, listener) => source.addEventListener(type, ({ detail }) => listener(detail));
+    on(this.connection, "feed", (frame) => this.#fed(frame));
+    on(this.connection, "state", (state) => this.#line(state));
+    on(this.basket, "change", ({ seats }) => this.#basketChanged(seats));
+    on(this.basket, "taken", (taken) => this.#taken(taken));
+    on(this.basket, "refused", (refusal) => this.#refused(refusal));
+    on(this.basket, "lost", (lost) => this.#lost(lost));
+    on(this.basket, "failed", () => note(t("web.refusal.other"), { tone: "warning" }));
+    on(this.map, "seat", ({ seat }) => this.#choose(seat));
+    on(this.map, "area", ({ area }) => {
+      this.sheet.open();
+      this.priceList.showArea(area);
+    });
+    on(this.map, "hover", (place) => this.tip.show(place));
+    byId("zoom-in").addEventListener("click", () => this.map.zoomIn());
+    byId("zoom-out").addEventListener("click", () => this.map.zoomOut());
+    byId("zoom-fit").addEventListener("click", () => this.map.fit());
+    byId("view-map").addEventListener("click", () => this.showView("map"));
+    byId("view-list").addEventListener("click", () => this.showView("list"));
+    byId("skip").addEventListener("click", () => {
+      this.showView("list");
+      byId("list-title").focus();
+    });
+    addEventListener("hashchange", () => this.route());
+    // What another tab of this buyer did shows as soon as this one is looked at again.
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible" && this.connection.state === "open") this.basket.refresh();
+    });
+    new MutationObserver(() => this.map.retheme()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  }
+
+  async open() {
+    this.connection.watch(this.performance.id, () => [this.feed.epoch, this.feed.seq]);
+    this.connection.start();
+    this.showView(localStorage.getItem(VIEW_KEY) === "list" ? "list" : "map");
+    if (await this.checkout.resume()) {
+      this.countdown.until(this.checkout.order.expires_ms);
+      location.hash = "checkout";
+    }
+    this.route();
+  }
+
+  /** Seats or checkout, as the address says. */
+  route() {
+    const wanted = location.hash === "#checkout";
+    const possible = this.checkout.order || this.panel.items().length > 0;
+    const paying = wanted && possible;
+    if (!paying && this.checkout.order) {
+      this.checkout.back(); // the browser's own "back" gives up the payment like ours
+      return;
+    }
+    if (wanted && !possible && this.basket.token && !this.feed.known) return; // not known yet: see #basketChanged
+    byId("seats").hidden = paying;
+    byId("checkout").hidden = !paying;
+    document.body.classList.toggle("paying", paying);
+    clearNotes();
+    if (paying) this.checkout.show();
+    else {
+      byId("checkout").replaceChildren();
+      this.basket.refresh();
+    }
+  }
+
+  showView(view) {
+    for (const name of ["map", "list"]) {
+      byId(`view-${name}`).setAttribute("aria-pressed", String(name === view));
+      byId(`${name}-view`).hidden = name !== view;
+    }
+    if (view === "list") this.list.show();
+    localStorage.setItem(VIEW_KEY, view);
+  }
+
+  #fed(frame) {
+    if (frame[1] !== this.performance.id) return;
+    const { did, seats } = this.feed.apply(frame);
+    if (did === Applied.GAP) this.connection.rewatch(this.performance.id);
+    if (did === Applied.GAP || did === Applied.STALE) return;
+    this.map.live = true;
+    this.#looked(seats);
+    this.#countSoon();
+  }
+
+  /** Looks follow feed and basket; the map is told of those that really differ. */
+  #looked(seats) {
+    const { looks } = this.map;
+    const changed = [];
+    const judge = (seat) => {
+      const look = this.stock.look(seat);
+      if (looks[seat] === look) return;
+      looks[seat] = look;
+      changed.push(seat);
+    };
+    if (seats) seats.forEach(judge);
+    else for (let seat = 0; seat < looks.length; seat += 1) judge(seat);
+    if (seats) this.map.touch(changed);
+    else this.map.repaint();
+    this.list.refresh(seats ? changed : null);
+    this.tip.refresh();
+  }
+
+  #countSoon() {
+    this.counting ??= setTimeout(() => {
+      this.counting = null;
+      this.priceList.refresh();
+      this.best.refresh();
+      this.map.setAreaShares(this.plan.areas.map((area, index) => this.stock.areaFree(index) / area.capacity));
+      document.documentElement.dataset.epoch = `${this.feed.epoch}.${this.feed.seq}`;
+    }, this.counted ? COUNTS_EVERY_MS : 0);
+    this.counted = true;
+  }
+
+  #basketChanged(seats) {
+    this.panel.refresh();
+    this.#looked(seats);
+    this.countdown.until(this.checkout.order?.expires_ms ?? this.basket.expiresMs);
+    if (location.hash === "#checkout" && byId("checkout").hidden && this.panel.items().length) this.route();
+  }
+
+  #choose(seat) {
+    const look = this.stock.look(seat);
+    clearNotes();
+    if (look === Look.FREE) this.basket.take(this.plan.together(seat));
+    else if (look === Look.MINE) this.basket.give(this.plan.together(seat));
+    else if (look === Look.SOLD || look === Look.HELD) note(t(`web.choose.${LOOK_NAMES[look]}`, { seat: seatsText(this.plan, [seat]) }), { tone: "warning" });
+    else if (look === Look.OFF) note(t(this.stock.open ? "web.refusal.seat_blocked" : "web.refusal.not_on_sale"), { tone: "warning" });
+  }
+
+  #chooseCategory(category) {
+    this.map.focusCategory(category);
+    this.best.setCategory(category);
+    this.priceList.setCategory(category);
+  }
+
+  #showSeat(seat) {
+    this.showView("map");
+    this.sheet.close();
+    this.map.showSeats([seat]);
+    this.map.mark([seat]);
+  }
+
+  #taken({ seats, areas, rung }) {
+    const places = seats.length + areas.reduce((sum, [, count]) => sum + count, 0);
+    const names = seats.length ? seatsText(this.plan, seats) : areas.map(([area]) => this.plan.areas[area].name).join(", ");
+    if (rung) {
+      clearNotes();
+      this.map.mark(seats);
+      note(t("web.best.found", { seats: names, why: rungText(rung, places) }), { tone: "good" });
+    } else {
+      announce(plural("web.basket.added", places, { seats: names }));
+    }
+  }
+
+  #refused({ code, seats, asked }) {
+    if (seats.length) this.map.mark(seats);
+    const values = { most: number(this.performance.max_per_order), size: number(asked.size ?? 0) };
+    note(refusalText(this.plan, code, seats, values), { tone: "warning", action: this.#wayOut(code, seats, asked) });
+  }
+
+  /** A lonely seat, or the rest of a table, can simply be taken too. */
+  #wayOut(code, seats, asked) {
+    if (!asked.seats || (code !== "orphan" && code !== "whole_table")) return null;
+    const all = [...asked.seats, ...seats];
+    return {
+      text: plural("web.refusal.take_too", seats.length, { seats: seatsText(this.plan, seats) }),
+      run: () => this.basket.take(all, asked.areas),
+    };
+  }
+
+  #lost({ seats, places }) {
+    if (seats.length) this.map.mark(seats);
+    note(plural("web.basket.lost", places), { tone: "warning", action: { text: t("web.basket.lost_ok"), run: () => {} } });
+    if (location.hash === "#checkout" && !this.checkout.order) location.hash = "";
+  }
+
+  #line(state) {
+    const banner = byId("line");
+    banner.hidden = state !== "retrying";
+    setText(banner, state === "retrying" ? t("web.line.lost") : "");
+    if (state === "retrying") this.wasLost = true;
+    if (state === "open") {
+      if (this.wasLost) announce(t("web.line.back"));
+      this.wasLost = false;
+      this.basket.refresh();
+    }
+  }
+}
+
+function fillPlaybill(performance) {
+  const [title, subtitle] = titles(performance);
+  setTitle(title, longDate(performance.starts_ms));
+  setText(byId("title"), title);
+  setText(byId("subtitle"), subtitle);
+  setText(byId("when"), t("web.when", { date: longDate(performance.starts_ms), time: clock(performance.starts_ms) }));
+  setText(byId("venue"), performance.venue);
+  const closed = performance.status !== "on_sale";
+  byId("closed").hidden = !closed;
+  if (closed) setText(byId("closed"), t(`web.status.${performance.status}`));
+}
+
+runPage(async () => {
+  const id = Number(location.pathname.split("/").pop());
+  const [house, performance] = await Promise.all([openHouse(), api.performance(id)]);
+  const plan = new Plan(await api.plan(performance.plan));
+  fillPlaybill(performance);
+  await new SeatPage(house, performance, plan).open();
+});
