@@ -143,8 +143,8 @@ def check(performance: Performance) -> None:
     """
     live = [
         ticket.seat
-        for ticket, state in zip(performance.tickets, performance.ticket_states, strict=True)
-        if state is not TicketState.REFUNDED
+        for ticket in performance.tickets
+        if performance.ticket_states.get(ticket.number) is not TicketState.REFUNDED
     ]
     assert len(live) == len(set(live)), "a seat has two live tickets"
     sold = [seat for seat, status in enumerate(performance.statuses()) if status == 2]

@@ -69,7 +69,7 @@ def scan(state: State, command: Scan, at_ms: int) -> Scanned:
 def _judge(state: State, command: Scan, ticket: Ticket, version: int, at_ms: int) -> ScanOutcome:
     if command.version < version:
         return ScanOutcome.REVOKED
-    ticket_state = state.ticket_states[command.ticket - 1]
+    ticket_state = state.ticket_states.get(command.ticket, _VALID)
     if ticket_state is not _VALID:
         return _STATE_OUTCOMES[ticket_state.value]
     if command.ticket in state.ticket_uses:

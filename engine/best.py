@@ -400,7 +400,7 @@ def _at_table(house: House, view: View, wanted: Filter, size: int) -> Found | No
 def _chairs(
     house: House, table: Table, free: Sequence[int], count: int, wheelchairs: int = 0
 ) -> list[int] | None:
-    """`count` free chairs of a table, in the shortest arc, then nearest, with the wheelchairs asked for."""
+    """`count` free chairs of a table, in the shortest arc, then nearest, wheelchairs enough."""
     chairs = house.wheelchair_sums
     ring = [house.positions[seat] for seat in table.seats]
     best: tuple[int, int, list[int]] | None = None

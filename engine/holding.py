@@ -34,7 +34,7 @@ from engine.limits import (
     MAX_HOLDS_PER_HOLDER,
     MAX_PLACES_PER_HOLD,
 )
-from engine.orphans import orphans, orphans_beside
+from engine.orphans import orphans
 from engine.state import FILLED, HoldState, Places, State, add_places, places_in
 
 # Members are bound to names once: reading them from their enum costs more than a decision may.
@@ -51,7 +51,6 @@ TOO_MANY_IN_ORDER: Final = Refused(Refusal.TOO_MANY_IN_ORDER)
 _NOT_IN_HOLD: Final = Refused(Refusal.NOT_IN_HOLD)
 _SEAT_TAKEN: Final = Refusal.SEAT_TAKEN
 _SEAT_BLOCKED: Final = Refusal.SEAT_BLOCKED
-_ORPHAN: Final = Refusal.ORPHAN
 
 
 def malformed(house: House, seats: tuple[int, ...], areas: Places) -> bool:
@@ -101,61 +100,64 @@ def refuse_number(
 
 def hold(state: State, command: Hold, at_ms: int) -> Outcome:
     """Claim named seats and places: all or nothing."""
-    seats, areas, channel = command.seats, command.areas, command.channel
-    house = state.house
+    seats, token = command.seats, command.token
     count = len(seats)
-    # The usual case: seats named in the order in which they stand side by side, so that the
-    # rules become comparisons of slices. Anything else takes the long way to the same answers.
-    first = -1
-    if not areas and 0 < count <= MAX_PLACES_PER_HOLD and 0 <= seats[0] < house.seat_count:
-        first = house.positions[seats[0]]
-        if house.seat_at[first : first + count] != seats:
-            first = -1
-    if first < 0 and (
-        malformed(house, seats, areas) or places_in(seats, areas) > MAX_PLACES_PER_HOLD
+    codes = state.codes
+    first = state.house.straight(seats)
+    # The usual case, put so that it is quick to see: a new hold of free seats side by side that
+    # leaves nobody alone. Whatever is not seen here is judged in full.
+    if (
+        first >= 0
+        and count <= state.quick_places
+        and not command.areas
+        and token not in state.holds
+        and codes.startswith(_FREE[count], first)
+        and (codes[first - 1] or not codes[first - 2] or not state.orphan_rule)
+        and (codes[first + count] or not codes[first + count + 1] or not state.orphan_rule)
+        and (
+            command.channel is not _WEB
+            or state.web_holds.get(command.holder, 0) < MAX_HOLDS_PER_HOLDER
+        )
+        and len(state.holds) < MAX_HOLDS
     ):
-        return MALFORMED
-    mine = state.holds.get(command.token)
-    refused = refuse_access(state, mine, channel, command.holder)
-    if refused is not None:
-        return refused
-    sight = state.sight(channel) if state.allocations else None
-    # What stands there and two positions to either side, as the channel sees it.
-    near = state.codes[first - 2 : first + count + 2]
-    if sight is not None:
-        near = near.translate(sight)
-    if first < 0 or not near.startswith(_FREE[count], 2):
-        refused = _refuse_lost(state, seats, areas, sight)
+        outcome = Held(token, seats, (), at_ms + state.hold_ms)
+    else:
+        mine = state.holds.get(token)
+        refused = _refuse_hold(state, command, mine, first)
         if refused is not None:
             return refused
-    if house.whole_tables:
-        refused = _refuse_part_of_table(house, seats)
-        if refused is not None:
-            return refused
-    if mine is not None or areas or count > state.max_per_order:
-        refused = refuse_number(state, mine, channel, places_in(seats, areas))
-        if refused is not None:
-            return refused
-    if state.orphan_rule:
-        if first < 0 or mine is not None:
-            alone = _orphans(state, seats, mine, channel) if seats else ()
-        elif (not near[1] and near[0]) or (not near[-2] and near[-1]):
-            alone = orphans_beside(house, state.view(channel), first, first + count)
-        else:
-            alone = ()
-        if alone:
-            return Refused(_ORPHAN, alone)
-    expires_ms = at_ms + state.hold_ms if mine is None else mine.expires_ms
-    outcome = Held(command.token, seats, areas, expires_ms)
+        expires_ms = at_ms + state.hold_ms if mine is None else mine.expires_ms
+        outcome = Held(token, seats, command.areas, expires_ms)
     # ---- nothing below can refuse or fail ----
     claim(state, command, outcome, at_ms, first)
     return outcome
 
 
+def _refuse_hold(state: State, command: Hold, mine: HoldState | None, first: int) -> Refused | None:
+    seats, areas, channel = command.seats, command.areas, command.channel
+    house = state.house
+    places = len(seats)
+    if first < 0 or areas:
+        # Seats that stand side by side are seats, and none is named twice.
+        if malformed(house, seats, areas):
+            return MALFORMED
+        places = places_in(seats, areas)
+    if places > MAX_PLACES_PER_HOLD:
+        return MALFORMED
+    return (
+        refuse_access(state, mine, channel, command.holder)
+        or _refuse_lost(state, seats, areas, channel)
+        or _refuse_part_of_table(house, seats)
+        or refuse_number(state, mine, channel, places)
+        or _refuse_orphans(state, seats, mine, channel)
+    )
+
+
 def _refuse_lost(
-    state: State, seats: tuple[int, ...], areas: Places, sight: bytes | None
+    state: State, seats: tuple[int, ...], areas: Places, channel: Channel
 ) -> Refused | None:
     codes, positions = state.codes, state.house.positions
+    sight = state.sight(channel) if state.allocations else None
     lost = []
     refusal = _SEAT_BLOCKED
     for seat in seats:
@@ -176,20 +178,26 @@ def _refuse_lost(
 
 def _refuse_part_of_table(house: House, seats: tuple[int, ...]) -> Refused | None:
     tables = house.whole_tables
+    if not tables:
+        return None
     missing = {other for seat in seats for other in tables.get(seat, ()) if other not in seats}
     return Refused(Refusal.WHOLE_TABLE, tuple(sorted(missing))) if missing else None
 
 
-def _orphans(
+def _refuse_orphans(
     state: State, seats: tuple[int, ...], mine: HoldState | None, channel: Channel
-) -> tuple[int, ...]:
+) -> Refused | None:
+    if not seats or not state.orphan_rule:
+        return None
     positions = state.house.positions
-    return orphans(
+    own = mine.seats if mine is not None else ()
+    alone = orphans(
         state.house,
         state.view(channel),
         [positions[seat] for seat in seats],
-        [positions[seat] for seat in mine.seats] if mine is not None else (),
+        [positions[seat] for seat in own],
     )
+    return Refused(Refusal.ORPHAN, alone) if alone else None
 
 
 def claim(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int, first: int) -> None:
@@ -200,18 +208,9 @@ def claim(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int, fir
         state.move_places(areas, -1)
     mine = state.holds.get(token)
     if mine is None:
-        state.open_hold(
-            HoldState(
-                token,
-                command.holder,
-                command.channel,
-                seats,
-                areas,
-                at_ms,
-                outcome.expires_ms,
-                first,
-            )
-        )
+        holder, channel = command.holder, command.channel
+        ends_ms = outcome.expires_ms
+        state.open_hold(HoldState(token, holder, channel, seats, areas, at_ms, ends_ms, first))
     else:
         mine.seats += seats
         mine.areas = add_places(mine.areas, areas)

@@ -10,6 +10,7 @@ A chair at a table stands between two walls: round a table nobody sits alone, so
 the rules about neighbours speak of rows only. Tables are listed apart.
 """
 
+from array import array
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -66,7 +67,6 @@ class House:
         seat_count, area_count: Sizes of the plan.
         positions: Per seat its position.
         seat_at: Per position its seat, or -1 for a wall.
-        packed: Per feed status, per position: `seat << 2 | status`, as the feed wants it.
         runs: (first, end) positions of each row of neighbours.
         row_end: Positions below this one belong to rows; tables follow.
         categories, sections: Per seat, indices into the plan.
@@ -84,7 +84,6 @@ class House:
         "area_count",
         "categories",
         "distance_sums",
-        "packed",
         "plan",
         "points",
         "positions",
@@ -108,7 +107,8 @@ class House:
         runs = []
         for run in _row_runs(plan):
             first = len(seat_at)
-            seat_at += run
+            # Most rows count up one way or the other; rules are fastest on those that do.
+            seat_at += run if run[0] < run[-1] else run[::-1]
             runs.append((first, len(seat_at)))
             seat_at.append(-1)
         self.row_end = len(seat_at)
@@ -120,14 +120,11 @@ class House:
         for position, index in enumerate(seat_at):
             if index >= 0:
                 positions[index] = position
-        self.positions = tuple(positions)
-        self.seat_at = tuple(seat_at)
+        # Arrays, not tuples: the numbers lie close together, and a decision waits less for memory.
+        self.positions = array("l", positions)
+        self.seat_at = array("l", seat_at)
         self.size = len(seat_at)
         self.runs = tuple(runs)
-        self.packed = tuple(
-            tuple([index << 2 | status if index >= 0 else -1 for index in seat_at])
-            for status in range(4)
-        )
         scale = DISTANCE_UNITS / plan.pitch
         distances = [round(distance * scale) for distance in plan.distances]
         self.distance_sums = tuple(
@@ -154,11 +151,23 @@ class House:
         return self.distance_sums[position + 1] - self.distance_sums[position]
 
     def straight(self, seats: tuple[int, ...]) -> int:
-        """The position of the first when the seats stand side by side in this order, else -1."""
+        """The position of the first when the seats stand side by side, counting up, else -1.
+
+        Any numbers may be given: those that are no seats do not stand side by side.
+        """
         if not seats:
             return -1
-        first = self.positions[seats[0]]
-        return first if self.seat_at[first : first + len(seats)] == seats else -1
+        first = next_seat = seats[0]
+        for seat in seats:
+            if seat != next_seat:
+                return -1
+            next_seat += 1
+        # Between two runs stands a wall, so positions of one run alone count up with the seats.
+        if first < 0 or next_seat > self.seat_count:
+            return -1
+        position = self.positions[first]
+        end = position + len(seats) - 1
+        return position if self.positions[next_seat - 1] == end else -1
 
     def by_seat(self, codes: bytearray) -> bytes:
         """What stands at the positions, in the order of the plan's seats."""

@@ -26,22 +26,6 @@ def leaves_alone(view: View, first: int, end: int) -> bool:
     return bool((not view[first - 1] and view[first - 2]) or (not view[end] and view[end + 1]))
 
 
-def orphans_beside(house: House, view: View, first: int, end: int) -> tuple[int, ...]:
-    """The seats that taking the free positions `first` to `end` must not leave alone.
-
-    The same judgement as `orphans`, for a choice that is one slice and the whole
-    of its hold.
-    """
-    if not _better_exists(house, view, range(first, end)):
-        return ()
-    alone = []
-    if not view[first - 1] and view[first - 2]:
-        alone.append(house.seat_at[first - 1])
-    if not view[end] and view[end + 1]:
-        alone.append(house.seat_at[end])
-    return tuple(alone)
-
-
 def orphans(house: House, view: View, chosen: Iterable[int], own: Iterable[int]) -> tuple[int, ...]:
     """The seats that this choice must not leave alone, in order; empty: the choice stands.
 
@@ -52,21 +36,20 @@ def orphans(house: House, view: View, chosen: Iterable[int], own: Iterable[int])
         own: Positions that the same hold has already.
     """
     chosen = set(chosen)
-    after = bytearray(view)
-    for position in chosen:
-        after[position] = 1
-    lonely = {
+    # A seat has two neighbours: it is left alone when the one beside the choice goes and the
+    # other was gone before, or goes as well.
+    lonely = [
         beside
-        for position in chosen
-        for beside in (position - 1, position + 1)
-        if not after[beside] and after[beside - 1] and after[beside + 1]
-    }
+        for place in chosen
+        for beside, beyond in ((place - 1, place - 2), (place + 1, place + 2))
+        if not view[beside] and beside not in chosen and (view[beyond] or beyond in chosen)
+    ]
     if not lonely:
         return ()
     mine = chosen.union(own)
     kept = [
         position
-        for position in sorted(lonely)
+        for position in sorted(set(lonely))
         if any(
             _better_exists(house, view, group)
             for group in (_group(mine, position, -1), _group(mine, position, +1))

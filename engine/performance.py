@@ -161,9 +161,17 @@ class Performance(State):
         outcome = _RULES[kind](self, command, at_ms)
         if kind in _MAY_CHANGE_NOTHING and _changes_nothing(command, outcome):
             return outcome
-        fact = (at_ms, command, outcome)
-        self._remember(fact)
+        self._known[command.id] = fact = (at_ms, command, outcome)
         self.events.append(fact)
+        # As `_remember`, without the call.
+        if type(outcome) is Refused:
+            self._refused.append(fact)
+            if len(self._refused) > MAX_REMEMBERED_REFUSED:
+                del self._known[self._refused.popleft()[1].id]
+        else:
+            self._accepted.append(fact)
+            if len(self._accepted) > MAX_REMEMBERED_ACCEPTED:
+                del self._known[self._accepted.popleft()[1].id]
         return outcome
 
     def due(self, at_ms: int) -> bool:
@@ -174,13 +182,18 @@ class Performance(State):
         """Hand over what happened since the last time, and forget it here.
 
         Returns:
-            The new facts; the seat changes, each `seat << 2 | status`, in order; and
-            the changed areas with the places that they have left now.
+            The new facts; what stands now at each seat that they touched, as
+            `seat << 2 | status`; and the places left now in the areas that they touched.
         """
         events, self.events = self.events, []
-        changes, self.changes = self.changes, []
-        areas = [(area, self.area_free[area]) for area in sorted(self.area_changes)]
-        self.area_changes = set()
+        codes, positions = self.codes, self.house.positions
+        changes = [
+            seat << 2 | PUBLIC_STATUS[codes[positions[seat]]]
+            for seat in sorted(set(chain.from_iterable(self.touched)))
+        ]
+        self.touched.clear()
+        areas = [(area, self.area_free[area]) for area in sorted(self.touched_areas)]
+        self.touched_areas.clear()
         return events, changes, areas
 
     def replay(self, event: Event) -> None:
@@ -190,8 +203,8 @@ class Performance(State):
             _EFFECTS[type(command)](self, command, outcome, event.at_ms)
         self._remember((event.at_ms, command, outcome))
         # Watchers start from a snapshot of the whole: the past is no news to them.
-        self.changes.clear()
-        self.area_changes.clear()
+        self.touched.clear()
+        self.touched_areas.clear()
 
     def statuses(self) -> bytes:
         """The public status of every seat, one byte each, in the order of the plan."""

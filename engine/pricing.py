@@ -22,10 +22,11 @@ class PriceList:
     """The prices of one performance, looked up quickly.
 
     `amounts[price_type][category]` is minor units; only sold pairs are there.
-    Of several prices for one pair the last one counts.
+    Of several prices for one pair the last one counts. `plain` is the part of it
+    that is sold always and everywhere.
     """
 
-    __slots__ = ("amounts", "currency", "types")
+    __slots__ = ("amounts", "currency", "plain", "types")
 
     def __init__(self, settings: Settings) -> None:
         self.currency = settings.currency
@@ -34,6 +35,11 @@ class PriceList:
         for price in settings.prices:
             if price.price_type in self.amounts:
                 self.amounts[price.price_type][price.category] = price.amount
+        self.plain = {
+            kind.id: self.amounts[kind.id]
+            for kind in self.types.values()
+            if not kind.until_ms and not kind.box_office_only
+        }
 
     def on_sale(self, price_type: str, at_ms: int, channel: Channel) -> dict[int, int] | None:
         """Amounts by category of a type, or None when it is not sold now, or not here.
@@ -41,6 +47,8 @@ class PriceList:
         An early bird is sold strictly before its `until_ms`; a `box_office_only`
         type is sold at the box office and by phone.
         """
+        if price_type in self.plain:
+            return self.plain[price_type]
         kind = self.types.get(price_type)
         if kind is None or (kind.until_ms and at_ms >= kind.until_ms):
             return None

@@ -47,31 +47,25 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
     """Price the hold line by line; the lines must name each of its places exactly once."""
     lines, order = command.lines, command.order
     mine = state.holds.get(command.token)
-    # The usual case: one line a seat, in the order of the mine. Lines that are plain and name
-    # exactly the seats of a hold need no other proof.
-    plain = (
-        mine is not None
-        and not mine.areas
-        and tuple([line.seat for line in lines if line.area < 0 and line.quantity == 1])
-        == mine.seats
-        and len(lines) == len(mine.seats)
-    )
-    if not order or (not plain and _malformed_lines(state, lines)):
-        return MALFORMED
-    if mine is None:
-        return HOLD_UNKNOWN
-    if mine.order and mine.order != order:
-        return _WRONG_ORDER
-    if not plain:
-        refused = _refuse_cover(mine, lines)
+    # The usual case, put so that it is quick to see: one line a seat in the order of the hold,
+    # and no limit set that would count them. Whatever is not seen here is judged in full.
+    amounts: list[int] = []
+    if (
+        mine is None
+        or mine.areas
+        or len(lines) != len(mine.seats)
+        or len(lines) > state.quick_lines
+        or not _price_plainly(state, mine, lines, at_ms, amounts)
+        or (mine.order or order) != order
+        or not order
+    ):
+        refused = _refuse_checkout(state, command, mine)
         if refused is not None:
             return refused
-    refused = _refuse_limits(state, mine, command)
-    if refused is not None:
-        return refused
-    amounts = _price(state, mine, lines, at_ms)
-    if type(amounts) is Refused:
-        return amounts
+        assert mine is not None
+        refused = _price(state, mine, lines, at_ms, amounts)
+        if refused is not None:
+            return refused
     total = sum(amounts)
     if mine.areas:
         total = sum([line.quantity * one for line, one in zip(lines, amounts, strict=True)])
@@ -85,23 +79,49 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
     return outcome
 
 
-def _price(
-    state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int
-) -> list[int] | Refused:
-    """The amount of one place of each line."""
-    amounts = []
-    categories, areas = state.house.categories, state.house.plan.areas
-    price_type, by_category = None, None
-    for line in lines:
+def _refuse_checkout(state: State, command: Checkout, mine: HoldState | None) -> Refused | None:
+    if not command.order or _malformed_lines(state, command.lines):
+        return MALFORMED
+    if mine is None:
+        return HOLD_UNKNOWN
+    if mine.order and mine.order != command.order:
+        return _WRONG_ORDER
+    return _refuse_cover(mine, command.lines) or _refuse_limits(state, mine, command)
+
+
+def _price_plainly(
+    state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int, amounts: list[int]
+) -> bool:
+    """Do the lines name the hold's seats one by one, all with a price? Then note the prices."""
+    categories = state.house.categories
+    price_type = None
+    for line, seat in zip(lines, mine.seats, strict=True):
         if line.price_type != price_type:
             price_type = line.price_type
             by_category = state.prices.on_sale(price_type, at_ms, mine.channel)
+            if by_category is None:
+                return False
+        amount = by_category.get(categories[seat], -1)
+        if line.seat != seat or line.area >= 0 or line.quantity != 1 or amount < 0:
+            amounts.clear()
+            return False
+        amounts.append(amount)
+    return True
+
+
+def _price(
+    state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int, amounts: list[int]
+) -> Refused | None:
+    """Note the amount of one place of each line."""
+    categories, areas = state.house.categories, state.house.plan.areas
+    for line in lines:
         seat = line.seat
         category = categories[seat] if seat >= 0 else areas[line.area].category
-        if by_category is None or category not in by_category:
+        amount = state.prices.price(category, line.price_type, at_ms, mine.channel)
+        if amount is None:
             return Refused(Refusal.NO_PRICE, (seat,) if seat >= 0 else (), line.price_type)
-        amounts.append(by_category[category])
-    return amounts
+        amounts.append(amount)
+    return None
 
 
 def _malformed_lines(state: State, lines: tuple[Line, ...]) -> bool:
@@ -163,7 +183,7 @@ def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused 
 def do_checkout(state: State, command: Checkout, outcome: Quoted, at_ms: int) -> None:
     """The hold is in payment for this order, at these amounts."""
     mine = state.holds[command.token]
-    places = places_in(mine.seats, mine.areas)
+    places = places_in(mine.seats, mine.areas) if mine.areas else len(mine.seats)
     if mine.order:
         state.count_buyer(mine.buyer, -places)
     state.count_buyer(command.buyer, places)
@@ -206,10 +226,11 @@ def sell(state: State, command: Sell, at_ms: int) -> Outcome:
     number = len(state.tickets)
     tickets = []
     for line, amount in zip(mine.lines, mine.amounts, strict=True):
-        seat, area, price_type = line.seat, line.area, line.price_type
-        for _ in range(line.quantity):
+        left = line.quantity
+        while left:
+            left -= 1
             number += 1
-            tickets.append(Ticket(number, seat, area, price_type, amount))
+            tickets.append(Ticket(number, line.seat, line.area, line.price_type, amount))
     outcome = Sold(order, tuple(tickets), _VALID if command.paid else _UNPAID)
     # ---- nothing below can refuse or fail ----
     do_sell(state, command, outcome, at_ms)
@@ -220,11 +241,12 @@ def do_sell(state: State, command: Sell, outcome: Sold, at_ms: int) -> None:
     """The hold is tickets now. The buyer's places were counted at checkout."""
     mine = state.end_hold(command.token)
     tickets = outcome.tickets
-    count = len(tickets)
     state.put(mine.seats, mine.first, SOLD)
     state.tickets += tickets
-    state.ticket_sales += [(outcome.order, mine.buyer)] * count
-    state.ticket_states += [outcome.state] * count
+    state.ticket_sales += [(outcome.order, mine.buyer)] * len(tickets)
+    if outcome.state is not _VALID:
+        for ticket in tickets:
+            state.ticket_states[ticket.number] = outcome.state
 
 
 def refund(state: State, command: Refund, at_ms: int) -> Outcome:
@@ -240,7 +262,7 @@ def refund(state: State, command: Refund, at_ms: int) -> Outcome:
         if number in state.ticket_uses:
             return Refused(Refusal.TICKET_USED, (), str(number))
     for number in numbers:
-        if state.ticket_states[number - 1] is _REFUNDED:
+        if state.ticket_states.get(number) is _REFUNDED:
             return Refused(Refusal.TICKET_STATE, (), str(number))
     amount = sum([state.tickets[number - 1].amount for number in numbers])
     outcome = Refunded(command.order, numbers, amount)
@@ -253,7 +275,7 @@ def do_refund(state: State, command: Refund, outcome: Refunded, at_ms: int) -> N
     """The tickets end, and their places come free."""
     for number in outcome.tickets:
         ticket = state.tickets[number - 1]
-        state.ticket_states[number - 1] = _REFUNDED
+        state.ticket_states[number] = _REFUNDED
         if ticket.seat >= 0:
             state.free((ticket.seat,), -1)
         else:
@@ -270,7 +292,7 @@ def set_tickets(state: State, command: SetTickets, at_ms: int) -> Outcome:
         if not 0 < number <= len(state.tickets):
             return Refused(Refusal.TICKET_UNKNOWN, (), str(number))
     for number in numbers:
-        if state.ticket_states[number - 1] is _REFUNDED:
+        if state.ticket_states.get(number) is _REFUNDED:
             return Refused(Refusal.TICKET_STATE, (), str(number))
     raised = 1 if command.state is _REVOKED else 0
     versions = state.ticket_versions
@@ -284,6 +306,9 @@ def set_tickets(state: State, command: SetTickets, at_ms: int) -> Outcome:
 def do_set_tickets(state: State, command: SetTickets, outcome: TicketsSet, at_ms: int) -> None:
     """The tickets have this state and these versions."""
     for number, version in outcome.tickets:
-        state.ticket_states[number - 1] = outcome.state
+        if outcome.state is _VALID:
+            state.ticket_states.pop(number, None)
+        else:
+            state.ticket_states[number] = outcome.state
         if version:
             state.ticket_versions[number] = version

@@ -41,7 +41,7 @@ class Snapshot(Struct, array_like=True):
     allocations: list[tuple[str, Allocation]]
     tickets: list[Ticket]
     ticket_sales: list[tuple[str, str]]
-    ticket_states: list[TicketState]
+    ticket_states: list[tuple[int, TicketState]]
     ticket_versions: list[tuple[int, int]]
     ticket_uses: list[tuple[int, tuple[int, str]]]
     accepted: list[Event]
@@ -63,7 +63,7 @@ def dump_state(state: State, accepted: Iterable[Fact], refused: Iterable[Fact]) 
             sorted(state.allocations.items()),
             state.tickets,
             state.ticket_sales,
-            state.ticket_states,
+            sorted(state.ticket_states.items()),
             sorted(state.ticket_versions.items()),
             sorted(state.ticket_uses.items()),
             list(accepted),
@@ -103,7 +103,7 @@ def fill_state(state: State, snapshot: Snapshot) -> None:
     state.set_allocations(dict(snapshot.allocations))
     state.tickets = snapshot.tickets
     state.ticket_sales = snapshot.ticket_sales
-    state.ticket_states = snapshot.ticket_states
+    state.ticket_states = dict(snapshot.ticket_states)
     state.ticket_versions = dict(snapshot.ticket_versions)
     state.ticket_uses = dict(snapshot.ticket_uses)
     for hold in snapshot.holds:
@@ -112,6 +112,7 @@ def fill_state(state: State, snapshot: Snapshot) -> None:
         state.open_hold(hold)
         if hold.order:
             state.count_buyer(hold.buyer, places_in(hold.seats, hold.areas))
-    for (_, buyer), ticket_state in zip(state.ticket_sales, state.ticket_states, strict=True):
-        if ticket_state is not TicketState.REFUNDED:
+    states = state.ticket_states
+    for number, (_, buyer) in enumerate(state.ticket_sales, start=1):
+        if states.get(number) is not TicketState.REFUNDED:
             state.count_buyer(buyer, +1)

@@ -13,10 +13,8 @@ from msgspec import Struct
 from engine.commands import Channel, Line, Ticket, TicketState
 from engine.house import (
     AVAILABLE,
-    BLOCKED,
     FIRST_ALLOCATION,
     LAST_ALLOCATION,
-    PUBLIC_STATUS,
     House,
 )
 from engine.limits import MAX_PLACES_PER_HOLD
@@ -28,9 +26,11 @@ Places = tuple[tuple[int, int], ...]
 """(area, quantity) pairs."""
 
 FILLED: Final = tuple(
-    tuple(bytes([code]) * count for count in range(MAX_PLACES_PER_HOLD + 1)) for code in range(4)
+    tuple(bytearray([code]) * count for count in range(MAX_PLACES_PER_HOLD + 1))
+    for code in range(4)
 )
-"""FILLED[code][count]: `count` positions that all hold `code`."""
+"""FILLED[code][count]: `count` positions that all hold `code`. Not to be changed: bytearrays only
+because one is put into another without a copy between."""
 
 _LOOK_AHEAD_MS: Final = 5_000
 """Holds that end within this time are queued; the others are looked at when it is over."""
@@ -41,8 +41,7 @@ _WEB: Final = Channel.WEB
 class HoldState(Struct, array_like=True, gc=False):
     """A live hold. `order` is set while it is in payment; `extended` once it ever was.
 
-    `first` is the position of the first seat when the seats stand side by side in
-    their order, else -1: then they are one slice of the house.
+    `first` is `House.straight(seats)`: not -1 when they are one slice of the house.
     """
 
     token: bytes
@@ -89,23 +88,21 @@ class State:
         codes, home: Per position of the house what stands there, and what it goes
             back to when it comes free (AVAILABLE or an allocation's code).
         area_free, area_blocked: Places per area on sale and left, and taken off sale.
-        tickets: The ticket with number n stands at n - 1; `ticket_sales` (order and
-            buyer) and `ticket_states` are aligned with it. `ticket_versions` and
-            `ticket_uses` (when and at which gate) are sparse, by number.
+        tickets: The ticket with number n stands at n - 1, and so do its order and buyer
+            in `ticket_sales`. Sparse and by number are `ticket_states` (else VALID),
+            `ticket_versions` (else 0) and `ticket_uses` (when and at which gate).
         ending: A heap of the holds that end before `looked_to_ms`. A hold alone says
             when it ends; what stands here may be out of date.
         buyer_places: Live tickets and places in payment by buyer, for per-buyer limits.
-        changes, area_changes: What the feed has not taken yet.
+        touched, touched_areas: Seats and areas that may stand otherwise than the feed says.
     """
 
     __slots__ = (
         "_sights",
         "allocations",
         "area_blocked",
-        "area_changes",
         "area_free",
         "buyer_places",
-        "changes",
         "codes",
         "ending",
         "gates",
@@ -121,12 +118,16 @@ class State:
         "orphan_rule",
         "performance",
         "prices",
+        "quick_lines",
+        "quick_places",
         "settings",
         "ticket_sales",
         "ticket_states",
         "ticket_uses",
         "ticket_versions",
         "tickets",
+        "touched",
+        "touched_areas",
         "web_holds",
     )
 
@@ -144,11 +145,11 @@ class State:
         self._sights: dict[Channel, bytes] = {}
         self.tickets: list[Ticket] = []
         self.ticket_sales: list[tuple[str, str]] = []
-        self.ticket_states: list[TicketState] = []
+        self.ticket_states: dict[int, TicketState] = {}
         self.ticket_versions: dict[int, int] = {}
         self.ticket_uses: dict[int, tuple[int, str]] = {}
-        self.changes: list[int] = []
-        self.area_changes: set[int] = set()
+        self.touched: list[tuple[int, ...]] = []
+        self.touched_areas: set[int] = set()
         self.ending: list[tuple[int, bytes]] = []
         self.looked_to_ms = 0
         self.configure(settings)
@@ -161,8 +162,17 @@ class State:
         self.open_online = settings.status is SaleStatus.ON_SALE
         self.open_at_tills = self.open_online or settings.status is SaleStatus.BOX_OFFICE
         self.orphan_rule = settings.orphan_rule
-        self.max_per_order = settings.max_per_order or MAX_PLACES_PER_HOLD
+        self.max_per_order = min(settings.max_per_order or MAX_PLACES_PER_HOLD, MAX_PLACES_PER_HOLD)
         self.limited_types = [kind for kind in settings.price_types if kind.max_per_order]
+        # Up to this many seats a hold may be judged quickly: no sale status, limit or table
+        # can be in its way on any channel.
+        self.quick_places = self.max_per_order
+        if not self.open_online or self.house.whole_tables:
+            self.quick_places = -1
+        # And up to this many lines a checkout may be priced quickly: no limit counts them.
+        self.quick_lines = self.max_per_order
+        if self.limited_types or settings.max_per_buyer:
+            self.quick_lines = -1
         self.hold_ms = min(settings.hold_ms, settings.hold_cap_ms)
 
     # Seats ------------------------------------------------------------------
@@ -172,8 +182,6 @@ class State:
 
         None when no allocation is open to the channel: then the codes are its view.
         """
-        if not self.allocations:
-            return None
         return self._sights.get(channel)
 
     def view(self, channel: Channel) -> bytearray:
@@ -202,28 +210,27 @@ class State:
 
     def put(self, seats: tuple[int, ...], first: int, status: int) -> None:
         """These seats are now HELD, SOLD or BLOCKED; `first` as in `HoldState`."""
+        self.touched.append(seats)
         if first >= 0:
-            end = first + len(seats)
-            self.codes[first:end] = FILLED[status][end - first]
-            self.changes += self.house.packed[status][first:end]
+            count = len(seats)
+            self.codes[first : first + count] = FILLED[status][count]
             return
         codes, positions = self.codes, self.house.positions
         for seat in seats:
             codes[positions[seat]] = status
-        self.changes += [seat << 2 | status for seat in seats]
 
     def free(self, seats: tuple[int, ...], first: int) -> None:
         """These seats come free: on sale again, or back to their allocation."""
-        if first >= 0 and not self.allocations:
+        self.touched.append(seats)
+        codes, home = self.codes, self.home
+        if first >= 0:
             end = first + len(seats)
-            self.codes[first:end] = FILLED[AVAILABLE][end - first]
-            self.changes += self.house.packed[AVAILABLE][first:end]
+            codes[first:end] = home[first:end]
             return
-        codes, home, positions, changes = self.codes, self.home, self.house.positions, self.changes
+        positions = self.house.positions
         for seat in seats:
             position = positions[seat]
-            codes[position] = code = home[position]
-            changes.append(seat << 2 | PUBLIC_STATUS[code])
+            codes[position] = home[position]
 
     def allocate(self, name: str, channels: tuple[Channel, ...], seats: tuple[int, ...]) -> None:
         """Keep these free seats for the channels under the name."""
@@ -237,24 +244,25 @@ class State:
         for seat in seats:
             position = self.house.positions[seat]
             self.codes[position] = self.home[position] = allocation.code
-        self.changes += [seat << 2 | BLOCKED for seat in seats]
+        self.touched.append(seats)
 
     def end_allocation(self, name: str) -> None:
         """Put what the allocation kept on sale for everybody; held and sold seats stay so."""
         code = self.allocations.pop(name).code
         self._look_again()
+        seat_at = self.house.seat_at
         for position, home in enumerate(self.home):
             if home == code:
                 self.home[position] = AVAILABLE
                 if self.codes[position] == code:
                     self.codes[position] = AVAILABLE
-                    self.changes.append(self.house.seat_at[position] << 2 | AVAILABLE)
+                    self.touched.append((seat_at[position],))
 
     def move_places(self, areas: Places, sign: int) -> None:
         """Take places of areas (`sign` -1), or give them back (+1)."""
         for area, quantity in areas:
             self.area_free[area] += sign * quantity
-            self.area_changes.add(area)
+            self.touched_areas.add(area)
 
     # Holds ------------------------------------------------------------------
 
