@@ -12,6 +12,7 @@ from math import cos, hypot, pi, radians, sin
 from engine.geometry import Point
 from engine.plan import Area, Category, Plan, SeatFlag, Shape, Table
 from engine.plan_draft import Draft, DraftRow, DraftSeat, DraftSection, DraftTable
+from engine.plan_shapes import box
 
 ROW_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without I and O, which read like numbers."""
@@ -107,8 +108,8 @@ def _theatre_shapes() -> Iterator[Shape]:
 
 def _polygon(points: Sequence[Point], role: str, text: str = "", size: float = 0.0) -> Shape:
     """A shape in plan coordinates, its words in its middle."""
-    left, top = min(x for x, _ in points), min(y for _, y in points)
-    right, bottom = max(x for x, _ in points), max(y for _, y in points)
+    points = _rounded(points)
+    left, top, right, bottom = box(points)
     return Shape(
         "polygon",
         left,
@@ -117,8 +118,8 @@ def _polygon(points: Sequence[Point], role: str, text: str = "", size: float = 0
         role=role,
         text=text,
         text_size=size,
-        text_x=(right - left) / 2 if text else 0.0,
-        text_y=(bottom - top) / 2 if text else 0.0,
+        text_x=round((right - left) / 2, 2) if text else 0.0,
+        text_y=round((bottom - top) / 2, 2) if text else 0.0,
     )
 
 

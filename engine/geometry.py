@@ -269,7 +269,8 @@ def _greedy_chains(points: Sequence[Point], seats: Sequence[int], limit: float) 
             chain_of[position] = one
         members[one] += members[other]
     return [
-        tuple([seats[position] for position in _walk(links, chain)]) for chain in _ends_first(links)
+        tuple([seats[position] for position in _walk(links, chain)])
+        for chain in _ends_first(points, seats, links)
     ]
 
 
@@ -287,8 +288,8 @@ def _hooks(
     return False
 
 
-def _ends_first(links: list[list[int]]) -> list[int]:
-    """One end of every chain: the one from which most steps go up the list."""
+def _ends_first(points: Sequence[Point], seats: Sequence[int], links: list[list[int]]) -> list[int]:
+    """One end of every chain: so that most steps go up the list, else from left to right."""
     starts = []
     seen: set[int] = set()
     for position, neighbours in enumerate(links):
@@ -297,7 +298,9 @@ def _ends_first(links: list[list[int]]) -> list[int]:
         chain = _walk(links, position)
         seen.update(chain)
         up = sum(1 if a < b else -1 for a, b in pairwise(chain))
-        starts.append(chain[0] if up >= 0 else chain[-1])
+        first, last = chain[0], chain[-1]
+        forward = up > 0 if up else points[seats[first]] <= points[seats[last]]
+        starts.append(first if forward else last)
     return starts
 
 

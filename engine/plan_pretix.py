@@ -25,6 +25,9 @@ TABLE_REACH = 1.25
 TABLE_OVERLAP = 0.6
 """They are drawn over its edge by at most this many pitches."""
 
+_PLAIN_FILLS = {"floor": "#f7f3ea", "wall": "#d8ccb8", "rail": "#b08d4a"}
+"""Of shapes whose look is left to the renderer: pretix would draw them in a dull grey."""
+
 DEFAULT_TEXT_SIZE = 16
 """Where a file gives none, says the format."""
 
@@ -326,7 +329,7 @@ def _standing_shape(plan: Plan, area: Area) -> Shape:
 def _area_keys(shape: Shape, origin: Point) -> dict[str, Any]:
     keys: dict[str, Any] = {
         "shape": shape.kind,
-        "color": shape.fill,
+        "color": shape.fill or _PLAIN_FILLS.get(shape.role, ""),
         "border_color": shape.border,
         "rotation": _number(shape.rotation),
         "position": _xy((shape.x, shape.y), origin),
@@ -355,5 +358,5 @@ def _xy(point: Point, origin: Point = (0.0, 0.0)) -> dict[str, float]:
 
 def _number(value: float) -> float:
     """Whole numbers without a point: the format wants some of them to be integers."""
-    rounded = round(value, PLACES)
+    rounded = round(float(value), PLACES)
     return int(rounded) if rounded.is_integer() else rounded
