@@ -1,113 +1,78 @@
-"""The order desk: drives every order as a saga of idempotent commands.
+"""The order desk: takes every order from its basket to its tickets, or its money back.
 
 Delivery guarantees:
-- Every call may be repeated with the same arguments; it is done once.
-- An order's next step is saved before the step is taken, and every step can be
-  taken again: after a crash the desk reads the unfinished orders and goes on.
-- Money and seats never part for good: a paid order whose seats were lost is
-  paid back, a payment that comes too late is paid back.
+- Every call may be repeated with the same arguments; it is done once. ActorFault: repeat it.
+- What was begun is gone on with by the desk itself, also after it died: it reads the
+  unfinished orders when it starts, and comes back to each until it is finished.
+- One desk runs at a time; the store refuses what a second one bases on an older state.
 
-One desk runs at a time, and the store's revision check refuses a second one.
-Owns the saga and its clock. Knows no seat rule, no SQL, no Stripe and no Ray.
+Owns the calls, what they refuse, and the clock. The steps are in `saga`, the rules in
+`engine.ordering`, the memory in `order_keeper`. Knows no seat rule, no SQL and no Ray.
 """
 
 import asyncio
-import contextlib
-import hashlib
 import logging
-import string
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.actors import ActorFault, NotReady
-from engine.actors.payments import (
-    CheckoutLine,
-    PaymentError,
-    PaymentRefused,
-    PaymentUnavailable,
-    StripeGateway,
-    WebhookRejected,
-)
+from engine.actors import ActorFault
+from engine.actors.order_keeper import MAX_OPEN_ORDERS, OrderKeeper, OrdersPort
+from engine.actors.payments import PaymentRefused, StripeGateway, WebhookRejected
 from engine.actors.performance import now_ms
-from engine.commands import (
-    ID_BYTES,
-    Checkout,
-    Command,
-    Outcome,
-    Quoted,
-    Refund,
-    Refunded,
-    Refused,
-    Reopen,
-    Sell,
-    Sold,
+from engine.actors.saga import Ask, Saga, Shop
+from engine.commands import Refusal
+from engine.limits import MAX_TEXT_CHARS
+from engine.ordering import (
+    KEY,
+    MAX_PAYMENTS_PER_ORDER,
+    MAX_REFUNDS_PER_ORDER,
+    TILL_METHODS,
+    advance,
+    draw_up,
+    malformed,
+    never_sold,
+    payment_of,
+    sold_lines,
+    with_attempt,
 )
 from engine.orders import (
-    LineState,
+    DeskRefusal,
     Order,
-    OrderHold,
-    OrderLine,
     OrderRefund,
     OrderRefused,
     OrderState,
     PlaceOrder,
 )
 from engine.payments import (
-    ActionKind,
+    MAX_REFUNDS_PER_PAYMENT,
     Payment,
     PaymentMethod,
     PaymentRefusal,
     ProviderEvent,
-    RefundState,
+    ProviderMismatchError,
     Standing,
-    begin_refund,
-    close,
-    confirm,
-    due_actions,
-    fail_refund,
     methods,
-    on_provider_event,
     pay_by_terminal,
     pay_by_test_card,
     pay_cash,
     start_stripe,
-    with_session,
 )
+
+__all__ = ["Ask", "OrderDesk", "OrdersPort", "Shop"]
 
 log = logging.getLogger(__name__)
 
-MAX_BASKETS_PER_ORDER: Final = 8
-MAX_ATTEMPTS_PER_ORDER: Final = 10
-"""Payments begun for one order."""
-MAX_REFUNDS_PER_ORDER: Final = 100
-MAX_CACHED_ORDERS: Final = 10_000
 SWEEP_S: Final = 1.0
-MAX_OPEN_ORDERS: Final = 100_000
-"""Unfinished orders in memory; beyond, new ones are refused as busy."""
-
-Ask = Callable[[int, Command], Awaitable[Outcome]]
-"""Sends a command to a performance until it is answered; raises ActorFault when it gives up."""
-
-
-class OrdersPort(Protocol):
-    """Where orders are kept. `save` gives the orders back as stored, with their numbers."""
-
-    async def save(self, orders: Sequence[Order]) -> list[Order]: ...
-    async def get(self, id: str) -> Order | None: ...
-    async def by_intent(self, intent: str) -> Order | None: ...
-    async def unfinished(self) -> list[Order]: ...
+"""Pause between two looks at the agenda."""
+MAX_SWEEPS: Final = 64
+"""Orders gone on with at once, so that one that waits for somebody does not hold up the others;
+fewer than calls to the payment provider, so that buyers still come through."""
 
 
-class Shop(Struct, frozen=True):
-    """What a payment page needs beside the order: where to come back to, and what is bought."""
-
-    public_url: str
-    title: Callable[[int], Awaitable[str]]
-    """The words for a performance on the page."""
+def _refuse(code: DeskRefusal | Refusal | PaymentRefusal, detail: str = "") -> OrderRefused:
+    return OrderRefused(code.value, detail)
 
 
 class OrderDesk:
@@ -121,38 +86,64 @@ class OrderDesk:
         shop: Shop | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._orders = orders
-        self._ask = ask
         assert (stripe is None) == (shop is None)
         self._stripe = stripe
-        self._shop = shop
         self._clock_ms = clock_ms
-        self._known: OrderedDict[str, Order] = OrderedDict()
-        self._open: set[str] = set()
-        self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
-        self._writer = _Writer(orders)
+        self._keeper = OrderKeeper(orders, clock_ms)
+        self._saga = Saga(self._keeper, ask, stripe, shop)
+        self._slots = asyncio.Semaphore(MAX_SWEEPS)
+        self._sweeps: set[asyncio.Task[None]] = set()
         self._sweeper = asyncio.create_task(self._sweep_forever())
 
-    # Calls ---------------------------------------------------------------------
+    async def close(self) -> None:
+        """Stop; what is not finished is the next desk's."""
+        tasks = {self._sweeper, *self._sweeps}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._keeper.close()
+
+    # Orders ----------------------------------------------------------------------
 
     async def place(self, request: PlaceOrder) -> Order | OrderRefused:
-        """Price and lock the holds, and keep the order until it is paid or expires."""
-        if problem := _malformed(request):
-            return problem
-        async with self._lock(request.id):
-            known = await self._load(request.id)
+        """Price and lock the holds, and keep the order until it is paid or expires.
+
+        The id of a refused request stays free; that of an order is its for good.
+        """
+        if problem := malformed(request):
+            return _refuse(Refusal.MALFORMED, problem)
+        async with self._keeper.lock(request.id):
+            known = await self._keeper.load(request.id)
             if known is not None:
                 same = known.holds == request.baskets and known.channel == request.channel
-                return known if same else OrderRefused("id_reused")
-            if len(self._open) >= MAX_OPEN_ORDERS:
-                return OrderRefused("busy")
-            quotes = await self._check_out(request)
+                return known if same else _refuse(Refusal.ID_REUSED)
+            if self._keeper.open_orders >= MAX_OPEN_ORDERS:
+                return _refuse(Refusal.BUSY)
+            quotes = await self._saga.check_out(request)
             if isinstance(quotes, OrderRefused):
                 return quotes
-            return await self._save(self._drawn_up(request, quotes))
+            return await self._keeper.save(draw_up(request, quotes, self._clock_ms()))
 
     async def get(self, order: str) -> Order | None:
-        return await self._load(order)
+        return await self._keeper.load(order)
+
+    async def cancel(self, order: str) -> Order | OrderRefused:
+        """Give up an unpaid order; its holds can change again until they expire."""
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
+            if found is None:
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            if found.state is OrderState.PENDING:
+                found = await self._saga.give_up(found)
+            elif found.state is OrderState.CANCELLED:
+                await self._saga.reopen(found)  # the first time may not have come that far
+            else:
+                found = await self._saga.settle(found)
+            if found.state is OrderState.CANCELLED:
+                return found
+            return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
+
+    # Payments --------------------------------------------------------------------
 
     async def pay(
         self,
@@ -163,549 +154,237 @@ class OrderDesk:
         reference: str = "",
         operator: str = "",
     ) -> tuple[Order, str] | OrderRefused:
-        """Take a payment. Answers the order, and the page where the buyer pays ("" for none)."""
-        async with self._lock(order):
-            found = await self._load(order)
-            if found is None:
-                return OrderRefused("order_unknown")
-            if found.state is OrderState.PAID:
-                found = await self._settle(found)
-            if found.state is OrderState.CONFIRMED:
-                return found, ""
-            if found.state is not OrderState.PENDING:
-                return OrderRefused("order_closed", detail=found.state)
-            if not attempt.isalnum() or len(attempt) > 32:
-                return OrderRefused("malformed", detail="attempt: 1 to 32 letters and digits")
-            if method not in methods(found.channel, self._stripe is not None):
-                return OrderRefused("method_not_offered", detail=method)
-            if found.total == 0:
-                return await self._settle(
-                    await self._save(replace(found, state=OrderState.PAID))
-                ), ""
-            payment_id = f"{found.id}-{attempt}"
-            payment = next((p for p in found.payments if p.id == payment_id), None)
-            if payment is None:
-                if len(found.payments) >= MAX_ATTEMPTS_PER_ORDER:
-                    return OrderRefused("too_many_attempts")
-                begun = self._begin(found, method, payment_id, given, reference)
-                if isinstance(begun, PaymentRefusal):
-                    return OrderRefused(begun.value)
-                payment = begun
-                found = replace(found, payments=(*found.payments, payment), operator=operator)
-                found = await self._save(found)
-            if payment.method is PaymentMethod.STRIPE:
-                return await self._open_page(found, payment)
-            return await self._settle(found), ""
+        """Take a payment. Answers the order, and the page where the buyer pays ("" for none).
 
-    async def cancel(self, order: str) -> Order | OrderRefused:
-        """Give up an unpaid order; its holds can change again until they expire."""
-        async with self._lock(order):
-            found = await self._load(order)
+        An attempt by Stripe that is repeated looks at its page, and so learns of a payment
+        whose webhook was lost.
+        """
+        if not KEY.fullmatch(attempt):
+            return _refuse(Refusal.MALFORMED, "attempt: 1 to 64 letters, digits and dashes")
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
             if found is None:
-                return OrderRefused("order_unknown")
-            return await self._give_up(found, reopen=True)
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            if found.state is OrderState.PENDING and self._clock_ms() >= found.expires_ms:
+                found = await self._saga.give_up(found)
+            found = await self._saga.settle(found)
+            id = f"{found.id}-{attempt}"
+            known = payment_of(found, id)
+            if known is not None and not _same_attempt(known, method, given, reference):
+                return _refuse(Refusal.ID_REUSED, "attempt: it was made with other terms")
+            if known is None and found.state is OrderState.PENDING:
+                begun = await self._begin(found, method, id, given, reference, operator)
+                if isinstance(begun, OrderRefused):
+                    return begun
+                found = begun
+            return await self._paid(found, id, method)
 
-    async def refund(
-        self, order: str, refund: str, lines: tuple[int, ...], reason: str, operator: str
+    async def _begin(
+        self, order: Order, method: str, id: str, given: int, reference: str, operator: str
     ) -> Order | OrderRefused:
-        """Refund whole lines (none named: all that are sold): seats back, money back."""
-        async with self._lock(order):
-            found = await self._load(order)
-            if found is None:
-                return OrderRefused("order_unknown")
-            known = next((r for r in found.refunds if r.id == refund), None)
-            if known is None:
-                sold = {line.number for line in found.lines if line.state is LineState.SOLD}
-                wanted = tuple(lines) or tuple(sorted(sold))
-                if found.state is not OrderState.CONFIRMED or not wanted:
-                    return OrderRefused("nothing_to_refund", detail=found.state)
-                if not sold.issuperset(wanted) or len(set(wanted)) != len(wanted):
-                    return OrderRefused("line_not_sold")
-                if len(found.refunds) >= MAX_REFUNDS_PER_ORDER:
-                    return OrderRefused("too_many_refunds")
-                intent = OrderRefund(refund, wanted, reason, operator, self._clock_ms())
-                found = await self._save(replace(found, refunds=(*found.refunds, intent)))
-            elif lines and tuple(lines) != known.lines:
-                return OrderRefused("id_reused")
-            found = await self._settle(found)
-            done = next(r for r in found.refunds if r.id == refund)
-            return OrderRefused(done.refused) if done.refused else found
+        """The order with a new payment saved; it may turn out to be paid by an earlier one."""
+        if method not in methods(order.channel, self._stripe is not None):
+            return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
+        if method in TILL_METHODS and not operator:
+            return _refuse(DeskRefusal.OPERATOR_MISSING)
+        if order.total == 0:
+            paid = await self._saga.keep(order, replace(order, state=OrderState.PAID))
+            return await self._saga.settle(paid)
+        if len(order.payments) >= MAX_PAYMENTS_PER_ORDER:
+            return _refuse(DeskRefusal.TOO_MANY_PAYMENTS)
+        order = await self._saga.close_pages(order)
+        if order.state is not OrderState.PENDING:
+            return order
+        begun = self._payment(order, PaymentMethod(method), id, given, reference)
+        if isinstance(begun, PaymentRefusal):
+            return _refuse(begun)
+        order = await self._saga.keep(order, advance(with_attempt(order, begun)))
+        return await self._saga.settle(order)
+
+    def _payment(
+        self, order: Order, method: PaymentMethod, id: str, given: int, reference: str
+    ) -> Payment | PaymentRefusal:
+        terms = (id, order.id, order.total, order.currency)
+        match method:
+            case PaymentMethod.CASH:
+                return pay_cash(*terms, given)
+            case PaymentMethod.CARD_TERMINAL:
+                return pay_by_terminal(*terms, reference)
+            case PaymentMethod.TEST_CARD:
+                return pay_by_test_card(*terms)
+            case PaymentMethod.STRIPE:
+                number = len(order.payments) + 1
+                return start_stripe(
+                    id, order.id, number, order.total, order.currency, self._clock_ms()
+                )
+
+    async def _paid(self, order: Order, id: str, method: str) -> tuple[Order, str] | OrderRefused:
+        """The answer to a payment, which may be the page where it is still to be made."""
+        url = ""
+        payment = payment_of(order, id)
+        if payment is not None and order.state is OrderState.PENDING:
+            if payment.standing is Standing.CLOSED:
+                return _refuse(DeskRefusal.ATTEMPT_OVER)
+            if self._stripe is None:
+                return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
+            try:
+                order, url = await self._saga.open_page(order, payment)
+            except PaymentRefused as error:
+                return _refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
+            payment = payment_of(order, id)
+        return _answer(order, payment, url, by_hand=method in TILL_METHODS)
 
     async def webhook(self, payload: bytes, signature: str) -> None:
-        """A provider's event as received. Raises WebhookRejected."""
+        """A provider's event as received. Raises WebhookRejected.
+
+        Once this returns, what the event says is saved.
+        """
         if self._stripe is None:
             raise WebhookRejected("no payment provider is configured")
         event = self._stripe.parse_webhook(payload, signature, self._clock_ms() // 1_000)
         if event is None:
             return
-        order_id = event.payment.rpartition("-")[0]
-        if not order_id and event.intent:
-            found = await self._orders.by_intent(event.intent)
-            order_id = found.id if found else ""
-        if not order_id:
+        await self._keeper.note_provider_event("stripe", event.id, payload)
+        order = event.payment.partition("-")[0]
+        if not order and event.intent:
+            order = await self._keeper.by_intent(event.intent)
+        if not order:
             log.info("provider event %s names no payment of ours", event.id)
             return
-        async with self._lock(order_id):
-            order = await self._load(order_id)
-            if order is None:
-                log.warning("provider event %s names an unknown order", event.id)
-                return
-            await self._settle(await self._learn(order, event))
+        async with self._keeper.lock(order):
+            await self._hear(order, event)
 
-    # Placing ---------------------------------------------------------------------
-
-    async def _check_out(self, request: PlaceOrder) -> list[Quoted] | OrderRefused:
-        quotes: list[Quoted] = []
-        buyer = request.buyer.email.strip().lower() or request.session or request.id
-        refusal: OrderRefused | None = None
-        for hold in request.baskets:
-            name = _command_id(request.id, "checkout", hold.performance)
-            token = bytes.fromhex(hold.token)
-            outcome = await self._ask(
-                hold.performance, Checkout(name, token, request.id, buyer, hold.lines)
-            )
-            if isinstance(outcome, Quoted):
-                quotes.append(outcome)
-                continue
-            assert isinstance(outcome, Refused)
-            refusal = OrderRefused(outcome.code, outcome.detail, hold.performance, outcome.seats)
-            break
-        if refusal is None and len({quote.currency for quote in quotes}) > 1:
-            refusal = OrderRefused("mixed_currencies")
-        if refusal is not None:
-            await self._reopen(request.id, request.baskets[: len(quotes)])
-            return refusal
-        return quotes
-
-    async def _reopen(self, order: str, holds: Sequence[OrderHold]) -> None:
-        for hold in holds:
-            name = _command_id(order, "reopen", hold.performance)
-            await self._ask(hold.performance, Reopen(name, bytes.fromhex(hold.token), order))
-
-    def _drawn_up(self, request: PlaceOrder, quotes: Sequence[Quoted]) -> Order:
-        lines: list[OrderLine] = []
-        for basket, quote in zip(request.baskets, quotes, strict=True):
-            for line, amount in zip(basket.lines, quote.amounts, strict=True):
-                lines.extend(
-                    OrderLine(
-                        len(lines) + place + 1,
-                        basket.performance,
-                        line.seat,
-                        line.area,
-                        line.price_type,
-                        amount,
-                    )
-                    for place in range(line.quantity)
-                )
-        return Order(
-            id=request.id,
-            number=0,
-            state=OrderState.PENDING,
-            channel=request.channel,
-            currency=quotes[0].currency,
-            total=sum(quote.total for quote in quotes),
-            created_ms=self._clock_ms(),
-            expires_ms=min(quote.expires_ms for quote in quotes),
-            buyer=request.buyer,
-            operator=request.operator,
-            session=request.session,
-            holds=request.baskets,
-            lines=tuple(lines),
-        )
-
-    # Paying ----------------------------------------------------------------------
-
-    def _begin(
-        self, order: Order, method: str, id: str, given: int, reference: str
-    ) -> Payment | PaymentRefusal:
-        match PaymentMethod(method):
-            case PaymentMethod.CASH:
-                return pay_cash(id, order.id, order.total, order.currency, given)
-            case PaymentMethod.CARD_TERMINAL:
-                return pay_by_terminal(id, order.id, order.total, order.currency, reference)
-            case PaymentMethod.TEST_CARD:
-                return pay_by_test_card(id, order.id, order.total, order.currency)
-            case PaymentMethod.STRIPE:
-                attempt = len(order.payments) + 1
-                return start_stripe(
-                    id, order.id, attempt, order.total, order.currency, self._clock_ms()
-                )
-
-    async def _open_page(self, order: Order, payment: Payment) -> tuple[Order, str] | OrderRefused:
-        assert self._stripe is not None and self._shop is not None
-        page = f"{self._shop.public_url}/o/{order.id}"
-        lines = []
-        for performance in sorted({line.performance for line in order.lines}):
-            amount = sum(line.amount for line in order.lines if line.performance == performance)
-            if amount:
-                lines.append(CheckoutLine(await self._shop.title(performance), amount))
+    async def _hear(self, id: str, event: ProviderEvent) -> None:
+        order = await self._keeper.load(id)
+        if order is None:
+            log.warning("provider event %s names an unknown order", event.id)
+            return
         try:
-            session = await self._stripe.create_checkout(
-                payment,
-                tuple(lines),
-                started_s=payment.started_ms // 1_000,
-                expires_s=order.expires_ms // 1_000,
-                success_url=page,
-                cancel_url=f"{page}?cancelled=1",
-                language=order.buyer.language,
-            )
-        except PaymentRefused as error:
-            return OrderRefused("payment_refused", detail=error.code)
-        except PaymentUnavailable as error:
-            raise NotReady("the payment provider does not answer") from error
-        if not payment.reference:
-            order = await self._put(order, with_session(payment, session.id))
-        event = session.event()
-        if event is not None:
-            order = await self._settle(await self._learn(order, event))
-        return order, session.url
-
-    async def _learn(self, order: Order, event: ProviderEvent) -> Order:
-        """The order, saved, after what the provider says of one of its payments."""
-        for payment in order.payments:
-            if payment.id == event.payment or (event.intent and payment.intent == event.intent):
-                learned, _ = on_provider_event(payment, event)
-                return await self._put(order, learned) if learned != payment else order
-        log.warning("order %s has no payment %s", order.id, event.payment)
-        return order
-
-    # Settling: whatever the order owes, in the order of what must be durable first ---
-
-    async def _settle(self, order: Order) -> Order:
-        """Take every step that is due, saving before each; may be called again at any time."""
-        for payment in order.payments:
-            if not any(a.kind is ActionKind.CONFIRM_ORDER for a in due_actions(payment)):
-                continue
-            if order.state is OrderState.PENDING:
-                order = await self._save(replace(order, state=OrderState.PAID))
-            if order.state is not OrderState.PAID:
-                # Another payment made this order, or it was given up: this one goes back.
-                order = await self._put(order, close(payment))
-        if order.state is OrderState.PAID:
-            order = await self._sell(order)
-        for payment in order.payments:
-            if any(a.kind is ActionKind.RELEASE_ORDER for a in due_actions(payment)):
-                order = await self._put(order, close(payment))
-        order = await self._undo_lines(order)
-        return await self._pay_back(order)
-
-    async def _sell(self, order: Order) -> Order:
-        """PAID -> CONFIRMED, or FAILED when a hold was lost; then nothing stays sold."""
-        sold: dict[int, Sold] = {}
-        for hold in order.holds:
-            name = _command_id(order.id, "sell", hold.performance)
-            outcome = await self._ask(
-                hold.performance, Sell(name, bytes.fromhex(hold.token), order.id)
-            )
-            if isinstance(outcome, Sold):
-                sold[hold.performance] = outcome
-                continue
-            log.warning("order %s: performance %d: %r", order.id, hold.performance, outcome)
-            return await self._fail(order, sold)
-        tickets = {performance: iter(each.tickets) for performance, each in sold.items()}
-        lines: list[OrderLine] = []
-        for line in order.lines:
-            ticket = next(tickets[line.performance])
-            assert (ticket.seat, ticket.area) == (line.seat, line.area)
-            lines.append(
-                replace(line, state=LineState.SOLD, ticket=ticket.number, version=ticket.version)
-            )
-        # The first money that covers the order makes it; any other goes back.
-        payments = list(order.payments)
-        for index, payment in enumerate(payments):
-            if any(a.kind is ActionKind.CONFIRM_ORDER for a in due_actions(payment)):
-                payments[index] = confirm(payment)
-                break
-        return await self._save(
-            replace(
-                order,
-                state=OrderState.CONFIRMED,
-                lines=tuple(lines),
-                payments=tuple(payments),
-            )
-        )
-
-    async def _fail(self, order: Order, sold: dict[int, Sold]) -> Order:
-        for performance, outcome in sold.items():
-            numbers = tuple(ticket.number for ticket in outcome.tickets)
-            name = _command_id(order.id, "unsell", performance)
-            undone = await self._ask(performance, Refund(name, order.id, numbers))
-            if not isinstance(undone, Refunded):
-                # Somebody was admitted meanwhile: the ticket stays used, the money goes back.
-                log.error("order %s: cannot take back %r: %r", order.id, numbers, undone)
-        return await self._save(
-            replace(
-                order,
-                state=OrderState.FAILED,
-                lines=tuple(replace(line, state=LineState.CANCELLED) for line in order.lines),
-                payments=tuple(
-                    close(p) if p.standing is Standing.WAITING else p for p in order.payments
-                ),
-            )
-        )
-
-    async def _give_up(self, order: Order, *, reopen: bool) -> Order:
-        """PENDING -> CANCELLED, unless a payment page says that the money is in."""
-        if order.state is not OrderState.PENDING:
-            return await self._settle(order)
-        for payment in order.payments:
-            if payment.method is PaymentMethod.STRIPE and not (payment.captured or payment.expired):
-                order = await self._close_page(order, payment)
-        order = await self._settle(order)
-        if order.state is not OrderState.PENDING:
-            return order
-        if reopen:
-            await self._reopen(order.id, order.holds)
-        order = await self._save(
-            replace(
-                order,
-                state=OrderState.CANCELLED,
-                lines=tuple(replace(line, state=LineState.CANCELLED) for line in order.lines),
-                payments=tuple(
-                    close(p) if p.standing is Standing.WAITING else p for p in order.payments
-                ),
-            )
-        )
-        return await self._settle(order)
-
-    async def _close_page(self, order: Order, payment: Payment) -> Order:
-        """End a payment page; what it says in ending is learnt, maybe that it was paid."""
-        assert self._stripe is not None
-        if not payment.reference:
-            return order  # never opened, as far as this side knows: nobody was sent there
+            order = await self._saga.learn(order, event)
+        except ProviderMismatchError:
+            # Sent again it would be as wrong: a person has to look at it.
+            log.exception("order %s: provider event %s is not believed", id, event.id)
+            return
         try:
-            session = await self._stripe.expire(payment.reference)
-        except PaymentError as error:
-            raise NotReady(f"the payment page of order {order.id} cannot be closed") from error
-        event = session.event()
-        return await self._learn(order, event) if event is not None else order
+            await self._saga.settle(order)
+        except ActorFault as error:
+            log.warning("order %s waits: %r", id, error)
 
-    # Giving back -----------------------------------------------------------------
+    # Refunds ---------------------------------------------------------------------
 
-    async def _undo_lines(self, order: Order) -> Order:
-        """Carry out the refunds that were asked for: tickets first, then the money is due."""
-        for refund in order.refunds:
-            if refund.done:
-                continue
-            wanted = [line for line in order.lines if line.number in refund.lines]
-            undone: set[int] = set()
-            refused = ""
-            for performance in sorted({line.performance for line in wanted}):
-                lines = [line for line in wanted if line.performance == performance]
-                name = _command_id(f"{order.id}/{refund.id}", "refund", performance)
-                outcome = await self._ask(
-                    performance, Refund(name, order.id, tuple(line.ticket for line in lines))
-                )
-                if isinstance(outcome, Refunded):
-                    undone |= {line.number for line in lines}
-                else:
-                    assert isinstance(outcome, Refused)
-                    refused = outcome.code
-            order = self._with_refund_done(
-                order, replace(refund, done=True, refused=refused), undone
-            )
-            order = await self._save(order)
-        return order
+    async def refund(
+        self, order: str, refund: str, lines: tuple[int, ...], reason: str, operator: str
+    ) -> Order | OrderRefused:
+        """Refund whole lines (none named: all that are sold): seats back, money back.
 
-    def _with_refund_done(self, order: Order, refund: OrderRefund, undone: set[int]) -> Order:
-        lines = tuple(
-            replace(line, state=LineState.REFUNDED) if line.number in undone else line
-            for line in order.lines
-        )
-        due = sum(line.amount for line in order.lines if line.number in undone)
-        payments: list[Payment] = []
-        for payment in order.payments:
-            part = min(due, payment.kept) if payment.standing is Standing.CONFIRMED else 0
-            if part:
-                begun = begin_refund(payment, refund.id, part)
-                assert isinstance(begun, Payment)
-                payment, due = begun, due - part
-            payments.append(payment)
-        state = order.state
-        if all(line.state is not LineState.SOLD for line in lines):
-            state = OrderState.REFUNDED
-        return replace(
-            order,
-            state=state,
-            lines=lines,
-            payments=tuple(payments),
-            refunds=tuple(refund if r.id == refund.id else r for r in order.refunds),
-        )
+        Refused as a whole when a ticket was used. Only where one is used in the very moment
+        between the look and the refund, in an order over several performances, the other
+        performances' lines are refunded alone: the order's refund then has `refused`.
+        """
+        if not KEY.fullmatch(refund):
+            return _refuse(Refusal.MALFORMED, "refund: 1 to 64 letters, digits and dashes")
+        if len(reason) > MAX_TEXT_CHARS:
+            return _refuse(Refusal.MALFORMED, f"reason: {MAX_TEXT_CHARS} characters at most")
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
+            if found is None:
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            known = next((one for one in found.refunds if one.id == refund), None)
+            if known is None:
+                wanted = tuple(sorted(lines)) or sold_lines(found)
+                refused = await self._refuse_refund(found, wanted)
+                if refused is not None:
+                    return refused
+                intent = OrderRefund(refund, wanted, reason, operator, self._clock_ms())
+                changed = replace(found, refunds=(*found.refunds, intent))
+                found = await self._saga.keep(found, changed)
+            elif lines and tuple(sorted(lines)) != known.lines:
+                return _refuse(Refusal.ID_REUSED, "refund: it was of other lines")
+            found = await self._saga.settle(found)
+            done = next(one for one in found.refunds if one.id == refund)
+            if done.refused and not done.undone:
+                return OrderRefused(done.refused)
+            return found
 
-    async def _pay_back(self, order: Order) -> Order:
-        """Start the refunds that are owed, and bring those begun to the provider."""
-        for payment in order.payments:
-            for action in due_actions(payment):
-                if action.kind is ActionKind.REFUND_LATE_PAYMENT:
-                    begun = begin_refund(payment, "late", action.amount)
-                    assert isinstance(begun, Payment)
-                    payment = begun
-                    order = await self._put(order, payment)
-            for refund in payment.refunds:
-                if refund.state is RefundState.REQUESTED:
-                    order = await self._ask_refund(order, payment, refund.key, refund.amount)
-        owed = any(p.kept or p.refund_pending for p in order.payments)
-        if order.state is OrderState.CANCELLED and any(p.captured for p in order.payments):
-            order = await self._save(replace(order, state=OrderState.FAILED))
-        if order.state is OrderState.FAILED and not owed:
-            order = await self._save(replace(order, state=OrderState.REFUNDED))
-        return order
-
-    async def _ask_refund(self, order: Order, payment: Payment, key: str, amount: int) -> Order:
-        assert self._stripe is not None
-        try:
-            event = await self._stripe.refund(payment, key, amount)
-        except PaymentRefused as error:
-            log.error("order %s: refund of %d refused: %s", order.id, amount, error)
-            return await self._put(order, fail_refund(payment, key))
-        except PaymentUnavailable as error:
-            log.warning("order %s: refund not asked yet: %r", order.id, error)
-            return order  # still REQUESTED: the sweeper asks again
-        return await self._learn(order, event)
+    async def _refuse_refund(self, order: Order, lines: tuple[int, ...]) -> OrderRefused | None:
+        if order.state is not OrderState.CONFIRMED:
+            return _refuse(DeskRefusal.NOTHING_TO_REFUND, order.state.value)
+        if len(set(lines)) != len(lines) or not set(lines).issubset(sold_lines(order)):
+            return _refuse(DeskRefusal.LINE_NOT_SOLD)
+        if len(order.refunds) >= MAX_REFUNDS_PER_ORDER or any(
+            len(payment.refunds) >= MAX_REFUNDS_PER_PAYMENT for payment in order.payments
+        ):
+            return _refuse(PaymentRefusal.TOO_MANY_REFUNDS)
+        return await self._saga.find_used(order, lines)
 
     # Time ------------------------------------------------------------------------
 
     async def _sweep_forever(self) -> None:
-        await self._resume()
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            for order in list(self._open):
-                try:
-                    await self._sweep(order)
-                except ActorFault as error:
-                    log.warning("order %s waits: %r", order, error)
-                except Exception:
-                    log.exception("order %s cannot go on", order)
-
-    async def _resume(self) -> None:
         while True:
             try:
-                unfinished = await self._orders.unfinished()
+                await self._keeper.resume()
                 break
-            except Exception as error:
-                log.warning("unfinished orders cannot be read yet: %r", error)
+            except ActorFault as error:
+                log.warning("%s: %r", error, error.__cause__)
                 await asyncio.sleep(SWEEP_S)
-        self._open.update(order.id for order in unfinished)
+        while True:
+            for order in self._keeper.take_due():
+                await self._slots.acquire()
+                sweep = asyncio.create_task(self._sweep(order))
+                self._sweeps.add(sweep)
+                sweep.add_done_callback(self._swept)
+            await asyncio.sleep(SWEEP_S)
+
+    def _swept(self, sweep: asyncio.Task[None]) -> None:
+        self._sweeps.discard(sweep)
+        self._slots.release()
 
     async def _sweep(self, id: str) -> None:
-        known = self._known.get(id)
-        now = self._clock_ms()
-        waits = known is not None and known.state is OrderState.PENDING
-        if waits and known is not None and now < known.expires_ms:
+        """Go on with an order that is due, unless somebody is at it: then it comes up again."""
+        if self._keeper.is_locked(id):
             return
-        async with self._lock(id):
-            order = await self._load(id)
-            if order is None:
-                self._open.discard(id)
-            elif order.state is OrderState.PENDING and now >= order.expires_ms:
-                await self._give_up(order, reopen=False)
-            else:
-                await self._settle(order)
-
-    # Keeping ---------------------------------------------------------------------
-
-    async def _load(self, id: str) -> Order | None:
-        order = self._known.get(id)
-        if order is None:
-            order = await self._orders.get(id)
-            if order is not None:
-                self._remember(order)
-        return order
-
-    async def _save(self, order: Order) -> Order:
         try:
-            saved = await self._writer.save(order)
+            async with self._keeper.lock(id):
+                order = await self._keeper.load(id)
+                if order is None:
+                    return
+                if order.state is OrderState.PENDING and self._clock_ms() >= order.expires_ms:
+                    order = await self._saga.give_up(order)
+                await self._saga.settle(order)
+        except ActorFault as error:
+            log.warning("order %s waits: %r", id, error)
         except Exception:
-            self._known.pop(order.id, None)  # what is stored decides, read it again
-            self._open.add(order.id)
-            raise
-        self._remember(saved)
-        return saved
-
-    async def _put(self, order: Order, payment: Payment) -> Order:
-        payments = tuple(payment if p.id == payment.id else p for p in order.payments)
-        return await self._save(replace(order, payments=payments))
-
-    def _remember(self, order: Order) -> None:
-        self._known[order.id] = order
-        self._known.move_to_end(order.id)
-        if len(self._known) > MAX_CACHED_ORDERS:
-            self._known.popitem(last=False)
-        if order.finished:
-            self._open.discard(order.id)
-        else:
-            self._open.add(order.id)
-
-    @contextlib.asynccontextmanager
-    async def _lock(self, id: str) -> AsyncIterator[None]:
-        """One call at a time for one order; the lock lives while somebody wants it."""
-        lock, users = self._locks.setdefault(id, (asyncio.Lock(), []))
-        users.append(None)
-        try:
-            async with lock:
-                yield
-        finally:
-            users.pop()
-            if not users:
-                self._locks.pop(id, None)
+            log.exception("order %s cannot go on", id)
 
 
-class _Writer:
-    """Saves many orders in one transaction: one is in flight, the next fills meanwhile."""
-
-    def __init__(self, orders: OrdersPort) -> None:
-        self._orders = orders
-        self._waiting: list[tuple[Order, asyncio.Future[Order]]] = []
-        self._flight: asyncio.Task[None] | None = None
-
-    async def save(self, order: Order) -> Order:
-        future: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
-        self._waiting.append((order, future))
-        if self._flight is None:
-            self._flight = asyncio.create_task(self._fly())
-        return await future
-
-    async def _fly(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting, []
-                try:
-                    saved = await self._orders.save([order for order, _ in batch])
-                except Exception as error:
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error)
-                    continue
-                for (_, future), order in zip(batch, saved, strict=True):
-                    if not future.done():
-                        future.set_result(order)
-        finally:
-            self._flight = None
+def _same_attempt(payment: Payment, method: str, given: int, reference: str) -> bool:
+    match payment.method:
+        case PaymentMethod.CASH:
+            terms = payment.given == given
+        case PaymentMethod.CARD_TERMINAL:
+            terms = payment.reference == reference.strip()
+        case _:
+            terms = True
+    return terms and payment.method == method
 
 
-def _malformed(request: PlaceOrder) -> OrderRefused | None:
-    def refuse(detail: str) -> OrderRefused:
-        return OrderRefused("malformed", detail)
-
-    if not _is_hex(request.id, ID_BYTES):
-        return refuse("id: 32 hexadecimal digits")
-    if not 1 <= len(request.baskets) <= MAX_BASKETS_PER_ORDER:
-        return refuse(f"baskets: 1 to {MAX_BASKETS_PER_ORDER}")
-    if len({hold.performance for hold in request.baskets}) != len(request.baskets):
-        return refuse("baskets: one for each performance")
-    for hold in request.baskets:
-        if not _is_hex(hold.token, ID_BYTES):
-            return refuse("token: 32 hexadecimal digits")
-        if not hold.lines or any(not 1 <= line.quantity <= 1_000 for line in hold.lines):
-            return refuse("lines: at least one, with a quantity of 1 to 1000")
-    return None
-
-
-def _is_hex(text: str, size_bytes: int) -> bool:
-    return len(text) == 2 * size_bytes and all(c in string.hexdigits.lower() for c in text)
-
-
-def _command_id(subject: str, step: str, performance: int) -> bytes:
-    """A step's command id, the same in every life of the desk."""
-    text = f"{subject}/{step}/{performance}".encode()
-    return hashlib.blake2b(text, digest_size=ID_BYTES).digest()
+def _answer(
+    order: Order, payment: Payment | None, url: str, by_hand: bool
+) -> tuple[Order, str] | OrderRefused:
+    """What a payment came to. `payment` is None where this attempt made none."""
+    if payment is None:
+        if never_sold(order) and not order.total:
+            return _refuse(DeskRefusal.SEATS_LOST)
+        if order.state is not OrderState.CONFIRMED or (by_hand and order.total):
+            # A person at the till must not take money for what is paid already.
+            return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)
+        return order, ""
+    if payment.standing is Standing.CONFIRMED or order.state is OrderState.CONFIRMED:
+        return order, ""
+    if order.state is OrderState.PENDING:
+        if payment.standing is Standing.CLOSED:
+            return _refuse(DeskRefusal.ATTEMPT_OVER)
+        return order, url
+    if never_sold(order) and payment.captured:
+        return _refuse(DeskRefusal.GIVE_MONEY_BACK if by_hand else DeskRefusal.SEATS_LOST)
+    return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)

@@ -15,6 +15,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 
 from engine.actors import ActorFault, NotReady, Stopped
 from engine.actors.directory import UnknownPerformance
+from engine.actors.payments import WebhookRejected
 from engine.commands import Command, Outcome
 from engine.journal import Append, Claimed, Written
 from engine.orders import Order, OrderRefused, PlaceOrder
@@ -162,8 +163,9 @@ class RayDesk:
     async def _ask(self, method: str, *args: Any) -> Any:
         try:
             return await call(getattr(self._desk, method).remote(*args), ASK_FOR_S + CALL_S)
-        except SignatureInvalid:
-            raise
+        except WebhookRejected as error:
+            # What comes through Ray prints as its whole traceback; the cause is the message.
+            raise SignatureInvalid(str(getattr(error, "cause", error))) from None
         except ActorFault as error:
             raise BackendUnavailable(repr(error)) from error
 

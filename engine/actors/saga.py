@@ -1,0 +1,409 @@
+"""The steps of an order: what the desk asks performances and the payment provider to do.
+
+Delivery guarantees:
+- The step that comes next is saved before it is taken, and every step may be taken again:
+  commands carry ids made of the order, payments and refunds carry keys. `settle` may be
+  called at any time, by the next desk too, and goes on from what was saved.
+- Money and seats never part for good: a paid order whose seats were lost is paid back, and so
+  is a payment that comes too late, a second one, and one of another sum.
+
+Call every method with the order's lock held. NotReady: somebody did not answer; what was saved
+stands, and the rest is taken up again by `settle`.
+
+Owns the order of the steps. What each makes of an order is in `engine.ordering`.
+"""
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from engine.actors import ActorFault, NotReady
+from engine.actors.order_keeper import OrderKeeper
+from engine.actors.payments import (
+    CheckoutLine,
+    PaymentRefused,
+    PaymentUnavailable,
+    StripeGateway,
+)
+from engine.commands import (
+    ID_BYTES,
+    Checkout,
+    Command,
+    Outcome,
+    Quoted,
+    Refund,
+    Refunded,
+    Refusal,
+    Refused,
+    Reopen,
+    Scan,
+    ScanMode,
+    Scanned,
+    Sell,
+    Sold,
+    Ticket,
+)
+from engine.ordering import (
+    advance,
+    asked_back,
+    buyer_key,
+    fits,
+    given_up,
+    has_page,
+    lost,
+    payment_of,
+    sold,
+    told_of,
+    undone,
+    with_payment,
+)
+from engine.orders import (
+    DeskRefusal,
+    Order,
+    OrderHold,
+    OrderLine,
+    OrderRefund,
+    OrderRefused,
+    OrderState,
+    PlaceOrder,
+)
+from engine.payments import (
+    Action,
+    ActionKind,
+    CheckoutSession,
+    Payment,
+    ProviderEvent,
+    ProviderEventKind,
+    Standing,
+    fail_refund,
+    on_provider_event,
+    with_session,
+)
+from engine.payments import Refund as MoneyBack
+
+log = logging.getLogger(__name__)
+
+Ask = Callable[[int, Command], Awaitable[Outcome]]
+"""Sends a command to a performance until it is answered; raises ActorFault when it gives up."""
+
+_NO_GATE: Final = ""
+
+
+class Shop(Struct, frozen=True):
+    """What a payment page needs beside the order: where to come back to, and what is bought."""
+
+    public_url: str
+    title: Callable[[int], Awaitable[str]]
+    """The words for a performance on the page."""
+
+
+class Saga:
+    """See the module."""
+
+    def __init__(
+        self,
+        keeper: OrderKeeper,
+        ask: Ask,
+        stripe: StripeGateway | None,
+        shop: Shop | None,
+    ) -> None:
+        self._keeper = keeper
+        self._ask_performance = ask
+        self._stripe = stripe
+        self._shop = shop
+
+    # Checkout --------------------------------------------------------------------
+
+    async def check_out(self, request: PlaceOrder) -> list[Quoted] | OrderRefused:
+        """Price and lock every hold of a request, or none of them."""
+        # The ids cover the whole request: changed and sent again, it is decided again.
+        digest = hashlib.blake2b(msgspec.msgpack.encode(request), digest_size=ID_BYTES).hexdigest()
+        subject = f"{request.id}/{digest}"
+        quotes: list[Quoted] = []
+        refusal: OrderRefused | None = None
+        for hold in request.baskets:
+            name = step_id(subject, "checkout", hold.performance)
+            token = bytes.fromhex(hold.token)
+            outcome = await self._ask(
+                hold.performance, Checkout(name, token, request.id, buyer_key(request), hold.lines)
+            )
+            if isinstance(outcome, Refused):
+                refusal = OrderRefused(
+                    outcome.code.value, outcome.detail, hold.performance, outcome.seats
+                )
+                break
+            assert isinstance(outcome, Quoted), outcome
+            quotes.append(outcome)
+        if refusal is None and len({quote.currency for quote in quotes}) > 1:
+            refusal = OrderRefused(DeskRefusal.MIXED_CURRENCIES.value)
+        if refusal is None:
+            return quotes
+        # All of them: an earlier request under this id may have locked more than this one.
+        await self._reopen(subject, request.id, request.baskets)
+        return refusal
+
+    async def reopen(self, order: Order) -> None:
+        """Let the holds of an order that was given up change again."""
+        await self._reopen(order.id, order.id, order.holds)
+
+    async def _reopen(self, subject: str, order: str, holds: Sequence[OrderHold]) -> None:
+        for hold in holds:
+            name = step_id(subject, "reopen", hold.performance)
+            # Refused when the hold has ended, or was never locked: then there is nothing to do.
+            await self._ask(hold.performance, Reopen(name, bytes.fromhex(hold.token), order))
+
+    # Settling --------------------------------------------------------------------
+
+    async def settle(self, order: Order) -> Order:
+        """Take every step that is due."""
+        order = await self.keep(order, advance(order))
+        if order.state is OrderState.PAID:
+            order = await self._sell(order)
+        for refund in order.refunds:
+            if not refund.done:
+                order = await self._undo(order, refund)
+        for payment, back in asked_back(order):
+            order = await self._give_back(order, payment.id, back)
+        return order
+
+    async def keep(self, order: Order, changed: Order) -> Order:
+        """Save what an order has become, and all that follows from it."""
+        while changed != order:
+            order = await self._keeper.save(changed)
+            changed = advance(order)
+        return order
+
+    async def _sell(self, order: Order) -> Order:
+        """Every hold becomes tickets, or the order fails and nothing stays sold."""
+        tickets: dict[int, tuple[Ticket, ...]] = {}
+        for hold in order.holds:
+            name = step_id(order.id, "sell", hold.performance)
+            outcome = await self._ask(
+                hold.performance, Sell(name, bytes.fromhex(hold.token), order.id)
+            )
+            if isinstance(outcome, Sold):
+                tickets[hold.performance] = outcome.tickets
+                if fits(order, hold.performance, outcome.tickets):
+                    continue
+            log.warning("order %s: performance %d: %r", order.id, hold.performance, outcome)
+            return await self._fail(order, tickets)
+        return await self.keep(order, advance(sold(order, tickets)))
+
+    async def _fail(self, order: Order, tickets: dict[int, tuple[Ticket, ...]]) -> Order:
+        for performance, each in tickets.items():
+            name = step_id(order.id, "unsell", performance)
+            numbers = tuple(ticket.number for ticket in each)
+            outcome = await self._ask(performance, Refund(name, order.id, numbers))
+            if not isinstance(outcome, Refunded):
+                log.error("order %s: tickets %r stay sold: %r", order.id, numbers, outcome)
+        order = await self.keep(order, lost(order))
+        with contextlib.suppress(ActorFault):  # holds end by themselves in a while
+            await self.reopen(order)
+        return order
+
+    async def _undo(self, order: Order, refund: OrderRefund) -> Order:
+        """Carry out a refund that was asked for: the tickets end, and their money is due."""
+        ended: list[int] = []
+        refused = ""
+        for performance, lines in _by_performance(order, refund.lines).items():
+            name = step_id(f"{order.id}/{refund.id}", "refund", performance)
+            numbers = tuple(line.ticket for line in lines)
+            outcome = await self._ask(performance, Refund(name, order.id, numbers))
+            if isinstance(outcome, Refused):
+                log.warning("order %s: refund %s: %r", order.id, refund.id, outcome)
+                refused = outcome.code.value
+            else:
+                ended += [line.number for line in lines]
+        return await self.keep(order, undone(order, refund, ended, refused))
+
+    async def find_used(self, order: Order, lines: Sequence[int]) -> OrderRefused | None:
+        """The refusal of a refund over several performances, where one of its tickets was used.
+
+        What one performance ends cannot be brought back when the next refuses, so it is looked
+        at before. One performance alone ends its tickets all or none.
+        """
+        by_performance = _by_performance(order, lines)
+        if len(by_performance) == 1:
+            return None
+        for performance, each in by_performance.items():
+            for line in each:
+                look = Scan(
+                    step_id(order.id, f"look/{line.ticket}", performance),
+                    _NO_GATE,
+                    "",
+                    performance,
+                    line.ticket,
+                    line.version,
+                    ScanMode.LOOK_UP,
+                )
+                outcome = await self._ask(performance, look)
+                if isinstance(outcome, Scanned) and outcome.used_at_ms:
+                    seats = (line.seat,) if line.seat >= 0 else ()
+                    return OrderRefused(
+                        Refusal.TICKET_USED.value, str(line.ticket), performance, seats
+                    )
+        return None
+
+    # The payment provider --------------------------------------------------------
+
+    async def learn(self, order: Order, event: ProviderEvent) -> Order:
+        """Save what the provider says of one of the order's payments.
+
+        Raises:
+            ProviderMismatchError: it contradicts what is known.
+        """
+        payment = told_of(order, event)
+        if payment is None:
+            log.warning("order %s has no payment for provider event %s", order.id, event.id)
+            return order
+        learned, actions = on_provider_event(payment, event)
+        _report(order, payment, event, actions)
+        return await self.keep(order, advance(with_payment(order, learned)))
+
+    async def open_page(self, order: Order, payment: Payment) -> tuple[Order, str]:
+        """The page of a payment that was saved, as it is now; its address is "" once it ended.
+
+        Raises:
+            PaymentRefused: the provider refuses this payment.
+        """
+        assert self._stripe is not None
+        try:
+            if payment.reference:
+                session = await self._stripe.retrieve(payment.reference)
+            else:
+                session = await self._create_page(order, payment)
+        except PaymentUnavailable as error:
+            raise NotReady("the payment provider does not answer") from error
+        # Saved before anybody is sent there: a page that nobody here knows cannot be closed.
+        order = await self.keep(order, with_payment(order, with_session(payment, session.id)))
+        event = session.event()
+        if event is not None:
+            order = await self.settle(await self.learn(order, event))
+        return order, session.url
+
+    async def _create_page(self, order: Order, payment: Payment) -> CheckoutSession:
+        """Asked again after a lost answer, this must be asked with the same words."""
+        assert self._stripe is not None and self._shop is not None
+        page = f"{self._shop.public_url}/o/{order.id}"
+        lines = []
+        for performance in sorted({line.performance for line in order.lines}):
+            amount = sum(line.amount for line in order.lines if line.performance == performance)
+            if amount:
+                lines.append(CheckoutLine(await self._title(performance), amount))
+        return await self._stripe.create_checkout(
+            payment,
+            tuple(lines),
+            started_s=payment.started_ms // 1_000,
+            expires_s=order.expires_ms // 1_000,
+            success_url=page,
+            cancel_url=f"{page}?cancelled=1",
+            language=order.buyer.language,
+        )
+
+    async def _title(self, performance: int) -> str:
+        assert self._shop is not None
+        try:
+            return await self._shop.title(performance)
+        except Exception as error:
+            raise NotReady(f"the title of performance {performance} cannot be read") from error
+
+    async def close_pages(self, order: Order) -> Order:
+        """End every page where somebody may still pay; what it says in ending is settled."""
+        for payment in order.payments:
+            if has_page(payment):
+                order = await self._close_page(order, payment)
+        return await self.settle(order)
+
+    async def _close_page(self, order: Order, payment: Payment) -> Order:
+        try:
+            if self._stripe is None:
+                raise PaymentRefused("not_configured", "no payment provider is configured")
+            session = await self._stripe.expire(payment.reference)
+        except PaymentRefused as error:
+            # The order does not wait for it; whatever it may still bring goes back.
+            log.error("order %s: the page of payment %s stays: %s", order.id, payment.id, error)
+            return order
+        except PaymentUnavailable as error:
+            raise NotReady(f"the payment page of order {order.id} cannot be closed") from error
+        event = session.event()
+        return await self.learn(order, event) if event is not None else order
+
+    async def _give_back(self, order: Order, payment_id: str, refund: MoneyBack) -> Order:
+        """Ask the provider for a refund that was saved."""
+        payment = payment_of(order, payment_id)
+        assert payment is not None
+        try:
+            if self._stripe is None:
+                raise PaymentUnavailable("no payment provider is configured")
+            event = await self._stripe.refund(payment, refund.key, refund.amount)
+        except PaymentRefused as error:
+            log.error(
+                "order %s: refund %s of %d is refused, pay it back by hand: %s",
+                *(order.id, refund.key, refund.amount, error),
+            )
+            failed = with_payment(order, fail_refund(payment, refund.key))
+            return await self.keep(order, advance(failed))
+        except PaymentUnavailable as error:
+            # It stays REQUESTED, and is asked for again when the order comes up.
+            log.warning("order %s: refund %s waits: %s", order.id, refund.key, error)
+            return order
+        return await self.learn(order, event)
+
+    # Giving up -------------------------------------------------------------------
+
+    async def give_up(self, order: Order) -> Order:
+        """End a waiting order and open its holds, unless it turns out to be paid."""
+        order = await self.close_pages(order)
+        if order.state is not OrderState.PENDING:
+            return order
+        order = await self.keep(order, given_up(order))
+        await self.reopen(order)
+        return order
+
+    async def _ask(self, performance: int, command: Command) -> Outcome:
+        outcome = await self._ask_performance(performance, command)
+        if isinstance(outcome, Refused) and outcome.code is Refusal.BUSY:
+            raise NotReady(f"performance {performance} is busy")
+        return outcome
+
+
+def step_id(subject: str, step: str, performance: int) -> bytes:
+    """A step's command id, the same in every life of the desk."""
+    text = f"{subject}/{step}/{performance}".encode()
+    return hashlib.blake2b(text, digest_size=ID_BYTES).digest()
+
+
+def _by_performance(order: Order, lines: Sequence[int]) -> dict[int, list[OrderLine]]:
+    found: dict[int, list[OrderLine]] = {}
+    for line in order.lines:
+        if line.number in lines:
+            found.setdefault(line.performance, []).append(line)
+    return found
+
+
+def _report(
+    order: Order, payment: Payment, event: ProviderEvent, actions: Sequence[Action]
+) -> None:
+    """Tell people what only they can mend."""
+    for action in actions:
+        if action.kind is ActionKind.REFUND_FAILED:
+            log.error(
+                "order %s: refund %s of %d came back, pay it by hand",
+                *(order.id, action.refund, action.amount),
+            )
+    ours = {refund.id for refund in order.refunds}
+    if (
+        event.kind is ProviderEventKind.REFUND
+        and payment.standing is Standing.CONFIRMED
+        and event.refund not in ours
+    ):
+        log.warning(
+            "order %s: %d was refunded at the provider; its tickets stay valid until they are "
+            "refunded here",
+            *(order.id, event.amount),
+        )
