@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,10 +33,20 @@ class CannotServe(Exception):
     """One clear line with a way out."""
 
 
-def serve(data: Path, database_url: str | None, host: str, port: int, t: Translator) -> int:
-    """Run until Ctrl-C or SIGTERM. The exit code: 0 stopped as asked, 1 could not start."""
+def serve(
+    data: Path,
+    database_url: str | None,
+    host: str,
+    port: int,
+    t: Translator,
+    prepare: Callable[[], None] | None = None,
+) -> int:
+    """Run until Ctrl-C or SIGTERM. The exit code: 0 stopped as asked, 1 could not start.
+
+    `prepare` is called between the start of Ray and that of the actors.
+    """
     stop = threading.Event()
-    machine = _Machine(data, database_url, host, port, t)
+    machine = _Machine(data, database_url, host, port, t, prepare or (lambda: None))
     try:
         logins = machine.start()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -58,11 +69,18 @@ class _Machine:
     """The processes of this machine. `stop` ends whatever `start` had come to."""
 
     def __init__(
-        self, data: Path, database_url: str | None, host: str, port: int, t: Translator
+        self,
+        data: Path,
+        database_url: str | None,
+        host: str,
+        port: int,
+        t: Translator,
+        prepare: Callable[[], None],
     ) -> None:
         self._data, self._database_url = data, database_url
         self._host, self._port = host, port
         self._t = t
+        self._prepare = prepare
         self._postgres: EmbeddedPostgres | None = None
         self._installation: Installation | None = None
         self._ray = False
@@ -146,6 +164,7 @@ class _Machine:
     def _open_gateway(self, url: str) -> None:
         from engine.actors.wiring import Installation, Settings
 
+        self._prepare()
         public_url = os.environ.get("STRAPONTIN_PUBLIC_URL", self.url)
         self._installation = Installation(
             Settings(

@@ -143,6 +143,7 @@ class Directory:
                 log.exception("patrol")
 
     async def _passivate_idle(self, idle_ms: int) -> None:
+        """Rest those that nobody uses, and replace those that do not answer."""
         for performance, (name, actor) in list(self._active.items()):
             try:
                 status = await asyncio.wait_for(self._spawner.status(actor), PING_S)
@@ -151,6 +152,7 @@ class Directory:
                     continue
             except Exception as error:
                 log.warning("performance %d: %s: %r", performance, name, error)
+                await self.locate(performance, name)
                 continue
             if self._active.get(performance) == (name, actor):
                 del self._active[performance]

@@ -25,7 +25,10 @@ from gateway.metrics import Metrics
 
 CALL_S: Final = 10.0
 """A call that takes longer counts as failed."""
-WATCH_CALL_S: Final = 20.0
+SUBMIT_CALL_S: Final = 3.0
+"""A batch unanswered for this long: the directory looks after its performance. Shorter than a
+gateway waits for a batch (`gateway.limits.SUBMIT_TIMEOUT_S`), or nobody would ever be suspected."""
+WATCH_CALL_S: Final = 8.0
 """A long-poll answers within 5 s when its actor lives."""
 LOCATE_S: Final = 20.0
 ASK_FOR_S: Final = 15.0
@@ -51,7 +54,7 @@ class RayPerformances:
         self._known: dict[int, tuple[str, ActorHandle]] = {}
 
     async def submit(self, performance: int, batch: bytes) -> bytes:
-        return await self._ask(performance, "submit", CALL_S, batch)
+        return await self._ask(performance, "submit", SUBMIT_CALL_S, batch)
 
     async def watch(self, performance: int, epoch: int, seq: int) -> bytes:
         return await self._ask(performance, "watch", WATCH_CALL_S, epoch, seq)

@@ -95,13 +95,15 @@ class PerformanceProcess(PerformanceActor):
 
 
 class DirectoryProcess(Directory):
-    """The directory, making performance actors."""
+    """The directory, making performance actors of this class."""
+
+    performance_process: type[PerformanceProcess] = PerformanceProcess
 
     def __init__(self) -> None:
         _log_to_stderr()
 
         def make(performance: int, name: str) -> ActorHandle:
-            return _remote(PerformanceProcess, name, 0, performance, name)
+            return _remote(self.performance_process, name, 0, performance, name)
 
         super().__init__(RaySpawner(make), RegisterInJournal(ray.get_actor(JOURNAL)))
 
@@ -198,10 +200,12 @@ async def _persist(ask: Callable[[], Awaitable[T]]) -> T:
 class Installation:
     """The actors of one machine, started and stopped together."""
 
+    directory_process: type[DirectoryProcess] = DirectoryProcess
+
     def __init__(self, settings: Settings) -> None:
         # Each finds the one before it by name, as it does when Ray restarts it.
         self._journal = _remote(JournalProcess, JOURNAL, -1, settings.database_url)
-        self._directory = _remote(DirectoryProcess, DIRECTORY, -1)
+        self._directory = _remote(self.directory_process, DIRECTORY, -1)
         self._desk = _remote(DeskProcess, DESK, -1, settings)
         self._gateway = _remote(GatewayProcess, GATEWAY, -1, settings)
 
