@@ -131,9 +131,9 @@ class _Machine:
         if self._installation is not None:
             self._installation.stop()
         if self._ray:
-            import ray
+            from engine.actors import local_ray
 
-            ray.shutdown()
+            local_ray.stop()
         if self._postgres is not None:
             self._postgres.stop()
 

@@ -116,7 +116,7 @@ class _Command(Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fi
     id: bytes
 
 
-class Hold(_Command, tag="hold"):
+class Hold(_Command, tag="hold", frozen=True):
     """Claim these seats and places, all or nothing, adding to the hold `token`."""
 
     token: bytes
@@ -126,7 +126,7 @@ class Hold(_Command, tag="hold"):
     areas: tuple[tuple[int, int], ...] = ()  # (area, quantity)
 
 
-class HoldBest(_Command, tag="best"):
+class HoldBest(_Command, tag="best", frozen=True):
     """Claim the best `size` places that pass the filters, as the hold `token`."""
 
     token: bytes
@@ -140,7 +140,7 @@ class HoldBest(_Command, tag="best"):
     max_amount: int = -1  # dearest acceptable full price per place, minor units; -1: any
 
 
-class Release(_Command, tag="release"):
+class Release(_Command, tag="release", frozen=True):
     """Give back part of a hold, or all of it when nothing is named."""
 
     token: bytes
@@ -148,7 +148,7 @@ class Release(_Command, tag="release"):
     areas: tuple[tuple[int, int], ...] = ()
 
 
-class Basket(_Command, tag="basket"):
+class Basket(_Command, tag="basket", frozen=True):
     """Ask what a hold contains. Changes nothing and is not recorded."""
 
     token: bytes
@@ -163,7 +163,7 @@ class Line(Struct, array_like=True, frozen=True, gc=False):
     quantity: int = 1
 
 
-class Checkout(_Command, tag="checkout"):
+class Checkout(_Command, tag="checkout", frozen=True):
     """Price the whole hold, lock it for `order` and extend it, once, into payment."""
 
     token: bytes
@@ -172,14 +172,14 @@ class Checkout(_Command, tag="checkout"):
     lines: tuple[Line, ...]
 
 
-class Reopen(_Command, tag="reopen"):
+class Reopen(_Command, tag="reopen", frozen=True):
     """Payment was given up: the hold can change again; its expiry stays."""
 
     token: bytes
     order: str
 
 
-class Sell(_Command, tag="sell"):
+class Sell(_Command, tag="sell", frozen=True):
     """The hold checked out for `order` becomes tickets, one per seat or place."""
 
     token: bytes
@@ -187,14 +187,14 @@ class Sell(_Command, tag="sell"):
     paid: bool = True
 
 
-class Refund(_Command, tag="refund"):
+class Refund(_Command, tag="refund", frozen=True):
     """End these tickets of an order; their seats go back on sale."""
 
     order: str
     tickets: tuple[int, ...]
 
 
-class SetTickets(_Command, tag="set_tickets"):
+class SetTickets(_Command, tag="set_tickets", frozen=True):
     """Block, unblock, mark paid, or revoke (which raises the version: the old secret is void)."""
 
     tickets: tuple[int, ...]
@@ -202,7 +202,7 @@ class SetTickets(_Command, tag="set_tickets"):
     reason: str
 
 
-class Block(_Command, tag="block"):
+class Block(_Command, tag="block", frozen=True):
     """Take free seats and places off sale, for everybody."""
 
     seats: tuple[int, ...]
@@ -210,14 +210,14 @@ class Block(_Command, tag="block"):
     reason: str
 
 
-class Unblock(_Command, tag="unblock"):
+class Unblock(_Command, tag="unblock", frozen=True):
     """Put blocked seats and places back on sale."""
 
     seats: tuple[int, ...]
     areas: tuple[tuple[int, int], ...]
 
 
-class Allocate(_Command, tag="allocate"):
+class Allocate(_Command, tag="allocate", frozen=True):
     """Keep free seats for some channels under a name; no seats: release the allocation."""
 
     name: str
@@ -225,13 +225,13 @@ class Allocate(_Command, tag="allocate"):
     seats: tuple[int, ...]
 
 
-class Configure(_Command, tag="configure"):
+class Configure(_Command, tag="configure", frozen=True):
     """Replace the performance's settings."""
 
     settings: Settings
 
 
-class Scan(_Command, tag="scan"):
+class Scan(_Command, tag="scan", frozen=True):
     """A ticket is presented at a gate. The shell has already verified its secret."""
 
     gate: str
@@ -242,7 +242,7 @@ class Scan(_Command, tag="scan"):
     mode: ScanMode
 
 
-class Expire(_Command, tag="expire"):
+class Expire(_Command, tag="expire", frozen=True):
     """Time has passed: end every hold whose expiry is at or before now."""
 
 
@@ -269,7 +269,7 @@ class _Outcome(Struct, array_like=True, frozen=True, gc=False):
     pass
 
 
-class Refused(_Outcome, tag="refused"):
+class Refused(_Outcome, tag="refused", frozen=True):
     """Nothing changed."""
 
     code: Refusal
@@ -277,7 +277,7 @@ class Refused(_Outcome, tag="refused"):
     detail: str = ""
 
 
-class Held(_Outcome, tag="held"):
+class Held(_Outcome, tag="held", frozen=True):
     """The seats and places that this command added, and when the whole hold ends."""
 
     token: bytes
@@ -287,13 +287,13 @@ class Held(_Outcome, tag="held"):
     rung: Rung | None = None  # best available only
 
 
-class Released(_Outcome, tag="released"):
+class Released(_Outcome, tag="released", frozen=True):
     token: bytes
     seats: tuple[int, ...]
     areas: tuple[tuple[int, int], ...]
 
 
-class BasketIs(_Outcome, tag="basket_is"):
+class BasketIs(_Outcome, tag="basket_is", frozen=True):
     """The whole hold; `order` is set while it is in payment."""
 
     token: bytes
@@ -303,7 +303,7 @@ class BasketIs(_Outcome, tag="basket_is"):
     order: str = ""
 
 
-class Quoted(_Outcome, tag="quoted"):
+class Quoted(_Outcome, tag="quoted", frozen=True):
     """Checkout accepted. `amounts` are per place, aligned with the command's lines."""
 
     order: str
@@ -313,7 +313,7 @@ class Quoted(_Outcome, tag="quoted"):
     expires_ms: int
 
 
-class Reopened(_Outcome, tag="reopened"):
+class Reopened(_Outcome, tag="reopened", frozen=True):
     order: str
 
 
@@ -328,13 +328,13 @@ class Ticket(Struct, array_like=True, frozen=True, gc=False):
     version: int = 0
 
 
-class Sold(_Outcome, tag="sold"):
+class Sold(_Outcome, tag="sold", frozen=True):
     order: str
     tickets: tuple[Ticket, ...]
     state: TicketState = TicketState.VALID
 
 
-class Refunded(_Outcome, tag="refunded"):
+class Refunded(_Outcome, tag="refunded", frozen=True):
     """`amount` is the sum of the tickets' amounts."""
 
     order: str
@@ -342,31 +342,31 @@ class Refunded(_Outcome, tag="refunded"):
     amount: int
 
 
-class TicketsSet(_Outcome, tag="tickets_set"):
+class TicketsSet(_Outcome, tag="tickets_set", frozen=True):
     tickets: tuple[tuple[int, int], ...]  # (number, version now)
     state: TicketState
 
 
-class Blocked(_Outcome, tag="blocked"):
+class Blocked(_Outcome, tag="blocked", frozen=True):
     seats: tuple[int, ...]
     areas: tuple[tuple[int, int], ...]
 
 
-class Unblocked(_Outcome, tag="unblocked"):
+class Unblocked(_Outcome, tag="unblocked", frozen=True):
     seats: tuple[int, ...]
     areas: tuple[tuple[int, int], ...]
 
 
-class Allocated(_Outcome, tag="allocated"):
+class Allocated(_Outcome, tag="allocated", frozen=True):
     name: str
     seats: tuple[int, ...]
 
 
-class Configured(_Outcome, tag="configured"):
+class Configured(_Outcome, tag="configured", frozen=True):
     pass
 
 
-class Scanned(_Outcome, tag="scanned"):
+class Scanned(_Outcome, tag="scanned", frozen=True):
     """`used_*` tell the first admission where there was one."""
 
     result: ScanOutcome
@@ -379,7 +379,7 @@ class Scanned(_Outcome, tag="scanned"):
     used_gate: str = ""
 
 
-class Expired(_Outcome, tag="expired"):
+class Expired(_Outcome, tag="expired", frozen=True):
     tokens: tuple[bytes, ...]
 
 

@@ -50,6 +50,13 @@ def start() -> Path:
     return folder / "session_latest" / "logs"
 
 
+def stop() -> None:
+    """End Ray and every actor; does nothing when it is not running."""
+    import ray
+
+    ray.shutdown()
+
+
 def _folder() -> Path:
     """A short path (its sockets must fit into 107 bytes), with old sessions removed."""
     folder = Path(tempfile.gettempdir()) / f"strapontin-ray-{os.getuid()}"

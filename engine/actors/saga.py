@@ -13,11 +13,11 @@ stands, and the rest is taken up again by `settle`.
 Owns the order of the steps. What each makes of an order is in `engine.ordering`.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -90,8 +90,6 @@ log = logging.getLogger(__name__)
 
 Ask = Callable[[int, Command], Awaitable[Outcome]]
 """Sends a command to a performance until it is answered; raises ActorFault when it gives up."""
-
-_NO_GATE: Final = ""
 
 
 class Shop(Struct, frozen=True):
@@ -222,31 +220,18 @@ class Saga:
         return await self.keep(order, undone(order, refund, ended, refused))
 
     async def find_used(self, order: Order, lines: Sequence[int]) -> OrderRefused | None:
-        """The refusal of a refund over several performances, where one of its tickets was used.
+        """The refusal of a refund where one of its tickets was used, which it names.
 
-        What one performance ends cannot be brought back when the next refuses, so it is looked
-        at before. One performance alone ends its tickets all or none.
+        What one performance ends cannot be brought back when the next refuses, so they are
+        looked at before.
         """
-        by_performance = _by_performance(order, lines)
-        if len(by_performance) == 1:
-            return None
-        for performance, each in by_performance.items():
-            for line in each:
-                look = Scan(
-                    step_id(order.id, f"look/{line.ticket}", performance),
-                    _NO_GATE,
-                    "",
-                    performance,
-                    line.ticket,
-                    line.version,
-                    ScanMode.LOOK_UP,
-                )
-                outcome = await self._ask(performance, look)
-                if isinstance(outcome, Scanned) and outcome.used_at_ms:
-                    seats = (line.seat,) if line.seat >= 0 else ()
-                    return OrderRefused(
-                        Refusal.TICKET_USED.value, str(line.ticket), performance, seats
-                    )
+        wanted = [line for line in order.lines if line.number in lines]
+        looks = (self._ask(line.performance, _look_up(order, line)) for line in wanted)
+        for line, seen in zip(wanted, await asyncio.gather(*looks), strict=True):
+            if isinstance(seen, Scanned) and seen.used_at_ms:
+                seats = (line.seat,) if line.seat >= 0 else ()
+                detail = str(line.ticket)
+                return OrderRefused(Refusal.TICKET_USED.value, detail, line.performance, seats)
         return None
 
     # The payment provider --------------------------------------------------------
@@ -376,6 +361,11 @@ def step_id(subject: str, step: str, performance: int) -> bytes:
     """A step's command id, the same in every life of the desk."""
     text = f"{subject}/{step}/{performance}".encode()
     return hashlib.blake2b(text, digest_size=ID_BYTES).digest()
+
+
+def _look_up(order: Order, line: OrderLine) -> Scan:
+    name = step_id(order.id, f"look up {line.ticket}", line.performance)
+    return Scan(name, "", "", line.performance, line.ticket, line.version, ScanMode.LOOK_UP)
 
 
 def _by_performance(order: Order, lines: Sequence[int]) -> dict[int, list[OrderLine]]:
