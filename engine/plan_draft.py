@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import floor, hypot
+from math import floor, hypot, isnan
 from statistics import median
 
 from msgspec import structs
@@ -30,7 +30,10 @@ SPOTS_PER_CELL = 8
 
 @dataclass(slots=True)
 class DraftSeat:
-    """A seat and where the file speaks of it."""
+    """A seat and where the file speaks of it.
+
+    What could not be read, which is an error of its own, is "" or NaN: checks pass over it.
+    """
 
     id: str
     label: str
@@ -238,6 +241,8 @@ def _check_labels(problems: Problems, seats: list[tuple[DraftSection, str, Draft
     first: dict[tuple[str, str, str], Path] = {}
     for section, row, seat in seats:
         label = (section.name, row, seat.label)
+        if not seat.label:
+            continue
         if label in first:
             problems.error(
                 "duplicate-label",
@@ -269,6 +274,8 @@ def _check_spots(problems: Problems, seats: list[DraftSeat], pitch: float) -> No
     size = spot * SPOTS_PER_CELL
     cells: dict[tuple[int, int], list[DraftSeat]] = {}
     for seat in seats:
+        if isnan(seat.x):
+            continue
         other = _seat_within(cells, size, seat.x, seat.y, spot)
         if other is None:
             cells.setdefault((floor(seat.x / size), floor(seat.y / size)), []).append(seat)
@@ -298,7 +305,7 @@ def _check_inside(
     if not width or not height:  # already an error of its own
         return
     for _, _, seat in seats:
-        if not (0 <= seat.x <= width and 0 <= seat.y <= height):
+        if not ((0 <= seat.x <= width and 0 <= seat.y <= height) or isnan(seat.x)):
             problems.error("outside", seat.path, x=seat.x, y=seat.y, width=width, height=height)
     for area, path in areas:
         for x, y in area.polygon:

@@ -295,10 +295,10 @@ def read_categories(top: Node) -> tuple[list[Category], dict[str, int]]:
 
 def read_category(node: Node, index: dict[str, int]) -> int:
     """The category that a seat or an area names."""
-    name = node.text("category", empty=True)
+    name = node.text("category")
     found = index.get(name)
     if found is not None:
         return found
-    if node.has("category") and node.sound:
+    if name:
         node.fail("unknown-category", "category", name=name)
     return 0

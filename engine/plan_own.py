@@ -5,6 +5,7 @@ takes its identity. The checks that hold for every format are in `engine.plan_dr
 """
 
 from collections.abc import Iterable
+from math import nan
 from typing import Any
 
 import msgspec
@@ -105,21 +106,23 @@ def _read_section(node: Node, index: dict[str, int]) -> DraftSection:
 
 
 def _read_seats(node: Node, index: dict[str, int]) -> list[DraftSeat]:
-    """The sound seats of a row or a table; the others are noted."""
+    """The seats of a row or a table, those with something wrong too: it has been noted."""
     seats = []
     for inner in node.nodes("seats"):
         inner.known("id", "label", "x", "y", "category", "flags")
-        seat = DraftSeat(
-            inner.text("id"),
-            inner.text("label"),
-            inner.number("x"),
-            inner.number("y"),
-            read_category(inner, index),
-            _read_flags(inner) if inner.has("flags") else 0,
-            inner.path,
+        x, y = inner.number("x"), inner.number("y")
+        placed = inner.sound
+        seats.append(
+            DraftSeat(
+                inner.text("id"),
+                inner.text("label"),
+                x if placed else nan,
+                y if placed else nan,
+                read_category(inner, index),
+                _read_flags(inner) if inner.has("flags") else 0,
+                inner.path,
+            )
         )
-        if inner.sound:
-            seats.append(seat)
     return seats
 
 

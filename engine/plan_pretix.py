@@ -8,7 +8,7 @@ standing areas are drawn, and what the format has no place for is warned of.
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import atan2, cos, hypot, pi, radians, sin
+from math import atan2, cos, hypot, nan, pi, radians, sin
 from typing import Any
 
 import msgspec
@@ -94,16 +94,17 @@ def _read_seats(row: Node, origin: Point, index: dict[str, int]) -> list[DraftSe
     seats = []
     for node in row.nodes("seats"):
         x, y = node.point("position")
-        seat = DraftSeat(
-            node.text("seat_guid"),
-            node.text("seat_number"),
-            round(origin[0] + x, PLACES),
-            round(origin[1] + y, PLACES),
-            read_category(node, index),
-            path=node.path,
+        placed = node.sound
+        seats.append(
+            DraftSeat(
+                node.text("seat_guid"),
+                node.text("seat_number"),
+                round(origin[0] + x, PLACES) if placed else nan,
+                round(origin[1] + y, PLACES) if placed else nan,
+                read_category(node, index),
+                path=node.path,
+            )
         )
-        if node.sound:
-            seats.append(seat)
     return seats
 
 
