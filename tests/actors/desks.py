@@ -17,8 +17,8 @@ from engine.commands import (
     Line,
     Outcome,
     Scan,
-    Scanned,
     ScanMode,
+    Scanned,
     ScanOutcome,
 )
 from engine.orders import Buyer, LineState, Order, OrderHold, PlaceOrder

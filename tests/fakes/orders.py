@@ -88,7 +88,7 @@ class MemoryOrders:
 
 
 async def check_orders(orders: "MemoryOrders", first: Order, second: Order) -> None:
-    """What a desk relies on. `first` and `second` are new orders of other ids; any store will do."""
+    """What a desk relies on, of any store; `first` and `second` are orders that it has not seen."""
     [saved] = await orders.save([first])
     assert saved == replace(first, number=saved.number, revision=1)
     assert await orders.get(first.id) == saved
