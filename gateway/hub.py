@@ -130,6 +130,7 @@ class Hub:
             raise Problem("busy", "too many connections", headers={hdrs.RETRY_AFTER: "5"})
         websocket = web.WebSocketResponse(
             timeout=CLOSE_S,
+            autoclose=False,
             autoping=False,  # aiohttp's own heartbeat sets a timer for every frame received
             compress=False,
             max_msg_size=MAX_FRAME_BYTES,
@@ -162,7 +163,7 @@ class Hub:
             await asyncio.create_task(connection.run(), name="connection")
         finally:
             connection.closing = True
-            connection.out.close()
+            connection.out.end()
             self._connections.discard(connection)
             if not self._connections:
                 self._empty.set()

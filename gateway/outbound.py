@@ -27,6 +27,12 @@ def framed(payload: bytes) -> bytes:
     return b"\x82\x7f" + length.to_bytes(8, "big") + payload
 
 
+def close_frame(code: int, why: str) -> bytes:
+    """A framed close; `why` is at most 123 bytes."""
+    body = code.to_bytes(2, "big") + why.encode()
+    return bytes((0x88, len(body))) + body
+
+
 class Outbound:
     """Writes to `transport` until closed. Everything sent in one turn of the loop is one write."""
 
@@ -64,11 +70,19 @@ class Outbound:
         """What the peer has not taken yet, beyond what the kernel buffers."""
         return self._transport.get_write_buffer_size()
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Flush, and send nothing more: the close frame is the last one of a connection."""
         self.flush()
         self._closed = True
         self._pending.clear()
+
+    def close(self) -> None:
+        """Close the connection; what the peer has not taken by now is dropped."""
+        self.end()
+        if self.unsent_bytes():
+            self._transport.abort()
+        else:
+            self._transport.close()
 
     def abort(self) -> None:
         """Drop the connection with everything unsent: for a peer that does not read."""

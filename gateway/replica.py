@@ -236,6 +236,10 @@ class Feeds:
                     log.warning("feed waits", performance=feed.performance, why=repr(error))
                     pause_s = RETRY_PAUSES_S[min(failures, len(RETRY_PAUSES_S) - 1)]
                     failures += 1
+                except Exception as error:
+                    # A bug, and its watchers are still there: say so, and go on slowly.
+                    log.exception("feed fails", performance=feed.performance, why=repr(error))
+                    pause_s = RETRY_PAUSES_S[-1]
                 if pause_s > 0:
                     await asyncio.sleep(pause_s)
         finally:

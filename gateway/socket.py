@@ -41,7 +41,7 @@ from gateway.limits import (
     PAUSE_BYTES,
     SHED_RETRY_MS,
 )
-from gateway.outbound import PING, Outbound
+from gateway.outbound import PING, Outbound, close_frame
 from gateway.session import Principal, now_ms
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 _HOLDS: Final = frozenset({"held", "basket_is"})
 _STALL_TICK_S: Final = 0.05
+_SERVED: Final = frozenset({WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG})
 
 TAGS: Final = {frame: str(frame.__struct_config__.tag) for frame in wire.ClientFrame.__args__}
 
@@ -71,7 +72,6 @@ class Connection:
         self.closing = False
         self._hub = hub
         self._websocket = websocket
-        self._closer: asyncio.Task[None] | None = None
         self._asked: dict[bytes, tuple[int, bytes]] = {}  # id -> (performance, hold token)
         self._malformed = 0
         self._per_s, self._burst = hub.rate_of(principal)
@@ -99,40 +99,34 @@ class Connection:
     async def run(self) -> None:
         """Serve frames until either side is done."""
         receive = self._websocket.receive
-        while not self.closing:
-            message = await receive()
+        while (message := await receive()).type in _SERVED:
+            if self.closing:
+                continue  # all that is waited for is the peer's close frame
             if message.type is WSMsgType.BINARY:
                 self.handle(message.data)
-            elif message.type is WSMsgType.PING:
-                self.heard_s = self._hub.loop.time()
-                await self._websocket.pong(message.data)
-            elif message.type is WSMsgType.PONG:
-                self.heard_s = self._hub.loop.time()
             elif message.type is WSMsgType.TEXT:
                 self.close(WSCloseCode.UNSUPPORTED_DATA, "binary_frames_only")
             else:
-                break
+                self.heard_s = self._hub.loop.time()
+                if message.type is WSMsgType.PING:
+                    await self._websocket.pong(message.data)
             if self.out.unsent_bytes() > PAUSE_BYTES:
                 await self._wait_for_reader()
-        if self._closer is not None:
-            await self._closer
+        if self.closing:
+            self.out.close()
+        else:
+            self.closing = True
+            self.out.end()
+            await self._websocket.close(drain=False)
 
     def close(self, code: int, why: str) -> None:
-        """Send what is pending, then the close frame; give up on a peer that takes neither."""
+        """Send what is pending and the close frame; the peer has CLOSE_S to answer it."""
         if not self.closing:
             self.closing = True
-            self.out.close()
             self._hub.metrics.closed[why] += 1
-            self._closer = asyncio.create_task(self._close(code, why))
-
-    async def _close(self, code: int, why: str) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._websocket.close(code=code, message=why.encode())
-        except TimeoutError:
-            # The connection is closing by now; only a peer that does not read keeps it open.
-            if self.out.unsent_bytes():
-                self.out.abort()
+            self.out.send_framed(close_frame(code, why))
+            self.out.end()
+            self._hub.loop.call_later(CLOSE_S, self.out.close)
 
     async def _wait_for_reader(self) -> None:
         loop = self._hub.loop

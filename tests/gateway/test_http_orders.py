@@ -1,0 +1,262 @@
+"""Orders over HTTP: from the hold to the ticket and back, by who may."""
+
+import asyncio
+import secrets
+from typing import Any
+
+import pypdfium2
+import pytest
+
+from gateway import paper as paper_module
+from tests.actors.houses import settings, small_plan
+from tests.fakes.desk import GOOD_SIGNATURE
+from tests.gateway.client import new_id
+from tests.gateway.conftest import Running, Start
+
+
+async def order_for(
+    gateway: Running, *seats: int, token: str = "", buyer: dict[str, str] | None = None
+) -> tuple[dict[str, Any], str]:
+    """A hold of these seats over the websocket; answers the PlaceOrder body and the token used."""
+    token = token or gateway.buyer_token()
+    socket = await gateway.socket(token)
+    hold = new_id()
+    held = await socket.hold(1, *seats, token=hold)
+    assert held[0] == "held", held
+    body = {
+        "id": secrets.token_hex(16),
+        "baskets": [
+            {
+                "performance": 1,
+                "token": hold.hex(),
+                "lines": [[seat, -1, "adult", 1] for seat in seats],
+            }
+        ],
+        "buyer": buyer or {"name": "Ada Lovelace", "email": "ada@example.org", "language": "en"},
+    }
+    return body, token
+
+
+async def paid_order(gateway: Running, *seats: int) -> dict[str, Any]:
+    body, token = await order_for(gateway, *seats)
+    await gateway.json("POST", "/api/orders", body, token, expect=201)
+    pay = {"method": "test_card", "attempt": "1"}
+    answer = await gateway.json("POST", f"/api/orders/{body['id']}/pay", pay)
+    order: dict[str, Any] = answer["order"]
+    assert order["state"] == "confirmed"
+    return order
+
+
+async def test_an_order_from_basket_to_ticket(gateway: Running) -> None:
+    body, token = await order_for(gateway, 5, 6)
+    path = f"/api/orders/{body['id']}"
+    order = await gateway.json("POST", "/api/orders", body, token, expect=201)
+    assert (order["state"], order["total"], order["currency"]) == ("pending", 4_000, "EUR")
+    assert order["channel"] == "web" and order["operator"] == "" and order["session"] == ""
+    assert order["tickets_ready"] is False and order["paid"] == 0
+    assert [one["id"] for one in order["performances"]] == [1]
+    again = await gateway.json("POST", "/api/orders", body, token, expect=201)
+    assert again == order
+    problem = await gateway.json("GET", f"{path}/tickets.pdf", expect=409)
+    assert problem["code"] == "tickets_not_ready"
+    assert (await gateway.json("GET", f"{path}/receipt.pdf", expect=409))["code"] == (
+        "receipt_not_ready"
+    )
+
+    pay = {"method": "test_card", "attempt": "1"}
+    paid = await gateway.json("POST", f"{path}/pay", pay)
+    assert "redirect_url" not in paid
+    assert paid["order"]["state"] == "confirmed" and paid["order"]["paid"] == 4_000
+    assert paid["order"]["payments"][0]["state"] == "paid"
+    assert await gateway.json("POST", f"{path}/pay", pay) == paid
+    seen = await gateway.json("GET", path)
+    assert seen["tickets_ready"] is True
+    assert [ticket["number"][:9] for ticket in seen["tickets"]] == ["1-000001-", "1-000002-"]
+
+    door = await gateway.socket(await gateway.fake.device_token("door"))
+    for ticket, expected in zip(seen["tickets"], ("ADMITTED", "ADMITTED"), strict=True):
+        assert (await door.ask("scan", 1, ticket["secret"]))[1] == expected
+    assert (await door.ask("scan", 1, seen["tickets"][0]["number"]))[1] == "ALREADY_USED"
+
+
+async def test_tickets_and_receipt_are_readable(gateway: Running) -> None:
+    order = await paid_order(gateway, 5, 6)
+    path = f"/api/orders/{order['id']}"
+    english = await pdf_text(gateway, f"{path}/tickets.pdf?lang=en")
+    assert "The Test" in english and "Ada Lovelace" in english and "Stalls" in english
+    assert "1-000001-" in english and "1-000002-" in english
+    french = await pdf_text(gateway, f"{path}/tickets.pdf?lang=fr&line=2")
+    assert "The Test (fr)" in french and "1-000002-" in french and "1-000001-" not in french
+    assert "Adulte" in french
+    receipt = await pdf_text(gateway, f"{path}/receipt.pdf?lang=en")
+    assert "2 × Adult" in receipt and "40.00" in receipt and str(order["number"]) in receipt
+    assert "Stalls, row" in receipt
+    await gateway.json("GET", f"{path}/tickets.pdf?line=99", expect=409)
+    assert (await gateway.json("GET", f"{path}/tickets.pdf?line=x", expect=422))["field"] == "line"
+
+
+async def pdf_text(gateway: Running, path: str) -> str:
+    async with gateway.http.get(path) as response:
+        assert response.status == 200
+        assert response.content_type == "application/pdf"
+        assert response.headers["Cache-Control"] == "no-store"
+        body = await response.read()
+    document = pypdfium2.PdfDocument(body)
+    return "\n".join(page.get_textpage().get_text_bounded() for page in document)
+
+
+async def test_a_refused_order_is_409_with_the_seats(gateway: Running) -> None:
+    body, token = await order_for(gateway, 5)
+    body["baskets"][0]["lines"] = [[7, -1, "adult", 1]]
+    problem = await gateway.json("POST", "/api/orders", body, token, expect=409)
+    assert problem["code"] == "not_in_hold"
+    assert problem["performance"] == 1
+    body["baskets"][0]["token"] = "nonsense"
+    problem = await gateway.json("POST", "/api/orders", body, token, expect=422)
+    assert problem["code"] == "malformed"
+
+
+async def test_nobody_places_an_order_without_a_token_or_the_role(gateway: Running) -> None:
+    body, _ = await order_for(gateway, 5)
+    assert (await gateway.json("POST", "/api/orders", body, expect=401))["code"] == (
+        "unauthenticated"
+    )
+    door = await gateway.fake.operator_token("Dora", "door")
+    assert (await gateway.json("POST", "/api/orders", body, door, expect=403))["code"] == (
+        "forbidden"
+    )
+    device = await gateway.fake.device_token("door")
+    await gateway.json("POST", "/api/orders", body, device, expect=403)
+
+
+async def test_who_asks_comes_from_the_token_and_not_from_the_body(gateway: Running) -> None:
+    body, token = await order_for(gateway, 5)
+    body |= {"channel": "box_office", "operator": "Ada", "session": "f" * 32}
+    order = await gateway.json("POST", "/api/orders", body, token, expect=201)
+    assert (order["channel"], order["operator"]) == ("web", "")
+    stored = gateway.fake.desk.orders.by_id[body["id"]]
+    assert stored.session not in ("", "f" * 32)
+
+
+async def test_texts_are_bounded(gateway: Running) -> None:
+    body, token = await order_for(gateway, 5, buyer={"name": "x" * 201})
+    problem = await gateway.json("POST", "/api/orders", body, token, expect=422)
+    assert problem["field"] == "$.buyer.name"
+
+
+async def test_cash_is_a_cashiers(gateway: Running) -> None:
+    body, token = await order_for(gateway, 5)
+    await gateway.json("POST", "/api/orders", body, token, expect=201)
+    cash = {"method": "cash", "attempt": "1", "given": 2_000}
+    path = f"/api/orders/{body['id']}/pay"
+    assert (await gateway.json("POST", path, cash, expect=401))["code"] == "unauthenticated"
+    assert (await gateway.json("POST", path, cash, token, expect=403))["code"] == "forbidden"
+
+    cashier = await gateway.fake.operator_token("Ada", "cashier")
+    body, _ = await order_for(gateway, 9, token=cashier)
+    order = await gateway.json("POST", "/api/orders", body, cashier, expect=201)
+    assert (order["channel"], order["operator"]) == ("box_office", "Ada")
+    path = f"/api/orders/{body['id']}/pay"
+    little = await gateway.json("POST", path, cash | {"given": 100}, cashier, expect=409)
+    assert little["code"] == "given_too_little"
+    paid = await gateway.json("POST", path, cash | {"given": 5_000}, cashier)
+    assert paid["order"]["payments"][0]["change"] == 3_000
+    await asyncio.sleep(0.01)
+    assert {entry.act for entry in gateway.fake.access.entries} >= {"place_order", "take_payment"}
+
+
+@pytest.mark.parametrize(
+    ("payment", "field"),
+    [
+        ({"method": "gold", "attempt": "1"}, "$.method"),
+        ({"method": "cash", "attempt": ""}, "$.attempt"),
+        ({"method": "cash", "attempt": "1", "given": -1}, "$.given"),
+        ({"method": "cash", "attempt": "1", "given": 1.5}, "$.given"),
+        ({"method": "card_terminal", "attempt": "1", "reference": "x" * 201}, "$.reference"),
+        ({"attempt": "1"}, "$"),
+    ],
+)
+async def test_a_bad_payment_names_its_field(
+    gateway: Running, payment: dict[str, Any], field: str
+) -> None:
+    problem = await gateway.json("POST", f"/api/orders/{'0' * 32}/pay", payment, expect=422)
+    assert problem["field"] == field
+
+
+async def test_an_order_given_up_is_a_basket_again(gateway: Running) -> None:
+    body, token = await order_for(gateway, 5)
+    await gateway.json("POST", "/api/orders", body, token, expect=201)
+    order = await gateway.json("POST", f"/api/orders/{body['id']}/cancel", {})
+    assert order["state"] == "cancelled"
+    socket = await gateway.socket(token)
+    hold = bytes.fromhex(body["baskets"][0]["token"])
+    assert (await socket.hold(1, 6, token=hold))[0] == "held"
+
+
+async def test_a_till_order_is_given_up_at_a_till(gateway: Running) -> None:
+    cashier = await gateway.fake.operator_token("Ada", "cashier")
+    body, _ = await order_for(gateway, 5, token=cashier)
+    await gateway.json("POST", "/api/orders", body, cashier, expect=201)
+    path = f"/api/orders/{body['id']}/cancel"
+    await gateway.json("POST", path, {}, expect=401)
+    await gateway.json("POST", path, {}, gateway.buyer_token(), expect=403)
+    assert (await gateway.json("POST", path, {}, cashier))["state"] == "cancelled"
+
+
+async def test_a_webhook_reaches_the_desk_as_it_came(gateway: Running) -> None:
+    payload = b'{"id": "evt_1",   "odd spacing": true}'
+    headers = {"Stripe-Signature": GOOD_SIGNATURE}
+    async with gateway.http.post("/api/stripe/webhook", data=payload, headers=headers) as response:
+        assert response.status == 200
+    assert gateway.fake.desk.events == [payload]
+    for bad in ({}, {"Stripe-Signature": "forged"}):
+        async with gateway.http.post("/api/stripe/webhook", data=payload, headers=bad) as response:
+            assert response.status == 400
+            assert (await response.json(content_type=None))["code"] == "signature_invalid"
+    assert len(gateway.fake.desk.events) == 1
+
+
+async def test_a_desk_that_is_away_is_503(gateway: Running) -> None:
+    body, token = await order_for(gateway, 5)
+    gateway.fake.desk.down = True
+    assert (await gateway.json("POST", "/api/orders", body, token, expect=503))["code"] == (
+        "unavailable"
+    )
+    gateway.fake.desk.down = False
+    await gateway.json("POST", "/api/orders", body, token, expect=201)
+
+
+async def test_too_many_documents_at_once_are_turned_away(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await paid_order(gateway, 5)
+    monkeypatch.setattr(paper_module, "MAX_WAITING_PDFS", 0)
+    path = f"/api/orders/{order['id']}/tickets.pdf"
+    assert (await gateway.json("GET", path, expect=503))["code"] == "busy"
+
+
+async def test_an_order_over_two_performances(start: Start) -> None:
+    gateway = await start()
+    for title in ("Faust", "Carmen"):
+        gateway.fake.add_performance(small_plan(), settings(), title)
+    token = gateway.buyer_token()
+    socket = await gateway.socket(token)
+    holds = [new_id(), new_id()]
+    for performance, hold in enumerate(holds, 1):
+        await socket.hold(performance, 5, token=hold)
+    body = {
+        "id": secrets.token_hex(16),
+        "baskets": [
+            {"performance": number, "token": hold.hex(), "lines": [[5, -1, "child", 1]]}
+            for number, hold in enumerate(holds, 1)
+        ],
+    }
+    order = await gateway.json("POST", "/api/orders", body, token, expect=201)
+    assert order["total"] == 2_000
+    assert [one["title"]["en"] for one in order["performances"]] == ["Faust", "Carmen"]
+    path = f"/api/orders/{body['id']}"
+    await gateway.json("POST", f"{path}/pay", {"method": "test_card", "attempt": "1"})
+    text = await pdf_text(gateway, f"{path}/tickets.pdf?lang=en")
+    assert "Faust" in text and "Carmen" in text
+    receipt = await pdf_text(gateway, f"{path}/receipt.pdf?lang=en")
+    assert "Faust" in receipt and "Carmen" in receipt
