@@ -23,9 +23,9 @@ from console import looks
 from console.client import Client, ClientError
 from console.link import Link, LinkState
 from console.printing import Printer
-from console.programme import performance
+from console.programme import Performance, performance
 from console.scan import Scanner
-from console.screens.base import Dialog, TillScreen, error_words
+from console.screens.base import Dialog, TillScreen
 from console.screens.door import DoorScreen
 from console.screens.help import HelpDialog
 from console.screens.login import LoginScreen
@@ -37,12 +37,13 @@ from console.seating import Seating
 from console.slip import AllTillsBusy, SlipFile
 from console.till import Resumed, Till
 from console.widgets.chrome import shown_bindings
+from console.words import error_words
 from engine.orders import Order
 from renderers.i18n import languages, preferred_by_environment, translator
 from renderers.money import format_time
 
-MAX_SEATINGS: Final = 8
-"""Plans kept for the words of old orders' places."""
+MAX_HOUSES: Final = 8
+"""Performances kept with their plans, for the words of orders' places."""
 SELLING_ROLES: Final = frozenset({"admin", "supervisor", "cashier", "refund"})
 
 
@@ -71,6 +72,9 @@ class ConsoleApp(App[None]):
     CSS = """
     Input { background: $background; border: tall $line; }
     Input:focus { border: tall $focus; }
+    DoorScreen Input, DoorScreen Input:focus {
+        border: none; height: 1; padding: 0 1; background: $surface;
+    }
     DataTable > .datatable--header { background: $background; color: $muted; text-style: bold; }
     DataTable > .datatable--cursor { background: $brass; color: $on-brass; text-style: bold; }
     """
@@ -90,12 +94,13 @@ class ConsoleApp(App[None]):
         self.time_zone = "UTC"
         self._link_task: asyncio.Task[None] | None = None
         self._slips: SlipFile | None = None
-        self._seatings: dict[int, Seating] = {}
+        self._houses: dict[int, tuple[Performance, Seating]] = {}
 
-    def on_mount(self) -> None:
         for name in looks.THEMES:
             self.register_theme(looks.terminal_theme(name))
         self.theme = looks.DARK
+
+    def on_mount(self) -> None:
         self.push_screen(LoginScreen(self.settings.login))
 
     async def on_unmount(self) -> None:
@@ -212,7 +217,7 @@ class ConsoleApp(App[None]):
         """Raises ClientError when the performance cannot be fetched."""
         assert self.till is not None
         house = await self.till.open(performance_id)
-        self._seatings[performance_id] = house.seating
+        self._houses[performance_id] = house.performance, house.seating
         self.push_screen(SaleScreen(self.till, house))
 
     def open_sales(self, performance_id: int) -> None:
@@ -224,8 +229,7 @@ class ConsoleApp(App[None]):
     async def _open_door(self, performance_id: int) -> None:
         assert self.link is not None
         try:
-            found = performance(await self.client.performance(performance_id))
-            seating = await self.seating_of(performance_id)
+            found, seating = await self.house_of(performance_id)
         except ClientError as error:
             self.notify(error_words(self.t, error), severity="error")
             return
@@ -245,15 +249,15 @@ class ConsoleApp(App[None]):
 
     # What screens share ------------------------------------------------------
 
-    async def seating_of(self, performance_id: int) -> Seating:
-        """The plan of a performance, for the words of its places. Raises ClientError."""
-        if performance_id not in self._seatings:
+    async def house_of(self, performance_id: int) -> tuple[Performance, Seating]:
+        """A performance and its plan, for the words of places and prices. Raises ClientError."""
+        if performance_id not in self._houses:
             found = performance(await self.client.performance(performance_id))
             seating = Seating.from_json(await self.client.plan(found.plan))
-            if len(self._seatings) >= MAX_SEATINGS:
-                del self._seatings[next(iter(self._seatings))]
-            self._seatings[performance_id] = seating
-        return self._seatings[performance_id]
+            if len(self._houses) >= MAX_HOUSES:
+                del self._houses[next(iter(self._houses))]
+            self._houses[performance_id] = found, seating
+        return self._houses[performance_id]
 
     async def print_paper(self, order: Order, what: str) -> Path:
         """`what` is "tickets" or "receipt". Raises ClientError or PrintError."""

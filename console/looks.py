@@ -36,6 +36,7 @@ DARK: Final = "strapontin"
 LIGHT: Final = "strapontin-light"
 CONTRAST: Final = "strapontin-contrast"
 
+STAGE_LIGHT: Final = 0.3
 BLACK: Final = "#000000"
 WHITE: Final = "#ffffff"
 GOOD: Final = palette.BLUISH_GREEN
@@ -112,7 +113,8 @@ def ground_color(theme: str, ground: Ground) -> str:
     colors = _PALETTES[theme]
     return {
         Ground.FLOOR: colors.paper,
-        Ground.STAGE: colors.stage,
+        # A stage in full light would outshine the seats.
+        Ground.STAGE: mix(colors.paper, colors.stage, STAGE_LIGHT),
         Ground.WALL: mix(colors.paper, colors.line, 0.5),
         Ground.TABLE: colors.table,
         Ground.AREA: mix(colors.paper, GOOD, 0.18),
@@ -122,12 +124,12 @@ def ground_color(theme: str, ground: Ground) -> str:
 @cache
 def seat_style(theme: str, mark: Mark, ground: Ground, cursor: bool = False) -> Style:
     """A seat's glyph. Mine is ink on yellow: the one thing a cashier must never look for."""
-    mine = SEATS[SeatState.MINE]
-    if mark is Mark.MINE:
-        return Style(color=mine.on, bgcolor=mine.fill, bold=True)
     colors, under = _PALETTES[theme], ground_color(theme, ground)
     if cursor:
         return Style(color=colors.paper, bgcolor=colors.focus, bold=True)
+    mine = SEATS[SeatState.MINE]
+    if mark is Mark.MINE:
+        return Style(color=mine.on, bgcolor=mine.fill, bold=True)
     if mark is Mark.ASIDE:
         return Style(color=readable(colors.muted, under, AA_GRAPHICS), bgcolor=under)
     color = readable(SEATS[SeatState(mark)].fill, under)
@@ -145,9 +147,7 @@ def cursor_style(theme: str, ground: Ground) -> Style:
 def words_style(theme: str, ground: Ground, strong: bool) -> Style:
     colors, under = _PALETTES[theme], ground_color(theme, ground)
     wanted = colors.brass_text if strong else colors.muted
-    if ground is Ground.STAGE:
-        wanted = colors.on_stage
-    elif ground is Ground.TABLE:
+    if ground is Ground.TABLE:
         wanted = colors.on_table
     return Style(color=readable(wanted, under), bgcolor=under, bold=strong)
 

@@ -8,10 +8,10 @@ price list's. Knows no socket, no widget and no clock: times are arguments.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from console.programme import Performance
+from console.programme import Performance, PriceChoice
 from console.seating import Seating
 from engine.commands import BasketIs, Held, Line, Released
-from engine.orders import BasketOrder, PlaceOrder
+from engine.orders import Buyer, OrderHold, PlaceOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +156,10 @@ class Sale:
         """By the price list, in minor units; the order's own total is the server's."""
         return sum((line.amount or 0) * line.quantity for line in self.lines())
 
-    def order(self, id: str) -> PlaceOrder:
-        """What to ask the order desk for."""
-        return PlaceOrder(
-            id, (BasketOrder(self.performance.id, self.token.hex(), self.order_lines()),)
-        )
+    def order(self, id: str, language: str) -> PlaceOrder:
+        """What to ask the order desk for; the papers will be in `language`."""
+        hold = OrderHold(self.performance.id, self.token.hex(), self.order_lines())
+        return PlaceOrder(id, (hold,), buyer=Buyer(language=language))
 
     def order_lines(self) -> tuple[Line, ...]:
         return tuple(
@@ -175,7 +174,7 @@ class Sale:
 
     # -------------------------------------------------------------------------
 
-    def _choices(self, spot: int, now_ms: int):  # type: ignore[no-untyped-def]
+    def _choices(self, spot: int, now_ms: int) -> list[tuple[PriceChoice, int]]:
         return self.performance.choices(self.seating.category_of(spot), now_ms)
 
     def _usual(self, category: int, now_ms: int) -> str:

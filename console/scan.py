@@ -111,7 +111,7 @@ class Report:
             facts["price_type"] = outcome.price_type
             kind = self._performance.price_name(outcome.price_type, self._t.language)
             words.append(f"{facts['place']} · {kind}")
-        if outcome.used_at_ms:
+        if outcome.used_at_ms and outcome.result is ScanOutcome.ALREADY_USED:
             facts |= {"used_at_ms": outcome.used_at_ms, "used_gate": outcome.used_gate}
             when = format_weekday_date(outcome.used_at_ms, self._zone, self._t.language)
             when += " " + format_time(outcome.used_at_ms, self._zone, self._t.language)

@@ -206,7 +206,7 @@ class Till:
 
     # Money -------------------------------------------------------------------
 
-    async def place(self) -> Order:
+    async def place(self, language: str) -> Order:
         """Make the basket an order: priced by the server, locked, waiting for money."""
         _, sale = self._at_work()
         if self.slip is None or not self.slip.order:
@@ -220,7 +220,7 @@ class Till:
             )
         assert self.slip is not None
         try:
-            self.order = await self.client.place(sale.order(self.slip.order))
+            self.order = await self.client.place(sale.order(self.slip.order, language))
         except Problem:
             # The server knows no such order; the next attempt is another one.
             self._save(replace(self.slip, order=""))

@@ -3,16 +3,15 @@
 Owns the frame and the way failures become a sentence. Screens say what is theirs in `speak`.
 """
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
 
-from console.client import BadAddress, ClientError, Problem, Unreachable
-from console.link import LinkState, NotServed
+from console.link import LinkState
 from console.widgets.chrome import KeyBar, StatusBar
-from engine.commands import Refused
 from renderers.i18n import Translator
 from renderers.money import format_money, format_time, format_weekday_date
 
@@ -38,6 +37,10 @@ class Spoken:
 
     def money(self, minor: int, currency: str) -> str:
         return format_money(minor, currency, self.t.language)
+
+    def figures(self, minor: int, currency: str) -> str:
+        """An amount without its currency, to be drawn large."""
+        return re.sub(r"[^\d.,]", "", self.money(minor, currency).replace("\u202f", " ").strip())
 
     def when(self, at_ms: int) -> str:
         """A date and a time of day in the house's zone: "Fri 11 Dec 20:00"."""
@@ -82,10 +85,14 @@ class TillScreen(Spoken, Screen[Any]):
         alarm = ""
         if console.link_state is LinkState.LOST:
             alarm = self.t("console.status.lost")
-        live = {
-            LinkState.OPEN: f"● {self.t('console.status.live')}",
-            LinkState.CONNECTING: f"○ {self.t('console.status.connecting')}",
-        }.get(console.link_state, "")
+        live = (
+            ""
+            if console.link is None
+            else {
+                LinkState.OPEN: f"● {self.t('console.status.live')}",
+                LinkState.CONNECTING: f"○ {self.t('console.status.connecting')}",
+            }.get(console.link_state, "")
+        )
         right = "  ".join(filter(None, (live, console.operator_name, console.clock())))
         for bar in self.query(StatusBar):
             bar.say(self.place_words(), f"{right} ", alarm)
@@ -119,26 +126,3 @@ class Dialog(Spoken, ModalScreen[Any]):
 
     def entitle(self, title: str) -> None:
         self.query_one("#box").border_title = title
-
-
-def refusal_words(t: Translator, code: str, detail: str = "") -> str:
-    """A refusal in words. A code that this console is too old to know is shown as it is."""
-    key = f"refusal.{code}"
-    if key in t:
-        return t(key)
-    return t("console.error.unknown_code", code=code, detail=detail or code)
-
-
-def outcome_words(t: Translator, refused: Refused) -> str:
-    return refusal_words(t, refused.code.value, refused.detail)
-
-
-def error_words(t: Translator, error: ClientError | NotServed) -> str:
-    """What happened, to which thing, and what to do next."""
-    if isinstance(error, Unreachable):
-        return t("console.error.unreachable", server=error.server, reason=error.reason)
-    if isinstance(error, BadAddress):
-        return t("console.error.address", server=str(error))
-    if isinstance(error, Problem | NotServed):
-        return refusal_words(t, error.code, error.detail)
-    return str(error)

@@ -16,9 +16,10 @@ from console.client import ClientError
 from console.link import NotServed
 from console.programme import Performance, text_in
 from console.scan import Scanner, Seriousness, seriousness
-from console.screens.base import TillScreen, error_words, outcome_words
+from console.screens.base import TillScreen
 from console.seating import Seating
 from console.widgets.big_text import BigText
+from console.words import error_words, outcome_words
 from engine.commands import Refused, ScanMode, Scanned, ScanOutcome
 from engine.limits import MAX_TEXT_CHARS
 
@@ -45,7 +46,6 @@ class DoorScreen(TillScreen):
     DoorScreen #result BigText { height: 1fr; }
     DoorScreen #details { height: auto; max-height: 5; text-align: center; text-style: bold;
                           padding: 0 1 1 1; }
-    DoorScreen Input { border: none; height: 1; padding: 0 1; background: $surface; }
     """
 
     def __init__(self, performance: Performance, seating: Seating, scanner: Scanner) -> None:
@@ -72,7 +72,6 @@ class DoorScreen(TillScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(Input).focus()
-        self._show("", "", self.t("console.door.ready"))
 
     def place_words(self) -> str:
         title = text_in(self.performance.title, self.t.language)
@@ -89,6 +88,8 @@ class DoorScreen(TillScreen):
         self.query_one(Input).placeholder = t("console.door.scan_here")
         if self._last is not None:
             self._tell(self._last)
+        else:
+            self._wait()
 
     # Scanning ----------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class DoorScreen(TillScreen):
                 big = t("console.door.valid")
             details.append(t("console.door.not_admitted"))
         details.append(t(f"outcome.scan_why.{scanned.result.value}"))
-        if scanned.used_at_ms:
+        if scanned.used_at_ms and scanned.result is ScanOutcome.ALREADY_USED:
             gate = {gate.id: gate.name for gate in self.performance.gates}.get(
                 scanned.used_gate, scanned.used_gate
             )
@@ -137,6 +138,11 @@ class DoorScreen(TillScreen):
             kind = self.performance.price_name(scanned.price_type, t.language)
             details.append(f"{self.seating.words(spot, t)} · {kind}")
         self._show(SIGNS[look], big, "\n".join(details))
+
+    def _wait(self) -> None:
+        """Ready for a ticket."""
+        sign = "look" if self._look_up else ""
+        self._show(sign, self.t("console.door.ready_big"), self.t("console.door.ready"))
 
     def _show(self, look: str, big: str, details: str) -> None:
         result = self.query_one("#result")
@@ -151,7 +157,7 @@ class DoorScreen(TillScreen):
     def action_look_up(self) -> None:
         self._look_up = not self._look_up
         self._last = None
-        self._show("look" if self._look_up else "", "", self.t("console.door.ready"))
+        self._wait()
         self.speak()
 
     def action_gate(self) -> None:

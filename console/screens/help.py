@@ -24,9 +24,7 @@ class HelpDialog(Dialog):
 
     def __init__(self, about: Screen[object]) -> None:
         super().__init__()
-        self._keys = [
-            (key_name(binding), binding.description) for binding, _ in shown_bindings(about)
-        ]
+        self._described = [binding for binding, _ in shown_bindings(about)]
         self._map = bool(about.query(SeatMap))
 
     def compose_body(self) -> ComposeResult:
@@ -41,10 +39,10 @@ class HelpDialog(Dialog):
         super().speak()
         self.entitle(self.t("console.help.title"))
         parts: list[tuple[str, str]] = []
-        for key, description in self._keys:
-            longer = f"{description.replace('.key.', '.help.')}"
-            words = self.t(longer if longer in self.t else description)
-            parts += [(f"{key:>8}  ", "bold $brass-text"), (f"{words}\n", "")]
+        for binding in self._described:
+            longer = binding.description.replace(".key.", ".help.")
+            words = self.t(longer if longer in self.t else binding.description)
+            parts += [(f"{key_name(binding, self.t):>8}  ", "bold $brass-text"), (f"{words}\n", "")]
         if self._map:
             parts.append((f"\n{self.t('console.help.map')}\n", "bold"))
             for mark in Mark:

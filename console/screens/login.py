@@ -2,13 +2,14 @@
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Center, Vertical
 from textual.widgets import Input, Label
 
 from console.client import ClientError
-from console.screens.base import TillScreen, error_words
+from console.screens.base import TillScreen
 from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
+from console.words import error_words
 
 
 class LoginScreen(TillScreen):
@@ -16,7 +17,8 @@ class LoginScreen(TillScreen):
 
     DEFAULT_CSS = """
     LoginScreen #body { align: center middle; }
-    LoginScreen BigText { height: 7; max-width: 100%; color: $brass-text; }
+    LoginScreen BigText { height: 7; color: $brass-text; }
+    LoginScreen Center { height: auto; }
     LoginScreen #card { width: 52; max-width: 100%; height: auto; }
     LoginScreen Label { padding: 1 1 0 1; color: $muted; }
     LoginScreen Notice { padding: 1 1 0 1; max-height: 5; }
@@ -29,7 +31,7 @@ class LoginScreen(TillScreen):
 
     def compose_body(self) -> ComposeResult:
         yield BigText("STRAPONTIN")
-        with Vertical(id="card"):
+        with Center(), Vertical(id="card"):
             yield Label(id="server")
             yield Label(id="name-label")
             yield Input(self._name_given, id="name")

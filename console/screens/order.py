@@ -7,24 +7,35 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.content import Content
 from textual.widgets import Input, SelectionList, Static
 from textual.widgets.selection_list import Selection
 
 from console.client import ClientError, Problem
 from console.printing import PrintError
-from console.screens.base import Dialog, TillScreen, error_words
+from console.programme import Performance
+from console.screens.base import Dialog, TillScreen
 from console.seating import Seating
 from console.widgets.chrome import Notice
+from console.words import error_words
 from engine.commands import ID_BYTES
 from engine.limits import MAX_TEXT_CHARS
 from engine.orders import LineState, Order, OrderLine
+
+MAX_NAMED_PLACES = 6
+"""Places that the refund's question names one by one."""
+
+
+class OrderLines(SelectionList[int]):
+    """The lines of an order; space marks one."""
+
+    BINDINGS: ClassVar = [Binding("space", "select", "console.key.mark")]
 
 
 class OrderScreen(TillScreen):
     """Space marks lines; what is done is done to the marked ones, or to all when none is."""
 
     BINDINGS: ClassVar = [
-        Binding("space", "mark", "console.key.mark"),
         Binding("r", "refund", "console.key.refund"),
         Binding("t", "print('tickets')", "console.key.tickets"),
         Binding("e", "print('receipt')", "console.key.receipt"),
@@ -32,19 +43,19 @@ class OrderScreen(TillScreen):
     ]
     DEFAULT_CSS = """
     OrderScreen #facts { padding: 1 2 0 2; height: auto; }
-    OrderScreen SelectionList { height: 1fr; margin: 1 1 0 1; border: none;
-                                background: $background; }
+    OrderLines { height: 1fr; margin: 1 1 0 1; background: $background; }
+    OrderLines, OrderLines:focus { border: none; }
     OrderScreen #payments { padding: 0 2; height: auto; color: $muted; }
     """
 
     def __init__(self, order: Order) -> None:
         super().__init__()
         self.order = order
-        self._seatings: dict[int, Seating] = {}
+        self._houses: dict[int, tuple[Performance, Seating]] = {}
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="facts")
-        yield SelectionList[int](id="lines")
+        yield OrderLines(id="lines")
         yield Static(id="payments")
         yield Notice()
 
@@ -58,7 +69,7 @@ class OrderScreen(TillScreen):
         try:
             self.order = await self.console.client.order(self.order.id)
             for performance in {line.performance for line in self.order.lines}:
-                self._seatings[performance] = await self.console.seating_of(performance)
+                self._houses[performance] = await self.console.house_of(performance)
         except ClientError as error:
             self.query_one(Notice).say(error_words(self.t, error), "bad")
         self.speak()
@@ -87,6 +98,7 @@ class OrderScreen(TillScreen):
                     disabled=line.state is not LineState.SOLD,
                 )
             )
+        lines.highlighted = 0 if order.lines else None
         payments = [
             t(
                 "console.order.payment",
@@ -104,20 +116,23 @@ class OrderScreen(TillScreen):
         self.query_one("#payments", Static).update("\n".join(payments))
 
     def _line_words(self, line: OrderLine) -> str:
-        seating = self._seatings.get(line.performance)
-        place = "…"
-        if seating is not None:
-            spot = line.seat if line.seat >= 0 else seating.seat_count + line.area
-            place = seating.words(spot, self.t)
+        kind = line.price_type
+        if line.performance in self._houses:
+            kind = self._houses[line.performance][0].price_name(kind, self.t.language)
         ticket = f"{line.performance}-{line.ticket:06d}" if line.ticket >= 0 else ""
         state = self.t(f"console.line_state.{line.state.value}")
         amount = self.money(line.amount, self.order.currency)
-        return f"{place:<34} {line.price_type:<10} {amount:>10}  {ticket:<10} {state}"
+        return f"{self.place(line):<28} {kind:<8} {amount:>11} {ticket:<9} {state}"
+
+    def place(self, line: OrderLine) -> str:
+        """The place of a line in words, once its plan is there."""
+        if line.performance not in self._houses:
+            return "…"
+        _, seating = self._houses[line.performance]
+        spot = line.seat if line.seat >= 0 else seating.seat_count + line.area
+        return seating.words(spot, self.t)
 
     # Keys --------------------------------------------------------------------
-
-    def action_mark(self) -> None:
-        """Shown among the keys; the list does it."""
 
     def _chosen(self) -> list[OrderLine]:
         marked = set(self.query_one(SelectionList).selected)
@@ -130,14 +145,22 @@ class OrderScreen(TillScreen):
             self.query_one(Notice).say(self.t("console.order.nothing_to_refund"), "warn")
             return
 
+        asked = {line.number for line in lines}
+
         def done(order: Order | None) -> None:
-            if order is not None:
-                self.order = order
-                self.query_one(SelectionList).deselect_all()
-                self.speak()
+            if order is None:
+                return
+            self.order = order
+            self.query_one(SelectionList).deselect_all()
+            self.speak()
+            kept = [line for line in order.lines if line.number in asked]
+            if any(line.state is LineState.SOLD for line in kept):
+                self.query_one(Notice).say(self.t("console.order.not_refunded"), "bad")
+            else:
                 self.query_one(Notice).say(self.t("console.order.was_refunded"), "good")
 
-        self.app.push_screen(RefundDialog(self.order, lines), done)
+        places = [self.place(line) for line in lines]
+        self.app.push_screen(RefundDialog(self.order, lines, places), done)
 
     def action_print(self, what: str) -> None:
         self.run_worker(self._print(what), group="print", exclusive=True)
@@ -171,10 +194,11 @@ class RefundDialog(Dialog):
     RefundDialog #text { padding: 1 0; }
     """
 
-    def __init__(self, order: Order, lines: Sequence[OrderLine]) -> None:
+    def __init__(self, order: Order, lines: Sequence[OrderLine], places: Sequence[str]) -> None:
         super().__init__()
         self.order = order
         self.lines = tuple(lines)
+        self.places = tuple(places)
         # One refund, however often it is sent: a lost answer must not pay twice.
         self._id = secrets.token_hex(ID_BYTES)
         self._busy = False
@@ -194,9 +218,11 @@ class RefundDialog(Dialog):
         amount = self.money(sum(line.amount for line in self.lines), self.order.currency)
         self.entitle(t("console.refund.title", number=self.order.number))
         places = t.plural("console.sale.places", len(self.lines))
-        self.query_one("#text", Static).update(
-            t("console.refund.text", places=places, amount=amount)
-        )
+        named = list(self.places[:MAX_NAMED_PLACES])
+        if len(self.places) > MAX_NAMED_PLACES:
+            named.append("…")
+        words = t("console.refund.text", places=places, amount=amount)
+        self.query_one("#text", Static).update(Content("\n".join([*named, "", words])))
         self.query_one(Input).placeholder = t("console.refund.reason")
 
     @on(Input.Submitted)

@@ -13,10 +13,11 @@ from textual.binding import Binding
 from textual.widgets import Input, Static
 
 from console.client import ClientError, Problem
-from console.screens.base import Dialog, error_words
+from console.screens.base import Dialog
 from console.till import House, Till
 from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
+from console.words import error_words
 from engine.currency import cash_rounded
 from engine.orders import Order, OrderState
 from engine.payments import PaymentMethod
@@ -26,6 +27,8 @@ from renderers.money import parse_money
 class PayDialog(Dialog):
     """Ends with None for "back to the seats", or with the sale sold."""
 
+    # The field must not take the keys that choose the way to pay.
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar = [
         Binding("c", "cash", "console.key.cash"),
         Binding("t", "card", "console.key.card"),
@@ -33,9 +36,11 @@ class PayDialog(Dialog):
     ]
     DEFAULT_CSS = """
     PayDialog BigText { height: 7; color: $foreground; background: $surface; }
-    PayDialog #ways { text-align: center; height: 1; }
+    PayDialog #currency { text-align: center; color: $muted; height: 1; }
+    PayDialog #ways { text-align: center; text-style: bold; color: $brass-text; height: 1; }
     PayDialog #field-label { color: $muted; height: 1; }
-    PayDialog #change { height: 1; text-align: center; text-style: bold; }
+    PayDialog #change { height: 1; text-align: center; text-style: bold; color: $success; }
+    PayDialog #change.-missing { color: $warning; }
     """
 
     def __init__(self, till: Till, house: House, idle: Callable[[], Awaitable[None]]) -> None:
@@ -53,6 +58,7 @@ class PayDialog(Dialog):
         return self.house.performance.currency
 
     def compose_body(self) -> ComposeResult:
+        yield Static(id="currency")
         yield BigText(id="total")
         yield Static(id="ways")
         yield Static(id="field-label")
@@ -74,7 +80,9 @@ class PayDialog(Dialog):
             return
         places = self.t.plural("console.sale.places", len(order.lines))
         self.entitle(self.t("console.pay.title", number=order.number, places=places))
-        self.query_one(BigText).say(self.money(order.total, order.currency))
+        words = self.t("console.pay.to_pay", currency=order.currency)
+        self.query_one("#currency", Static).update(words)
+        self.query_one(BigText).say(self.figures(order.total, order.currency))
         self._show_change()
 
     # The order ---------------------------------------------------------------
@@ -87,7 +95,7 @@ class PayDialog(Dialog):
                 self.dismiss(self.t("console.pay.nothing"))
                 return
             try:
-                await self.till.place()
+                await self.till.place(self.t.language)
             except Problem as problem:
                 self._cannot(problem)
                 return
@@ -164,6 +172,7 @@ class PayDialog(Dialog):
     def _show_change(self) -> None:
         """What goes back, while it is being typed."""
         label, order = self.query_one("#change", Static), self.till.order
+        label.remove_class("-missing")
         if order is None or self._method is not PaymentMethod.CASH:
             label.update("")
             return
@@ -176,6 +185,7 @@ class PayDialog(Dialog):
         if given < due:
             missing = self.money(due - given, self.currency)
             label.update(self.t("console.pay.missing", amount=missing))
+            label.add_class("-missing")
         elif given > due:
             label.update(
                 self.t("console.pay.change", amount=self.money(given - due, self.currency))
@@ -193,7 +203,7 @@ class PayDialog(Dialog):
     @on(Input.Submitted)
     def _submit(self) -> None:
         order = self.till.order
-        if self._busy:
+        if self._busy or self._method is None:
             return
         if order is None:
             self._entered = True
@@ -209,8 +219,7 @@ class PayDialog(Dialog):
                 notice.say(self.t("console.pay.not_an_amount"), "warn")
                 return
             if given < due:
-                missing = self.money(due - given, self.currency)
-                notice.say(self.t("console.pay.missing", amount=missing), "warn")
+                self.app.bell()  # what is missing stands below the field
                 return
             self._record(PaymentMethod.CASH, given, "")
         elif not text:

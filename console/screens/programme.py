@@ -8,12 +8,17 @@ from textual.widgets import DataTable
 
 from console.client import ClientError
 from console.programme import Performance, performances, text_in
-from console.screens.base import TillScreen, error_words
+from console.screens.base import TillScreen
 from console.till import now_ms
 from console.widgets.chrome import Notice
+from console.words import error_words
 
 PAST_MS = 6 * 3_600_000
 """A performance that began longer ago than this is not where the cursor starts."""
+
+
+VENUE_COLUMNS = 110
+"""A terminal narrower than this has no room for the venue."""
 
 
 class ProgrammeScreen(TillScreen):
@@ -47,11 +52,18 @@ class ProgrammeScreen(TillScreen):
         super().speak()
         self._fill()
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._fill()
+
     def _fill(self) -> None:
         t, table = self.t, self.query_one(DataTable)
         chosen = table.cursor_row
         table.clear(columns=True)
-        for key in ("when", "title_column", "status", "price", "venue"):
+        columns = ["when", "title_column", "status", "price"]
+        if self.app.size.width >= VENUE_COLUMNS:
+            columns.append("venue")
+        for key in columns:
             table.add_column(t(f"console.programme.{key}"), key=key)
         for one in self._performances:
             price = ""
@@ -60,13 +72,14 @@ class ProgrammeScreen(TillScreen):
                 price = t("console.programme.from", amount=amount)
             status = f"console.sale_status.{one.status}"
             title = text_in(one.title, t.language)
-            table.add_row(
+            cells = (
                 self.when(one.starts_ms),
                 title,
                 t(status) if status in t else one.status,
                 price,
                 one.venue,
             )
+            table.add_row(*cells[: len(columns)])
         if self._performances:
             table.move_cursor(row=min(chosen, len(self._performances) - 1))
 

@@ -21,12 +21,13 @@ from console.looks import GLYPHS, Mark
 from console.programme import text_in
 from console.sale import places_by_area
 from console.screens.ask import AskDialog
-from console.screens.base import TillScreen, error_words, outcome_words
+from console.screens.base import TillScreen
 from console.screens.pay import PayDialog
 from console.till import House, Resumed, Till, now_ms
 from console.widgets.basket_view import BasketView
 from console.widgets.chrome import Notice
 from console.widgets.seat_map import SeatMap
+from console.words import error_words, outcome_words
 from engine.commands import BasketIs, Blocked, Held, Outcome, Refusal, Refused, Released, Unblocked
 
 REPAINT_S: Final = 1 / 11
@@ -37,6 +38,8 @@ USUAL_PARTY: Final = 2
 MAX_PARTY: Final = 99
 WAITING_S: Final = 0.4
 """An answer that takes longer is said to be awaited."""
+SIDE_FRAME_LINES: Final = 14
+"""Lines of the screen that are neither map nor basket lines, the legend's included."""
 LAST_MINUTES_MS: Final = 2 * 60_000
 
 
@@ -124,7 +127,7 @@ class SaleScreen(TillScreen):
 
     def on_resize(self) -> None:
         self.query_one("#side").set_class(self.app.size.width >= 110, "-wide")
-        self.query_one("#legend").display = self.app.size.height >= 30
+        self._show_legend()
         self.show_status()
 
     # Words -------------------------------------------------------------------
@@ -160,8 +163,14 @@ class SaleScreen(TillScreen):
             f"{t('console.sale.total')}  {total}" if sale.size else ""
         )
         self._count_down()
+        self._show_legend()
         self._show_place()
         self._hint()
+
+    def _show_legend(self) -> None:
+        """Unless the basket needs the room."""
+        rest = self.app.size.height - SIDE_FRAME_LINES - self.house.sale.size
+        self.query_one("#legend").display = rest >= 0
 
     def _hint(self) -> None:
         """What to do next."""

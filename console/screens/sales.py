@@ -8,9 +8,10 @@ from textual.binding import Binding
 from textual.widgets import DataTable, Input
 
 from console.client import ClientError
-from console.screens.base import TillScreen, error_words
+from console.screens.base import TillScreen
 from console.screens.order import OrderScreen
 from console.widgets.chrome import Notice
+from console.words import error_words
 from engine.orders import LineState, Order
 
 LIMIT = 50

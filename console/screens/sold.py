@@ -8,9 +8,10 @@ from textual.widgets import Static
 
 from console.client import ClientError
 from console.printing import PrintError
-from console.screens.base import Dialog, error_words
+from console.screens.base import Dialog
 from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
+from console.words import error_words
 from engine.orders import Order
 from engine.payments import PaymentMethod
 
@@ -65,8 +66,9 @@ class SoldDialog(Dialog):
         self.entitle(t("console.sold.title", number=order.number, places=places))
         big = self.query_one(BigText)
         if self.change > 0:
-            self.query_one("#label", Static).update(t("console.sold.change"))
-            big.say(self.money(self.change, order.currency))
+            label = t("console.sold.change", currency=order.currency)
+            self.query_one("#label", Static).update(label)
+            big.say(self.figures(self.change, order.currency))
         else:
             key = "no_change" if self.change == 0 else "by_card"
             total = self.money(order.total, order.currency)

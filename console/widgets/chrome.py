@@ -20,7 +20,6 @@ KEY_NAMES: Final = {
     "escape": "Esc",
     "backspace": "⌫",
     "tab": "⇥",
-    "space": "␣",
     "plus": "+",
     "slash": "/",
     "question_mark": "?",
@@ -31,11 +30,13 @@ OURS: Final = "console."
 """Descriptions of bindings that are ours begin so; Textual's own stay out of sight."""
 
 
-def key_name(binding: Binding) -> str:
+def key_name(binding: Binding, t: Translator) -> str:
     """How a key is written on the screen."""
     if binding.key_display:
         return binding.key_display
     key = binding.key.split(",")[0]
+    if key == "space":
+        return t("console.key.space")
     return KEY_NAMES.get(key, key.upper() if len(key) > 1 else key)
 
 
@@ -90,7 +91,7 @@ class KeyBar(Widget):
         shown.sort(key=lambda binding: binding.description == "console.key.help")
         last = f" F1 {t('console.key.help')} "
         for binding in shown:
-            key, words = f" {key_name(binding)} ", f"{t(binding.description)} "
+            key, words = f" {key_name(binding, t)} ", f"{t(binding.description)} "
             is_last = binding is shown[-1]
             if not is_last and len(key) + len(words) + len(last) > room:
                 continue

@@ -1,0 +1,185 @@
+"""The `strapontin` command: what it can do, and errors in one line with a way out.
+
+Owns arguments and exit codes: 0 done, 1 refused or unhealthy, 2 could not begin. Everything
+heavy is imported inside the command that needs it, so that `--help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from cyclopts import App, Parameter
+
+from renderers.i18n import Translator, preferred_by_environment, translator
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8000
+DEFAULT_SERVER: Final = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
+COULD_NOT_BEGIN: Final = 2
+INTERRUPTED: Final = 130
+
+t = translator(preferred_by_environment(os.environ))
+
+
+def _version() -> str:
+    try:
+        return metadata.version("strapontin")
+    except metadata.PackageNotFoundError:
+        return "?"
+
+
+app = App(
+    name="strapontin",
+    help=t("cli.help"),
+    version=_version,
+    help_format="plaintext",
+)
+app.command("console.plan_cli:app", name="plan", help=t("cli.plan.help"))
+app.command("bench.cli:app", name="bench", help=t("cli.bench.help"))
+
+Data = Annotated[Path, Parameter(help=t("cli.data"))]
+DatabaseUrl = Annotated[
+    str | None, Parameter(help=t("cli.database_url"), env_var="DATABASE_URL", show_env_var=True)
+]
+Host = Annotated[str, Parameter(help=t("cli.host"))]
+Port = Annotated[int, Parameter(help=t("cli.port"))]
+Server = Annotated[str, Parameter(help=t("cli.server"), env_var="STRAPONTIN_SERVER")]
+Token = Annotated[str, Parameter(help=t("cli.token"), env_var="STRAPONTIN_TOKEN")]
+Login = Annotated[str, Parameter(help=t("cli.login"))]
+Language = Annotated[Literal["fr", "en"] | None, Parameter(help=t("cli.language"))]
+Json = Annotated[bool, Parameter(name="--json", negative=(), help=t("cli.json"))]
+
+
+@app.command(help=t("cli.serve.help"))
+def serve(
+    *,
+    data: Data,
+    database_url: DatabaseUrl = None,
+    host: Host = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
+    language: Language = None,
+) -> int:
+    from console.serve import serve as run
+
+    return run(data, database_url or None, host, port, _translator(language))
+
+
+@app.command(help=t("cli.console.help"))
+def console(
+    *,
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    language: Language = None,
+    printer: Annotated[str, Parameter(help=t("cli.console.printer"))] = "",
+    papers: Annotated[Path | None, Parameter(help=t("cli.console.papers"))] = None,
+) -> int:
+    from console.client import BadAddress, server_address
+    from console.printing import Printer
+    from console.slip import state_directory
+
+    words = _translator(language)
+    try:
+        address = server_address(server)
+    except BadAddress:
+        return _fail(words("console.error.address", server=server))
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        return _fail(words("cli.console.no_terminal"))
+    from console.app import ConsoleApp, Settings
+
+    state = state_directory(os.environ)
+    settings = Settings(
+        server=address,
+        state=state,
+        printer=Printer(papers or state / "papers", printer),
+        login=login,
+        language=words.language if language else "",
+    )
+    ConsoleApp(settings).run()
+    return 0
+
+
+@app.command(help=t("cli.scan.help"))
+def scan(
+    *pictures: Annotated[Path, Parameter(help=t("cli.scan.pictures"))],
+    server: Server = DEFAULT_SERVER,
+    token: Token = "",
+    login: Login = "",
+    performance: Annotated[int, Parameter(help=t("cli.scan.performance"))] = -1,
+    gate: Annotated[str, Parameter(help=t("cli.scan.gate"))] = "",
+    look_up: Annotated[bool, Parameter(negative=(), help=t("cli.scan.look_up"))] = False,
+    json: Json = False,
+    language: Language = None,
+) -> int:
+    import asyncio
+
+    from console.client import Client, ClientError
+    from console.scan import ScanError, run_scanner
+    from console.words import error_words
+    from engine.commands import ScanMode
+
+    words = _translator(language)
+    mode = ScanMode.LOOK_UP if look_up else ScanMode.ADMIT
+
+    async def run() -> int:
+        client = Client(server, token)
+        if not token:
+            if not login:
+                return _fail(words("cli.scan.no_token"))
+            await client.login(login, _password(words))
+        return await run_scanner(client, words, performance, gate, mode, pictures, json, sys.stdin)
+
+    try:
+        return asyncio.run(run())
+    except ClientError as error:
+        return _fail(error_words(words, error))
+    except ScanError as error:
+        return _fail(str(error))
+
+
+@app.command(help=t("cli.doctor.help"))
+def doctor(
+    *,
+    data: Annotated[Path | None, Parameter(help=t("cli.data"))] = None,
+    server: Server = DEFAULT_SERVER,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+    language: Language = None,
+) -> int:
+    from console.doctor import doctor as run
+
+    return run(_translator(language), data, server, database_url or "", json)
+
+
+def _translator(language: str | None) -> Translator:
+    return translator(language) if language else t
+
+
+def _password(words: Translator) -> str:
+    """From the environment, else asked for on the terminal: never an argument that `ps` shows."""
+    known = os.environ.get("STRAPONTIN_PASSWORD")
+    if known is not None:
+        return known
+    from getpass import getpass
+
+    return getpass(words("cli.scan.password"))
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(f"strapontin: {text}\n")
+    return COULD_NOT_BEGIN
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: runs a command and exits with its code."""
+    try:
+        code = app(arguments, result_action="return_value")
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,29 @@
+"""Failures and refusals as sentences: what happened, to which thing, what to do next."""
+
+from console.client import BadAddress, ClientError, Problem, Unreachable
+from console.link import NotServed
+from engine.commands import Refused
+from renderers.i18n import Translator
+
+
+def refusal_words(t: Translator, code: str, detail: str = "") -> str:
+    """A refusal in words. A code that this console is too old to know is shown as it is."""
+    key = f"refusal.{code}"
+    if key in t:
+        return t(key)
+    return t("console.error.unknown_code", code=code, detail=detail or code)
+
+
+def outcome_words(t: Translator, refused: Refused) -> str:
+    return refusal_words(t, refused.code.value, refused.detail)
+
+
+def error_words(t: Translator, error: ClientError | NotServed) -> str:
+    """The failure of a request or a command."""
+    if isinstance(error, Unreachable):
+        return t("console.error.unreachable", server=error.server, reason=error.reason)
+    if isinstance(error, BadAddress):
+        return t("console.error.address", server=str(error))
+    if isinstance(error, Problem | NotServed):
+        return refusal_words(t, error.code, error.detail)
+    return str(error)
