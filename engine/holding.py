@@ -111,6 +111,7 @@ def hold(state: State, command: Hold, at_ms: int) -> Outcome:
         and count <= state.quick_places
         and not command.areas
         and token not in state.holds
+        and (not state.allocations or state.sight(command.channel) is None)
         and codes.startswith(_FREE[count], first)
         and (codes[first - 1] or not codes[first - 2] or not state.orphan_rule)
         and (codes[first + count] or not codes[first + count + 1] or not state.orphan_rule)
