@@ -4,6 +4,7 @@ Keeps hashes only: passwords arrive hashed (argon2, made by the caller, who has
 threads for it), tokens as their SHA-256. Knows no token and no password.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -82,6 +83,7 @@ class Access:
                         .values(
                             organiser=organiser,
                             name=name,
+                            name_key=_key(name),
                             password_hash=password_hash,
                             roles=list(roles),
                             language=language,
@@ -92,7 +94,7 @@ class Access:
                     )
                 ).one()
         except IntegrityError as error:
-            if "uq_operators_name" in str(error.orig):
+            if "uq_operators_name_key" in str(error.orig):
                 raise NameTaken(name) from error
             raise
         return _operator(row)
@@ -103,7 +105,7 @@ class Access:
             row = (
                 await connection.execute(
                     sa.select(*_OPERATOR, operators.c.password_hash).where(
-                        sa.func.lower(operators.c.name) == sa.func.lower(name), operators.c.active
+                        operators.c.name_key == _key(name), operators.c.active
                     )
                 )
             ).one_or_none()
@@ -115,18 +117,6 @@ class Access:
                 sa.select(*_OPERATOR).order_by(operators.c.id).limit(MAX_LISTED)
             )
             return [_operator(row) for row in rows]
-
-    async def set_password(self, operator: int, password_hash: str) -> None:
-        """Also ends the operator's sessions."""
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                operators.update()
-                .where(operators.c.id == operator)
-                .values(password_hash=password_hash)
-            )
-            await connection.execute(
-                operator_sessions.delete().where(operator_sessions.c.operator == operator)
-            )
 
     async def disable_operator(self, operator: int) -> bool:
         """Ends the operator's sessions too. False when there is no such active operator."""
@@ -277,6 +267,11 @@ class Access:
 
 _OPERATOR: Final = [operators.c[name] for name in Operator.__struct_fields__]
 _DEVICE: Final = [devices.c[name] for name in Device.__struct_fields__]
+
+
+def _key(name: str) -> str:
+    """A name without its capitals. Not made by SQL: what `lower` knows depends on the server."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def _operator(row: sa.Row[*tuple[Any, ...]]) -> Operator:

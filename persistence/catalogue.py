@@ -112,15 +112,6 @@ class Catalogue:
                 ).one()
         return _house(row)
 
-    async def change_house(self, organiser: int, *, name: str, settings: Mapping[str, Any]) -> None:
-        """What people see of the house; its keys never change."""
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                house.update()
-                .where(house.c.id == organiser)
-                .values(name=name, settings=dict(settings))
-            )
-
     # Plans ----------------------------------------------------------------------
 
     async def add_plan(

@@ -26,12 +26,13 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, ClassVar, Final, Self
 
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy.engine import URL
@@ -48,22 +49,6 @@ MAX_SOCKET_PATH_BYTES: Final = 103
 POLL_S: Final = 0.02
 SYSTEM_USER: Final = "strapontin"
 _SUPERUSER: Final = "postgres"
-_SETTINGS: Final = (
-    ("listen_addresses", ""),
-    ("unix_socket_permissions", "0700"),
-    ("max_connections", str(MAX_CONNECTIONS)),
-    ("shared_buffers", "128MB"),
-    # Acknowledge after commit, and commit means on disk.
-    ("fsync", "on"),
-    ("synchronous_commit", "on"),
-    ("full_page_writes", "on"),
-    ("max_wal_size", "1GB"),
-    ("checkpoint_completion_target", "0.9"),
-    ("jit", "off"),
-    ("log_min_messages", "warning"),
-    ("log_timezone", "UTC"),
-    ("timezone", "UTC"),
-)
 
 
 class EmbeddedProblem(StrEnum):
@@ -102,6 +87,24 @@ class EmbeddedPostgres:
     kernel when the process ends, however it ends. A server left behind by a killed owner
     is stopped and started anew.
     """
+
+    settings: ClassVar[Mapping[str, str]] = {
+        "listen_addresses": "",
+        "unix_socket_permissions": "0700",
+        "max_connections": str(MAX_CONNECTIONS),
+        "shared_buffers": "128MB",
+        # Acknowledge after commit, and commit means on disk.
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "max_wal_size": "1GB",
+        "checkpoint_completion_target": "0.9",
+        "jit": "off",
+        "log_min_messages": "warning",
+        "log_timezone": "UTC",
+        "timezone": "UTC",
+    }
+    """Given on the command line, so that no file in the cluster overrules them."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.expanduser().resolve()
@@ -348,9 +351,9 @@ class EmbeddedPostgres:
         socket_dir = self._socket_dir()
         if socket_dir != self._cluster:
             self._make_socket_dir(socket_dir)
-        settings = [*_SETTINGS, ("unix_socket_directories", str(socket_dir))]
+        settings = {**self.settings, "unix_socket_directories": str(socket_dir)}
         command = [str(self._bin / "postgres"), "-D", str(self._cluster)]
-        for name, value in settings:
+        for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         try:
             if self._log.exists():

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.orders import Order
-from persistence.schema import orders, payments, provider_events
+from persistence.schema import orders, payments, provider_events, without_nul
 
 MAX_UNFINISHED: Final = 100_000
 """Unfinished orders in one answer; the desk refuses new orders at as many."""
@@ -133,10 +133,6 @@ class Orders:
         found = await self._select(orders.c.id == order, 1)
         return found[0] if found else None
 
-    async def by_number(self, number: int) -> Order | None:
-        found = await self._select(orders.c.number == number, 1)
-        return found[0] if found else None
-
     async def by_session(self, session: str) -> list[Order]:
         """A buyer's orders, newest first. The empty session has none."""
         return await self._select(
@@ -187,7 +183,7 @@ def words(text: str) -> list[str]:
 
     An e-mail address gives itself and its parts.
     """
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = unicodedata.normalize("NFKD", without_nul(text).casefold())
     plain = "".join(char for char in decomposed if not unicodedata.combining(char))
     found: dict[str, None] = {}
     for word in plain.split():
@@ -200,17 +196,7 @@ def _storable(order: Order) -> Order:
     """The order without NUL characters, which Postgres cannot keep in a text."""
     if b"\\u0000" not in msgspec.json.encode(order):
         return order
-    return msgspec.convert(_without_nul(msgspec.to_builtins(order)), Order)
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, dict):
-        return {key: _without_nul(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nul(item) for item in value]
-    return value
+    return msgspec.convert(without_nul(msgspec.to_builtins(order)), Order)
 
 
 def _order_columns(group: list[Order]) -> dict[str, list[Any]]:

@@ -7,8 +7,9 @@ written, a thousand at a time, for a performance whose `writers` row was just lo
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy import (
     DDL,
     BigInteger,
@@ -23,16 +24,49 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
+    TypeDecorator,
     event,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from engine.commands import Channel, ScanMode, ScanOutcome, TicketState
 from engine.orders import LineState, OrderState
 from engine.payments import PaymentMethod, PaymentState
+
+
+def without_nul(value: Any) -> Any:
+    """A text, or all texts in a JSON value, without the one character Postgres cannot keep."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {without_nul(key): without_nul(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nul(item) for item in value]
+    return value
+
+
+class Text(TypeDecorator[str]):
+    """A text of any length, from anybody: what somebody typed must not look like an outage."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "")
+
+
+class JSONB(TypeDecorator[Any]):
+    """JSON, whose texts may come from anybody."""
+
+    impl = postgresql.JSONB
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        return without_nul(value)
+
 
 metadata: Final = MetaData(
     naming_convention={
@@ -272,12 +306,12 @@ operators: Final = Table(
     Column("id", Integer, Identity(), primary_key=True),
     Column("organiser", ForeignKey("house.id"), nullable=False),
     Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),  # without its capitals
     Column("password_hash", Text, nullable=False),
     Column("roles", ARRAY(Text), nullable=False),
     Column("language", Text, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
-    Index("uq_operators_name", func.lower(text("name")), unique=True),
 )
 
 operator_sessions: Final = Table(

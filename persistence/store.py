@@ -74,7 +74,7 @@ class Store:
                 server = (await store.health()).server
             if int(server.split(".")[0]) < OLDEST_SERVER:
                 raise DatabaseUnavailable(
-                    f"The database server is Postgres {server}; use {OLDEST_SERVER} or newer."
+                    f"its server is Postgres {server}, older than {OLDEST_SERVER}"
                 )
         except BaseException:
             await store.close()

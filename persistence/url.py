@@ -21,8 +21,8 @@ class DatabaseUrlError(ValueError):
     """The address is not that of a Postgres database."""
 
 
-class DatabaseUnavailable(Exception):
-    """The server does not answer, refuses us, or is too old. The text names it, and a way out."""
+class DatabaseUnavailable(ConnectionError):
+    """The server does not answer, refuses us, or is of the wrong version. One line, no password."""
 
 
 @contextmanager
@@ -34,10 +34,7 @@ def reaching(url: str) -> Iterator[None]:
         parsed = sqlalchemy_url(url)
         place = parsed.query.get("host") or f"{parsed.host}:{parsed.port or 5432}"
         why = str(getattr(error, "orig", None) or error) or "no answer in time"
-        raise DatabaseUnavailable(
-            f"The database {parsed.database} at {place} cannot be used: {why.splitlines()[0]}."
-            " Check that the server runs, and the address, user and password given for it."
-        ) from error
+        raise DatabaseUnavailable(f"{parsed.database} at {place}: {why.splitlines()[0]}") from error
 
 
 def sqlalchemy_url(url: str) -> URL:

@@ -9,9 +9,10 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from sqlalchemy import make_url
@@ -61,12 +62,18 @@ def copy_of(url: str, template: str) -> Iterator[str]:
         _on(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+class QuickPostgres(EmbeddedPostgres):
+    """Does not wait for the disk: nothing here pulls the plug of the machine."""
+
+    settings: ClassVar[Mapping[str, str]] = {**EmbeddedPostgres.settings, "fsync": "off"}
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """The embedded server of this session. Tests that hurt a server make their own."""
     home = Path(tempfile.mkdtemp(prefix="strapontin-tests-"))
     try:
-        with EmbeddedPostgres(home / "data") as server:
+        with QuickPostgres(home / "data") as server:
             yield server
     finally:
         shutil.rmtree(home, ignore_errors=True)

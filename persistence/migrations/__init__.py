@@ -28,8 +28,7 @@ async def migrate(url: str) -> None:
             await _migrate(engine)
     except CommandError as error:
         raise DatabaseUnavailable(
-            "The tables of this database were made by a newer version of the program:"
-            f" {error}. Use that version, or another database."
+            f"its tables were made by a newer version of this program ({error})"
         ) from error
     finally:
         await engine.dispose()
