@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated
 
+import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -83,16 +84,15 @@ def _measured(
     from bench.throwaway import PASSWORD, ground
 
     plan = large_house()
-    settings = Settings(
+    usual = Settings(
         currency="EUR",
         price_types=(PriceType("adult", {"en": "Adult", "fr": "Adulte"}),),
         prices=(Price(0, "adult", 2_000),),
-        hold_ms=HOLD_MS,
-        hold_cap_ms=HOLD_MS,
         orphan_rule=False,
     )
+    fleeting = msgspec.structs.replace(usual, hold_ms=HOLD_MS, hold_cap_ms=HOLD_MS)
     say("starting Postgres and Ray")
-    with ground([(plan, settings), (plan, settings)]) as on:
+    with ground([(plan, fleeting), (plan, usual)]) as on:
         token = login(on.url, "bench", PASSWORD)
         performances = on.installation.performances()
         for number in range(rounds):

@@ -2,15 +2,17 @@
 
 Owns the clients and their count. The clients are tills (the box office may send
 more per second than a buyer), speak the documented protocol over `websockets`,
-and share the machine with the server. A hold is counted when its "held" reply
-has arrived.
+and share the machine with the server. Each picks ten seats, one hold command
+after the other, then gives its basket back with one release, and so on. A hold
+is counted when its "held" reply has arrived; releases are not counted.
 """
 
 import asyncio
 import json
 import time
 import urllib.request
-from typing import Final
+from itertools import count
+from typing import Any, Final
 
 import msgpack
 from websockets.asyncio.client import connect
@@ -18,6 +20,7 @@ from websockets.asyncio.client import connect
 from bench.durable import WARM_UP_S, Rate
 
 CLIENTS: Final = 200
+SEATS_A_BASKET: Final = 10
 
 
 async def websocket_holds(
@@ -35,21 +38,27 @@ async def websocket_holds(
             await socket.send(msgpack.packb(["hello", token, "en"]))
             welcome = msgpack.unpackb(await socket.recv())
             assert welcome[0] == "welcome", welcome
-            base = first_id + number * 10_000_000
-            for count in range(10_000_000):
-                id = (base + count).to_bytes(16, "big")
-                seat = number * each + count % each
-                sent_s = time.perf_counter()
-                if sent_s > ends_s:
-                    return
-                await socket.send(msgpack.packb(["hold", id, performance, id, [seat], []]))
-                reply = msgpack.unpackb(await socket.recv())
-                done_s = time.perf_counter()
-                if reply[0] == "reply" and reply[2][0] == "held":
+            ids = count(first_id + number * 10_000_000)
+
+            async def ask(*frame: object) -> list[Any]:
+                await socket.send(msgpack.packb(frame))
+                reply: list[Any] = msgpack.unpackb(await socket.recv())
+                return reply
+
+            while True:
+                basket = next(ids).to_bytes(16, "big")
+                for pick in range(SEATS_A_BASKET):
+                    id, seat = next(ids).to_bytes(16, "big"), number * each + pick
+                    sent_s = time.perf_counter()
+                    if sent_s > ends_s:
+                        return
+                    reply = await ask("hold", id, performance, basket, [seat], [])
+                    done_s = time.perf_counter()
+                    if reply[0] != "reply" or reply[2][0] != "held":
+                        raise RuntimeError(f"a hold was answered by {reply!r}")
                     if begins_s <= done_s <= ends_s:
                         latencies_s.append(done_s - sent_s)
-                elif reply[0] != "reply" or reply[2][1] != "seat_taken":
-                    raise RuntimeError(f"a hold was answered by {reply!r}")
+                await ask("release", next(ids).to_bytes(16, "big"), performance, basket, [], [])
 
     await asyncio.gather(*(client(number) for number in range(CLIENTS)))
     latencies_s.sort()

@@ -41,7 +41,7 @@ def serve(
     t: Translator,
     prepare: Callable[[], None] | None = None,
 ) -> int:
-    """Run until Ctrl-C or SIGTERM. The exit code: 0 stopped as asked, 1 could not start.
+    """Run until Ctrl-C or SIGTERM. The exit code: 0 stopped as asked, 2 could not begin.
 
     `prepare` is called between the start of Ray and that of the actors.
     """
@@ -56,7 +56,7 @@ def serve(
         print(t("serve.stopping"), flush=True)
     except CannotServe as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         return 130
     finally:

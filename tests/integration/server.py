@@ -54,8 +54,8 @@ class ServedHouse:
             module = "tests.integration.careless_server"
             command = [sys.executable, "-m", module, str(self.data), str(self.port)]
         else:
-            snippet = "import sys; from pathlib import Path; from console.serve import serve; from renderers.i18n import translator; sys.exit(serve(Path(sys.argv[1]), None, \"127.0.0.1\", int(sys.argv[2]), translator(\"en\")))"
-            command = [sys.executable, "-c", snippet, str(self.data), str(self.port)]
+            serve = ["serve", "--data", str(self.data), "--port", str(self.port)]
+            command = [str(Path(sys.executable).with_name("strapontin")), *serve]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
