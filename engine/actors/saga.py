@@ -387,11 +387,8 @@ def _report(
                 *(order.id, action.refund, action.amount),
             )
     ours = {refund.id for refund in order.refunds}
-    if (
-        event.kind is ProviderEventKind.REFUND
-        and payment.standing is Standing.CONFIRMED
-        and event.refund not in ours
-    ):
+    stands = order.state is OrderState.CONFIRMED and payment.standing is Standing.CONFIRMED
+    if stands and event.kind is ProviderEventKind.REFUND and event.refund not in ours:
         log.warning(
             "order %s: %d was refunded at the provider; its tickets stay valid until they are "
             "refunded here",
