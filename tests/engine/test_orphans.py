@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as checks
 from hypothesis import strategies as st
 
 from engine.commands import Channel, Held, Refusal, Refused
@@ -142,6 +143,7 @@ def slow_orphans(plan: Plan, free: set[int], chosen: set[int], own: set[int]) ->
     )
 
 
+@checks(deadline=None)
 @given(drawings, st.data())
 def test_it_is_what_its_definition_says(rows: list[str], data: st.DataObject) -> None:
     plan = house(rows)
@@ -164,6 +166,7 @@ def test_it_is_what_its_definition_says(rows: list[str], data: st.DataObject) ->
     assert tuple(sorted(found)) == slow_orphans(plan, free, chosen, own)
 
 
+@checks(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=12), st.data())
 def test_a_slice_leaves_somebody_alone_just_when_the_rule_says(
     row: list[bool], data: st.DataObject
@@ -189,6 +192,7 @@ def test_a_slice_leaves_somebody_alone_just_when_the_rule_says(
     assert leaves_alone(view, position, position + end - first) == bool(alone)
 
 
+@checks(deadline=None)
 @given(drawings, st.data())
 def test_the_quick_way_to_hold_agrees_with_the_full_one(
     rows: list[str], data: st.DataObject
