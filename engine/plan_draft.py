@@ -24,8 +24,8 @@ SPOT_RATIO = 0.04
 """Two seats closer than this many pitches stand in one spot."""
 
 
-SPOTS_PER_CELL = 8
-"""Cells much larger than a spot: most seats then look into one cell only."""
+SPOTS_PER_CELL = 20
+"""Cells much larger than a spot: most seats then look into one cell only, and find few there."""
 
 
 @dataclass(slots=True)
@@ -287,8 +287,10 @@ def _check_spots(problems: Problems, seats: list[DraftSeat], pitch: float) -> No
 def _seat_within(
     cells: dict[tuple[int, int], list[DraftSeat]], size: float, x: float, y: float, reach: float
 ) -> DraftSeat | None:
-    for column in range(floor((x - reach) / size), floor((x + reach) / size) + 1):
-        for line in range(floor((y - reach) / size), floor((y + reach) / size) + 1):
+    left, right = floor((x - reach) / size), floor((x + reach) / size)
+    top, bottom = floor((y - reach) / size), floor((y + reach) / size)
+    for column in range(left, right + 1):
+        for line in range(top, bottom + 1):
             for other in cells.get((column, line), ()):
                 if hypot(x - other.x, y - other.y) < reach:
                     return other

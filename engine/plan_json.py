@@ -79,6 +79,11 @@ class Node:
     def text(self, key: str, default: str | None = None, *, empty: bool = False) -> str:
         """A text; required when there is no `default`, not empty unless `empty`."""
         value = self._raw.get(key)
+        # The usual case, first.
+        if type(value) is str and len(value) <= MAX_TEXT_CHARS and value.isprintable():
+            if not empty and not value.strip():
+                self._fail("empty-text", (key,))
+            return value
         if value is None:
             if default is None:
                 self._missing(key)
