@@ -161,6 +161,10 @@ class Hub:
             # In a task of its own: each frame then wakes one coroutine, not the whole stack of
             # middlewares above it.
             await asyncio.create_task(connection.run(), name="connection")
+        except Exception:
+            log.exception("connection failed")
+            connection.out.end()
+            await self._close(websocket, WSCloseCode.INTERNAL_ERROR, "internal")
         finally:
             connection.closing = True
             connection.out.end()

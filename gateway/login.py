@@ -8,6 +8,7 @@ password. Knows no token: who passes gets one from `gateway.session`.
 import asyncio
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -34,12 +35,21 @@ def hash_password(password: str) -> str:
     return _HASHER.hash(password)
 
 
-NOBODY: Final = hash_password("nobody has this password")
-"""Verified in place of an unknown operator's, so that names cannot be told by the clock."""
+NOBODY: Final = ""
+"""Stands for an unknown operator's hash. Something is verified all the same, so that names cannot
+be told by the clock."""
+
+
+@cache
+def _decoy() -> str:
+    return hash_password("nobody has this password")
 
 
 def _verify(password_hash: str, password: str) -> bool:
     try:
+        if password_hash == NOBODY:
+            _HASHER.verify(_decoy(), password)
+            return False
         return _HASHER.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
         return False
@@ -111,7 +121,7 @@ class Passwords:
         """Whether the password is right. `password_hash` is NOBODY for an unknown name."""
         right = await self._in_thread(_verify, password_hash, password)
         now_s = asyncio.get_running_loop().time()
-        if right and password_hash != NOBODY:
+        if right:
             self._by_name.passed(name.lower())
             return True
         self._by_name.failed(name.lower(), now_s)

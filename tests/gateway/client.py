@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -89,3 +90,12 @@ def changes_of(delta: list[Any]) -> dict[int, int]:
     """Seat -> status of a delta frame."""
     words = [int.from_bytes(delta[5][at : at + 4], "little") for at in range(0, len(delta[5]), 4)]
     return {word >> 2: word & 3 for word in words}
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for the state of something that tells nobody when it changes."""
+    for _ in range(int(PATIENCE_S / 0.01)):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")

@@ -30,7 +30,8 @@ class Running:
 
     async def start(self) -> None:
         self.server = await gateway_app.serve(self.app, "127.0.0.1", 0)
-        self.http = aiohttp.ClientSession(self.url)
+        connector = aiohttp.TCPConnector(limit=0)  # as many sockets as a test wants
+        self.http = aiohttp.ClientSession(self.url, connector=connector)
 
     async def stop(self) -> None:
         await self._stack.aclose()
