@@ -1,8 +1,7 @@
 """A house to try the pages in: the real gateway, engine and order desk, all in memory.
 
-`Stand` serves it from a thread of its own, so that a browser test can be plain and synchronous,
-and does what no buyer can: another buyer's deeds, a clock put forward, every line cut, a
-command shed. Run as a program it serves houses for looking at:
+`Stand` serves it in the running loop and does what no buyer can: other buyers' deeds, a clock put
+forward, every line cut, a part that does not answer. Run as a program it serves houses to look at:
 
     python -m tests.web.stand [--port N] [PLAN.json...]
 """
@@ -12,15 +11,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import secrets
-import threading
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import msgspec
 from aiohttp import WSCloseCode
 from msgspec.structs import replace
 
-from engine.commands import Block, Channel, Checkout, Hold, Line, Release, Sell
+from engine.commands import Block, Channel, Checkout, Command, Hold, Line, Refused, Release, Sell
 from engine.demo_houses import club, italian_theatre
 from engine.plan import Plan
 from engine.plan_io import load_plan
@@ -31,8 +29,8 @@ from gateway.http import EDGE
 from gateway.session import now_ms
 from tests.fakes.backend import FakeBackend
 
-T = TypeVar("T")
-DAY_MS = 24 * 3600 * 1000
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 FULL = PriceType("full", {"en": "Full price", "fr": "Plein tarif"})
 CHILD = PriceType("child", {"en": "Under 18", "fr": "Moins de 18 ans"})
 
@@ -47,41 +45,24 @@ def settings_for(plan: Plan, currency: str = "EUR", **changes: Any) -> Settings:
 
 
 class Stand:
-    """A served house. Every method but the constructor may be called from any thread."""
+    """A served house. Make it with `await Stand.open()`; `close` it in the same loop."""
 
-    def __init__(self, port: int = 0, config: dict[str, Any] | None = None) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._run(self._start(port, config or {}))
+    fake: FakeBackend
+    url: str
 
-    async def _start(self, port: int, config: dict[str, Any]) -> None:
-        self.fake = FakeBackend()
-        keys = {"session_key": secrets.token_bytes(32), "ticket_key": self.fake.ticket_key}
-        self.app = build(self.fake.backend, Config(**keys | config))
-        self._server = await serve(self.app, "127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{self._server.port}"
+    @classmethod
+    async def open(cls, port: int = 0, **config: Any) -> Stand:
+        stand = cls()
+        stand.fake = FakeBackend()
+        keys = {"session_key": secrets.token_bytes(32), "ticket_key": stand.fake.ticket_key}
+        stand._app = build(stand.fake.backend, Config(**keys, **config))
+        stand._server = await serve(stand._app, "127.0.0.1", port)
+        stand.url = f"http://127.0.0.1:{stand._server.port}"
+        return stand
 
-    def close(self) -> None:
-        self._run(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _stop(self) -> None:
+    async def close(self) -> None:
         await self._server.stop()
         await self.fake.close()
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
-
-    def _call(self, work: Callable[[], T]) -> T:
-        async def called() -> T:
-            return work()
-
-        return self._run(called())
-
-    # The programme ---------------------------------------------------------------
 
     def add(
         self,
@@ -89,118 +70,109 @@ class Stand:
         settings: Settings | None = None,
         titles: tuple[str, str] = ("The Test", "L’Essai"),
         subtitles: tuple[str, str] = ("", ""),
-        days: float = 12,
+        days: int = 12,
     ) -> int:
-        """A performance on sale; titles in English and French. Answers its number."""
-        settings = settings or settings_for(plan)
-
-        def add() -> int:
-            starts_ms = (now_ms() // DAY_MS + int(days)) * DAY_MS + 19 * 3600 * 1000
-            doors = replace(settings, doors_open_ms=starts_ms - 3600 * 1000)
-            catalogue = self.fake.catalogue
-            number = catalogue.add(plan, doors, starts_ms)
-            texts = [dict(zip(("en", "fr"), pair, strict=True)) for pair in (titles, subtitles)]
-            shown = replace(
-                catalogue.performances[number].production, titles=texts[0], subtitles=texts[1]
-            )
-            catalogue.performances[number].production = shown
-            self.fake.performances.add(number, plan, doors)
-            return number
-
-        return self._call(add)
+        """A performance on sale, texts in English and French. Answers its number."""
+        starts_ms = (now_ms() // DAY_MS + days) * DAY_MS + 19 * HOUR_MS
+        settings = replace(settings or settings_for(plan), doors_open_ms=starts_ms - HOUR_MS)
+        number = self.fake.catalogue.add(plan, settings, starts_ms)
+        entry = self.fake.catalogue.performances[number]
+        shown = [dict(zip(("en", "fr"), texts, strict=True)) for texts in (titles, subtitles)]
+        entry.production = replace(entry.production, titles=shown[0], subtitles=shown[1])
+        self.fake.performances.add(number, plan, settings)
+        return number
 
     # What others do ---------------------------------------------------------------
 
-    def hold(self, performance: int, *seats: int) -> bytes:
+    async def hold(self, performance: int, *seats: int) -> bytes:
         """Somebody else takes these seats into a basket; answers its token."""
         token = secrets.token_bytes(16)
-        self._ask(performance, Hold(token, token, "somebody", Channel.BOX_OFFICE, seats))
+        await self._ask(performance, Hold(token, token, "somebody", Channel.BOX_OFFICE, seats))
         return token
 
-    def release(self, performance: int, token: bytes) -> None:
-        self._ask(performance, Release(secrets.token_bytes(16), token))
+    async def release(self, performance: int, token: bytes) -> None:
+        await self._ask(performance, Release(secrets.token_bytes(16), token))
 
-    def sell(self, performance: int, *seats: int) -> None:
+    async def sell(self, performance: int, *seats: int) -> None:
         """Somebody else buys these seats, many at a time."""
         for first in range(0, len(seats), 100):
             some = seats[first : first + 100]
-            token = self.hold(performance, *some)
+            token = await self.hold(performance, *some)
             lines = tuple(Line(seat, -1, "full") for seat in some)
             order = token.hex()
-            self._ask(performance, Checkout(secrets.token_bytes(16), token, order, "", lines))
-            self._ask(performance, Sell(secrets.token_bytes(16), token, order))
+            await self._ask(performance, Checkout(secrets.token_bytes(16), token, order, "", lines))
+            await self._ask(performance, Sell(secrets.token_bytes(16), token, order))
 
-    def block(self, performance: int, *seats: int) -> None:
-        self._ask(performance, Block(secrets.token_bytes(16), seats, (), "a camera stands there"))
+    async def block(self, performance: int, *seats: int) -> None:
+        await self._ask(performance, Block(secrets.token_bytes(16), seats, (), "a camera"))
 
     def statuses(self, performance: int) -> bytes:
-        return self._call(self.fake.performances.live[performance].core.statuses)
+        """The feed's status of every seat now."""
+        return self.fake.performances.live[performance].core.statuses()
 
-    def _ask(self, performance: int, command: Any) -> None:
-        outcome = self._run(self.fake.performances.ask(performance, command))
-        assert type(outcome).__name__ != "Refused", outcome
+    async def _ask(self, performance: int, command: Command) -> None:
+        outcome = await self.fake.performances.ask(performance, command)
+        assert not isinstance(outcome, Refused), outcome
 
     # What goes wrong ---------------------------------------------------------------
 
     def pass_time(self, ms: int) -> None:
         """The engine's clock goes forward, and every feed hears what ended."""
-
-        def forward() -> None:
-            self.fake.performances.ahead_ms += ms
-            self.fake.performances.wake()
-
-        self._call(forward)
+        self.fake.performances.ahead_ms += ms
+        self.fake.performances.wake()
 
     def cut_lines(self) -> None:
         """Every websocket is closed, as when a gateway dies."""
-
-        def cut() -> None:
-            for connection in list(self.app[EDGE].hub._connections):
-                connection.close(WSCloseCode.GOING_AWAY, "cut")
-
-        self._call(cut)
+        for connection in list(self._app[EDGE].hub._connections):
+            connection.close(WSCloseCode.GOING_AWAY, "cut")
 
     def set_down(self, down: bool) -> None:
-        """Performances and desk do not answer while down."""
+        """The performances and the desk do not answer while down."""
+        self.fake.performances.down = self.fake.desk.down = down
 
-        def switch() -> None:
-            self.fake.performances.down = self.fake.desk.down = down
-
-        self._call(switch)
-
-    def restart(self, performance: int) -> None:
-        """The performance's actor begins a new reign."""
-        self._call(lambda: self.fake.performances.restart(performance))
-
-    def configure(self, performance: int, status: SaleStatus) -> None:
-        """The public page's sale status changes (the engine's own stays)."""
-
-        def change() -> None:
-            import msgspec
-
-            entry = self.fake.catalogue.performances[performance]
-            settings = msgspec.json.decode(entry.settings, type=Settings)
-            entry.settings = msgspec.json.encode(replace(settings, status=status))
-            self.app[EDGE].programme.changed()
-
-        self._call(change)
+    def set_status(self, performance: int, status: SaleStatus) -> None:
+        """What the pages are told of the sale (the engine's own settings stay)."""
+        entry = self.fake.catalogue.performances[performance]
+        settings = msgspec.json.decode(entry.settings, type=Settings)
+        entry.settings = msgspec.json.encode(replace(settings, status=status))
+        self._app[EDGE].programme.changed()
 
 
-def _sell_some(stand: Stand, performance: int, plan: Plan, share: int) -> None:
+async def _sell_some(stand: Stand, performance: int, plan: Plan, share: int) -> None:
     """A house in the middle of its sale: whole groups gone, some in baskets, a few blocked."""
     core = stand.fake.performances.live[performance].core
     core.orphan_rule = False
     tables = {seat for table in plan.tables if table.whole for seat in table.seats}
     seats = [seat for seat in range(len(plan.seats)) if seat not in tables]
     runs = [run for run in plan.runs if len(run) > 3 and not tables.intersection(run)]
-    sold = [seat for n, run in enumerate(runs) for seat in run[n % 5 : n % 5 + 6] if n % share == 0]
-    stand.sell(performance, *sorted(set(sold)))
-    left = [seat for seat in seats if stand.statuses(performance)[seat] == 0]
-    stand.block(performance, *left[:: max(2, len(left) // 12)][:12])
-    left = [seat for seat in seats if stand.statuses(performance)[seat] == 0]
-    for seat in left[:: max(2, len(left) // 9)][:9]:
-        stand.hold(performance, seat)
+    sold = {seat for n, run in enumerate(runs) for seat in run[n % 5 : n % 5 + 6] if n % share == 0}
+    await stand.sell(performance, *sorted(sold))
+    left = [seat for seat in seats if seat not in sold]
+    blocked, held = left[:: max(2, len(left) // 12)], left[1 :: max(2, len(left) // 9)]
+    await stand.block(performance, *blocked)
+    for seat in held:
+        await stand.hold(performance, seat)
     core.orphan_rule = True
+
+
+async def _serve(port: int, plans: list[Path]) -> None:
+    stand = await Stand.open(port)
+    theatre, cabaret = italian_theatre(), club()
+    gentleman = ("The Would-be Gentleman", "Le Bourgeois gentilhomme")
+    houses = [
+        (theatre, gentleman, "EUR"),
+        (theatre, gentleman, "EUR"),
+        (cabaret, ("Midnight Quartet", "Quartet de minuit"), "CHF"),
+    ]
+    for path in plans:
+        plan = load_plan(path.read_bytes())
+        houses.append((plan, (plan.name, plan.name), "EUR"))
+    subtitles = ("A comedy-ballet by Molière and Lully", "Comédie-ballet de Molière et Lully")
+    for day, (plan, titles, currency) in enumerate(houses):
+        number = stand.add(plan, settings_for(plan, currency), titles, subtitles, days=6 + 2 * day)
+        await _sell_some(stand, number, plan, share=3)
+        print(f"{stand.url}/p/{number}  {titles[0]}", flush=True)
+    await asyncio.Event().wait()
 
 
 def main() -> None:
@@ -208,22 +180,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8620)
     parser.add_argument("plans", nargs="*", type=Path)
     arguments = parser.parse_args()
-    stand = Stand(arguments.port)
-    theatre, cabaret = italian_theatre(), club()
-    houses = [
-        (theatre, ("The Would-be Gentleman", "Le Bourgeois gentilhomme"), "EUR"),
-        (theatre, ("The Would-be Gentleman", "Le Bourgeois gentilhomme"), "EUR"),
-        (cabaret, ("Midnight Quartet", "Quartet de minuit"), "CHF"),
-    ]
-    for path in arguments.plans:
-        plan = load_plan(path.read_bytes())
-        houses.append((plan, (plan.name, plan.name), "EUR"))
-    subtitles = ("A comedy-ballet by Molière and Lully", "Comédie-ballet de Molière et Lully")
-    for day, (plan, titles, currency) in enumerate(houses):
-        number = stand.add(plan, settings_for(plan, currency), titles, subtitles, days=6 + 2 * day)
-        _sell_some(stand, number, plan, share=3)
-        print(f"{stand.url}/p/{number}  {titles[0]}", flush=True)
-    threading.Event().wait()
+    asyncio.run(_serve(arguments.port, arguments.plans))
 
 
 if __name__ == "__main__":

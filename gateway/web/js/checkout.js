@@ -53,12 +53,28 @@ export class Checkout {
     this.time.textContent = text && t("web.basket.kept", { time: text });
   }
 
-  /** Gives up the order, if there is one, and goes back to the seats. */
+  /** Gives up the order, if there may be one, and goes back to the seats. */
   async back() {
-    if (this.order && !(await this.#do(() => api.cancelOrder(this.order.id)))) return;
+    const kept = keptOrder(this.performance.id);
+    if (kept && !(await this.#do(() => this.#giveUp(kept.id)))) return;
+    this.expired();
+    this.leave();
+  }
+
+  /** The order is over, and what was kept to repeat it. */
+  expired() {
     this.order = null;
     forgetOrder(this.performance.id);
-    this.leave();
+  }
+
+  async #giveUp(id) {
+    try {
+      return await api.cancelOrder(id);
+    } catch (error) {
+      // Sent, perhaps, but never arrived: there is nothing to give up.
+      if (error instanceof api.Problem && error.status === 404) return true;
+      throw error;
+    }
   }
 
   #details() {
@@ -80,17 +96,35 @@ export class Checkout {
     event.preventDefault();
     const buyer = { name: name.value.trim(), email: email.value.trim() };
     keepBuyer(buyer);
-    const kept = keptOrder(this.performance.id) ?? { id: freshId(), attempt: freshId() };
-    keepOrder(this.performance.id, kept);
-    const placed = await this.#do(() => api.placeOrder({
-      id: kept.id,
-      baskets: [{ performance: this.performance.id, token: this.basket.token, lines: this.#lines() }],
-      buyer: { ...buyer, language: currentLanguage() },
-    }));
+    const placed = await this.#do(() => this.#send(buyer));
     if (!placed) return;
     this.order = placed;
     this.locked(placed);
     this.show();
+  }
+
+  async #send(buyer) {
+    const kept = keptOrder(this.performance.id) ?? this.#freshOrder();
+    const lines = this.#lines();
+    const request = (id) => api.placeOrder({
+      id,
+      baskets: [{ performance: this.performance.id, token: this.basket.token, lines }],
+      buyer: { ...buyer, language: currentLanguage() },
+    });
+    try {
+      return await request(kept.id);
+    } catch (error) {
+      if (!(error instanceof api.Problem) || error.code !== "id_reused") throw error;
+      // An earlier sending did arrive, its answer was lost, and the basket has changed since.
+      await this.#giveUp(kept.id);
+      return request(this.#freshOrder().id);
+    }
+  }
+
+  #freshOrder() {
+    const fresh = { id: freshId(), attempt: freshId() };
+    keepOrder(this.performance.id, fresh);
+    return fresh;
   }
 
   /** Lines as the engine reads them: [seat, area, price type, quantity]. */
@@ -127,8 +161,7 @@ export class Checkout {
   }
 
   async #pay(method) {
-    const kept = keptOrder(this.performance.id) ?? { id: this.order.id, attempt: freshId() };
-    keepOrder(this.performance.id, kept);
+    const kept = keptOrder(this.performance.id);
     const paid = await this.#do(() => api.pay(this.order.id, { method, attempt: kept.attempt }));
     if (!paid) {
       // A refused attempt is over: the next one is another. An unanswered one is asked again.
@@ -175,6 +208,10 @@ export class Checkout {
       return;
     }
     if (!(error instanceof api.Problem)) throw error;
+    if (error.code === "order_closed") {
+      location.assign(`/o/${this.order.id}`); // paid or given up elsewhere: its page knows more
+      return;
+    }
     this.refusedLast = true;
     this.problem.textContent = refusalText(this.plan, error.code, error.problem.seats ?? []);
     if (!this.order) forgetOrder(this.performance.id); // nothing was done under that id

@@ -85,8 +85,11 @@ function date(ms, options) {
   return format("date", { timeZone, ...options }, (locale, all) => new Intl.DateTimeFormat(locale, all)).format(ms);
 }
 
-/** "Friday 12 December 2026" */
-export const longDate = (ms) => date(ms, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+/** "Friday 12 December 2026"; in French the first of a month is "1er". */
+export function longDate(ms) {
+  const text = date(ms, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+  return language === "fr" ? text.replace(/\b1 /, "1er ") : text;
+}
 /** "20:00" */
 export const clock = (ms) => date(ms, { hour: "2-digit", minute: "2-digit" });
 /** "Fri", "12", "Dec": the parts of a calendar leaf. */

@@ -26,14 +26,17 @@ export class Tiles {
     this.overview = null;
     this.frame = 0;
     this.missing = [];
-    this.complete = false; // the screen has been whole once: before, an overview costs more than it gives
+    this.complete = false; // the screen has been whole once
   }
 
-  /** Everything has to be painted anew: theme, prices shown, a whole snapshot. */
+  /** Everything has to be painted anew: theme, category shown, a whole snapshot. */
   reset() {
-    if (this.current) this.current = new Layer(this.current.scale, this.current.ratio);
-    this.previous = null;
+    if (!this.current) return;
+    // What there was shows until it is replaced: a picture that flickers is worse than a late one.
+    if (this.current.tiles.size) this.previous = this.current;
+    this.current = new Layer(this.current.scale, this.current.ratio);
     this.overview = null;
+    this.complete = false;
   }
 
   /** The zoom has come to rest at `scale` device pixels per plan unit. */
@@ -54,7 +57,7 @@ export class Tiles {
       if (this.previous) this.#drawLayer(context, this.previous, origin, scale, width, height);
     } else if (scale === this.current.scale) {
       this.previous = null;
-      this.complete = true;
+      this.complete = true; // only now an overview is worth its price: nothing else waits
     }
     this.#drawLayer(context, this.current, origin, scale, width, height);
     if (scale === this.current.scale) this.missing = whole.filter(({ key }) => !this.current.tiles.has(key));

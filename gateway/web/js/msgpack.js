@@ -43,6 +43,11 @@ class Writer {
     return start;
   }
 
+  copy(bytes) {
+    const at = this.room(bytes.length); // which may replace this.bytes
+    this.bytes.set(bytes, at);
+  }
+
   byte(value) {
     const at = this.room(1);
     this.bytes[at] = value;
@@ -107,12 +112,12 @@ class Writer {
     const count = utf8.length;
     if (count < 0x20) this.byte(0xa0 | count);
     else this.sized([0xd9, 0xda, 0xdb], count);
-    this.bytes.set(utf8, this.room(count));
+    this.copy(utf8);
   }
 
   binary(value) {
     this.sized([0xc4, 0xc5, 0xc6], value.length);
-    this.bytes.set(value, this.room(value.length));
+    this.copy(value);
   }
 
   array(values, depth) {

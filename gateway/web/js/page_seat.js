@@ -60,13 +60,13 @@ class SeatPage {
     this.sheet = new Sheet((inset) => this.map.setInset(inset));
     this.panel = new BasketPanel({
       plan, basket, prices, now: this.now,
-      toCheckout: () => { location.hash = "checkout"; },
+      toCheckout: () => this.#toCheckout(),
       showSeat: (seat) => this.#showSeat(seat),
     });
     this.checkout = new Checkout({
       house: this.house, performance, plan, basket,
       items: () => this.panel.items(),
-      leave: () => { location.hash = ""; },
+      leave: () => this.#toSeats(),
       locked: (order) => this.countdown.until(order.expires_ms),
     });
     this.countdown = new Countdown(this.now, (text, share, urgent) => {
@@ -101,6 +101,9 @@ class SeatPage {
       byId("list-title").focus();
     });
     addEventListener("hashchange", () => this.route());
+    addEventListener("pageshow", ({ persisted }) => {
+      if (persisted) location.reload(); // back from a payment page: this one's connection is long dead
+    });
     // What another tab of this buyer did shows as soon as this one is looked at again.
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible" && this.connection.state === "open") this.basket.refresh();
@@ -114,27 +117,36 @@ class SeatPage {
     this.showView(localStorage.getItem(VIEW_KEY) === "list" ? "list" : "map");
     if (await this.checkout.resume()) {
       this.countdown.until(this.checkout.order.expires_ms);
-      location.hash = "checkout";
+      history.replaceState(null, "", "#checkout");
     }
     this.route();
   }
 
-  /** Seats or checkout, as the address says. */
+  #toCheckout() {
+    if (location.hash === "#checkout") this.route();
+    else location.hash = "checkout"; // a step that the browser's "back" undoes
+  }
+
+  #toSeats() {
+    history.replaceState(null, "", location.pathname);
+    this.route();
+  }
+
+  /** Seats or checkout, as the address says and the basket allows. */
   route() {
-    const wanted = location.hash === "#checkout";
-    const possible = this.checkout.order || this.panel.items().length > 0;
-    const paying = wanted && possible;
-    if (!paying && this.checkout.order) {
+    const { order } = this.checkout;
+    const paying = location.hash === "#checkout" && (order || this.panel.items().length > 0);
+    if (!paying && order) {
       this.checkout.back(); // the browser's own "back" gives up the payment like ours
       return;
     }
-    if (wanted && !possible && this.basket.token && !this.feed.known) return; // not known yet: see #basketChanged
     byId("seats").hidden = paying;
     byId("checkout").hidden = !paying;
     document.body.classList.toggle("paying", paying);
-    clearNotes();
-    if (paying) this.checkout.show();
-    else {
+    if (paying) {
+      clearNotes();
+      this.checkout.show();
+    } else {
       byId("checkout").replaceChildren();
       this.basket.refresh();
     }
@@ -248,7 +260,8 @@ class SeatPage {
   #lost({ seats, places }) {
     if (seats.length) this.map.mark(seats);
     note(plural("web.basket.lost", places), { tone: "warning", action: { text: t("web.basket.lost_ok"), run: () => {} } });
-    if (location.hash === "#checkout" && !this.checkout.order) location.hash = "";
+    this.checkout.expired();
+    this.#toSeats();
   }
 
   #line(state) {
@@ -278,8 +291,11 @@ function fillPlaybill(performance) {
 
 runPage(async () => {
   const id = Number(location.pathname.split("/").pop());
-  const [house, performance] = await Promise.all([openHouse(), api.performance(id)]);
-  const plan = new Plan(await api.plan(performance.plan));
+  const told = api.performance(id);
+  // Nothing waits for what it does not need: plan and session come while the words do.
+  const [house, performance, json] = await Promise.all([
+    openHouse(), told, told.then(({ plan }) => api.plan(plan)), api.sessionToken(),
+  ]);
   fillPlaybill(performance);
-  await new SeatPage(house, performance, plan).open();
+  await new SeatPage(house, performance, new Plan(json)).open();
 });

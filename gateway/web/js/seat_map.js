@@ -12,6 +12,7 @@ import { readTheme } from "./map_theme.js";
 import { Look } from "./map_seats.js";
 
 const MAX_RATIO = 2; // more device pixels than this cost much and show little
+const MAX_CANVAS_PX = 6_000_000;
 const SETTLE_MS = 110; // after the last change of zoom, tiles are painted for it
 const REACH_CSS_PX = { mouse: 9, pen: 12, touch: 20 };
 const PICKABLE_CSS_PX = { mouse: 4.2, pen: 6, touch: 8 }; // radius from which a seat can be meant
@@ -21,6 +22,7 @@ const MARK_MOST = 200;
 export class SeatMap extends EventTarget {
   #frameWanted = false;
   #settleTimer = 0;
+  #scale = { last: 0, sinceMs: 0 };
   #fling = null;
 
   /** Fills `host` with a canvas for `plan`. `areaFree(area)` tells places left, `placesText(n)` says it. */
@@ -217,7 +219,7 @@ export class SeatMap extends EventTarget {
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.host;
     if (!width || !height) return; // hidden: nothing to see, and nothing to fit
-    this.ratio = Math.min(devicePixelRatio || 1, MAX_RATIO);
+    this.ratio = Math.min(devicePixelRatio || 1, MAX_RATIO, Math.sqrt(MAX_CANVAS_PX / (width * height)));
     this.canvas.width = Math.round(width * this.ratio);
     this.canvas.height = Math.round(height * this.ratio);
     this.view.resize(width, height, this.inset);
@@ -235,7 +237,7 @@ export class SeatMap extends EventTarget {
     this.#frameWanted = false;
     if (!this.tiles.current) return;
     const moving = this.#animate(nowMs);
-    this.#settleSoon(moving);
+    this.#settle(nowMs);
     const { context, canvas, view, ratio } = this;
     const origin = view.origin();
     const device = { x: Math.round(origin.x * ratio), y: Math.round(origin.y * ratio) };
@@ -264,15 +266,17 @@ export class SeatMap extends EventTarget {
   }
 
   /** Tiles for a new zoom are painted once it rests: in between the old ones are stretched. */
-  #settleSoon(moving) {
+  #settle(nowMs) {
     const scale = this.view.scale * this.ratio;
-    if (this.tiles.current.scale === scale) return;
-    clearTimeout(this.#settleTimer);
-    if (moving) return;
-    this.#settleTimer = setTimeout(() => {
-      this.tiles.settle(this.view.scale * this.ratio, this.ratio);
-      this.#want();
-    }, SETTLE_MS);
+    if (scale !== this.#scale.last) this.#scale = { last: scale, sinceMs: nowMs };
+    if (scale === this.tiles.current.scale) return;
+    const restsMs = nowMs - this.#scale.sinceMs;
+    if (restsMs >= SETTLE_MS) {
+      this.tiles.settle(scale, this.ratio);
+    } else {
+      clearTimeout(this.#settleTimer);
+      this.#settleTimer = setTimeout(() => this.#want(), SETTLE_MS - restsMs);
+    }
   }
 
   /** The whole screen has been painted once with live colours: told to whoever measures. */

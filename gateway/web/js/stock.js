@@ -14,6 +14,7 @@ export class Stock {
     this.prices = prices;
     this.now = now;
     this.open = true; // the performance is on sale here
+    this.judged = { second: -1, sold: [] };
   }
 
   /** map_seats.js Look of a seat. */
@@ -29,7 +30,14 @@ export class Stock {
 
   /** Whether places of this category have a price here and now. */
   sold(category) {
-    return this.prices.full(category, this.now()) !== undefined;
+    // Asked for every seat of a house: judged once a second, a price ends no oftener.
+    const nowMs = this.now();
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.judged.second) {
+      const sold = this.plan.categories.map((_, index) => this.prices.full(index, nowMs) !== undefined);
+      this.judged = { second, sold };
+    }
+    return this.judged.sold[category];
   }
 
   /** Places of an area that this buyer could still take. */
