@@ -375,6 +375,62 @@ async def test_a_connection_lost_while_appending_is_never_taken_for_an_answer(
     assert await written(journal, batch(again, 0, projection=projection)) == [Written.WRITTEN]
 
 
+_AT_COMMIT = """
+CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON tickets DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION at_commit();
+"""
+
+
+async def test_a_connection_lost_while_committing_leaves_the_result_unknown(
+    store: Store, opened: Opened, sql: asyncpg.Connection
+) -> None:
+    journal = store.journal
+    claimed = await journal.claim(opened.first, "")
+    await sql.execute(_AT_COMMIT.format("PERFORM pg_advisory_xact_lock(7);"))
+    await sql.execute("SELECT pg_advisory_lock(7)")
+    appending = asyncio.create_task(journal.append([batch(claimed, 0, projection=selling(5))]))
+    await sql.execute("SELECT pg_terminate_backend($1)", await waits_for_a_lock(sql))
+    with pytest.raises(JournalUnknown):
+        await appending
+
+
+async def test_a_commit_that_the_server_refuses_is_surely_not_written(
+    store: Store, opened: Opened, sql: asyncpg.Connection
+) -> None:
+    journal = store.journal
+    claimed = await journal.claim(opened.first, "")
+    await sql.execute(_AT_COMMIT.format("RAISE 'the disk is full' USING ERRCODE = '53100';"))
+    with pytest.raises(JournalUnavailable, match="the disk is full"):
+        await journal.append([batch(claimed, 0, projection=selling(5))])
+    assert (await journal.claim(opened.first, "")).head_seq == 0
+
+
+async def test_in_a_group_taken_apart_what_follows_a_lost_connection_is_unknown(
+    store: Store, opened: Opened, sql: asyncpg.Connection
+) -> None:
+    """A seat sold twice sends the group through one by one, and then the connection goes."""
+    journal = store.journal
+    first, second = await journal.claim(opened.first, ""), await journal.claim(opened.second, "")
+    assert await written(journal, batch(first, 0, projection=selling(5)))
+    lost = "IF NEW.seat = 9 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;"
+    await sql.execute(_AT_COMMIT.format(lost))
+    verdicts = await written(
+        journal,
+        batch(first, 3, projection=selling(5, first_number=2)),
+        batch(second, 0, projection=selling(1)),
+        batch(second, 3, projection=selling(9, first_number=2)),
+        batch(second, 6),
+    )
+    assert verdicts == [
+        Written.SECOND_WALL,
+        Written.WRITTEN,
+        Written.UNKNOWN,
+        Written.UNKNOWN,
+    ]
+    assert (await journal.claim(opened.second, "")).head_seq == 3
+
+
 async def test_an_append_that_takes_too_long_is_unknown_and_the_next_one_works(
     store: Store, opened: Opened, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
