@@ -72,7 +72,7 @@ def server_address(server: str) -> str:
     Raises:
         BadAddress: no host, another scheme than http or https, or a port out of range.
     """
-    text = server.strip().rstrip("/")
+    text = server.strip()
     if "://" not in text:
         text = f"http://{text}"
     parts = urlsplit(text)
@@ -82,7 +82,7 @@ def server_address(server: str) -> str:
         raise BadAddress(server) from error
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise BadAddress(server)
-    return text
+    return text.rstrip("/")
 
 
 class Client:
@@ -109,17 +109,22 @@ class Client:
     # What is on --------------------------------------------------------------
 
     async def house(self) -> dict[str, Any]:
-        return await self._repeatable("GET", "/api/house")
+        answer: dict[str, Any] = await self._repeatable("GET", "/api/house")
+        return answer
 
     async def performances(self) -> list[dict[str, Any]]:
-        return await self._repeatable("GET", "/api/performances")
+        answer: list[dict[str, Any]] = await self._repeatable("GET", "/api/performances")
+        return answer
 
     async def performance(self, performance: int) -> dict[str, Any]:
-        return await self._repeatable("GET", f"/api/performances/{performance}")
+        path = f"/api/performances/{performance}"
+        answer: dict[str, Any] = await self._repeatable("GET", path)
+        return answer
 
     async def plan(self, plan: str) -> dict[str, Any]:
         """The columnar plan of a content hash, see docs/protocol.md."""
-        return await self._repeatable("GET", f"/api/plans/{quote(plan)}")
+        answer: dict[str, Any] = await self._repeatable("GET", f"/api/plans/{quote(plan)}")
+        return answer
 
     # Orders ------------------------------------------------------------------
     # Every one of these carries an id made and saved by the caller, so that a

@@ -194,6 +194,9 @@ class Link:
                     if isinstance(message, bytes):
                         self._receive(message)
                 return connection.close_reason or "closed"
+            except ValueError as error:
+                # A feed that does not fit: nothing on this connection can be trusted.
+                return str(error)
             finally:
                 self._connection = None
                 writer.cancel()
@@ -214,7 +217,12 @@ class Link:
         if message[1:].startswith(_FEED_HEADS):
             self._on_feed(message)
             return
-        match _decoder.decode(message):
+        try:
+            frame = _decoder.decode(message)
+        except msgspec.DecodeError as error:
+            self._not_understood(message, str(error))
+            return
+        match frame:
             case Reply(id=id, outcome=outcome):
                 waiting = self._unanswered.get(id)
                 if waiting is not None and not waiting[1].done():
@@ -230,6 +238,17 @@ class Link:
                 self._on_lost(performance, token)
             case _:
                 pass
+
+    def _not_understood(self, message: bytes, why: str) -> None:
+        """A frame of a newer server. Whoever waits for it is told; the rest is ignored."""
+        try:
+            frame = msgspec.msgpack.decode(message)
+        except msgspec.DecodeError:
+            return
+        id = frame[1] if isinstance(frame, list) and len(frame) > 1 else None
+        waiting = self._unanswered.get(id) if isinstance(id, bytes) else None
+        if waiting is not None and not waiting[1].done():
+            waiting[1].set_exception(NotServed("unexpected", why))
 
     def _again(self, id: bytes) -> None:
         waiting = self._unanswered.get(id)

@@ -11,7 +11,7 @@ keeps its proportions. Lines and columns count from the top left of the layout.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from math import ceil, cos, floor, pi, radians, sin
+from math import cos, floor, pi, radians, sin
 from typing import Final
 
 from console.seating import Seating
@@ -191,8 +191,8 @@ class _Maker:
         self.origin = origin
         self.scale = scale
         self.taken: set[tuple[int, int]] = set()
-        columns = ceil(width * scale[0]) + self.seat_columns + 2 * MARGIN_COLUMNS
-        lines = ceil(height * scale[1]) + 1 + 2 * MARGIN_LINES
+        columns = floor(width * scale[0] + 0.5) + self.seat_columns + 2 * MARGIN_COLUMNS
+        lines = floor(height * scale[1] + 0.5) + 1 + 2 * MARGIN_LINES
         self.layout = MapLayout(zoom, columns, [Line() for _ in range(lines)], [], origin, scale)
 
     def make(self) -> MapLayout:

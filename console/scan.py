@@ -221,7 +221,8 @@ async def _in_pictures(pictures: Sequence[Path], t: Translator) -> AsyncIterator
 
     for path in pictures:
         try:
-            texts = await asyncio.to_thread(lambda path=path: decode(path.read_bytes()))
+            picture = await asyncio.to_thread(path.read_bytes)
+            texts = await asyncio.to_thread(decode, picture)
         except UnreadablePictureError as error:
             _complain(f"{path}: {error}")
             yield None

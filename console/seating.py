@@ -246,14 +246,14 @@ class Seating:
         return self._nearest(spot, dx, dy)
 
     def jump(self, spot: int, dx: int, dy: int, reach: float) -> int:
-        """The spot nearest to the point `reach` units away in a direction, but not `spot`."""
+        """The spot ahead that is nearest to the point `reach` units away; `spot` at the edge."""
         x, y = self.spot_x[spot] + dx * reach, self.spot_y[spot] + dy * reach
         ahead = [
             other
             for other in range(self.spot_count)
             if (self.spot_x[other] - self.spot_x[spot]) * dx
             + (self.spot_y[other] - self.spot_y[spot]) * dy
-            > reach / 2
+            > self.plan.pitch / 2
         ]
         if not ahead:
             return spot
@@ -326,8 +326,10 @@ def inside(polygon: Sequence[tuple[float, float]], x: float, y: float) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    """Words in small letters, "c12" as two."""
-    return re.sub(r"(?<=[^\W\d_])(?=\d)", " ", text.strip().casefold()).split()
+    """Words in small letters; a seat written on to its row, "c12", counts as two."""
+    *first, last = text.casefold().split() or [""]
+    together = re.fullmatch(r"([^\W\d_]+)(\d+)", last)
+    return [*first, *(together.groups() if together else filter(None, [last]))]
 
 
 def _centre(polygon: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -200,7 +200,7 @@ class RefundDialog(Dialog):
         self.lines = tuple(lines)
         self.places = tuple(places)
         # One refund, however often it is sent: a lost answer must not pay twice.
-        self._id = secrets.token_hex(ID_BYTES)
+        self._refund_id = secrets.token_hex(ID_BYTES)
         self._busy = False
 
     def compose_body(self) -> ComposeResult:
@@ -235,7 +235,8 @@ class RefundDialog(Dialog):
         notice, numbers = self.query_one(Notice), [line.number for line in self.lines]
         notice.say(self.t("console.refund.doing"), "wait")
         try:
-            order = await self.console.client.refund(self.order.id, self._id, numbers, reason)
+            client = self.console.client
+            order = await client.refund(self.order.id, self._refund_id, numbers, reason)
         except Problem as problem:
             notice.say(error_words(self.t, problem), "bad")
         except ClientError as error:

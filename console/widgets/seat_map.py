@@ -270,7 +270,7 @@ class SeatMap(Widget, can_focus=True):
             return GLYPHS[Mark.MINE], Mark.MINE
         free = marks.count(Mark.FREE)
         if free:
-            return DENSITY[min(3, free * 4 // len(marks))], Mark.FREE
+            return DENSITY[(free * 4 - 1) // len(marks)], Mark.FREE
         for mark in (Mark.ASIDE, Mark.SOLD, Mark.HELD):
             if mark in marks:
                 return GLYPHS[mark], mark
