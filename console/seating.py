@@ -247,17 +247,15 @@ class Seating:
 
     def jump(self, spot: int, dx: int, dy: int, reach: float) -> int:
         """The spot ahead that is nearest to the point `reach` units away; `spot` at the edge."""
-        x, y = self.spot_x[spot] + dx * reach, self.spot_y[spot] + dy * reach
-        ahead = [
-            other
-            for other in range(self.spot_count)
-            if (self.spot_x[other] - self.spot_x[spot]) * dx
-            + (self.spot_y[other] - self.spot_y[spot]) * dy
-            > self.plan.pitch / 2
-        ]
-        if not ahead:
-            return spot
-        return min(ahead, key=lambda other: hypot(self.spot_x[other] - x, self.spot_y[other] - y))
+        x, y = self.spot_x[spot], self.spot_y[spot]
+        best, best_away = spot, float("inf")
+        for other, (ox, oy) in enumerate(zip(self.spot_x, self.spot_y, strict=True)):
+            ahead = (ox - x) * dx + (oy - y) * dy
+            if ahead > self.plan.pitch / 2 and ahead >= CONE * hypot(ox - x, oy - y):
+                away = hypot(ox - x - dx * reach, oy - y - dy * reach)
+                if away < best_away:
+                    best, best_away = other, away
+        return best
 
     def at(self, x: float, y: float, within: float) -> int | None:
         """The spot nearest to a point, if one is within a distance; an area by its outline."""

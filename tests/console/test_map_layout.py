@@ -1,5 +1,7 @@
 """A house in cells: every seat has its own, rows keep their order, words cover nothing."""
 
+from itertools import pairwise
+
 import pytest
 
 from console.map_layout import (
@@ -83,7 +85,7 @@ def test_a_row_keeps_its_order_and_its_aisle() -> None:
     row = house.find_seats("stalls d 1-18")
     columns = [layout.cells[seat][0] for seat in row]
     assert len({layout.cells[seat][1] for seat in row}) == 1
-    steps = [b - a for a, b in zip(columns, columns[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(columns)]
     assert steps[8] > 4
     assert set(steps[:8] + steps[9:]) == {2}
 
