@@ -114,33 +114,15 @@ class Sales:
         seats that the caller found for it, and count within `performance` only.
         """
         meanings: list[sa.ColumnElement[bool]] = []
-        number = _number(text.strip(), _INT8_MAX)
-        if number is not None:
-            meanings.append(orders.c.number == number)
-        named = _ticket(text)
-        if named is not None:
-            meanings.append(
-                orders.c.id.in_(
-                    sa.select(tickets.c.order_id).where(
-                        tickets.c.performance == named[0], tickets.c.number == named[1]
-                    )
-                )
-            )
+        known = await self._order_numbers(text, performance, seats, before)
+        if known:
+            meanings.append(orders.c.number.in_(known))
         wanted = words(text)[:MAX_SEARCH_WORDS]
         if wanted:
             query = " & ".join(f"{_quoted(word)}:*" for word in wanted)
             meanings.append(
                 sa.func.array_to_tsvector(orders.c.buyer_words).bool_op("@@")(
                     sa.cast(query, sa.dialects.postgresql.TSQUERY)
-                )
-            )
-        if seats and performance is not None:
-            meanings.append(
-                orders.c.number.in_(
-                    sa.select(order_lines.c.order_number).where(
-                        order_lines.c.performance == performance,
-                        order_lines.c.seat.in_(seats),
-                    )
                 )
             )
         if not meanings:
@@ -153,6 +135,42 @@ class Sales:
                 .where(order_lines.c.performance == performance)
             )
         return await self._sales(which, before, limit)
+
+    async def _order_numbers(
+        self, text: str, performance: int | None, seats: Sequence[int], before: int | None
+    ) -> set[int]:
+        """Orders that are named exactly: by their number, a ticket's or a seat.
+
+        Asked one by one and first: a single query that may mean all of it reads every order.
+        """
+        found: set[int] = set()
+        number = _number(text.strip(), _INT8_MAX)
+        if number is not None:
+            found.add(number)
+        queries: list[sa.Select[int]] = []
+        named = _ticket(text)
+        if named is not None:
+            queries.append(
+                sa.select(orders.c.number)
+                .join_from(tickets, orders, orders.c.id == tickets.c.order_id)
+                .where(tickets.c.performance == named[0], tickets.c.number == named[1])
+            )
+        if seats and performance is not None:
+            queries.append(
+                sa.select(order_lines.c.order_number)
+                .where(
+                    order_lines.c.performance == performance,
+                    order_lines.c.seat.in_(seats),
+                    order_lines.c.order_number < (_INT8_MAX if before is None else before),
+                )
+                .order_by(order_lines.c.order_number.desc())
+                .limit(MAX_SALES)
+            )
+        if queries:
+            async with self._engine.connect() as connection:
+                for query in queries:
+                    found.update(await connection.scalars(query))
+        return found
 
     async def tickets(
         self,
