@@ -289,6 +289,7 @@ class OrderDesk:
             found = await self._keeper.load(order)
             if found is None:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            found = await self._saga.settle(found)
             known = next((one for one in found.refunds if one.id == refund), None)
             if known is None:
                 wanted = tuple(sorted(lines)) or sold_lines(found)
@@ -297,10 +298,9 @@ class OrderDesk:
                     return refused
                 intent = OrderRefund(refund, wanted, reason, operator, self._clock_ms())
                 changed = replace(found, refunds=(*found.refunds, intent))
-                found = await self._saga.keep(found, changed)
+                found = await self._saga.settle(await self._saga.keep(found, changed))
             elif lines and tuple(sorted(lines)) != known.lines:
                 return _refuse(Refusal.ID_REUSED, "refund: it was of other lines")
-            found = await self._saga.settle(found)
             done = next(one for one in found.refunds if one.id == refund)
             if done.refused and not done.undone:
                 return OrderRefused(done.refused)

@@ -1,0 +1,434 @@
+"""Orders whose desk is cut at every call that it makes, before and after the call's effect.
+
+A life is a buyer or a cashier, a desk, and what both want. It is lived once undisturbed to count
+the calls, then once for every call, cut there in each of four ways: the call fails before or
+after it was carried out, or the desk's process dies then and a new desk goes on. Whoever asked
+asks again with the same ids, or is never seen again. In the end money and seats must agree.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import pytest
+
+from engine.actors import ActorFault, NotReady, order_keeper
+from engine.actors import desk as desk_module
+from engine.actors.desk import OrderDesk
+from engine.actors.order_keeper import OrderKeeper
+from engine.actors.payments import PaymentUnavailable, StripeGateway
+from engine.commands import Channel, Release, Reopen
+from engine.orders import NEXT_STATES, Order, OrderHold, OrderState
+from tests.actors.desks import ADULT, World, id_of, paid, placed, request
+from tests.fakes.stripe_server import FakeStripe
+
+TILL = Channel.BOX_OFFICE
+MOMENTS = ("before", "after")
+FATES = ("fails", "dies")
+PATIENCE_S = order_keeper.PATIENCE_MS / 1_000
+T = TypeVar("T")
+
+
+@pytest.fixture(autouse=True)
+def restless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "SWEEP_S", 0.001)
+
+
+class Cut:
+    """Where and how one desk is cut; call 0 never comes."""
+
+    def __init__(self, at: int = 0, moment: str = "before", fate: str = "fails") -> None:
+        self.at, self.moment, self.fate = at, moment, fate
+        self.calls = 0
+        self.names: list[str] = []
+        self.died = asyncio.Event()
+
+    async def through(self, name: str, call: Callable[[], Awaitable[T]], error: Exception) -> T:
+        if self.died.is_set():
+            await asyncio.Event().wait()  # a dead process says nothing more
+        self.calls += 1
+        self.names.append(name)
+        mine = self.calls == self.at
+        if mine and self.moment == "before":
+            await self._end(error)
+        answer = await call()
+        if mine and self.moment == "after":
+            await self._end(error)
+        return answer
+
+    async def _end(self, error: Exception) -> None:
+        if self.fate == "fails":
+            raise error
+        self.died.set()
+        await asyncio.Event().wait()
+
+
+class Port:
+    """A port of the desk with the cut in it."""
+
+    def __init__(self, port: object, cut: Cut, error: Exception) -> None:
+        self._port, self._cut, self._error = port, cut, error
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
+
+        async def call(*args: object, **named: object) -> object:
+            return await self._cut.through(name, lambda: method(*args, **named), self._error)
+
+        return call
+
+
+class Gone(Exception):
+    """The one who asked is never seen again."""
+
+
+class Life:
+    """A world, the desk that serves it now, and one who asks."""
+
+    def __init__(
+        self,
+        cut: Cut,
+        *,
+        patient: bool = True,
+        kind: type[OrderDesk] = OrderDesk,
+        server: FakeStripe | None = None,
+        gateway: StripeGateway | None = None,
+    ) -> None:
+        self.world = World()
+        self.patient, self.kind = patient, kind
+        self.server, self.gateway = server, gateway
+        self.told = 0 if server is None else len(server.events)
+        if server is not None:
+            server.now_s = lambda: self.world.now_ms // 1_000
+        self._start(cut)
+
+    def _start(self, cut: Cut) -> None:
+        self.cut = cut
+        world, stripe = self.world, self.gateway
+        self.desk = world.desk(
+            self.kind,
+            stripe=stripe and Port(stripe, cut, PaymentUnavailable("cut")),  # type: ignore[arg-type]
+            orders=Port(world.orders, cut, ConnectionError("cut")),
+            ask=Port(world, cut, NotReady("cut")).ask,
+        )
+
+    async def ask(self, call: Callable[[OrderDesk], Awaitable[T]]) -> T:
+        """The desk's answer, asked again as often as needed; raises Gone for the impatient."""
+        while True:
+            try:
+                return await self._once(call)
+            except ActorFault:
+                if not self.patient:
+                    raise Gone from None
+
+    async def _once(self, call: Callable[[OrderDesk], Awaitable[T]]) -> T:
+        asked = asyncio.ensure_future(call(self.desk))
+        died = asyncio.ensure_future(self.cut.died.wait())
+        await asyncio.wait({asked, died}, return_when=asyncio.FIRST_COMPLETED)
+        died.cancel()
+        if asked.done():
+            return asked.result()
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        await self.desk.close()
+        self._start(Cut())
+        raise NotReady("the desk died")
+
+    async def hear(self, order: Callable[[list[Any]], list[Any]] = list) -> None:
+        """Stripe tells all that happened and was not told yet, until each is taken."""
+        if self.server is None:
+            return
+        events, self.told = self.server.events[self.told :], len(self.server.events)
+        for event in order(events):
+            payload = json.dumps(event).encode()
+            signature = self.server.sign(payload)
+            while True:
+                try:
+                    await self._once(lambda desk, p=payload, s=signature: desk.webhook(p, s))
+                    break
+                except ActorFault:
+                    continue
+
+    async def to_the_end(self) -> list[str]:
+        """Time passes until every order must be finished; then what is wrong."""
+        twice_in_any_order = random.Random(1)
+        for passed_s in (0, PATIENCE_S, PATIENCE_S, 3_600, PATIENCE_S, PATIENCE_S):
+            self.world.pass_s(passed_s)
+            await self._rest()
+            await self.hear(lambda events: twice_in_any_order.sample(events * 2, 2 * len(events)))
+            if all(order.finished for order in self.world.orders.all):
+                break
+        await self._rest()
+        await self.hear()
+        return [*await self.world.violations(), *self._wrong_steps(), *self._wrong_money()]
+
+    async def _rest(self) -> None:
+        """Until the desk has done what it can do now."""
+        while True:
+            if self.cut.died.is_set():
+                await self.desk.close()
+                self._start(Cut())
+            agenda = self.desk._keeper._due_ms.values()
+            if not self.desk._sweeps and all(due_ms > self.world.now_ms for due_ms in agenda):
+                unread = [one for one in self.world.orders.all if not one.finished]
+                if len(agenda) >= len(unread):
+                    return
+            await asyncio.sleep(0.001)
+
+    def _wrong_steps(self) -> list[str]:
+        return [
+            f"order {order.number} went from {before.state} to {after.state}"
+            for order in self.world.orders.all
+            for before, after in itertools.pairwise(self.world.orders.history(order.id))
+            if after.state is not before.state and after.state not in NEXT_STATES[before.state]
+        ]
+
+    def _wrong_money(self) -> list[str]:
+        """What Stripe itself says the house has, against the orders."""
+        if self.server is None:
+            return []
+        found = []
+        for order in self.world.orders.all:
+            kept = sum(
+                charge["amount_captured"] - charge["amount_refunded"]
+                for charge in self.server.charges.values()
+                if charge["metadata"]["strapontin_payment"].startswith(order.id)
+            )
+            if kept != order.paid:
+                found.append(f"order {order.number} has {order.paid}, at Stripe {kept}")
+        return found
+
+    async def close(self) -> None:
+        await self.desk.close()
+        await self.world.close()
+
+
+# Lives -----------------------------------------------------------------------------
+
+
+async def at_the_till(life: Life) -> None:
+    """Two performances for cash; later a line goes back, then the rest."""
+    world = life.world
+    holds = (await world.hold(1, 0, 1, channel=TILL), await world.hold(2, 3, channel=TILL))
+    wanted = request(*holds, channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 6_000, "", "ada")))
+    placed(await life.ask(lambda desk: desk.refund(order.id, "r1", (2,), "", "ada")))
+    placed(await life.ask(lambda desk: desk.refund(order.id, "r2", (), "", "ada")))
+
+
+async def with_a_seat_lost(life: Life) -> None:
+    """The second of two holds ends before the cash comes."""
+    world = life.world
+    holds = (await world.hold(1, 0, channel=TILL), await world.hold(2, 3, channel=TILL))
+    wanted = request(*holds, channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    await lose(world, holds[1], order)
+    await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 2 * ADULT, "", "ada"))
+
+
+async def lose(world: World, hold: OrderHold, order: Order) -> None:
+    token = bytes.fromhex(hold.token)
+    await world.ask(hold.performance, Reopen(id_of(2**64), token, order.id))
+    await world.ask(hold.performance, Release(id_of(2**65), token))
+
+
+async def given_up(life: Life) -> None:
+    """A basket over two performances is ordered, given up, ordered again and paid."""
+    world = life.world
+    holds = (await world.hold(1, 0), await world.hold(2, 3))
+    first, second = request(*holds), request(*holds)
+    order = placed(await life.ask(lambda desk: desk.place(first)))
+    placed(await life.ask(lambda desk: desk.cancel(order.id)))
+    order = placed(await life.ask(lambda desk: desk.place(second)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "test_card", "a")))
+
+
+async def page_of(life: Life, order: Order, attempt: str = "a") -> str:
+    answer = await life.ask(lambda desk: desk.pay(order.id, "stripe", attempt))
+    assert isinstance(answer, tuple) and answer[1], answer
+    return answer[1].rpartition("/")[2]
+
+
+async def on_the_page(life: Life) -> None:
+    """Paid on Stripe's page, told by webhook, refunded."""
+    wanted = request(await life.world.hold(1, 0, 1))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    life.server.pay(await page_of(life, order))
+    await life.hear()
+    placed(await life.ask(lambda desk: desk.refund(order.id, "r", (1,), "", "ada")))
+
+
+async def in_the_last_moment(life: Life) -> None:
+    """Paid just before the order ends, and no webhook comes until it is over."""
+    wanted = request(await life.world.hold(1, 0))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    life.server.pay(await page_of(life, order))
+    life.world.now_ms = order.expires_ms
+
+
+async def too_late(life: Life) -> None:
+    """The seats are gone when the money comes."""
+    wanted = request(await life.world.hold(1, 0))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    session = await page_of(life, order)
+    await lose(life.world, order.holds[0], order)
+    life.server.pay(session)
+    await life.hear()
+
+
+async def twice(life: Life) -> None:
+    """A second page while the first cannot be closed; both are paid."""
+    wanted = request(await life.world.hold(1, 0))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    sessions = [await page_of(life, order, "a")]
+    life.server.fail_next(400, path="/expire", code="strange")
+    sessions.append(await page_of(life, order, "b"))
+    for session in sessions:
+        if life.server.sessions[session]["status"] == "open":
+            life.server.pay(session)
+    await life.hear()
+
+
+async def cancelled_while_paying(life: Life) -> None:
+    """The buyer pays in one window and goes back in the other."""
+    wanted = request(await life.world.hold(1, 0))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    life.server.pay(await page_of(life, order))
+    await life.ask(lambda desk: desk.cancel(order.id))
+
+
+BY_HAND = (at_the_till, with_a_seat_lost, given_up)
+BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying)
+
+
+async def live(story: Callable[[Life], Awaitable[None]], life: Life) -> list[str]:
+    """Live it, to the end, and say what is wrong then."""
+    try:
+        with contextlib.suppress(Gone):
+            await story(life)
+        return await life.to_the_end()
+    finally:
+        await life.close()
+
+
+async def every_cut(
+    story: Callable[[Life], Awaitable[None]], **given: Any
+) -> AsyncIterator[tuple[str, list[str]]]:
+    """What goes wrong, for every way to cut this life."""
+    whole = Cut()
+    wrong = await live(story, Life(whole, **given))
+    yield "undisturbed", wrong
+    for at in range(1, whole.calls + 1):
+        for moment, fate, patient in itertools.product(MOMENTS, FATES, (True, False)):
+            cut = Cut(at, moment, fate)
+            wrong = await live(story, Life(cut, patient=patient, **given))
+            who = "asks again" if patient else "is gone"
+            name = cut.names[at - 1] if len(cut.names) >= at else "never called"
+            yield f"call {at} ({name}) {fate} {moment} its effect, the asker {who}", wrong
+
+
+@pytest.fixture
+async def stripe() -> AsyncIterator[dict[str, object]]:
+    async with FakeStripe() as server:
+        gateway = StripeGateway(server.api_key, server.webhook_secret, server.url)
+        yield {"server": server, "gateway": gateway}
+        await gateway.close()
+
+
+@pytest.mark.parametrize("story", BY_HAND)
+async def test_money_and_seats_agree_wherever_the_desk_is_cut(
+    story: Callable[[Life], Awaitable[None]],
+) -> None:
+    cuts = {where: wrong async for where, wrong in every_cut(story)}
+    assert len(cuts) >= 8 * 8
+    assert not {where: wrong for where, wrong in cuts.items() if wrong}
+
+
+@pytest.mark.parametrize("story", BY_STRIPE)
+async def test_money_at_stripe_and_seats_agree_wherever_the_desk_is_cut(
+    story: Callable[[Life], Awaitable[None]], stripe: dict[str, object]
+) -> None:
+    cuts = {where: wrong async for where, wrong in every_cut(story, **stripe)}
+    assert len(cuts) >= 8 * 8
+    assert not {where: wrong for where, wrong in cuts.items() if wrong}
+
+
+class HastyKeeper(OrderKeeper):
+    """Saves where an order ends, and not what it is about to do."""
+
+    async def save(self, order: Order) -> Order:
+        if order.revision and not order.finished:
+            self._known[order.id] = order
+            return order
+        return await super().save(order)
+
+
+class HastyDesk(OrderDesk):
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._keeper.__class__ = HastyKeeper
+
+
+async def test_a_desk_that_steps_before_it_saves_is_caught() -> None:
+    """The positive control: without the rule these tests must find tickets that nobody paid."""
+    cuts = {
+        where: [one for one in wrong if "lines are not its tickets" in one]
+        async for where, wrong in every_cut(at_the_till, kind=HastyDesk)
+    }
+    assert not cuts.pop("undisturbed"), "it is only wrong when it is cut"
+    caught = [where for where, wrong in cuts.items() if wrong]
+    assert any("(ask) dies after" in where for where in caught), caught
+
+
+async def test_many_at_once_while_saves_fail() -> None:
+    """Orders share transactions: what fails with one is asked again, and done once."""
+    told = random.Random(7)
+    world = World()
+
+    async def ask(call: Callable[[OrderDesk], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await call(desk)
+            except ActorFault:
+                await asyncio.sleep(0.001)
+
+    async def buyer(seat: int) -> OrderState:
+        performance = 1 + seat % 2
+        wanted = request(await world.hold(performance, seat // 2, channel=TILL), channel=TILL)
+        order = placed(await ask(lambda desk: desk.place(wanted)))
+        paid(await ask(lambda desk: desk.pay(order.id, "cash", "a", ADULT, "", "ada")))
+        if seat % 3:
+            return OrderState.CONFIRMED
+        back = await ask(lambda desk: desk.refund(order.id, "r", (), "", "ada"))
+        return placed(back).state
+
+    class Restless:
+        """Fails about every fourth save, before or after it is kept."""
+
+        async def save(self, orders: list[Order]) -> list[Order]:
+            fate = told.random()
+            if fate < 0.12:
+                raise ConnectionError("before")
+            saved = await world.orders.save(orders)
+            await asyncio.sleep(0.001)
+            if fate > 0.88:
+                raise ConnectionError("after")
+            return saved
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.orders, name)
+
+    desk = world.desk(orders=Restless())
+    states = await asyncio.wait_for(asyncio.gather(*map(buyer, range(16))), 20)
+    assert states.count(OrderState.REFUNDED) == 6
+    await world.close()
+    assert await world.violations() == []
+    assert max(len(saved) for saved in world.orders.saves) > 1, "some shared a transaction"
