@@ -1,0 +1,248 @@
+"""The rules of an order, in every combination of what its payments may be; and their page."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine.commands import Channel, Line, Quoted, Ticket
+from engine.ordering import (
+    CLOSING_MS,
+    MAX_BASKETS_PER_ORDER,
+    MAX_PAYMENTS_PER_ORDER,
+    advance,
+    buyer_key,
+    draw_up,
+    fits,
+    lost,
+    sold,
+    undone,
+    with_attempt,
+)
+from engine.orders import (
+    NEXT_STATES,
+    Buyer,
+    DeskRefusal,
+    LineState,
+    Order,
+    OrderHold,
+    OrderRefund,
+    OrderState,
+    PlaceOrder,
+)
+from engine.payments import (
+    ActionKind,
+    Payment,
+    PaymentMethod,
+    Refund,
+    RefundState,
+    Standing,
+    due_actions,
+    start_stripe,
+)
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "orders.md"
+TOTAL = 5_000
+
+
+def an_order(state: OrderState = OrderState.PENDING, *payments: Payment) -> Order:
+    line = Line(3, -1, "adult")
+    request = PlaceOrder("a" * 32, (OrderHold(1, "b" * 32, (line,)),))
+    order = draw_up(request, [Quoted(request.id, (TOTAL,), TOTAL, "EUR", 100_000)], 1_000)
+    lines = tuple(
+        replace(one, state=LineState.SOLD if state is OrderState.CONFIRMED else LineState.PENDING)
+        for one in order.lines
+    )
+    return replace(order, state=state, lines=lines, payments=payments)
+
+
+def a_payment(
+    number: int, method: PaymentMethod = PaymentMethod.STRIPE, **facts: object
+) -> Payment:
+    started = start_stripe(f"p{number}", "a" * 32, number, TOTAL, "EUR", 1_000)
+    assert isinstance(started, Payment)
+    return replace(started, method=method, intent=f"pi_{number}", **facts)
+
+
+def lives_of(number: int) -> Iterator[Payment]:
+    """A payment in every combination of facts that an order may meet."""
+    for method in (PaymentMethod.STRIPE, PaymentMethod.CASH):
+        for captured, ended in itertools.product((0, TOTAL - 1, TOTAL), (False, True)):
+            for standing in (Standing.WAITING, Standing.CLOSED):
+                payment = a_payment(
+                    number, method, captured=captured, expired=ended, standing=standing
+                )
+                yield payment
+                if captured:
+                    for state in RefundState:
+                        part = Refund("re_elsewhere", 100, state)
+                        yield replace(payment, refunds=(part,))
+
+
+STATES = (OrderState.PENDING, OrderState.PAID, OrderState.CANCELLED, OrderState.FAILED)
+
+
+def test_whatever_the_payments_are_the_order_comes_to_rest_by_legal_steps() -> None:
+    lives = list(lives_of(1))
+    others = [replace(one, id="p2", intent="pi_2", attempt=2) for one in lives[::3]]
+    for state, one, other in itertools.product(STATES, lives, others):
+        order = an_order(state, one, other)
+        steps = 0
+        while (ahead := advance(order)) != order:
+            assert ahead.state is order.state or ahead.state in NEXT_STATES[order.state]
+            order, steps = ahead, steps + 1
+            assert steps <= 3
+        waiting = [p for p in order.payments if p.standing is Standing.WAITING and p.captured]
+        most = 1 if order.state is OrderState.PAID else 0
+        assert len(waiting) <= most, "money waits for nothing but its own order's sale"
+        for payment in order.payments:
+            kinds = {action.kind for action in due_actions(payment)}
+            assert kinds <= {ActionKind.CONFIRM_ORDER, ActionKind.RELEASE_ORDER} or (
+                ActionKind.REFUND_FAILED in kinds
+            )
+        assert order.finished == (
+            order.state not in (OrderState.PENDING, OrderState.PAID) and not order.asks_back
+        )
+
+
+@pytest.mark.parametrize(
+    ("state", "facts", "becomes", "standing"),
+    [
+        (OrderState.PENDING, {"captured": TOTAL}, OrderState.PAID, Standing.WAITING),
+        (OrderState.PENDING, {"captured": TOTAL - 1}, OrderState.PENDING, Standing.CLOSED),
+        (OrderState.PENDING, {"captured": TOTAL + 1}, OrderState.PENDING, Standing.CLOSED),
+        (OrderState.PENDING, {"expired": True}, OrderState.PENDING, Standing.CLOSED),
+        (OrderState.PENDING, {}, OrderState.PENDING, Standing.WAITING),
+        (OrderState.CONFIRMED, {"captured": TOTAL}, OrderState.CONFIRMED, Standing.CLOSED),
+        (OrderState.CANCELLED, {"captured": TOTAL}, OrderState.FAILED, Standing.CLOSED),
+        (OrderState.REFUNDED, {"captured": TOTAL}, OrderState.REFUNDED, Standing.CLOSED),
+    ],
+)
+def test_what_one_payment_makes_of_an_order(
+    state: OrderState, facts: dict[str, object], becomes: OrderState, standing: Standing
+) -> None:
+    order = advance(an_order(state, a_payment(1, **facts)))
+    assert (order.state, order.payments[0].standing) == (becomes, standing)
+    goes_back = standing is Standing.CLOSED and "captured" in facts
+    assert order.asks_back == goes_back
+    if goes_back:
+        assert order.payments[0].refunds[0].amount == facts["captured"]
+        assert not order.finished
+
+
+def test_of_two_payments_the_first_makes_the_order() -> None:
+    order = advance(
+        an_order(OrderState.PENDING, a_payment(1, captured=TOTAL), a_payment(2, captured=TOTAL))
+    )
+    assert order.state is OrderState.PAID
+    ticket = Ticket(1, 3, -1, "adult", TOTAL)
+    order = advance(sold(order, {1: [ticket]}))
+    assert [one.standing for one in order.payments] == [Standing.CONFIRMED, Standing.CLOSED]
+    assert [one.kept for one in order.payments] == [TOTAL, 0]
+    assert (order.lines[0].ticket, order.lines[0].state) == (1, LineState.SOLD)
+
+
+def test_a_refund_elsewhere_while_the_seats_are_sold_keeps_the_order() -> None:
+    order = advance(an_order(OrderState.PENDING, a_payment(1, captured=TOTAL)))
+    part = Refund("re_1", 100, RefundState.SUCCEEDED)
+    order = replace(order, payments=(replace(order.payments[0], refunds=(part,)),))
+    assert advance(order) == order
+    order = sold(order, {1: [Ticket(1, 3, -1, "adult", TOTAL)]})
+    assert (order.state, order.payments[0].standing) == (OrderState.CONFIRMED, Standing.CONFIRMED)
+    refund = OrderRefund("r", (1,), "", "ada", 2_000)
+    order = undone(replace(order, refunds=(refund,)), refund, [1], "")
+    rest = Refund("r", TOTAL - 100, RefundState.REQUESTED)
+    assert order.payments[0].refunds == (rest, part)
+
+
+def test_money_taken_by_hand_is_back_as_soon_as_the_order_has_failed() -> None:
+    cash = a_payment(1, PaymentMethod.CASH, captured=TOTAL)
+    order = lost(advance(an_order(OrderState.PENDING, cash)))
+    assert (order.state, order.paid, order.finished) == (OrderState.FAILED, TOTAL, False)
+    order = advance(order)
+    assert (order.state, order.paid, order.finished) == (OrderState.REFUNDED, 0, True)
+
+
+def test_a_new_attempt_ends_the_ones_before() -> None:
+    order = with_attempt(an_order(OrderState.PENDING, a_payment(1)), a_payment(2))
+    assert [one.standing for one in order.payments] == [Standing.CLOSED, Standing.WAITING]
+
+
+def test_a_refund_that_was_refused_by_all_changes_no_line() -> None:
+    refund = OrderRefund("r", (1,), "", "ada", 2_000)
+    order = an_order(OrderState.CONFIRMED, a_payment(1, captured=TOTAL))
+    after = undone(replace(order, refunds=(refund,)), refund, [], "ticket_used")
+    assert (after.state, after.lines, after.payments) == (order.state, order.lines, order.payments)
+    assert after.refunds == (replace(refund, done=True, refused="ticket_used"),)
+
+
+def test_an_order_is_drawn_up_place_by_place() -> None:
+    baskets = (
+        OrderHold(2, "b" * 32, (Line(7, -1, "adult"), Line(-1, 0, "child", 2))),
+        OrderHold(1, "c" * 32, (Line(1, -1, "adult"),)),
+    )
+    request = PlaceOrder("a" * 32, baskets, Channel.BOX_OFFICE, "", "ada")
+    quotes = [
+        Quoted(request.id, (2_000, 1_000), 4_000, "EUR", 90_000),
+        Quoted(request.id, (500,), 500, "EUR", 80_000),
+    ]
+    order = draw_up(request, quotes, 1_000)
+    assert [
+        (one.number, one.performance, one.seat, one.area, one.amount) for one in order.lines
+    ] == [
+        (1, 2, 7, -1, 2_000),
+        (2, 2, -1, 0, 1_000),
+        (3, 2, -1, 0, 1_000),
+        (4, 1, 1, -1, 500),
+    ]
+    assert (order.total, order.expires_ms) == (4_500, 80_000 - CLOSING_MS)
+    assert (order.operator, order.channel) == ("ada", Channel.BOX_OFFICE)
+    tickets = [Ticket(9, 7, -1, "adult", 2_000)] + [
+        Ticket(number, -1, 0, "child", 1_000) for number in (10, 11)
+    ]
+    assert fits(order, 2, tickets)
+    for wrong in (tickets[:2], tickets[::-1], [*tickets[:2], replace(tickets[2], amount=999)]):
+        assert not fits(order, 2, wrong)
+
+
+def test_limits_per_buyer_count_for_the_address_then_the_session() -> None:
+    request = PlaceOrder("a" * 32, (), session="s", buyer=Buyer(email=" Zoe@Example.org "))
+    assert buyer_key(request) == "zoe@example.org"
+    assert buyer_key(replace(request, buyer=Buyer())) == "s"
+    assert buyer_key(replace(request, buyer=Buyer(), session="")) == "a" * 32
+
+
+# The page --------------------------------------------------------------------------
+
+
+def test_the_page_draws_exactly_the_transitions() -> None:
+    text = DOCS.read_text("utf-8")
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)", text, re.MULTILINE))
+    assert drawn == {(one.value, to.value) for one, each in NEXT_STATES.items() for to in each}
+    assert f"[*] --> {OrderState.PENDING}" in text
+    ends = {one.value for one, each in NEXT_STATES.items() if not each}
+    assert set(re.findall(r"^    (\w+) --> \[\*\]", text, re.MULTILINE)) == ends
+
+
+def rows(text: str, heading: str) -> dict[str, str]:
+    """The first table under a heading: first column to second."""
+    part = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", part, re.MULTILINE))
+
+
+def test_the_page_tells_every_state_and_every_refusal() -> None:
+    text = DOCS.read_text("utf-8")
+    assert rows(text, "States").keys() == {state.value for state in OrderState}
+    told = rows(text, "Refusals")
+    assert told.keys() == {code.value for code in DeskRefusal}
+    assert all(told.values())
+
+
+def test_the_page_has_the_figures_of_the_code() -> None:
+    text = DOCS.read_text("utf-8")
+    assert f"up to {MAX_BASKETS_PER_ORDER} performances" in text
+    assert f"{CLOSING_MS // 1_000} seconds before its holds end" in text
+    assert f"{MAX_PAYMENTS_PER_ORDER} were begun" in text
