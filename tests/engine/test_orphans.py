@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.commands import Channel, Held, Refusal, Refused
 from engine.house import House
 from engine.orphans import leaves_alone, orphans
-from engine.plan import Plan
+from tests.engine.slow import slow_orphans
 from tests.engine.small import Play, house, settings
 
 
@@ -99,48 +99,6 @@ def test_a_wheelchair_place_is_a_seat_like_another() -> None:
 drawings = st.lists(
     st.text(alphabet="aaab ", min_size=1, max_size=9), min_size=1, max_size=3
 ).filter(lambda rows: all(row.strip() for row in rows))
-
-
-def slow_orphans(plan: Plan, free: set[int], chosen: set[int], own: set[int]) -> tuple[int, ...]:
-    """The definition in `engine.orphans`, word for word, on neighbours and sets."""
-
-    def beside(seat: int) -> list[int]:
-        return [other for other in (plan.left[seat], plan.right[seat]) if other >= 0]
-
-    def left_alone(by: set[int]) -> set[int]:
-        after = free - by
-        return {
-            seat
-            for seat in after
-            if not any(other in after for other in beside(seat))
-            and any(other in free for other in beside(seat))
-        }
-
-    def group_at(seat: int) -> set[int]:
-        group: set[int] = set()
-        todo = [seat]
-        while todo:
-            one = todo.pop()
-            if one in chosen | own and one not in group:
-                group.add(one)
-                todo += beside(one)
-        return group
-
-    def better(group: set[int]) -> bool:
-        categories = {plan.seat_categories[seat] for seat in group}
-        for run in plan.runs:
-            for first in range(len(run) - len(group) + 1):
-                window = set(run[first : first + len(group)])
-                if window <= free and {plan.seat_categories[seat] for seat in window} <= categories:
-                    if not left_alone(window):
-                        return True
-        return False
-
-    return tuple(
-        seat
-        for seat in sorted(left_alone(chosen))
-        if any(better(group_at(other)) for other in beside(seat) if other in chosen | own)
-    )
 
 
 @checks(deadline=None)

@@ -1,0 +1,542 @@
+"""A performance as anyone would write it who has all the time in the world.
+
+Dictionaries, sets and the rules one after the other, on the plan's own
+neighbours. Shares nothing with the engine but commands, outcomes and limits,
+and the slow orphan rule with its test.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.commands import (
+    Allocate,
+    Allocated,
+    Block,
+    Blocked,
+    Channel,
+    Checkout,
+    Configure,
+    Configured,
+    Expire,
+    Expired,
+    Held,
+    Hold,
+    HoldBest,
+    Outcome,
+    Quoted,
+    Refund,
+    Refunded,
+    Refusal,
+    Refused,
+    Release,
+    Released,
+    Reopen,
+    Reopened,
+    Scan,
+    Scanned,
+    ScanOutcome,
+    Sell,
+    SetTickets,
+    Sold,
+    Ticket,
+    TicketsSet,
+    TicketState,
+    Unblock,
+    Unblocked,
+)
+from engine.limits import MAX_HOLDS_PER_HOLDER, MAX_PLACES_PER_HOLD, PAYMENT_HOLD_MS
+from engine.plan import Plan
+from engine.settings import SaleStatus, Settings
+from tests.engine.slow import slow_orphans
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+@dataclass
+class Basket:
+    holder: str
+    channel: Channel
+    since_ms: int
+    until_ms: int
+    seats: list[int] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+    order: str = ""
+    buyer: str = ""
+    lines: tuple[Any, ...] = ()
+    amounts: tuple[int, ...] = ()
+    extended: bool = False
+
+    def size(self) -> int:
+        return len(self.seats) + sum(self.places.values())
+
+
+@dataclass
+class Sale:
+    ticket: Ticket
+    order: str
+    buyer: str
+    state: TicketState
+    version: int = 0
+    used: tuple[int, str] | None = None
+
+
+class No(Exception):
+    def __init__(self, code: Refusal, seats: tuple[int, ...] = (), detail: str = "") -> None:
+        self.outcome = Refused(code, tuple(seats), detail)
+
+
+class Model:
+    def __init__(self, performance: int, plan: Plan, settings: Settings) -> None:
+        self.performance, self.plan, self.settings = performance, plan, settings
+        self.baskets: dict[bytes, Basket] = {}
+        self.sales: dict[int, Sale] = {}
+        self.blocked: set[int] = set()
+        self.blocked_places: dict[int, int] = dict.fromkeys(range(len(plan.areas)), 0)
+        self.kept: dict[str, tuple[tuple[Channel, ...], set[int]]] = {}
+        self.known: dict[bytes, tuple[Any, Outcome]] = {}
+
+    # What can be seen ---------------------------------------------------------
+
+    def held(self) -> set[int]:
+        return {seat for basket in self.baskets.values() for seat in basket.seats}
+
+    def sold(self) -> set[int]:
+        live = [sale for sale in self.sales.values() if sale.state is not TicketState.REFUNDED]
+        return {sale.ticket.seat for sale in live if sale.ticket.seat >= 0}
+
+    def kept_from(self, channel: Channel | None) -> set[int]:
+        return {
+            seat
+            for channels, seats in self.kept.values()
+            if channel is None or channel not in channels
+            for seat in seats
+        }
+
+    def statuses(self) -> bytes:
+        held, sold, off = self.held(), self.sold(), self.blocked | self.kept_from(None)
+        return bytes(
+            2 if seat in sold else 1 if seat in held else 3 if seat in off else 0
+            for seat in range(len(self.plan.seats))
+        )
+
+    def left(self, area: int) -> int:
+        return (
+            self.plan.areas[area].capacity
+            - self.blocked_places[area]
+            - sum(basket.places.get(area, 0) for basket in self.baskets.values())
+            - sum(
+                sale.ticket.area == area and sale.state is not TicketState.REFUNDED
+                for sale in self.sales.values()
+            )
+        )
+
+    def buyers_places(self, buyer: str) -> int:
+        return sum(
+            basket.size()
+            for basket in self.baskets.values()
+            if basket.order and basket.buyer == buyer
+        ) + sum(
+            sale.buyer == buyer and sale.state is not TicketState.REFUNDED
+            for sale in self.sales.values()
+        )
+
+    # Commands -----------------------------------------------------------------
+
+    def play(self, command: Any, at_ms: int, outcome: Outcome | None = None) -> Outcome:
+        """The outcome that a command should have; that of a best-available search is given."""
+        if command.id in self.known:
+            before, remembered = self.known[command.id]
+            return remembered if before == command else Refused(Refusal.ID_REUSED)
+        try:
+            if isinstance(command, HoldBest):
+                result = self.follow_best(command, at_ms, outcome)
+            else:
+                name = type(command).__name__.lower()
+                result = getattr(self, name)(command, at_ms)
+        except No as no:
+            result = no.outcome
+        if not isinstance(result, Expired) or result.tokens:
+            self.known[command.id] = command, result
+        return result
+
+    def well_formed(self, seats: tuple[int, ...], places: Pairs) -> None:
+        good = (
+            (seats or places)
+            and len(set(seats)) == len(seats)
+            and all(0 <= seat < len(self.plan.seats) for seat in seats)
+            and len({area for area, _ in places}) == len(places)
+            and all(0 <= area < len(self.plan.areas) and many > 0 for area, many in places)
+        )
+        if not good:
+            raise No(Refusal.MALFORMED)
+
+    def may_ask(self, command: Hold | HoldBest, size: int) -> Basket | None:
+        basket = self.baskets.get(command.token)
+        if basket is None and command.channel is Channel.WEB:
+            mine = [
+                one
+                for one in self.baskets.values()
+                if one.channel is Channel.WEB and one.holder == command.holder
+            ]
+            if len(mine) >= MAX_HOLDS_PER_HOLDER:
+                raise No(Refusal.BUSY)
+        allowed = [SaleStatus.ON_SALE]
+        if command.channel in (Channel.BOX_OFFICE, Channel.PHONE):
+            allowed.append(SaleStatus.BOX_OFFICE)
+        if self.settings.status not in allowed:
+            raise No(Refusal.NOT_ON_SALE)
+        if basket is not None and basket.order:
+            raise No(Refusal.IN_PAYMENT)
+        return basket
+
+    def not_too_many(self, command: Hold | HoldBest, basket: Basket | None, size: int) -> None:
+        most = MAX_PLACES_PER_HOLD
+        if command.channel in (Channel.WEB, Channel.RESELLER):
+            most = self.settings.max_per_order
+        if size + (basket.size() if basket else 0) > most:
+            raise No(Refusal.TOO_MANY_IN_ORDER)
+
+    def hold(self, command: Hold, at_ms: int) -> Outcome:
+        seats, size = command.seats, len(command.seats) + sum(many for _, many in command.areas)
+        self.well_formed(seats, command.areas)
+        if size > MAX_PLACES_PER_HOLD:
+            raise No(Refusal.MALFORMED)
+        basket = self.may_ask(command, size)
+        taken = self.held() | self.sold()
+        off = self.blocked | self.kept_from(command.channel)
+        lost = tuple(seat for seat in seats if seat in taken | off)
+        if lost:
+            raise No(Refusal.SEAT_TAKEN if taken & set(lost) else Refusal.SEAT_BLOCKED, lost)
+        for area, many in command.areas:
+            if many > self.left(area):
+                raise No(Refusal.AREA_FULL, detail=str(area))
+        missing = {
+            other
+            for table in self.plan.tables
+            if table.whole and set(table.seats) & set(seats)
+            for other in table.seats
+            if other not in seats
+        }
+        if missing:
+            raise No(Refusal.WHOLE_TABLE, tuple(sorted(missing)))
+        self.not_too_many(command, basket, size)
+        if self.settings.orphan_rule:
+            rows = {one for one, seat in enumerate(self.plan.seats) if seat.table < 0}
+            free = rows - taken - off
+            own = set(basket.seats) & rows if basket else set()
+            alone = slow_orphans(self.plan, free, set(seats) & rows, own)
+            if alone:
+                raise No(Refusal.ORPHAN, alone)
+        return self.claim(command, seats, command.areas, at_ms)
+
+    def claim(
+        self, command: Hold | HoldBest, seats: tuple[int, ...], places: Pairs, at_ms: int
+    ) -> Held:
+        rules = self.settings
+        until_ms = at_ms + min(rules.hold_ms, rules.hold_cap_ms)
+        basket = self.baskets.setdefault(
+            command.token, Basket(command.holder, command.channel, at_ms, until_ms)
+        )
+        basket.seats += seats
+        for area, many in places:
+            basket.places[area] = basket.places.get(area, 0) + many
+        return Held(command.token, seats, places, basket.until_ms)
+
+    def follow_best(self, command: HoldBest, at_ms: int, outcome: Outcome | None) -> Outcome:
+        basket = self.may_ask(command, command.size)
+        self.not_too_many(command, basket, command.size)
+        if isinstance(outcome, Refused):
+            assert outcome.code is Refusal.NONE_LEFT
+            return outcome
+        assert isinstance(outcome, Held)
+        free = set(range(len(self.plan.seats))) - self.held() - self.sold() - self.blocked
+        assert set(outcome.seats) <= free - self.kept_from(command.channel)
+        assert all(many <= self.left(area) for area, many in outcome.areas)
+        assert len(outcome.seats) + sum(many for _, many in outcome.areas) == command.size
+        for table in self.plan.tables:
+            if table.whole and set(table.seats) & set(outcome.seats):
+                assert set(table.seats) <= set(outcome.seats)
+        claimed = self.claim(command, outcome.seats, outcome.areas, at_ms)
+        assert claimed.expires_ms == outcome.expires_ms
+        return outcome
+
+    def mine(self, token: bytes) -> Basket:
+        if token not in self.baskets:
+            raise No(Refusal.HOLD_UNKNOWN)
+        return self.baskets[token]
+
+    def release(self, command: Release, at_ms: int) -> Outcome:
+        if command.seats or command.areas:
+            self.well_formed(command.seats, command.areas)
+        basket = self.mine(command.token)
+        if basket.order:
+            raise No(Refusal.IN_PAYMENT)
+        seats, places = command.seats, command.areas
+        if not seats and not places:
+            seats = tuple(basket.seats)
+            places = tuple(sorted(basket.places.items()))
+        strangers = tuple(seat for seat in seats if seat not in basket.seats)
+        if strangers or any(many > basket.places.get(area, 0) for area, many in places):
+            raise No(Refusal.NOT_IN_HOLD, strangers)
+        given: list[int] = []
+        for seat in seats:
+            whole = [one for one in self.plan.tables if one.whole and seat in one.seats]
+            for one in whole[0].seats if whole else (seat,):
+                if one not in given:
+                    given.append(one)
+        basket.seats = [seat for seat in basket.seats if seat not in given]
+        for area, many in places:
+            basket.places[area] -= many
+            if not basket.places[area]:
+                del basket.places[area]
+        if not basket.size():
+            del self.baskets[command.token]
+        return Released(command.token, tuple(given), places)
+
+    def checkout(self, command: Checkout, at_ms: int) -> Outcome:
+        self.well_formed_lines(command)
+        basket = self.mine(command.token)
+        if basket.order not in ("", command.order):
+            raise No(Refusal.WRONG_ORDER)
+        seats = [line.seat for line in command.lines if line.area < 0]
+        strangers = tuple(seat for seat in seats if seat not in basket.seats)
+        if strangers:
+            raise No(Refusal.NOT_IN_HOLD, strangers)
+        places: dict[int, int] = {}
+        for line in command.lines:
+            if line.area >= 0:
+                places[line.area] = places.get(line.area, 0) + line.quantity
+        if any(many > basket.places.get(area, 0) for area, many in places.items()):
+            raise No(Refusal.NOT_IN_HOLD)
+        if places != basket.places:
+            raise No(Refusal.MALFORMED, (), "places of the hold are left out")
+        missing = tuple(seat for seat in basket.seats if seat not in seats)
+        if missing:
+            raise No(Refusal.MALFORMED, missing, "seats of the hold are left out")
+        self.within_limits(command, basket)
+        amounts = tuple(self.price(line, basket.channel, at_ms) for line in command.lines)
+        total = sum(one * line.quantity for one, line in zip(amounts, command.lines, strict=True))
+        if not basket.extended:
+            until_ms = max(basket.until_ms, at_ms + PAYMENT_HOLD_MS)
+            basket.until_ms = min(until_ms, basket.since_ms + self.settings.hold_cap_ms)
+        basket.extended = True
+        basket.order, basket.buyer = command.order, command.buyer
+        basket.lines, basket.amounts = command.lines, amounts
+        return Quoted(command.order, amounts, total, self.settings.currency, basket.until_ms)
+
+    def well_formed_lines(self, command: Checkout) -> None:
+        seats = [line.seat for line in command.lines if line.area < 0]
+        good = (
+            command.order
+            and command.lines
+            and len(set(seats)) == len(seats)
+            and all(
+                0 <= line.seat < len(self.plan.seats) and line.quantity == 1
+                if line.area < 0
+                else line.seat < 0 and line.area < len(self.plan.areas) and line.quantity > 0
+                for line in command.lines
+            )
+        )
+        if not good:
+            raise No(Refusal.MALFORMED)
+
+    def within_limits(self, command: Checkout, basket: Basket) -> None:
+        if basket.channel in (Channel.WEB, Channel.RESELLER):
+            if basket.size() > self.settings.max_per_order:
+                raise No(Refusal.TOO_MANY_IN_ORDER)
+            most = self.settings.max_per_buyer
+            already = self.buyers_places(command.buyer)
+            if basket.order and basket.buyer == command.buyer:
+                already -= basket.size()
+            if most and command.buyer and already + basket.size() > most:
+                raise No(Refusal.TOO_MANY_FOR_BUYER)
+        for kind in self.settings.price_types:
+            many = sum(line.quantity for line in command.lines if line.price_type == kind.id)
+            if kind.max_per_order and many > kind.max_per_order:
+                raise No(Refusal.TOO_MANY_OF_TYPE, (), kind.id)
+
+    def price(self, line: Any, channel: Channel, at_ms: int) -> int:
+        plan = self.plan
+        category = (
+            plan.seats[line.seat].category if line.area < 0 else plan.areas[line.area].category
+        )
+        for kind in self.settings.price_types:
+            if kind.id != line.price_type:
+                continue
+            if kind.until_ms and at_ms >= kind.until_ms:
+                break
+            if kind.box_office_only and channel in (Channel.WEB, Channel.RESELLER):
+                break
+            for price in self.settings.prices:
+                if (price.category, price.price_type) == (category, kind.id):
+                    return price.amount
+        raise No(Refusal.NO_PRICE, (line.seat,) if line.area < 0 else (), line.price_type)
+
+    def in_payment(self, token: bytes, order: str) -> Basket:
+        basket = self.mine(token)
+        if not basket.order or basket.order != order:
+            raise No(Refusal.WRONG_ORDER)
+        return basket
+
+    def reopen(self, command: Reopen, at_ms: int) -> Outcome:
+        basket = self.in_payment(command.token, command.order)
+        basket.order = basket.buyer = ""
+        return Reopened(command.order)
+
+    def sell(self, command: Sell, at_ms: int) -> Outcome:
+        basket = self.in_payment(command.token, command.order)
+        state = TicketState.VALID if command.paid else TicketState.UNPAID
+        made = []
+        for line, amount in zip(basket.lines, basket.amounts, strict=True):
+            for _ in range(line.quantity):
+                number = len(self.sales) + 1
+                ticket = Ticket(number, line.seat, line.area, line.price_type, amount)
+                self.sales[number] = Sale(ticket, command.order, basket.buyer, state)
+                made.append(ticket)
+        del self.baskets[command.token]
+        return Sold(command.order, tuple(made), state)
+
+    def refund(self, command: Refund, at_ms: int) -> Outcome:
+        numbers = command.tickets
+        if not numbers or len(set(numbers)) != len(numbers):
+            raise No(Refusal.MALFORMED)
+        for number in numbers:
+            if number not in self.sales or self.sales[number].order != command.order:
+                raise No(Refusal.TICKET_UNKNOWN, (), str(number))
+        for number in numbers:
+            if self.sales[number].used:
+                raise No(Refusal.TICKET_USED, (), str(number))
+        self.none_refunded(numbers)
+        for number in numbers:
+            self.sales[number].state = TicketState.REFUNDED
+        amount = sum(self.sales[number].ticket.amount for number in numbers)
+        return Refunded(command.order, numbers, amount)
+
+    def none_refunded(self, numbers: tuple[int, ...]) -> None:
+        for number in numbers:
+            if self.sales[number].state is TicketState.REFUNDED:
+                raise No(Refusal.TICKET_STATE, (), str(number))
+
+    def settickets(self, command: SetTickets, at_ms: int) -> Outcome:
+        numbers = command.tickets
+        if not numbers or len(set(numbers)) != len(numbers):
+            raise No(Refusal.MALFORMED)
+        if command.state is TicketState.REFUNDED:
+            raise No(Refusal.MALFORMED)
+        for number in numbers:
+            if number not in self.sales:
+                raise No(Refusal.TICKET_UNKNOWN, (), str(number))
+        self.none_refunded(numbers)
+        for number in numbers:
+            self.sales[number].state = command.state
+            self.sales[number].version += command.state is TicketState.REVOKED
+        versions = tuple((number, self.sales[number].version) for number in numbers)
+        return TicketsSet(versions, command.state)
+
+    def block(self, command: Block, at_ms: int) -> Outcome:
+        self.well_formed(command.seats, command.areas)
+        taken = tuple(seat for seat in command.seats if seat in self.held() | self.sold())
+        if taken:
+            raise No(Refusal.SEAT_TAKEN, taken)
+        blocked = tuple(seat for seat in command.seats if seat in self.blocked)
+        if blocked:
+            raise No(Refusal.SEAT_BLOCKED, blocked)
+        for area, many in command.areas:
+            if many > self.left(area):
+                raise No(Refusal.AREA_FULL, detail=str(area))
+        self.blocked |= set(command.seats)
+        for area, many in command.areas:
+            self.blocked_places[area] += many
+        return Blocked(command.seats, command.areas)
+
+    def unblock(self, command: Unblock, at_ms: int) -> Outcome:
+        self.well_formed(command.seats, command.areas)
+        seats = tuple(seat for seat in command.seats if seat in self.blocked)
+        places = tuple(
+            (area, min(many, self.blocked_places[area]))
+            for area, many in command.areas
+            if self.blocked_places[area]
+        )
+        self.blocked -= set(seats)
+        for area, many in places:
+            self.blocked_places[area] -= many
+        return Unblocked(seats, places)
+
+    def allocate(self, command: Allocate, at_ms: int) -> Outcome:
+        name, seats = command.name, command.seats
+        if not seats:
+            if name not in self.kept:
+                raise No(Refusal.MALFORMED, (), name)
+            return Allocated(name, tuple(sorted(self.kept.pop(name)[1])))
+        if not name or not command.channels:
+            raise No(Refusal.MALFORMED)
+        self.well_formed(seats, ())
+        taken, off = self.held() | self.sold(), self.blocked | self.kept_from(None)
+        lost = tuple(seat for seat in seats if seat in taken | off)
+        if lost:
+            raise No(Refusal.SEAT_TAKEN if taken & set(lost) else Refusal.SEAT_BLOCKED, lost)
+        _, before = self.kept.get(name, ((), set()))
+        self.kept[name] = command.channels, before | set(seats)
+        return Allocated(name, seats)
+
+    def configure(self, command: Configure, at_ms: int) -> Outcome:
+        self.settings = command.settings
+        return Configured()
+
+    def scan(self, command: Scan, at_ms: int) -> Outcome:
+        if command.performance == -1:
+            return Scanned(ScanOutcome.UNKNOWN)
+        if command.performance != self.performance:
+            return Scanned(ScanOutcome.WRONG_PERFORMANCE, command.ticket)
+        sale = self.sales.get(command.ticket)
+        if sale is None or command.version > sale.version:
+            return Scanned(ScanOutcome.UNKNOWN, command.ticket)
+        result = self.door(command, sale, at_ms)
+        if result is ScanOutcome.ADMITTED:
+            sale.used = at_ms, command.gate
+        used_ms, used_gate = sale.used or (0, "")
+        ticket = sale.ticket
+        return Scanned(
+            result,
+            ticket.number,
+            ticket.seat,
+            ticket.area,
+            ticket.price_type,
+            sale.order,
+            used_ms,
+            used_gate,
+        )
+
+    def door(self, command: Scan, sale: Sale, at_ms: int) -> ScanOutcome:
+        if command.version < sale.version:
+            return ScanOutcome.REVOKED
+        if sale.state is not TicketState.VALID:
+            return ScanOutcome[sale.state.name]
+        if sale.used:
+            return ScanOutcome.ALREADY_USED
+        if command.gate and self.settings.gates:
+            gates = {gate.id: gate.sections for gate in self.settings.gates}
+            seat, area = sale.ticket.seat, sale.ticket.area
+            plan = self.plan
+            section = (
+                plan.areas[area].section if seat < 0 else plan.rows[plan.seats[seat].row].section
+            )
+            if command.gate not in gates:
+                return ScanOutcome.WRONG_GATE
+            if gates[command.gate] and section not in gates[command.gate]:
+                return ScanOutcome.WRONG_GATE
+        if at_ms < self.settings.doors_open_ms:
+            return ScanOutcome.TOO_EARLY
+        if self.settings.doors_close_ms and at_ms >= self.settings.doors_close_ms:
+            return ScanOutcome.TOO_LATE
+        return ScanOutcome.ADMITTED
+
+    def expire(self, command: Expire, at_ms: int) -> Outcome:
+        over = sorted(
+            (basket.until_ms, token)
+            for token, basket in self.baskets.items()
+            if basket.until_ms <= at_ms
+        )
+        for _, token in over:
+            del self.baskets[token]
+        return Expired(tuple(token for _, token in over))
