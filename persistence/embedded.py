@@ -15,7 +15,9 @@ The server listens on a Unix socket only, in a directory nobody else may enter.
 As root, the server runs as a system user, because Postgres refuses to be root.
 """
 
+import contextlib
 import fcntl
+import logging
 import os
 import pwd
 import re
@@ -36,6 +38,8 @@ from typing import IO, ClassVar, Final, Self
 
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy.engine import URL
+
+_log = logging.getLogger(__name__)
 
 DATABASE: Final = "strapontin"
 START_TIMEOUT_S: Final = 120.0
@@ -163,6 +167,9 @@ class EmbeddedPostgres:
                 if not (self._cluster / "PG_VERSION").exists():
                     self._make_cluster()
                 self._run()
+            except OSError as error:  # files of another user, or a read-only disk
+                self._give_up_directory()
+                raise self._unusable(error) from error
             except BaseException:
                 self._give_up_directory()
                 raise
@@ -194,6 +201,8 @@ class EmbeddedPostgres:
                 except subprocess.TimeoutExpired:
                     server.send_signal(signal.SIGQUIT)  # end at once, recover at the next start
                     server.wait(KILL_TIMEOUT_S)
+            with contextlib.suppress(OSError):  # it is the cluster, or was never made
+                self._short_socket_dir().rmdir()
             self._give_up_directory()
 
     # The directory --------------------------------------------------------------
@@ -268,7 +277,8 @@ class EmbeddedPostgres:
             for parent in (path, *path.parents):
                 mode = parent.stat().st_mode
                 if not mode & stat.S_IXOTH:
-                    parent.chmod(mode | stat.S_IXOTH)  # may be passed through, not listed
+                    _log.warning("user %s may now pass through %s", SYSTEM_USER, parent)
+                    parent.chmod(mode | stat.S_IXOTH)  # pass through, not list
         answer = self._call("postgres", "--version", account=account)
         if answer.returncode != 0:
             raise self._root_error(answer.stderr.strip())
@@ -397,7 +407,7 @@ class EmbeddedPostgres:
         return EmbeddedError(
             EmbeddedProblem.FAILED,
             self.data_dir,
-            f"The embedded Postgres in {self.data_dir} {what}: {said}",
+            f"The embedded Postgres in {self.data_dir} {what}: {said.rstrip('.')}.",
             f"See {self._log}, or use --database-url with a server of your own.",
         )
 
@@ -456,6 +466,9 @@ class EmbeddedPostgres:
         plain = re.fullmatch(r"[A-Za-z0-9_./+-]+", str(name))
         if plain and len(os.fsencode(name)) <= MAX_SOCKET_PATH_BYTES:
             return self._cluster
+        return self._short_socket_dir()
+
+    def _short_socket_dir(self) -> Path:
         digest = sha256(os.fsencode(self._cluster)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"strapontin-{os.getuid()}-{digest}"
 
