@@ -263,12 +263,15 @@ class OrderDesk:
             order = await self._saga.learn(order, event)
         except ProviderMismatchError:
             # Sent again it would be as wrong: a person has to look at it.
-            log.exception("order %s: provider event %s is not believed", id, event.id)
+            log.error(
+                "order %d: provider event %s contradicts what is known: session %r, intent %r",
+                *(order.number, event.id, event.session, event.intent),
+            )
             return
         try:
             await self._saga.settle(order)
         except ActorFault as error:
-            log.warning("order %s waits: %r", id, error)
+            log.warning("order %d waits: %r", order.number, error)
 
     # Refunds ---------------------------------------------------------------------
 
@@ -352,9 +355,9 @@ class OrderDesk:
                     order = await self._saga.give_up(order)
                 await self._saga.settle(order)
         except ActorFault as error:
-            log.warning("order %s waits: %r", id, error)
+            log.warning("order %s... waits: %r", id[:8], error)
         except Exception:
-            log.exception("order %s cannot go on", id)
+            log.exception("order %s... cannot go on", id[:8])
 
 
 def _same_attempt(payment: Payment, method: str, given: int, reference: str) -> bool:

@@ -86,7 +86,7 @@ class OrderKeeper:
         try:
             order = await self._orders.get(id)
         except Exception as error:
-            raise NotReady(f"order {id} cannot be read") from error
+            raise NotReady(f"order {id[:8]}... cannot be read") from error
         if order is None:
             self._due_ms.pop(id, None)
             return None
@@ -120,7 +120,7 @@ class OrderKeeper:
             self._known.pop(order.id, None)
             self._due_ms.setdefault(order.id, self._clock_ms() + PATIENCE_MS)
             if isinstance(error, Exception):
-                raise NotReady(f"order {order.id} is not known to be saved") from error
+                raise NotReady(f"order {order.number} is not known to be saved") from error
             raise
         self._due_ms.pop(order.id, None)
         return self._remember(saved)

@@ -10,7 +10,8 @@ Delivery guarantees:
 Call every method with the order's lock held. NotReady: somebody did not answer; what was saved
 stands, and the rest is taken up again by `settle`.
 
-Owns the order of the steps. What each makes of an order is in `engine.ordering`.
+Owns the order of the steps. What each makes of an order is in `engine.ordering`. The log names
+orders by number: the id opens the order's page.
 """
 
 import asyncio
@@ -188,7 +189,8 @@ class Saga:
                 tickets[hold.performance] = outcome.tickets
                 if fits(order, hold.performance, outcome.tickets):
                     continue
-            log.warning("order %s: performance %d: %r", order.id, hold.performance, outcome)
+            why = outcome if isinstance(outcome, Refused) else "other tickets than ordered"
+            log.warning("order %d: performance %d: %r", order.number, hold.performance, why)
             return await self._fail(order, tickets)
         return await self.keep(order, advance(sold(order, tickets)))
 
@@ -198,7 +200,7 @@ class Saga:
             numbers = tuple(ticket.number for ticket in each)
             outcome = await self._ask(performance, Refund(name, order.id, numbers))
             if not isinstance(outcome, Refunded):
-                log.error("order %s: tickets %r stay sold: %r", order.id, numbers, outcome)
+                log.error("order %d: tickets %r stay sold: %r", order.number, numbers, outcome)
         order = await self.keep(order, lost(order))
         with contextlib.suppress(ActorFault):  # holds end by themselves in a while
             await self.reopen(order)
@@ -213,7 +215,7 @@ class Saga:
             numbers = tuple(line.ticket for line in lines)
             outcome = await self._ask(performance, Refund(name, order.id, numbers))
             if isinstance(outcome, Refused):
-                log.warning("order %s: refund %s: %r", order.id, refund.id, outcome)
+                log.warning("order %d: refund %s: %r", order.number, refund.id, outcome)
                 refused = outcome.code.value
             else:
                 ended += [line.number for line in lines]
@@ -244,7 +246,7 @@ class Saga:
         """
         payment = told_of(order, event)
         if payment is None:
-            log.warning("order %s has no payment for provider event %s", order.id, event.id)
+            log.warning("order %d has no payment for provider event %s", order.number, event.id)
             return order
         learned, actions = on_provider_event(payment, event)
         _report(order, payment, event, actions)
@@ -311,10 +313,10 @@ class Saga:
             session = await self._stripe.expire(payment.reference)
         except PaymentRefused as error:
             # The order does not wait for it; whatever it may still bring goes back.
-            log.error("order %s: the page of payment %s stays: %s", order.id, payment.id, error)
+            log.error("order %d: page %s stays open: %s", order.number, payment.reference, error)
             return order
         except PaymentUnavailable as error:
-            raise NotReady(f"the payment page of order {order.id} cannot be closed") from error
+            raise NotReady(f"the payment page of order {order.number} cannot be closed") from error
         event = session.event()
         return await self.learn(order, event) if event is not None else order
 
@@ -328,14 +330,14 @@ class Saga:
             event = await self._stripe.refund(payment, refund.key, refund.amount)
         except PaymentRefused as error:
             log.error(
-                "order %s: refund %s of %d is refused, pay it back by hand: %s",
-                *(order.id, refund.key, refund.amount, error),
+                "order %d: refund %s of %d is refused, pay it back by hand: %s",
+                *(order.number, refund.key, refund.amount, error),
             )
             failed = with_payment(order, fail_refund(payment, refund.key))
             return await self.keep(order, advance(failed))
         except PaymentUnavailable as error:
             # It stays REQUESTED, and is asked for again when the order comes up.
-            log.warning("order %s: refund %s waits: %s", order.id, refund.key, error)
+            log.warning("order %d: refund %s waits: %s", order.number, refund.key, error)
             return order
         return await self.learn(order, event)
 
@@ -383,14 +385,14 @@ def _report(
     for action in actions:
         if action.kind is ActionKind.REFUND_FAILED:
             log.error(
-                "order %s: refund %s of %d came back, pay it by hand",
-                *(order.id, action.refund, action.amount),
+                "order %d: refund %s of %d came back, pay it by hand",
+                *(order.number, action.refund, action.amount),
             )
     ours = {refund.id for refund in order.refunds}
     stands = order.state is OrderState.CONFIRMED and payment.standing is Standing.CONFIRMED
     if stands and event.kind is ProviderEventKind.REFUND and event.refund not in ours:
         log.warning(
-            "order %s: %d was refunded at the provider; its tickets stay valid until they are "
+            "order %d: %d was refunded at the provider; its tickets stay valid until they are "
             "refunded here",
-            *(order.id, event.amount),
+            *(order.number, event.amount),
         )

@@ -500,7 +500,7 @@ async def test_notices_of_no_use_are_taken_and_change_nothing(
     await shop.desk.webhook(*told(shop, metadata=another, payment_intent="pi_of_another"))
     assert "no payment for provider event" in caplog.text
     await shop.desk.webhook(*told(shop, id="cs_of_another"))
-    assert "is not believed" in caplog.text
+    assert "contradicts what is known" in caplog.text
     assert await shop.desk.get(order.id) == order
 
 
