@@ -39,7 +39,7 @@ class Pay(Struct, frozen=True):
     """`given` (minor units) for cash, `reference` for a card terminal."""
 
     method: PaymentMethod
-    attempt: Annotated[str, Meta(min_length=1, max_length=32)]
+    attempt: Annotated[str, Meta(min_length=1, max_length=64)]
     given: Annotated[int, Meta(ge=0, le=2**53)] = 0
     reference: Text = ""
 

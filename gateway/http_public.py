@@ -16,7 +16,7 @@ from gateway.session import now_ms
 from renderers import i18n
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
-WORDS: Final = ("web", "outcome", "refusal", "scan", "order")
+WORDS: Final = ("web", "outcome", "refusal")
 """The parts of the catalogues that pages may read."""
 
 routes = web.RouteTableDef()

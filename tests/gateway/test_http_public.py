@@ -36,7 +36,7 @@ async def test_without_a_house_the_edge_says_so(start: Start) -> None:
 async def test_messages_are_the_pages_words_only(gateway: Running) -> None:
     for language in ("fr", "en"):
         words = await gateway.json("GET", f"/api/messages/{language}")
-        assert words == i18n.export(language, "web", "outcome", "refusal", "scan", "order")
+        assert words == i18n.export(language, "web", "outcome", "refusal")
         assert not any(key.startswith("ticket.") for key in words)
     assert (await gateway.json("GET", "/api/messages/de", expect=404))["code"] == "not_found"
 
