@@ -126,6 +126,10 @@ class Stand:
         for connection in list(self._app[EDGE].hub._connections):
             connection.close(WSCloseCode.GOING_AWAY, "cut")
 
+    def restart(self, performance: int) -> None:
+        """The performance's actor begins a new reign."""
+        self.fake.performances.restart(performance)
+
     def set_down(self, down: bool) -> None:
         """The performances and the desk do not answer while down."""
         self.fake.performances.down = self.fake.desk.down = down

@@ -1,0 +1,304 @@
+"""From the basket to the tickets: once, whatever is clicked twice, lost on the way or reloaded."""
+
+import re
+
+import pytest
+from msgspec.structs import replace
+from playwright.async_api import expect
+
+from engine.commands import SeatStatus
+from engine.orders import LineState, Order, OrderState
+from tests.web.buyer import (
+    basket_line,
+    click_seat,
+    find_best,
+    go_to_payment,
+    list_seat,
+    notes,
+    pay,
+    show_row,
+)
+from tests.web.conftest import THEATRE, OpenPage
+from tests.web.stand import Stand
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ROW = next(run for run in THEATRE.runs if len(run) >= 8)
+
+
+@pytest.fixture
+def performance(stand: Stand) -> int:
+    return stand.add(THEATRE)
+
+
+def orders_of(stand: Stand, performance: int) -> list[Order]:
+    found = stand.fake.desk.orders.by_id.values()
+    return [order for order in found if order.holds[0].performance == performance]
+
+
+async def test_two_seats_are_bought_and_their_tickets_fetched(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    watcher = await open_page(f"{stand.url}/p/{performance}")
+    await show_row(watcher, THEATRE, ROW[0])
+    for seat in ROW[:2]:
+        await click_seat(page, THEATRE, seat)
+    await expect(basket_line(page, ROW[1])).to_be_visible()
+    await page.locator("select.line-type").first.select_option("child")
+    await go_to_payment(page)
+    await expect(page.locator(".pay-card")).to_contain_text("No money moves")
+    await expect(page.locator(".stub-line")).to_have_count(2)
+    order = await pay(page)
+    await expect(page.locator("h1")).to_have_text("Enjoy the show")
+    for seat in ROW[:2]:
+        await expect(list_seat(watcher, seat)).to_contain_text("Taken")
+        assert stand.statuses(performance)[seat] == SeatStatus.SOLD
+
+    [made] = orders_of(stand, performance)
+    assert (made.id, made.state) == (order, OrderState.CONFIRMED)
+    assert made.buyer.name == "Camille Dupont"
+    assert {line.seat: line.price_type for line in made.lines} == {ROW[0]: "child", ROW[1]: "full"}
+    amounts = [f"€{line.amount / 100:.2f}" for line in made.lines]
+    assert await page.locator(".stub-amount").all_inner_texts() == amounts
+    link = await page.locator("#tickets").get_attribute("href")
+    fetched = await page.request.get(f"{stand.url}{link}")
+    assert fetched.headers["content-type"] == "application/pdf"
+    assert (await fetched.body()).startswith(b"%PDF")
+
+    # The basket is gone from this browser, and a new one can be begun.
+    await page.goto(f"{stand.url}/p/{performance}")
+    await expect(page.locator(".basket-empty")).to_be_visible()
+    await find_best(page, 1)
+
+
+async def test_a_purchase_by_keyboard_alone(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+
+    async def tab_to(selector: str, most: int = 80) -> None:
+        for _ in range(most):
+            await page.keyboard.press("Tab")
+            if await page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
+                ring = await page.evaluate("() => getComputedStyle(document.activeElement).outline")
+                assert "none" not in ring, f"{selector} shows no focus"
+                return
+        raise AssertionError(f"{selector} is not reached by Tab")
+
+    await tab_to("#skip")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#list-title")).to_be_focused()
+    await tab_to("#list-section")
+    await page.keyboard.press("ArrowDown")
+    await tab_to("#list-row")
+    await page.keyboard.press("ArrowDown")
+    await tab_to(".list-seat.free")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".basket-line:not(.busy)")).to_have_count(1)
+    await expect(page.locator("#live")).to_contain_text("yours for now")
+    assert "Yours" in (await page.evaluate("() => document.activeElement.ariaLabel"))
+    await tab_to("#to-checkout")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#checkout h1")).to_be_focused()
+    await tab_to("#buyer-name")
+    await page.keyboard.type("Ada Byron")
+    await tab_to("#buyer-email")
+    await page.keyboard.type("ada@example.org")
+    await tab_to("#place")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#pay")).to_be_visible()
+    await tab_to("#pay")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("Enjoy the show")
+    await tab_to("#tickets")
+    [made] = orders_of(stand, performance)
+    assert made.state is OrderState.CONFIRMED
+    section = THEATRE.seat_sections[made.lines[0].seat]
+    assert THEATRE.sections[section].name == THEATRE.sections[1].name
+
+
+async def test_double_clicks_order_and_pay_once(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 1)
+    await page.locator("#to-checkout").click()
+    await page.locator("#buyer-name").fill("Camille")
+    await page.locator("#buyer-email").fill("camille@example.org")
+    stand.fake.performances.delay_s = 0.2
+    try:
+        await page.locator("#place").dblclick()
+        await expect(page.locator("#pay")).to_be_visible()
+        await page.locator("#pay").dblclick()
+        await expect(page.locator("#tickets")).to_be_visible()
+    finally:
+        stand.fake.performances.delay_s = 0
+    [made] = orders_of(stand, performance)
+    assert len(made.payments) == 1
+    assert made.paid == made.total
+
+
+async def test_a_lost_answer_is_asked_for_again_and_nothing_is_doubled(
+    stand: Stand, performance: int, open_page: OpenPage, faults: list[str]
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 1)
+    await page.locator("#to-checkout").click()
+    await page.locator("#buyer-name").fill("Camille")
+    await page.locator("#buyer-email").fill("camille@example.org")
+    stand.fake.desk.down = True
+    await page.locator("#place").click()
+    await expect(page.locator(".problem")).to_contain_text("you will not pay twice")
+    stand.fake.desk.down = False
+    await page.locator("#place").click()
+    await expect(page.locator("#pay")).to_be_visible()
+
+    # Paid, and the answer gets lost on its way back.
+    async def lose(route):  # type: ignore[no-untyped-def]
+        await route.fetch()
+        await route.abort()
+
+    await page.route("**/pay", lose)
+    await page.locator("#pay").click()
+    await expect(page.locator(".problem")).to_contain_text("you will not pay twice")
+    await page.unroute("**/pay")
+    await pay(page)
+    [made] = orders_of(stand, performance)
+    assert len(made.payments) == 1
+    faults.clear()  # the browser logs requests that fail
+
+
+async def test_an_order_whose_answer_was_lost_gives_way_to_a_changed_basket(
+    stand: Stand, performance: int, open_page: OpenPage, faults: list[str]
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await page.locator("#best-category").select_option("0")
+    await find_best(page, 1)
+    await page.locator("#to-checkout").click()
+    await page.locator("#buyer-name").fill("Camille")
+    await page.locator("#buyer-email").fill("camille@example.org")
+
+    async def lose(route):  # type: ignore[no-untyped-def]
+        await route.fetch()
+        await route.abort()
+
+    await page.route("**/api/orders", lose)
+    await page.locator("#place").click()
+    await expect(page.locator(".problem")).to_contain_text("you will not pay twice")
+    await page.unroute("**/api/orders")
+    await page.locator("#back").click()
+    await page.locator("select.line-type").select_option("child")
+    await go_to_payment(page)
+    await expect(page.locator(".pay-amount")).to_have_text("€34.00")
+    await pay(page)
+    states = sorted(order.state for order in orders_of(stand, performance))
+    assert states == [OrderState.CANCELLED, OrderState.CONFIRMED]
+    faults.clear()
+
+
+async def test_going_back_from_the_payment_reopens_the_basket(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 2)
+    await go_to_payment(page)
+    await page.locator("#back").click()
+    await expect(page.locator(".basket-line")).to_have_count(2)
+    await page.locator(".line-remove").first.click()
+    await expect(page.locator(".basket-line:not(.busy)")).to_have_count(1)
+    await go_to_payment(page)
+    # The browser's own way back does the same.
+    await page.go_back()
+    await expect(page.locator("#to-checkout")).to_be_enabled()
+    await go_to_payment(page)
+    await pay(page)
+    confirmed = [one for one in orders_of(stand, performance) if one.state == "confirmed"]
+    assert [len(order.lines) for order in confirmed] == [1]
+
+
+async def test_a_reload_in_the_middle_of_the_payment_goes_on_with_it(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 2)
+    await go_to_payment(page)
+    await page.reload()
+    await expect(page.locator("#pay")).to_be_visible()
+    await expect(page.locator(".checkout-time")).to_contain_text("Kept for 31:")
+    await page.goto(f"{stand.url}/p/{performance}")
+    await expect(page.locator("#pay")).to_be_visible()
+    await pay(page)
+    assert len(orders_of(stand, performance)) == 1
+
+
+async def test_seats_lost_before_the_order_are_said_and_nothing_is_ordered(
+    stand: Stand, performance: int, open_page: OpenPage, faults: list[str]
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 2)
+    await page.locator("#to-checkout").click()
+    await page.locator("#buyer-name").fill("Camille")
+    await page.locator("#buyer-email").fill("camille@example.org")
+    stand.pass_time(16 * 60_000)
+    try:
+        await expect(notes(page).last).to_contain_text("Time ran out")
+        await expect(page.locator("#seats")).to_be_visible()
+        await expect(page.locator(".basket-empty")).to_be_visible()
+    finally:
+        stand.fake.performances.ahead_ms = 0
+    assert orders_of(stand, performance) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "title", "text"),
+    [
+        (OrderState.PENDING, "Almost there", "waiting for your payment"),
+        (OrderState.PAID, "Making your tickets", "Your tickets follow in a moment"),
+        (OrderState.FAILED, "We are paying you back", "The money goes back the way it came"),
+        (OrderState.CANCELLED, "This order was not completed", "Nothing was charged"),
+        (OrderState.REFUNDED, "This order has been refunded", "no longer open any door"),
+    ],
+)
+async def test_the_order_page_says_where_an_order_stands(
+    stand: Stand,
+    performance: int,
+    open_page: OpenPage,
+    monkeypatch: pytest.MonkeyPatch,
+    state: OrderState,
+    title: str,
+    text: str,
+) -> None:
+    """And follows by itself what is still under way."""
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 2)
+    await go_to_payment(page)
+    confirmed = stand.fake.desk.orders.by_id[await pay(page)]
+    lines = confirmed.lines
+    if state is OrderState.REFUNDED:
+        lines = tuple(replace(line, state=LineState.REFUNDED) for line in lines)
+    shown = replace(confirmed, state=state, lines=lines)
+
+    async def get(order: str) -> Order:
+        return shown
+
+    monkeypatch.setattr(stand.fake.desk, "get", get)
+    await page.reload()
+    await expect(page.locator("h1")).to_have_text(title)
+    await expect(page.locator(".lead")).to_contain_text(text)
+    assert await page.locator("#tickets").count() == 0
+    if state in (OrderState.PENDING, OrderState.PAID):
+        shown = confirmed
+        await expect(page.locator("h1")).to_have_text("Enjoy the show")
+        await expect(page.locator("#tickets")).to_be_visible()
+    if state is OrderState.REFUNDED:
+        await expect(page.locator(".stub-line.gone")).to_have_count(2)
+
+
+async def test_an_unknown_order_is_told(
+    stand: Stand, open_page: OpenPage, faults: list[str]
+) -> None:
+    page = await open_page(f"{stand.url}/o/{'0' * 32}", ready=False)
+    await expect(page.locator("h1")).to_have_text("There is nothing at this address")
+    assert any(re.search("404", fault) for fault in faults)
+    faults.clear()
