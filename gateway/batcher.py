@@ -8,6 +8,7 @@ neither sockets nor the meaning of a command: it carries bytes.
 """
 
 import asyncio
+from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -84,8 +85,8 @@ class Batcher:
         elif len(lane.waiting) >= MAX_WAITING_COMMANDS:
             receiver.shed(id, "busy", SHED_RETRY_MS)
         else:
-            now_s = asyncio.get_running_loop().time()
-            lane.waiting.append(Waiting(receiver, id, kind, command, now_s))
+            # Not the loop's clock: uvloop's ticks in whole milliseconds.
+            lane.waiting.append(Waiting(receiver, id, kind, command, monotonic()))
             if lane.task is None:
                 lane.task = asyncio.create_task(self._run(lane), name=f"lane {performance}")
 
@@ -136,7 +137,7 @@ class Batcher:
         self._answer(batch, outcomes)
 
     def _answer(self, batch: list[Waiting], outcomes: list[msgspec.Raw]) -> None:
-        now_s = asyncio.get_running_loop().time()
+        now_s = monotonic()
         tally = self._metrics.commands
         add_latency = self._metrics.latency.add
         for (receiver, id, kind, _, since_s), raw in zip(batch, outcomes, strict=True):
@@ -147,7 +148,6 @@ class Batcher:
 
     async def _submit(self, performance: int, batch: bytes) -> bytes:
         """The reply to a batch, asked again for `retry_for_s` after its first failure."""
-        loop = asyncio.get_running_loop()
         give_up_s = 0.0
         attempt = 0
         while True:
@@ -157,9 +157,9 @@ class Batcher:
             except (BackendUnavailable, TimeoutError) as error:
                 # Counted from the first failure, not from the first try: a call that hung
                 # and then failed still gets its second chance.
-                give_up_s = give_up_s or loop.time() + self._retry_for_s
+                give_up_s = give_up_s or monotonic() + self._retry_for_s
                 pause_s = RETRY_PAUSES_S[min(attempt, len(RETRY_PAUSES_S) - 1)]
-                if self._stopping or loop.time() + pause_s > give_up_s:
+                if self._stopping or monotonic() + pause_s > give_up_s:
                     raise BackendUnavailable(f"given up after {attempt + 1} attempts") from error
             attempt += 1
             self._metrics.batch_retries += 1
@@ -169,7 +169,7 @@ class Batcher:
         until_s = self._unknown.get(performance)
         if until_s is None:
             return False
-        if asyncio.get_running_loop().time() < until_s:
+        if monotonic() < until_s:
             return True
         del self._unknown[performance]
         return False
@@ -177,7 +177,7 @@ class Batcher:
     def _note_unknown(self, performance: int) -> None:
         if len(self._unknown) >= MAX_UNKNOWN_PERFORMANCES:
             self._unknown.clear()
-        self._unknown[performance] = asyncio.get_running_loop().time() + UNKNOWN_PERFORMANCE_S
+        self._unknown[performance] = monotonic() + UNKNOWN_PERFORMANCE_S
 
 
 class _Lane:
