@@ -176,6 +176,7 @@ class Till:
         ask = AskRelease(new_id(), house.performance.id, sale.token, tuple(seats), tuple(places))
         outcome = self._taken(await self.link.ask(ask))
         if not sale.size:
+            sale.clear(new_id())
             self.forget()
         return outcome
 
@@ -234,7 +235,7 @@ class Till:
         Raises:
             Problem: the order is past that: it was paid meanwhile, or ended.
         """
-        if self.slip is not None and self.slip.order:
+        if self.slip is not None and self.in_payment:
             try:
                 await self.client.cancel(self.slip.order)
             except Problem as problem:
@@ -342,8 +343,16 @@ class Till:
         house = self.house
         if house is None or performance_id != house.performance.id or token != house.sale.token:
             return False
+        if self.in_payment:
+            # Whether the money came in time is for the order to say.
+            return False
         self.next_sale()
         return True
+
+    @property
+    def in_payment(self) -> bool:
+        """Whether there is an order, or may be one that the server has not confirmed yet."""
+        return self.slip is not None and bool(self.slip.order)
 
     def forget(self) -> None:
         """Nothing is in progress any more."""

@@ -277,6 +277,8 @@ class SaleScreen(TillScreen):
                     self.query_one(SeatMap).go_to(seats[0])
 
     async def _look_again(self) -> None:
+        if self.till.in_payment:
+            return
         outcome = await self.till.refresh_basket()
         if not isinstance(outcome, BasketIs):
             self.till.next_sale()

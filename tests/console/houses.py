@@ -11,12 +11,12 @@ STALLS_HALF = 9
 
 
 def theatre() -> Plan:
-    """212 numbered seats and 60 standing places; the stage is at the bottom."""
+    """200 numbered seats and 60 standing places; the stage is at the bottom."""
     seats: list[Seat] = []
     rows: list[Row] = []
     tables: list[Table] = []
 
-    def row(section: int, label: str, places: list[tuple[float, float]], **more: int) -> None:
+    def row(section: int, label: str, places: list[tuple[float, float]]) -> None:
         first, number = len(seats), len(rows)
         for at, (x, y) in enumerate(places, 1):
             flags = SeatFlag.WHEELCHAIR if section == 0 and label == "H" and at == 1 else 0
@@ -26,35 +26,32 @@ def theatre() -> Plan:
         rows.append(Row(section, label, first, len(places)))
 
     for depth, label in enumerate(STALLS_ROWS):
-        y = 300 - 25 * depth
-        left = [(240 - 25 * n, y) for n in range(STALLS_HALF - 1, -1, -1)]
-        right = [(315 + 25 * n, y) for n in range(STALLS_HALF)]
+        y = 340 - 25 * depth
+        left = [(280 - 25 * n, y) for n in range(STALLS_HALF - 1, -1, -1)]
+        right = [(355 + 25 * n, y) for n in range(STALLS_HALF)]
         row(0, label, left + right)
     for depth, label in enumerate("AB"):
         radius = 300 + 28 * depth
         turns = [radians(200 + 140 * n / 23) for n in range(24)]
-        row(1, label, [(278 + radius * cos(a), 260 + radius * sin(a) * 0.9) for a in turns])
-    for number in range(2):
-        x, y = (25.0, 330.0) if number == 0 else (531.0, 330.0)
-        first = len(seats)
+        row(1, label, [(318 + radius * cos(a), 340 + radius * sin(a) * 0.9) for a in turns])
+    for number, x in enumerate((65.0, 571.0)):
+        first, y = len(seats), 390.0
         ring = [(x + 22 * cos(pi * n / 2), y + 22 * sin(pi * n / 2)) for n in range(4)]
         for at, (sx, sy) in enumerate(ring, 1):
             seats.append(Seat(f"t-{number}-{at}", len(rows), str(at), sx, sy, 2, table=number))
         rows.append(Row(2, f"T{number + 1}", first, 4))
+        chairs = tuple(range(first, first + 4))
+        label, whole = f"T{number + 1}", number == 0
         tables.append(
-            Table(f"t{number}", 2, f"T{number + 1}", x, y, "round", 26, 26, 0.0,
-                  tuple(range(first, first + 4)), whole=number == 0)
-        )  # fmt: skip
-    standing = Area(
-        "standing", 3, "Promenade", 60, 2,
-        ((140.0, 40.0), (416.0, 40.0), (416.0, 95.0), (140.0, 95.0)),
-    )  # fmt: skip
+            Table(f"t{number}", 2, label, x, y, "round", 26, 26, 0.0, chairs, whole=whole)
+        )
+    corners = ((180.0, 90.0), (456.0, 90.0), (456.0, 140.0), (180.0, 140.0))
     return Plan(
         id="test-theatre",
         name="Test Theatre",
-        width=556,
-        height=420,
-        focal=(278.0, 350.0),
+        width=640,
+        height=470,
+        focal=(318.0, 390.0),
         categories=(
             Category("First", "#7f3c8d"),
             Category("Second", "#11a579"),
@@ -69,11 +66,9 @@ def theatre() -> Plan:
         rows=tuple(rows),
         seats=tuple(seats),
         tables=tuple(tables),
-        areas=(standing,),
-        shapes=(
-            Shape("rectangle", 128, 345, 300, 60, text="STAGE", role="stage"),
-        ),
-    )  # fmt: skip
+        areas=(Area("standing", 3, "Promenade", 60, 2, corners),),
+        shapes=(Shape("rectangle", 168, 385, 300, 60, text="STAGE", role="stage"),),
+    )
 
 
 def settings(**changes: object) -> Settings:

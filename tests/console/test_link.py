@@ -13,6 +13,7 @@ from console.link import Link, LinkState, NotServed, TooManyUnanswered
 from console.till import new_id
 from engine.commands import Refusal, Refused, Released
 from gateway.wire import AskRelease
+from tests.console.waiting import until
 
 Script = Callable[[ServerConnection, int], Coroutine[Any, Any, None]]
 FAST = (0.01,)
@@ -53,12 +54,6 @@ async def running(link: Link) -> AsyncIterator[Link]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - what is waited for is somebody else's
-            await asyncio.sleep(0.01)
 
 
 def release(id: bytes = b"") -> AskRelease:

@@ -152,7 +152,7 @@ def test_a_whole_table_goes_together_and_a_chair_alone(house: Seating) -> None:
 def test_a_point_finds_its_seat_or_its_area(house: Seating) -> None:
     c5 = seat(house, "c 5")
     assert house.at(house.spot_x[c5] + 4, house.spot_y[c5] - 4, within=12) == c5
-    assert house.at(200, 50, within=12) == house.seat_count
+    assert house.at(240, 105, within=12) == house.seat_count
     assert house.at(-500, -500, within=12) is None
 
 
