@@ -29,7 +29,6 @@ import asyncpg  # type: ignore[import-untyped]
 from msgspec import structs
 
 from engine.journal import Append, Claimed, Written
-from engine.projection import NOTHING
 from persistence import url as address
 from persistence.url import Connection, Pool, PooledConnection
 
@@ -47,9 +46,26 @@ MAX_TAIL_BYTES: Final = 8 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
-_ADVANCE: Final = """
+
+def _unnest(first: int, *types: str) -> str:
+    """Parallel arrays, parameters from `first` on, as rows."""
+    arrays = [f"${number}::{type_}[]" for number, type_ in enumerate(types, first)]
+    return f"unnest({', '.join(arrays)})"
+
+
+_TICKET: Final = (
+    *("int4", "int4", "text", "int4", "int4"),
+    *("text", "int8", "text", "int4", "int8"),
+)
+_TICKET_COLUMNS: Final = (
+    "performance, number, order_id, seat, area, price_type, amount, state, version, sold_ms"
+)
+_SCAN: Final = ("int4", "int8", "int8", "text", "text", "text", "int4", "text")
+_SCAN_COLUMNS: Final = "performance, seq, at_ms, gate, device, mode, ticket, result"
+
+_ADVANCING: Final = f"""
 WITH batch AS (
-    SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::bytea[])
+    SELECT * FROM {_unnest(1, "int4", "int8", "int8", "int8", "int8", "bytea")}
         AS b (performance, epoch, prev_seq, seq, at_ms, events)
 ), advanced AS (
     UPDATE writers w SET head_seq = b.seq FROM batch b
@@ -59,29 +75,32 @@ WITH batch AS (
     INSERT INTO journal (performance, seq, prev_seq, epoch, at_ms, events)
     SELECT b.performance, b.seq, b.prev_seq, b.epoch, b.at_ms, b.events
     FROM batch b JOIN advanced USING (performance)
+)"""
+_ADVANCE: Final = f"{_ADVANCING} SELECT performance FROM advanced"
+# With its new tickets and scans, still in one statement: a sale takes one round trip.
+_ADVANCE_WITH_ROWS: Final = f"""{_ADVANCING}, sold AS (
+    INSERT INTO tickets ({_TICKET_COLUMNS})
+    SELECT t.* FROM {_unnest(7, *_TICKET)} AS t ({_TICKET_COLUMNS})
+    JOIN advanced USING (performance)
+), scanned AS (
+    INSERT INTO scans ({_SCAN_COLUMNS})
+    SELECT s.* FROM {_unnest(7 + len(_TICKET), *_SCAN)} AS s ({_SCAN_COLUMNS})
+    JOIN advanced USING (performance)
 )
 SELECT performance FROM advanced
 """
-# Within a transaction: a refund must free its seat before the same batch sells it again.
-_SET_TICKETS: Final = """
+# One after the other: a refund must free its seat before the same batch sells it again.
+_SET_TICKETS: Final = f"""
 UPDATE tickets t SET
     state = u.state,
     version = CASE WHEN u.version = -1 THEN t.version ELSE u.version END
-FROM unnest($1::int4[], $2::int4[], $3::text[], $4::int4[])
-    AS u (performance, number, state, version)
+FROM {_unnest(1, "int4", "int4", "text", "int4")} AS u (performance, number, state, version)
 WHERE t.performance = u.performance AND t.number = u.number
 """
-_ADD_TICKETS: Final = """
-INSERT INTO tickets (performance, number, order_id, seat, area, price_type, amount, state,
-    version, sold_ms)
-SELECT * FROM unnest($1::int4[], $2::int4[], $3::text[], $4::int4[], $5::int4[], $6::text[],
-    $7::int8[], $8::text[], $9::int4[], $10::int8[])
-"""
-_ADD_SCANS: Final = """
-INSERT INTO scans (performance, seq, at_ms, gate, device, mode, ticket, result)
-SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::text[], $5::text[], $6::text[],
-    $7::int4[], $8::text[])
-"""
+_ADD_TICKETS: Final = (
+    f"INSERT INTO tickets ({_TICKET_COLUMNS}) SELECT * FROM {_unnest(1, *_TICKET)}"
+)
+_ADD_SCANS: Final = f"INSERT INTO scans ({_SCAN_COLUMNS}) SELECT * FROM {_unnest(1, *_SCAN)}"
 _SET_SETTINGS: Final = "UPDATE performances SET settings = $2 WHERE id = $1"
 
 _CLAIM: Final = """
@@ -201,12 +220,15 @@ class Journal:
     async def _append(self, batches: Sequence[Append]) -> list[Written]:
         connection = await self._connected()
         rounds = _rounds(batches)
-        alone = len(rounds) == 1 and all(batch.projection == NOTHING for batch in batches)
+        alone = len(rounds) == 1 and not any(
+            batch.projection.ticket_states or batch.projection.settings is not None
+            for batch in batches
+        )
         committing = alone
         written: set[tuple[int, int]] = set()
         try:
             if alone:  # one statement, which is its own transaction
-                written = await _advance(connection, rounds[0])
+                written = await _advance(connection, rounds[0], rows=True)
             else:
                 async with asyncio.timeout(APPEND_TIMEOUT_S):
                     await connection.execute("BEGIN")
@@ -379,25 +401,32 @@ def _rounds(batches: Sequence[Append]) -> list[list[Append]]:
     return rounds
 
 
-async def _advance(connection: Connection, group: list[Append]) -> set[tuple[int, int]]:
-    """Journal one batch a performance; those accepted, as (performance, seq)."""
-    rows = await connection.fetch(
-        _ADVANCE,
+async def _advance(connection: Connection, group: list[Append], rows: bool) -> set[tuple[int, int]]:
+    """Journal one batch a performance; those accepted, as (performance, seq).
+
+    `rows`: with the tickets and scans of the accepted, which is right where no ticket changes.
+    """
+    tickets, scans = (_tickets(group), _scans(group)) if rows else ([], [])
+    arrays = [
         [batch.performance for batch in group],
         [batch.epoch for batch in group],
         [batch.prev_seq for batch in group],
         [batch.seq for batch in group],
         [batch.at_ms for batch in group],
         [batch.events for batch in group],
-        timeout=APPEND_TIMEOUT_S,
-    )
-    advanced = {row["performance"] for row in rows}
+    ]
+    statement = _ADVANCE
+    if tickets or scans:
+        statement = _ADVANCE_WITH_ROWS
+        arrays += [*_columns(tickets, len(_TICKET)), *_columns(scans, len(_SCAN))]
+    accepted = await connection.fetch(statement, *arrays, timeout=APPEND_TIMEOUT_S)
+    advanced = {row["performance"] for row in accepted}
     return {(batch.performance, batch.seq) for batch in group if batch.performance in advanced}
 
 
 async def _write(connection: Connection, group: list[Append]) -> set[tuple[int, int]]:
-    """As `_advance`, and the rows that the accepted batches imply."""
-    written = await _advance(connection, group)
+    """As `_advance`, statement by statement, whatever the batches change."""
+    written = await _advance(connection, group, rows=False)
     accepted = [batch for batch in group if (batch.performance, batch.seq) in written]
     states = [
         (batch.performance, *state)
@@ -405,26 +434,34 @@ async def _write(connection: Connection, group: list[Append]) -> set[tuple[int, 
         for state in batch.projection.ticket_states
     ]
     if states:
-        await connection.execute(_SET_TICKETS, *_columns(states))
-    tickets = [
-        (batch.performance, *structs.astuple(row))
-        for batch in accepted
-        for row in batch.projection.tickets
-    ]
-    if tickets:
-        await connection.execute(_ADD_TICKETS, *_columns(tickets))
-    scans = [
-        (batch.performance, *structs.astuple(row))
-        for batch in accepted
-        for row in batch.projection.scans
-    ]
-    if scans:
-        await connection.execute(_ADD_SCANS, *_columns(scans))
+        await connection.execute(_SET_TICKETS, *_columns(states, 4))
+    if tickets := _tickets(accepted):
+        await connection.execute(_ADD_TICKETS, *_columns(tickets, len(_TICKET)))
+    if scans := _scans(accepted):
+        await connection.execute(_ADD_SCANS, *_columns(scans, len(_SCAN)))
     for batch in accepted:
         if batch.projection.settings is not None:
             await connection.execute(_SET_SETTINGS, batch.performance, batch.projection.settings)
     return written
 
 
-def _columns(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
+def _tickets(group: list[Append]) -> list[tuple[Any, ...]]:
+    return [
+        (batch.performance, *structs.astuple(row))
+        for batch in group
+        for row in batch.projection.tickets
+    ]
+
+
+def _scans(group: list[Append]) -> list[tuple[Any, ...]]:
+    return [
+        (batch.performance, *structs.astuple(row))
+        for batch in group
+        for row in batch.projection.scans
+    ]
+
+
+def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    if not rows:
+        return [[] for _ in range(width)]
     return [list(column) for column in zip(*rows, strict=True)]

@@ -348,11 +348,16 @@ async def waits_for_a_lock(sql: asyncpg.Connection) -> int:
             await asyncio.sleep(0.01)
 
 
+GONE = ((99, "refunded", KEEP_VERSION),)
+"""A change of a ticket's state, which takes a batch through BEGIN and COMMIT."""
+
+
 @pytest.mark.parametrize(
     ("projection", "error"),
     [
         (Projection(), JournalUnknown),  # one statement, which commits by itself
-        (selling(5), JournalUnavailable),  # COMMIT was not even sent
+        (selling(5), JournalUnknown),
+        (structs.replace(selling(5), ticket_states=GONE), JournalUnavailable),  # before COMMIT
     ],
 )
 async def test_a_connection_lost_while_appending_is_never_taken_for_an_answer(
@@ -382,27 +387,31 @@ CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON tickets DEFERRABLE INITIALLY
 """
 
 
+@pytest.mark.parametrize("states", [(), GONE])
 async def test_a_connection_lost_while_committing_leaves_the_result_unknown(
-    store: Store, opened: Opened, sql: asyncpg.Connection
+    store: Store, opened: Opened, sql: asyncpg.Connection, states: tuple[tuple[int, str, int], ...]
 ) -> None:
     journal = store.journal
     claimed = await journal.claim(opened.first, "")
     await sql.execute(_AT_COMMIT.format("PERFORM pg_advisory_xact_lock(7);"))
     await sql.execute("SELECT pg_advisory_lock(7)")
-    appending = asyncio.create_task(journal.append([batch(claimed, 0, projection=selling(5))]))
+    sale = structs.replace(selling(5), ticket_states=states)
+    appending = asyncio.create_task(journal.append([batch(claimed, 0, projection=sale)]))
     await sql.execute("SELECT pg_terminate_backend($1)", await waits_for_a_lock(sql))
     with pytest.raises(JournalUnknown):
         await appending
 
 
+@pytest.mark.parametrize("states", [(), GONE])
 async def test_a_commit_that_the_server_refuses_is_surely_not_written(
-    store: Store, opened: Opened, sql: asyncpg.Connection
+    store: Store, opened: Opened, sql: asyncpg.Connection, states: tuple[tuple[int, str, int], ...]
 ) -> None:
     journal = store.journal
     claimed = await journal.claim(opened.first, "")
     await sql.execute(_AT_COMMIT.format("RAISE 'the disk is full' USING ERRCODE = '53100';"))
+    sale = structs.replace(selling(5), ticket_states=states)
     with pytest.raises(JournalUnavailable, match="the disk is full"):
-        await journal.append([batch(claimed, 0, projection=selling(5))])
+        await journal.append([batch(claimed, 0, projection=sale)])
     assert (await journal.claim(opened.first, "")).head_seq == 0
 
 
@@ -446,21 +455,25 @@ async def test_an_append_that_takes_too_long_is_unknown_and_the_next_one_works(
     assert await written(journal, batch(again, again.head_seq)) == [Written.WRITTEN]
 
 
-async def test_a_cancelled_append_leaves_no_half_transaction_behind(
-    store: Store, opened: Opened, sql: asyncpg.Connection
+@pytest.mark.parametrize("states", [(), GONE])
+async def test_a_cancelled_append_is_written_whole_or_not_at_all(
+    store: Store, opened: Opened, sql: asyncpg.Connection, states: tuple[tuple[int, str, int], ...]
 ) -> None:
     journal = store.journal
     claimed = await journal.claim(opened.first, "")
+    sale = structs.replace(selling(1), ticket_states=states)
     async with sql.transaction():
         await sql.execute("SELECT FROM writers WHERE performance = $1 FOR UPDATE", opened.first)
-        appending = asyncio.create_task(journal.append([batch(claimed, 0, projection=selling(1))]))
+        appending = asyncio.create_task(journal.append([batch(claimed, 0, projection=sale)]))
         await waits_for_a_lock(sql)
         appending.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await appending
     again = await journal.claim(opened.first, "")
-    assert again.head_seq == 0
-    assert await written(journal, batch(again, 0, projection=selling(1))) == [Written.WRITTEN]
+    sold = (await store.sales.totals(opened.first)).sold
+    assert (again.head_seq, sold) in ({(0, 0)} if states else {(0, 0), (3, 1)})
+    after = selling(2, first_number=2)
+    assert await written(journal, batch(again, again.head_seq, projection=after))
 
 
 async def test_a_server_that_is_not_there_means_surely_not_written(opened: Opened) -> None:
