@@ -207,6 +207,7 @@ def claim(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int, fir
     state.put(seats, first, HELD)
     if areas:
         state.move_places(areas, -1)
+        areas = add_places((), areas)
     mine = state.holds.get(token)
     if mine is None:
         holder, channel = command.holder, command.channel

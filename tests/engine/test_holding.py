@@ -76,6 +76,29 @@ def test_a_release_may_leave_a_seat_alone(play: Play) -> None:
     assert play.release(1) == Released(ANN, (1,), ())
 
 
+@pytest.mark.parametrize("end", ["release", "expire", "sell"])
+def test_a_hold_of_scattered_seats_ends_seat_by_seat(play: Play, end: str) -> None:
+    """However it came to be: what it never had, or gave back, is not touched."""
+    play.hold(0, 1)
+    play.hold(6, 7)
+    play.hold(2, 3, 4, 5, by="bob")
+    play.release(4, by="bob")
+    play.hold(8, 9, by="carl")
+    assert play.picture() == "hhhh.hhhhh......"
+    for name in ("ann", "bob"):
+        if end == "release":
+            play.release(by=name)
+        elif end == "sell":
+            play.checkout(by=name)
+            play.sell(by=name)
+    if end == "expire":
+        play.release(by="carl")
+        play.at_ms = ENDS_MS
+        play.expire()
+    ends = {"release": "........hh", "sell": "ssss.ssshh", "expire": ".........."}
+    assert play.picture() == ends[end] + "......"
+
+
 def test_naming_nothing_releases_everything(play: Play) -> None:
     play.hold(0, 1, areas=((0, 3),))
     assert play.release() == Released(ANN, (0, 1), ((0, 3),))

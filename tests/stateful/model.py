@@ -273,8 +273,10 @@ class Model:
             raise No(Refusal.IN_PAYMENT)
         seats, places = command.seats, command.areas
         if not seats and not places:
-            seats = tuple(basket.seats)
-            places = tuple(sorted(basket.places.items()))
+            del self.baskets[command.token]
+            return Released(
+                command.token, tuple(basket.seats), tuple(sorted(basket.places.items()))
+            )
         strangers = tuple(seat for seat in seats if seat not in basket.seats)
         if strangers or any(many > basket.places.get(area, 0) for area, many in places):
             raise No(Refusal.NOT_IN_HOLD, strangers)
