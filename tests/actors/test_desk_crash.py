@@ -30,6 +30,7 @@ from tests.fakes.stripe_server import FakeStripe
 TILL = Channel.BOX_OFFICE
 MOMENTS = ("before", "after")
 FATES = ("fails", "dies")
+MOST_TRIES, MOST_WAITS = 10, 5_000
 PATIENCE_S = order_keeper.PATIENCE_MS / 1_000
 T = TypeVar("T")
 
@@ -121,12 +122,13 @@ class Life:
 
     async def ask(self, call: Callable[[OrderDesk], Awaitable[T]]) -> T:
         """The desk's answer, asked again as often as needed; raises Gone for the impatient."""
-        while True:
+        for _ in range(MOST_TRIES):
             try:
                 return await self._once(call)
             except ActorFault:
                 if not self.patient:
                     raise Gone from None
+        raise AssertionError("the desk never answers")
 
     async def _once(self, call: Callable[[OrderDesk], Awaitable[T]]) -> T:
         asked = asyncio.ensure_future(call(self.desk))
@@ -149,12 +151,14 @@ class Life:
         for event in order(events):
             payload = json.dumps(event).encode()
             signature = self.server.sign(payload)
-            while True:
+            for _ in range(MOST_TRIES):
                 try:
                     await self._once(lambda desk, p=payload, s=signature: desk.webhook(p, s))
                     break
                 except ActorFault:
                     continue
+            else:
+                raise AssertionError("the desk never takes the notice")
 
     async def to_the_end(self) -> list[str]:
         """Time passes until every order must be finished; then what is wrong."""
@@ -171,7 +175,7 @@ class Life:
 
     async def _rest(self) -> None:
         """Until the desk has done what it can do now."""
-        while True:
+        for _ in range(MOST_WAITS):
             if self.cut.died.is_set():
                 await self.desk.close()
                 self._start(Cut())
@@ -181,6 +185,7 @@ class Life:
                 if len(agenda) >= len(unread):
                     return
             await asyncio.sleep(0.001)
+        raise AssertionError("the desk never rests")
 
     def _wrong_steps(self) -> list[str]:
         return [
