@@ -40,8 +40,8 @@ async def get_messages(request: web.Request) -> web.Response:
     if language is None:
         known = ", ".join(i18n.languages())
         raise Problem("not_found", f"the languages are {known}")
-    headers = {hdrs.CACHE_CONTROL: "public, max-age=300"}
-    return answer(i18n.export(language, *WORDS), headers=headers)
+    words = i18n.export(language, *WORDS)
+    return answer(words, headers={hdrs.CACHE_CONTROL: "public, max-age=300"})
 
 
 @routes.post("/api/session")

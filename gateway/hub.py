@@ -67,7 +67,7 @@ class Hub:
         self._auditor = auditor
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
-        self._arriving = 0
+        self._arriving: set[web.WebSocketResponse] = set()
         self.stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         metrics.gauges["strapontin_sockets"] = (
@@ -92,6 +92,10 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in self._connections:
             connection.close(WSCloseCode.GOING_AWAY, "server_stops")
+        arriving = [one for one in self._arriving if one.prepared]
+        await asyncio.gather(
+            *(self._close(one, WSCloseCode.GOING_AWAY, "server_stops") for one in arriving)
+        )
         if self._connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
@@ -126,7 +130,7 @@ class Hub:
         self._check_origin(request)
         if self.stopping:
             raise Problem("unavailable", "this gateway is stopping")
-        if len(self._connections) + self._arriving >= MAX_SOCKETS:
+        if len(self._connections) + len(self._arriving) >= MAX_SOCKETS:
             raise Problem("busy", "too many connections", headers={hdrs.RETRY_AFTER: "5"})
         websocket = web.WebSocketResponse(
             timeout=CLOSE_S,
@@ -137,12 +141,12 @@ class Hub:
         )
         if not websocket.can_prepare(request):
             raise Problem("bad_request", "this address speaks websocket only")
-        self._arriving += 1
+        self._arriving.add(websocket)
         try:
             await websocket.prepare(request)
             principal = await self._hello(websocket)
         finally:
-            self._arriving -= 1
+            self._arriving.discard(websocket)
         if principal is not None and request.transport is not None:
             await self._serve(websocket, request.transport, principal)
         return websocket
@@ -180,7 +184,8 @@ class Hub:
                 while (message := await websocket.receive()).type is WSMsgType.PING:
                     await websocket.pong(message.data)
         except TimeoutError:
-            return await self._refuse(websocket, "hello_missing", "no hello came in time")
+            await self._refuse(websocket, "hello_missing", "no hello came in time")
+            return None
         if message.type is WSMsgType.TEXT:
             await self._close(websocket, WSCloseCode.UNSUPPORTED_DATA, "binary_frames_only")
             return None
@@ -189,16 +194,16 @@ class Hub:
         try:
             hello = _decode_hello(message.data)
         except (msgspec.MsgspecError, ValueError, RecursionError):
-            return await self._refuse(websocket, "hello_missing", "the first frame is hello")
+            await self._refuse(websocket, "hello_missing", "the first frame is hello")
+            return None
         try:
             principal = await self._identities.identify(hello.token)
         except self._outages:
             await self._close(websocket, WSCloseCode.TRY_AGAIN_LATER, "unavailable")
             return None
         if principal is None:
-            return await self._refuse(
-                websocket, "unauthenticated", "the token is unknown, expired or revoked"
-            )
+            detail = "the token is unknown, expired or revoked"
+            await self._refuse(websocket, "unauthenticated", detail)
         return principal
 
     async def _refuse(self, websocket: web.WebSocketResponse, code: str, detail: str) -> None:

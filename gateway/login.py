@@ -7,9 +7,10 @@ password. Knows no token: who passes gets one from `gateway.session`.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -26,6 +27,8 @@ from gateway.limits import (
     PASSWORD_THREADS,
 )
 from gateway.problems import Problem
+
+T = TypeVar("T")
 
 _HASHER: Final = PasswordHasher()  # argon2id with the library's parameters (RFC 9106, low memory)
 
@@ -119,7 +122,7 @@ class Passwords:
 
     async def check(self, name: str, address: str, password_hash: str, password: str) -> bool:
         """Whether the password is right. `password_hash` is NOBODY for an unknown name."""
-        right = await self._in_thread(_verify, password_hash, password)
+        right = await self._in_thread(lambda: _verify(password_hash, password))
         now_s = asyncio.get_running_loop().time()
         if right:
             self._by_name.passed(name.lower())
@@ -129,16 +132,16 @@ class Passwords:
         return False
 
     async def hash(self, password: str) -> str:
-        return await self._in_thread(hash_password, password)
+        return await self._in_thread(lambda: hash_password(password))
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, work, *args):  # type: ignore[no-untyped-def]
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING_LOGINS:
             raise Problem("busy", "too many logins at once", headers={"Retry-After": "2"})
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1

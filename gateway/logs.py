@@ -9,6 +9,7 @@ wherever they stand (an exception's message too).
 import logging
 import re
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, TextIO
 
 import structlog
@@ -49,7 +50,7 @@ def configure(*, as_json: bool, stream: TextIO | None = None, level: int = loggi
     )
 
 
-def mask(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """A structlog processor: nothing that opens a door stays in the line."""
     for key, value in event.items():
         if key in _DROPPED_KEYS:

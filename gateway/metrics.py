@@ -7,9 +7,9 @@ that two in one process (tests) do not mix.
 
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import (
@@ -99,7 +99,7 @@ class Metrics:
 
 
 def _counter(
-    name: str, text: str, labels: tuple[str, ...], values: dict[tuple[str, ...], int]
+    name: str, text: str, labels: tuple[str, ...], values: Mapping[Any, int]
 ) -> CounterMetricFamily:
     family = CounterMetricFamily(name, text, labels=labels)
     for key, value in sorted(values.items()):

@@ -6,6 +6,7 @@ without a version it is asked about every time. Knows nothing of what is in them
 """
 
 import gzip
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -73,7 +74,7 @@ class Site:
                 app.router.add_get(path, self._page(name))
         app.router.add_get(r"/static/{name:.+}", self._static)
 
-    def _page(self, name: str):  # type: ignore[no-untyped-def]
+    def _page(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         file = self._files[name]
 
         async def page(request: web.Request) -> web.Response:

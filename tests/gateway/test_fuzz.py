@@ -149,7 +149,7 @@ async def test_nonsense_instead_of_hello(
             dice.choice([dice.randbytes(20), msgpack.packb(junk(dice)), msgpack.packb(["hello"])])
         )
         assert await socket.closed() in ALLOWED_CLOSES
-    await until(lambda: staffed.edge.hub._arriving == 0)
+    await until(lambda: not staffed.edge.hub._arriving)
     await is_well(staffed, capsys)
 
 
@@ -197,7 +197,7 @@ async def test_what_connections_leave_behind_is_nothing(staffed: Running) -> Non
         await socket.next("snapshot")
         await socket.hold(1, 5)
         await socket.websocket.close()
-    await until(lambda: not hub._connections and hub._arriving == 0)
+    await until(lambda: not hub._connections and not hub._arriving)
     feed = hub.feeds._feeds[1]
     assert not feed.watchers and not feed.holds
 

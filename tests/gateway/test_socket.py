@@ -371,6 +371,14 @@ async def test_a_stopping_gateway_says_going_away(start: Start) -> None:
     await stopping
 
 
+async def test_stopping_does_not_wait_for_who_has_not_said_hello(start: Start) -> None:
+    gateway = await start()
+    bare = await gateway.bare_socket()
+    stopping = asyncio.create_task(gateway.server.stop())
+    assert await bare.closed() == 1001
+    await asyncio.wait_for(stopping, 2.0)
+
+
 async def sell_one(gateway: Running, seat: int = 5) -> int:
     """Sell a seat past the desk; answers the ticket's number."""
     ask = gateway.fake.performances.ask

@@ -7,7 +7,8 @@
 const TILE_PX = 384;
 const MAX_TILES = 160; // in one layer: 90 MB of pixels at most
 const OVERVIEW_PX = 1024;
-export const PAINT_BUDGET_MS = 7; // of a frame of 16; at least one tile is painted anyway
+const PAINT_BUDGET_MS = 7; // of a frame of 16; at least one tile is painted anyway
+const FIRST_BUDGET_MS = 60; // while the screen was never whole nobody pans yet: it had better be soon
 
 class Layer {
   constructor(scale, ratio) {
@@ -36,7 +37,6 @@ export class Tiles {
     if (this.current.tiles.size) this.previous = this.current;
     this.current = new Layer(this.current.scale, this.current.ratio);
     this.overview = null;
-    this.complete = false;
   }
 
   /** The zoom has come to rest at `scale` device pixels per plan unit. */
@@ -67,7 +67,7 @@ export class Tiles {
   /** Paints missing tiles, the middle of the screen first, within the budget. True: draw again. */
   work() {
     if (!this.missing.length) return false;
-    const until = performance.now() + PAINT_BUDGET_MS;
+    const until = performance.now() + (this.complete ? PAINT_BUDGET_MS : FIRST_BUDGET_MS);
     do this.#paint(this.missing.shift());
     while (this.missing.length && performance.now() < until);
     return true;

@@ -13,6 +13,7 @@ import { Look } from "./map_seats.js";
 
 const MAX_RATIO = 2; // more device pixels than this cost much and show little
 const MAX_CANVAS_PX = 6_000_000;
+const PATIENCE_MS = 700; // the empty floor shows this long at most while the first colours are on their way
 const SETTLE_MS = 110; // after the last change of zoom, tiles are painted for it
 const REACH_CSS_PX = { mouse: 9, pen: 12, touch: 20 };
 const PICKABLE_CSS_PX = { mouse: 4.2, pen: 6, touch: 8 }; // radius from which a seat can be meant
@@ -39,6 +40,7 @@ export class SeatMap extends EventTarget {
     this.overlay = new Overlay(plan, areaFree, placesText);
     this.view = new View(plan);
     this.live = false; // the first snapshot has come
+    this.patientUntilMs = performance.now() + PATIENCE_MS;
     this.inset = { top: 28, right: 28, bottom: 28, left: 28 };
     this.stillness = matchMedia("(prefers-reduced-motion: reduce)");
     this.retheme();
@@ -244,6 +246,10 @@ export class SeatMap extends EventTarget {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = this.theme.floor;
     context.fillRect(0, 0, canvas.width, canvas.height);
+    if (!this.live && nowMs < this.patientUntilMs) {
+      setTimeout(() => this.#want(), this.patientUntilMs - nowMs);
+      return;
+    }
     this.tiles.draw(context, device, view.scale * ratio, canvas.width, canvas.height);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.overlay.draw(context, view, nowMs, this.stillness.matches);
