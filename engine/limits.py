@@ -42,8 +42,13 @@ MAX_PLAN_PROBLEMS: Final = 10_000
 """Problems reported of one file; the last one says that there are more."""
 
 # Remembered commands (idempotency)
-MAX_REMEMBERED_ACCEPTED: Final = 1_000_000
-MAX_REMEMBERED_REFUSED: Final = 200_000
+MAX_REMEMBERED_ACCEPTED: Final = 500_000
+"""About 600 bytes each."""
+MAX_REMEMBERED_REFUSED: Final = 100_000
+MAX_SNAPSHOT_ACCEPTED: Final = 20_000
+"""Of those, the newest that a snapshot carries over a crash. What is repeated then was in flight,
+so it is among these or in the tail; more would make every snapshot slow and large."""
+MAX_SNAPSHOT_REFUSED: Final = 5_000
 
 # Feed
 MAX_FEED_DELTAS: Final = 2_048

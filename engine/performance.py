@@ -211,7 +211,7 @@ class Performance(State):
         return self.house.by_seat(self.codes).translate(PUBLIC_STATUS)
 
     def snapshot(self) -> bytes:
-        """Everything, remembered ids included. Equal states give equal bytes."""
+        """Everything, and the newest of the remembered ids. Equal states give equal bytes."""
         return dump_state(self, self._accepted, self._refused)
 
     @classmethod

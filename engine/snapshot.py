@@ -6,13 +6,15 @@ its own sorted, so that equal states give equal bytes. What follows from other
 values (counts, price tables, the expiry queue) is not kept but derived.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from itertools import islice
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from engine.commands import Command, Event, Outcome, Ticket, TicketState
+from engine.limits import MAX_SNAPSHOT_ACCEPTED, MAX_SNAPSHOT_REFUSED
 from engine.plan import Plan
 from engine.settings import Settings
 from engine.state import Allocation, HoldState, State, places_in
@@ -48,8 +50,8 @@ class Snapshot(Struct, array_like=True):
     refused: list[Event]
 
 
-def dump_state(state: State, accepted: Iterable[Fact], refused: Iterable[Fact]) -> bytes:
-    """The state, and the facts whose ids are remembered, oldest first."""
+def dump_state(state: State, accepted: deque[Fact], refused: deque[Fact]) -> bytes:
+    """The state, and the newest of the facts whose ids are remembered, oldest first."""
     house = state.house
     return msgspec.msgpack.encode(
         (
@@ -66,10 +68,16 @@ def dump_state(state: State, accepted: Iterable[Fact], refused: Iterable[Fact]) 
             sorted(state.ticket_states.items()),
             sorted(state.ticket_versions.items()),
             sorted(state.ticket_uses.items()),
-            list(accepted),
-            list(refused),
+            _newest(accepted, MAX_SNAPSHOT_ACCEPTED),
+            _newest(refused, MAX_SNAPSHOT_REFUSED),
         )
     )
+
+
+def _newest(facts: deque[Fact], most: int) -> list[Fact]:
+    newest = list(islice(reversed(facts), most))
+    newest.reverse()
+    return newest
 
 
 def load_snapshot(data: bytes, plan: Plan) -> Snapshot:

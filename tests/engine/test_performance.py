@@ -173,6 +173,19 @@ def test_a_restored_performance_answers_a_repeated_command() -> None:
     assert restored.apply(Release(command.id, token("ann")), NOW_MS) == Refused(Refusal.ID_REUSED)
 
 
+def test_a_snapshot_carries_the_newest_ids_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.snapshot.MAX_SNAPSHOT_ACCEPTED", 2)
+    monkeypatch.setattr("engine.snapshot.MAX_SNAPSHOT_REFUSED", 1)
+    play = Play(PLAN)
+    for number in range(4):
+        play.hold(by=f"{number}", areas=((0, 1),))
+    for _ in range(2):
+        play.hold(99)
+    restored = Performance.restore(7, PLAN, play.live.snapshot())
+    assert [int.from_bytes(known, "big") for known in restored._known] == [3, 4, 6]
+    assert restored.snapshot() == play.live.snapshot()
+
+
 def test_a_snapshot_of_something_else_is_refused() -> None:
     data = Play(PLAN).live.snapshot()
     with pytest.raises(SnapshotError, match="18 seats and 1 areas, the plan has 3 and 0"):
