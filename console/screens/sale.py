@@ -318,6 +318,7 @@ class SaleScreen(TillScreen):
 
     def action_best(self, here: bool) -> None:
         seating, party = self.house.seating, self._party
+        self._party_typed_s = 0.0  # the number is said: the next digit begins another
         sections = (seating.section_of(self.query_one(SeatMap).cursor),) if here else ()
         categories = (self._category,) if self._category >= 0 else ()
         accessible = min(self._wheelchairs, party)
