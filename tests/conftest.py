@@ -17,9 +17,13 @@ from typing import ClassVar
 import pytest
 from sqlalchemy import make_url
 
+from engine.actors import local_ray
 from persistence.embedded import EmbeddedPostgres
 from persistence.migrations import migrate
 from persistence.url import connect
+
+# Before any test imports ray: where its processes listen is decided then.
+local_ray.set_environment()
 
 _numbers = itertools.count(1)
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 _PASSWORD = "un peu: d'ordre/@"
 
@@ -53,8 +54,6 @@ class PlainServer:
 
     @property
     def url(self) -> str:
-        from urllib.parse import quote
-
         return f"postgresql://house:{quote(_PASSWORD, safe='')}@127.0.0.1:{self._port}/postgres"
 
     def __enter__(self) -> Self:
