@@ -37,12 +37,9 @@ def test_a_world_that_crashes_stays_whole(seed: int) -> None:
 )
 def test_a_world_with_a_fault_is_found_out(faults: Faults) -> None:
     """The positive control: without it the tests above would prove nothing."""
-    found = 0
     for seed in range(3):
         with pytest.raises(Broken, match=f"seed {seed}: "):
             run(seed, STEPS, faults)
-        found += 1
-    assert found == 3
 
 
 def test_a_seed_is_a_world() -> None:
