@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from engine.demo_houses import italian_theatre
 from tests.web.stand import Stand
@@ -29,6 +29,8 @@ ARGUMENTS = [
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 THEATRE = italian_theatre()
+
+expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
 
 OpenPage = Callable[..., Awaitable[Page]]
 

@@ -470,3 +470,40 @@ async def test_the_plan_json_is_read_whole(page: Page) -> None:
     )
     sections = len(THEATRE.sections)
     assert told == [len(THEATRE.seats), sections, len(THEATRE.rows), sections]
+
+
+async def test_the_time_left_is_said_at_five_minutes_and_at_one(page: Page) -> None:
+    told = await run(
+        page,
+        "countdown",
+        """
+        const { setLanguage } = await import('/static/js/i18n.js');
+        const words = { one: '{count} minute', other: '{count} minutes' };
+        setLanguage('en', { 'web.countdown.left': words }, 'UTC');
+        const live = document.getElementById('live');
+        const said = [];
+        new MutationObserver(() => live.textContent && said.push(live.textContent))
+          .observe(live, { childList: true });
+        const shown = [];
+        const start = Date.now();
+        let skew = 0;
+        const countdown = new m.Countdown(() => Date.now() + skew, (...seen) => shown.push(seen));
+        countdown.until(start + 900_000);
+        const second = () => new Promise((resolve) => setTimeout(resolve, 1_200));
+        for (const passed of [599_000, 600_500, 750_000, 840_500, 880_000]) {
+          skew = passed;
+          await second();
+        }
+        countdown.until(0);
+        return { said, shown };""",
+    )
+    assert told["said"] == ["5 minutes", "1 minute"]
+    texts = [text for text, _, _ in told["shown"]]
+    assert texts[0] in ("15:00", "14:59")
+    assert texts[-1] == ""
+    seconds = [int(text[:-3]) * 60 + int(text[-2:]) for text in texts[:-1]]
+    assert seconds == sorted(seconds, reverse=True)
+    assert [urgent for _, _, urgent in told["shown"][:-1]] == [left < 60 for left in seconds]
+    shares = [share for _, share, _ in told["shown"]]
+    assert shares[0] == pytest.approx(1, abs=0.01)
+    assert shares == sorted(shares, reverse=True)

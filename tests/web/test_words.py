@@ -49,8 +49,8 @@ def test_every_code_has_its_words(language: str) -> None:
     wanted |= {f"web.rung.{rung.value}" for rung in Rung}
     wanted |= {f"web.status.{status.value}" for status in SaleStatus}
     wanted |= {
-        f"web.order.{state.value}.{part}"
-        for state in OrderState
+        f"web.order.{state}.{part}"
+        for state in (*OrderState, "repaid")
         for part in ("state", "title", "text")
     }
     assert wanted - words.keys() == set()

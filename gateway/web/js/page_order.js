@@ -13,7 +13,7 @@ import { Plan } from "./plan.js";
 const ASK_FIRST_MS = 800;
 const ASK_MOST_MS = 10_000;
 const UNDER_WAY = new Set(["pending", "paid"]);
-const ICONS = { confirmed: "check", failed: "alert", cancelled: "alert", refunded: "back" };
+const ICONS = { confirmed: "check", failed: "alert", cancelled: "alert", refunded: "back", repaid: "back" };
 const TONES = { confirmed: "good", failed: "bad", cancelled: "bad" };
 
 class OrderPage {
@@ -21,7 +21,7 @@ class OrderPage {
     this.house = house;
     this.id = id;
     this.plans = new Map(); // performance -> Plan
-    this.performances = new Map();
+    this.typeNames = new Map(); // performance -> price type -> names
     this.wait = ASK_FIRST_MS;
   }
 
@@ -47,12 +47,13 @@ class OrderPage {
     }
   }
 
+  /** The words for the order's places. */
   async #know(order) {
-    const wanted = new Set(order.lines.map((line) => line.performance));
-    await Promise.all([...wanted].filter((id) => !this.plans.has(id)).map(async (id) => {
-      const performance = await api.performance(id);
-      this.performances.set(id, performance);
-      this.plans.set(id, new Plan(await api.plan(performance.plan)));
+    const unknown = order.performances.filter(({ id }) => !this.plans.has(id));
+    await Promise.all(unknown.map(async ({ id, plan }) => {
+      const [json, names] = await Promise.all([api.plan(plan), typeNames(id)]);
+      this.plans.set(id, new Plan(json));
+      this.typeNames.set(id, names);
     }));
   }
 
@@ -69,7 +70,7 @@ class OrderPage {
   }
 
   #draw(order) {
-    const { state } = order;
+    const state = told(order);
     const waiting = UNDER_WAY.has(state);
     const title = t(`web.order.${state}.title`);
     setTitle(t("web.order.number", { number: order.number }), title);
@@ -77,21 +78,16 @@ class OrderPage {
       h("div", {},
         h(`p.order-state.${TONES[state] ?? "plain"}`, {}, waiting ? dots() : icon(ICONS[state] ?? "clock"), t(`web.order.${state}.state`)),
         h("h1", { tabindex: "-1" }, title),
-        h("p.lead", {}, this.#lead(order)),
+        h("p.lead", {}, plural(`web.order.${state}.text`, order.lines.length, { amount: moneyExact(order.total, order.currency) })),
         this.#buttons(order),
         this.#facts(order)),
-      h("div.stubs", {}, [...this.performances.keys()].map((id) => this.#stub(order, id)))));
+      h("div.stubs", {}, order.performances.map((performance) => this.#stub(order, performance)))));
     announce(title);
-  }
-
-  #lead(order) {
-    const places = order.lines.length;
-    return plural(`web.order.${order.state}.text`, places, { email: order.buyer.email, amount: moneyExact(order.total, order.currency) });
   }
 
   #buttons(order) {
     const language = currentLanguage();
-    const [first] = this.performances.keys();
+    const first = order.performances[0].id;
     const tickets = order.tickets_ready && (order.state === "confirmed")
       && h("a.button.primary", { href: api.ticketsAddress(order.id, language), id: "tickets" }, icon("ticket"), t("web.order.tickets"));
     const receipt = order.payments.some(({ captured }) => captured)
@@ -109,24 +105,38 @@ class OrderPage {
     return h("dl.order-facts", {}, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
   }
 
-  #stub(order, id) {
-    const performance = this.performances.get(id);
-    const lines = order.lines.filter((line) => line.performance === id);
+  #stub(order, performance) {
+    const lines = order.lines.filter((line) => line.performance === performance.id);
     const total = lines.reduce((sum, { amount }) => sum + amount, 0);
     return h("aside.stub", {},
       h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
       h("h2.stub-title", {}, pick(performance.title)),
       h("p.stub-place", {}, performance.venue),
-      h("ul.stub-lines", {}, lines.map((line) => this.#line(order, performance, line))),
+      h("ul.stub-lines", {}, lines.map((line) => this.#line(order, line))),
       h("p.stub-total", {}, h("span", {}, plural("web.basket.places", lines.length)), h("strong", {}, moneyExact(total, order.currency))));
   }
 
-  #line(order, performance, line) {
-    const names = performance.price_types.find(({ id }) => id === line.price_type)?.names ?? {};
+  #line(order, line) {
+    const names = this.typeNames.get(line.performance)[line.price_type] ?? {};
     const type = [pick(names), line.state === "refunded" ? t("web.order.line_refunded") : ""].filter(Boolean).join(" · ");
     const row = stubRow(this.plans.get(line.performance), order.currency, line.seat, line.area, type, line.amount);
     row.classList.toggle("gone", line.state === "refunded" || line.state === "cancelled");
     return row;
+  }
+}
+
+/** The state people are told: money paid back for tickets is another story than for none. */
+const told = ({ state, lines }) =>
+  (state === "refunded" && !lines.some((line) => line.state === "refunded") ? "repaid" : state);
+
+/** The price types' names; without them when the performance is shown to nobody any more. */
+async function typeNames(performance) {
+  try {
+    const { price_types: types } = await api.performance(performance);
+    return Object.fromEntries(types.map(({ id, names }) => [id, names]));
+  } catch (error) {
+    if (error instanceof api.Problem && error.status === 404) return {};
+    throw error;
   }
 }
 

@@ -21,9 +21,11 @@ export function shortSeatText(plan, seat) {
   return [table || row, label].filter(Boolean).join(" ");
 }
 
-/** Several seats in one breath: their short names, then how many more. */
+const inOrder = new Intl.Collator(undefined, { numeric: true });
+
+/** Several seats in one breath: their short names in order, then how many more. */
 export function seatsText(plan, seats, most = 6) {
-  const names = seats.slice(0, most).map((seat) => shortSeatText(plan, seat));
+  const names = seats.map((seat) => shortSeatText(plan, seat)).sort(inOrder.compare).slice(0, most);
   if (seats.length > most) names.push(t("web.place.more", { count: seats.length - most }));
   return list(names);
 }

@@ -64,7 +64,7 @@ export class PriceList {
   /** Brings an area's card before the reader: it was picked on the map. */
   showArea(area) {
     const { card, many } = this.areas[area];
-    card.scrollIntoView({ block: "center", behavior: "smooth" });
+    card.scrollIntoView({ block: "center" });
     many.querySelector("input").focus({ preventScroll: true });
   }
 
