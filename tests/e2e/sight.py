@@ -26,11 +26,14 @@ FEWEST_PIXELS = 8
 async def sees(page: Page, plan: Plan, seat: int, state: SeatState) -> None:
     """Waits until the seat is painted in the state's colour and called by its words."""
     x, y = await seat_point(page, plan, seat)
-    wanted, seen = SEATS[state].fill, ""
+    seen = ""
     await page.mouse.move(1, 1)  # nothing pointed at: a ring would cover the seat
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while (seen := await _colour(page, x, y)) != wanted:
+            while True:
+                seen = await _colour(page, x, y)
+                if seen == SEATS[state].fill:
+                    break
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise AssertionError(f"seat {seat} is painted {seen}, never {state.name}") from None

@@ -3,22 +3,18 @@
 import asyncio
 import json
 import os
-import re
 import sys
 import time
-from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import zxingcpp
-from PIL import Image
 from playwright.async_api import Page, expect
 
 from console.looks import Mark
-from console.screens.order import OrderScreen, RefundDialog
+from console.screens.order import OrderScreen
 from console.screens.sale import SaleScreen
-from console.screens.sales import SalesScreen
 from renderers import codes
 from renderers.palette import SeatState
 from tests.e2e.sight import sees
@@ -31,7 +27,6 @@ from tests.web.conftest import THEATRE, OpenPage
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 ROW = next(run for run in THEATRE.runs if len(run) >= 8)
-EVERYBODY_S = 30.0
 
 
 async def scan(house: ServedHouse, performance: int, *more: str, typed: str = "") -> dict[str, Any]:
@@ -51,25 +46,37 @@ async def scan(house: ServedHouse, performance: int, *more: str, typed: str = ""
     return found
 
 
-async def tickets_of(page: Page) -> bytes:
-    """The PDF behind the order page's button, fetched by the page itself."""
-    address = await page.locator("#tickets").get_attribute("href")
-    octets = await page.evaluate(
-        "async (address) => Array.from(new Uint8Array(await (await fetch(address)).arrayBuffer()))",
-        address,
-    )
-    return bytes(octets)
+async def buy(page: Page, *seats: int) -> bytes:
+    """These seats on the map, paid by the test card; the tickets as the browser saves them."""
+    for seat in seats:
+        await click_seat(page, THEATRE, seat)
+        await expect(basket_line(page, seat)).to_be_visible()
+    await go_to_payment(page)
+    await pay(page)
+    async with page.expect_download() as saving:
+        await page.locator("#tickets").click(modifiers=["Alt"])  # "save", not "look at"
+    return (await (await saving.value).path()).read_bytes()
 
 
-def read_ticket(pdf: bytes, number: int, folder: Path) -> tuple[str, Path]:
-    """A page of the PDF, looked at with both readers: its secret, and the picture it was read in."""
-    picture = paper.picture(pdf, number, dpi=150)
-    path = folder / f"ticket-{number}.png"
-    picture.save(path)
-    secret, short = codes.decode(path.read_bytes())
-    with Image.open(BytesIO(path.read_bytes())) as image:
-        assert {code.text for code in zxingcpp.read_barcodes(image)} == {secret, short}
-    return secret, path
+class Printed(NamedTuple):
+    """What a scanner reads from a ticket: its QR code, its Code 128, or a picture of it."""
+
+    secret: str
+    short: str
+    picture: Path
+
+
+def read_tickets(pdf: bytes, folder: Path) -> list[Printed]:
+    """Every page, as both readers see it at 150 dpi."""
+    found = []
+    for number in range(paper.pages(pdf)):
+        path = folder / f"ticket-{number}.png"
+        picture = paper.picture(pdf, number, dpi=150)
+        picture.save(path)
+        secret, short = codes.decode(path.read_bytes())
+        assert {code.text for code in zxingcpp.read_barcodes(picture)} == {secret, short}
+        found.append(Printed(secret, short, path))
+    return found
 
 
 async def test_two_buyers_and_a_till_see_each_others_seats(
@@ -114,34 +121,19 @@ async def test_a_seat_is_sold_admitted_once_refunded_and_green_again(
         await clerk.open_sale(performance - 1)
         await clerk.look_at(unused)
 
-        for seat in (used, unused):
-            await click_seat(page, THEATRE, seat)
-            await expect(basket_line(page, seat)).to_be_visible()
-        await go_to_payment(page)
-        await pay(page)
+        pdf = await buy(page, used, unused)
         await sees(other, THEATRE, unused, SeatState.SOLD)
         await clerk.sees(Mark.SOLD)
 
-        pdf = await tickets_of(page)
-        assert paper.pages(pdf) == 2
-        (first, picture), (second, _) = (read_ticket(pdf, at, tmp_path) for at in (0, 1))
-        from_ms = time.time() * 1000
-        admitted = await scan(house, performance, str(picture))
-        until_ms = time.time() * 1000
-        assert (admitted["result"], admitted["secret"]) == ("ADMITTED", first)
-        again = await scan(house, performance, typed=f"{first}\n")
-        assert (again["result"], again["used_gate"]) == ("ALREADY_USED", "main")
-        assert from_ms <= again["used_at_ms"] <= until_ms
+        first, second = read_tickets(pdf, tmp_path)
+        await scan_twice(house, performance, first)
 
         # What the web sold is not the till's to refund.
         await clerk.open_latest_order()
         assert await clerk.refund_line(1, "ill") == clerk.app.t("refusal.forbidden")
         await clerk.press("escape")
         await clerk.arrive(OrderScreen)
-        await clerk.press("escape")
-        await clerk.arrive(SalesScreen)
-        await clerk.press("escape")
-        await clerk.arrive(SaleScreen)
+        await clerk.back_to_sale()
         await clerk.sees(Mark.SOLD)
         await clerk.log_out()
 
@@ -152,11 +144,54 @@ async def test_a_seat_is_sold_admitted_once_refunded_and_green_again(
         await clerk.open_latest_order()
         refunded = clerk.app.t("console.order.was_refunded")
         assert await clerk.refund_line(1, "ill") == refunded
-        assert (await scan(house, performance, typed=f"{second}\n"))["result"] == "REFUNDED"
-        await clerk.press("escape", "escape")
-        await clerk.arrive(SaleScreen)
+        await clerk.back_to_sale()
+        assert (await scan(house, performance, typed=f"{second.secret}\n"))["result"] == "REFUNDED"
+
         await clerk.sees(Mark.FREE)
         await sees(other, THEATRE, unused, SeatState.AVAILABLE)
+        await sees(other, THEATRE, used, SeatState.SOLD)
         await page.reload()
         await expect(page.locator("#order .gone")).to_have_count(1)
-        assert (await scan(house, performance, typed=f"{first}\n"))["result"] == "ALREADY_USED"
+
+
+async def scan_twice(house: ServedHouse, performance: int, ticket: Printed) -> None:
+    """Admitted from its picture, once; then whoever reads it is told where and when that was."""
+    from_ms = time.time() * 1000
+    admitted = await scan(house, performance, str(ticket.picture))
+    until_ms = time.time() * 1000
+    assert (admitted["result"], admitted["secret"]) == ("ADMITTED", ticket.secret)
+    again = await scan(house, performance, typed=f"{ticket.secret}\n")
+    assert (again["result"], again["used_gate"]) == ("ALREADY_USED", "main")
+    assert from_ms <= again["used_at_ms"] <= until_ms
+
+
+async def test_the_till_sells_for_cash_and_its_ticket_passes_the_door_screen(
+    house: ServedHouse, tmp_path: Path
+) -> None:
+    evening = 0  # the first of the programme
+    async with console_at(house.url, tmp_path, THEATRE) as clerk:
+        await clerk.log_in("caisse", house.logins["cashier"])
+        await clerk.open_sale(evening)
+        sold = await clerk.sell_for_cash(2, "200")
+        assert sold.change == 20_000 - sold.order.total > 0
+        printed = tmp_path / "papers" / f"{sold.order.number}-tickets.pdf"
+        await clerk.until(lambda: clerk.notice().endswith(str(printed)), "the tickets on paper")
+        first, second = read_tickets(printed.read_bytes(), tmp_path)
+        await clerk.press("enter")
+        await clerk.arrive(SaleScreen)
+        await clerk.open_latest_order()
+        refunded = clerk.app.t("console.order.was_refunded")
+        assert await clerk.refund_line(1, "changed their mind") == refunded
+        await clerk.back_to_sale()
+        await clerk.log_out()
+
+        await clerk.log_in("porte", house.logins["door"])
+        await clerk.open_door(evening)
+        await clerk.press("f4")
+        looked_up, words = await clerk.present(first.short)
+        assert looked_up == "VALID" and clerk.app.t("console.door.not_admitted") in words
+        await clerk.press("f4")
+        assert (await clerk.present(first.short))[0] == "ADMITTED"
+        used, words = await clerk.present(first.short)
+        assert used == "ALREADY USED" and "Entrée principale" in words
+        assert (await clerk.present(second.short))[0] == "REFUNDED"

@@ -14,11 +14,14 @@ from console.app import ConsoleApp, Settings
 from console.looks import GLYPHS, Mark
 from console.map_layout import Zoom
 from console.printing import Printer
+from console.screens.door import DoorScreen
 from console.screens.login import LoginScreen
 from console.screens.order import OrderScreen, RefundDialog
 from console.screens.programme import ProgrammeScreen
 from console.screens.sale import SaleScreen
 from console.screens.sales import SalesScreen
+from console.screens.sold import SoldDialog
+from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
 from console.widgets.seat_map import SeatMap
 from engine.plan import Plan
@@ -88,6 +91,31 @@ class Clerk:
         words = f"{label.section}, row {label.row}, seat {label.seat} "
         await self.until(lambda: self.place().startswith(words), words)
 
+    async def open_door(self, place: int) -> None:
+        """The door screen of the performance at this place of the programme, from 0."""
+        await self.press(*["down"] * place, "d")
+        await self.arrive(DoorScreen)
+
+    async def present(self, code: str) -> tuple[str, str]:
+        """A ticket at this door: the word that is read from afar, and the small ones below."""
+        before = self._door()
+        await self.press(*code, "enter")
+        waiting = (before, ("…", self.app.t("console.door.asking")))
+        await self.until(lambda: self._door() not in waiting, "an answer")
+        return self._door()
+
+    def _door(self) -> tuple[str, str]:
+        big = self.app.screen.query_one(BigText).text
+        return big, str(self.app.screen.query_one("#details", Static).render())
+
+    async def sell_for_cash(self, places: int, given: str) -> SoldDialog:
+        """The best places there are; ends before the change on the screen."""
+        await self.press(str(places), "b", "p", "c", *given, "enter")
+        await self.arrive(SoldDialog)
+        dialog = self.app.screen
+        assert isinstance(dialog, SoldDialog)
+        return dialog
+
     async def open_latest_order(self) -> None:
         """From a sale, the newest order of its performance."""
         await self.press("s")
@@ -104,6 +132,12 @@ class Clerk:
         waiting = ("", self.app.t("console.refund.doing"))
         await self.until(lambda: self.notice() not in waiting, "an answer")
         return self.notice()
+
+    async def back_to_sale(self) -> None:
+        """From the order."""
+        for screen in (SalesScreen, SaleScreen):
+            await self.press("escape")
+            await self.arrive(screen)
 
     # What the screen shows ---------------------------------------------------
 
