@@ -1,7 +1,7 @@
 """Ray on this machine alone: loopback only, no dashboard, no telemetry, a key for this run.
 
-Ray reads its environment when it is imported, so `start` must run before
-anything else imports ray; that is why it imports ray itself.
+Ray reads its environment when it is imported, so `start`, or `set_environment`,
+must run before anything else imports ray; that is why it imports ray itself.
 """
 
 import contextlib
@@ -20,21 +20,30 @@ KEPT_SESSIONS: Final = 3
 """Folders of logs of earlier runs."""
 
 
-def start() -> Path:
-    """Start Ray; the folder where its processes write their logs.
+_KEY: Final = "RAY_AUTH_TOKEN"
 
-    Raises RuntimeError when ray was imported before.
-    """
-    if "ray" in sys.modules:
-        raise RuntimeError("ray was imported before its environment was set")
+
+def set_environment() -> None:
+    """What Ray reads when it is imported; its processes inherit it."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # The name says Windows and macOS; what it does is bind every socket to loopback.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     # Another user of the machine cannot call an actor without this run's key.
     os.environ["RAY_AUTH_MODE"] = "token"
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    os.environ[_KEY] = secrets.token_hex(32)
     # Ray lowers its workers' priority by default; ours are the product.
     os.environ["RAY_worker_niceness"] = "0"
+
+
+def start() -> Path:
+    """Start Ray; the folder where its processes write their logs.
+
+    Raises RuntimeError when ray was imported before its environment was set.
+    """
+    if "ray" not in sys.modules:
+        set_environment()
+    elif _KEY not in os.environ:
+        raise RuntimeError("ray was imported before its environment was set")
     import ray
 
     folder = _folder()

@@ -37,6 +37,8 @@ from gateway.backend import BackendUnavailable
 
 if TYPE_CHECKING:
     from gateway.app import Server
+    from gateway.backend import Backend
+    from persistence.store import Store
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -144,38 +146,22 @@ class GatewayProcess:
         self._opening = asyncio.create_task(self._open())
 
     async def _open(self) -> None:
-        from sqlalchemy.exc import SQLAlchemyError
-
         from gateway import app, logs
-        from gateway.backend import Backend
         from gateway.config import Config
-        from persistence.access import NameTaken
         from persistence.store import Store
 
         logs.configure(as_json=True)
-        settings, directory = self._settings, ray.get_actor(DIRECTORY)
+        settings = self._settings
         store = Store(settings.database_url)
         house = await _persist(store.catalogue.house)
         assert house is not None, "a gateway is started after the house was opened"
-        backend = Backend(
-            performances=RayPerformances(directory),
-            desk=RayDesk(ray.get_actor(DESK)),
-            catalogue=store.catalogue,
-            access=store.access,
-            sales=store.sales,
-            outages=(BackendUnavailable, OSError, SQLAlchemyError),
-            conflicts=(NameTaken,),
-            checks={
-                "database": store.health,
-                "directory": lambda: call(directory.status.remote()),
-            },
-        )
         config = Config(
             session_key=house.session_secret,
             ticket_key=house.ticket_seed,
             payment_methods=("stripe",) if settings.stripe_key else ("test_card",),
         )
-        self._server = await app.serve(app.build(backend, config), settings.host, settings.port)
+        edge = app.build(backend(store), config)
+        self._server = await app.serve(edge, settings.host, settings.port)
 
     async def ready(self) -> None:
         """Returns when the port is served; raises what kept it from that."""
@@ -185,6 +171,29 @@ class GatewayProcess:
         """Stop serving, politely."""
         await self._opening
         await self._server.stop()
+
+
+def backend(store: "Store") -> "Backend":
+    """What the edge needs, from the actors of this installation and its database."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from gateway.backend import Backend
+    from persistence.access import NameTaken
+
+    directory = ray.get_actor(DIRECTORY)
+    return Backend(
+        performances=RayPerformances(directory),
+        desk=RayDesk(ray.get_actor(DESK)),
+        catalogue=store.catalogue,
+        access=store.access,
+        sales=store.sales,
+        outages=(BackendUnavailable, OSError, SQLAlchemyError),
+        conflicts=(NameTaken,),
+        checks={
+            "database": store.health,
+            "directory": lambda: call(directory.status.remote()),
+        },
+    )
 
 
 async def _persist(ask: Callable[[], Awaitable[T]]) -> T:
