@@ -1,0 +1,29 @@
+"""Everything that can be refused or answered has words in both languages."""
+
+from enum import StrEnum
+
+import pytest
+
+from engine.commands import Refusal, Rung, ScanOutcome
+from engine.orders import DeskRefusal
+from engine.payments import PaymentRefusal
+from renderers.i18n import languages, translator
+
+
+@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("codes", [Refusal, DeskRefusal, PaymentRefusal])
+def test_every_refusal_has_words(language: str, codes: type[StrEnum]) -> None:
+    t = translator(language)
+    assert [code for code in codes if f"refusal.{code}" not in t] == []
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_scan_outcome_has_words_at_the_door(language: str) -> None:
+    t = translator(language)
+    assert [code for code in ScanOutcome if f"outcome.scan.{code}" not in t] == []
+
+
+@pytest.mark.parametrize("language", languages())
+def test_buyers_are_told_which_rung_found_their_places(language: str) -> None:
+    t = translator(language)
+    assert [rung for rung in Rung if f"web.rung.{rung}" not in t] == []
