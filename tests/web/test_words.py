@@ -19,6 +19,7 @@ CATALOGUES = {language: i18n.export(language, "web") for language in ("en", "fr"
 FAMILIES = ("web.refusal.", "web.rung.", "web.order.", "web.status.", "web.state.", "web.legend.")
 """Keys that are put together from a code."""
 MOST_LINES = 600
+MOST_COLUMNS = 120
 
 
 def used_keys() -> set[str]:
@@ -95,7 +96,9 @@ def test_a_page_holds_nothing_that_the_content_policy_forbids(path: Path) -> Non
 def test_a_script_is_small_says_what_it_owns_and_parses_no_markup(path: Path) -> None:
     script = path.read_text()
     assert script.startswith("// ")
-    assert len(script.splitlines()) < MOST_LINES
+    lines = script.splitlines()
+    assert len(lines) < MOST_LINES
+    assert max(map(len, lines)) <= MOST_COLUMNS
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", script)
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", script)
 

@@ -18,12 +18,14 @@ export class BasketPanel {
     this.total = h("strong.basket-total");
     this.time = h("span.basket-time", { role: "timer" });
     this.bar = h("span.basket-bar", { "aria-hidden": "true" });
-    this.go = h("button.button.primary.wide", { type: "button", id: "to-checkout", onclick: toCheckout }, t("web.basket.go"));
+    this.go = h("button.button.primary.wide", { type: "button", id: "to-checkout", onclick: toCheckout },
+      t("web.basket.go"));
     this.empty = h("p.basket-empty", {}, t("web.basket.empty"));
     this.foot = h("div.basket-foot", {},
       h("p.basket-sum", {}, h("span", {}, t("web.basket.total")), this.total), this.go);
     byId("basket").replaceChildren(
-      h("div.basket-head", {}, h("h2", { id: "basket-title" }, t("web.basket.title")), this.time), this.bar, this.empty, this.lines, this.foot);
+      h("div.basket-head", {}, h("h2", { id: "basket-title" }, t("web.basket.title")), this.time),
+      this.bar, this.empty, this.lines, this.foot);
     this.brief = byId("sheet-brief");
     byId("sheet-go").addEventListener("click", toCheckout);
     this.refresh();
@@ -43,9 +45,8 @@ export class BasketPanel {
     this.go.disabled = this.basket.waiting || !has;
     byId("sheet-go").hidden = !has;
     byId("sheet-go").disabled = this.go.disabled;
-    setText(this.brief, has
-      ? t("web.basket.brief", { places: plural("web.basket.places", items.length), total: money(total, this.prices.currency) })
-      : t("web.basket.brief_empty"));
+    const brief = { places: plural("web.basket.places", items.length), total: money(total, this.prices.currency) };
+    setText(this.brief, has ? t("web.basket.brief", brief) : t("web.basket.brief_empty"));
     document.body.classList.toggle("has-basket", has);
   }
 
@@ -64,8 +65,9 @@ export class BasketPanel {
       items.push(this.#item({ key: `s${seat}`, index: 0, seat, area: -1, place, category: this.plan.category[seat] }));
     }
     for (const [area, count] of this.basket.areas) {
+      const { category } = this.plan.areas[area];
       for (let index = 0; index < count; index += 1) {
-        items.push(this.#item({ key: `a${area}`, index, seat: -1, area, place: Place.HELD, category: this.plan.areas[area].category }));
+        items.push(this.#item({ key: `a${area}`, index, seat: -1, area, place: Place.HELD, category }));
       }
     }
     return items;
@@ -89,7 +91,10 @@ export class BasketPanel {
       : t("web.area.place_number", { number: number(item.index + 1) });
     const busy = place !== Place.HELD;
     const title = seat >= 0
-      ? h("button.line-name", { type: "button", "data-focus": `show ${item.key}`, onclick: () => this.showSeat(seat), title: t("web.basket.show") }, name)
+      ? h("button.line-name", {
+        type: "button", title: t("web.basket.show"), "data-focus": `show ${item.key}`,
+        onclick: () => this.showSeat(seat),
+      }, name)
       : h("span.line-name", {}, name);
     return h(`li.basket-line${busy ? ".busy" : ""}`, { "data-place": item.key },
       h("div.line-words", {}, title, h("span.line-details", {}, details)),
@@ -103,11 +108,15 @@ export class BasketPanel {
 
   #types(item, full, busy) {
     if (item.choices.length < 2) return h("span.line-type", {}, item.type ? pick(item.typeNames) : "");
+    const options = item.choices.map(({ id, names, amount }) => {
+      const price = money(amount, this.prices.currency);
+      return h("option", { value: id, selected: id === item.type }, t("web.basket.type", { type: pick(names), price }));
+    });
     const select = h("select.line-type", {
-      "aria-label": t("web.basket.type_of", { place: full }), disabled: busy, "data-focus": `type ${item.key} ${item.index}`,
+      disabled: busy, "data-focus": `type ${item.key} ${item.index}`,
+      "aria-label": t("web.basket.type_of", { place: full }),
       onchange: () => this.basket.choose(item.key, item.index, select.value),
-    }, item.choices.map(({ id, names, amount }) =>
-      h("option", { value: id, selected: id === item.type }, t("web.basket.type", { type: pick(names), price: money(amount, this.prices.currency) }))));
+    }, options);
     return select;
   }
 

@@ -15,7 +15,9 @@ export class BestForm {
     this.party = stepper({ label: t("web.best.party"), value: Math.min(2, most), least: 1, most });
     this.category = h("select", { id: "best-category", onchange: () => chooseCategory(Number(this.category.value)) });
     const places = plan.flags.reduce((count, flags) => count + (flags & WHEELCHAIR ? 1 : 0), 0);
-    this.accessible = places ? stepper({ label: t("web.best.wheelchairs"), value: 0, least: 0, most: Math.min(most, places) }) : null;
+    this.accessible = places
+      ? stepper({ label: t("web.best.wheelchairs"), value: 0, least: 0, most: Math.min(most, places) })
+      : null;
     this.button = h("button.button.primary.wide", { type: "submit" }, t("web.best.find"));
     this.#fill();
   }
@@ -26,7 +28,8 @@ export class BestForm {
         h("div.field", {}, h("span.field-label", { "aria-hidden": "true" }, t("web.best.party")), this.party),
         h("div.field", {}, h("label.field-label", { for: "best-category" }, t("web.best.category")), this.category)),
       this.accessible && h("details.best-more", {}, h("summary", {}, t("web.best.accessible")),
-        h("div.field.inline", {}, h("span.field-label", { "aria-hidden": "true" }, t("web.best.wheelchairs")), this.accessible)),
+        h("div.field.inline", {},
+          h("span.field-label", { "aria-hidden": "true" }, t("web.best.wheelchairs")), this.accessible)),
       this.button);
     byId("best").replaceChildren(h("h2", { id: "best-title" }, t("web.best.title")), form);
     this.refresh();
@@ -40,14 +43,17 @@ export class BestForm {
       const amount = this.stock.prices.full(category, now);
       if (amount === undefined) return [];
       const price = money(amount, this.stock.prices.currency);
-      const text = free[category] ? t("web.best.option", { name, price, free: number(free[category]) }) : t("web.best.option_gone", { name, price });
+      const text = free[category]
+        ? t("web.best.option", { name, price, free: number(free[category]) })
+        : t("web.best.option_gone", { name, price });
       return [[String(category), text, !free[category]]];
     });
     const wanted = [["-1", t("web.best.any"), false], ...options];
     const shown = [...this.category.options].map((option) => option.text);
     if (wanted.every(([, text], index) => text === shown[index])) return;
     const chosen = this.category.value || "-1";
-    this.category.replaceChildren(...wanted.map(([value, text, disabled]) => h("option", { value, disabled, selected: value === chosen }, text)));
+    this.category.replaceChildren(...wanted.map(([value, text, disabled]) =>
+      h("option", { value, disabled, selected: value === chosen }, text)));
   }
 
   setCategory(category) {

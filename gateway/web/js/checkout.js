@@ -10,6 +10,7 @@ import { forgetBasket, forgetOrder, freshId, keepBuyer, keepOrder, keptBuyer, ke
 import { seatText } from "./places.js";
 import { refusalText } from "./refusals.js";
 
+const MAX_TEXT_CHARS = 200; // the engine's bound for any free text
 const DONE = new Set(["paid", "confirmed", "failed", "refunded"]);
 
 export class Checkout {
@@ -79,8 +80,11 @@ export class Checkout {
 
   #details() {
     const buyer = keptBuyer();
-    const name = h("input", { id: "buyer-name", name: "name", autocomplete: "name", required: true, maxlength: 200, value: buyer.name });
-    const email = h("input", { id: "buyer-email", name: "email", type: "email", autocomplete: "email", required: true, maxlength: 200, value: buyer.email });
+    const always = { required: true, maxlength: MAX_TEXT_CHARS };
+    const name = h("input", { id: "buyer-name", name: "name", autocomplete: "name", value: buyer.name, ...always });
+    const email = h("input", {
+      id: "buyer-email", name: "email", type: "email", autocomplete: "email", value: buyer.email, ...always,
+    });
     const form = h("form", { onsubmit: (event) => this.#place(event, name, email) },
       h("div.field", {}, h("label.field-label", { for: "buyer-name" }, t("web.checkout.name")), name),
       h("div.field", {}, h("label.field-label", { for: "buyer-email" }, t("web.checkout.email")), email,
@@ -89,7 +93,8 @@ export class Checkout {
       h("div.checkout-buttons", {},
         h("button.button.primary", { type: "submit", id: "place" }, t("web.checkout.to_payment")), this.#backButton()));
     email.setAttribute("aria-describedby", "email-help");
-    return h("div", {}, h("h1", { tabindex: "-1" }, t("web.checkout.title")), h("p.lead", {}, t("web.checkout.lead")), form);
+    return h("div", {},
+      h("h1", { tabindex: "-1" }, t("web.checkout.title")), h("p.lead", {}, t("web.checkout.lead")), form);
   }
 
   async #place(event, name, email) {
@@ -157,7 +162,8 @@ export class Checkout {
   }
 
   #backButton() {
-    return h("button.button.quiet", { type: "button", id: "back", onclick: () => this.back() }, icon("back"), t("web.checkout.back"));
+    return h("button.button.quiet", { type: "button", id: "back", onclick: () => this.back() },
+      icon("back"), t("web.checkout.back"));
   }
 
   async #pay(method) {
@@ -220,14 +226,16 @@ export class Checkout {
 
   #summary() {
     const { performance } = this;
-    const rows = this.order ? this.order.lines.map((line) => this.#orderRow(line)) : this.items().map((item) => this.#row(item));
+    const rows = this.order
+      ? this.order.lines.map((line) => this.#orderRow(line))
+      : this.items().map((item) => this.#row(item));
     const total = this.order?.total ?? this.items().reduce((sum, { amount }) => sum + amount, 0);
     return h("aside.stub", { "aria-label": t("web.checkout.summary") },
       h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
       h("h2.stub-title", {}, pick(performance.title)),
       h("p.stub-place", {}, performance.venue),
       h("ul.stub-lines", {}, rows),
-      h("p.stub-total", {}, h("span", {}, plural("web.basket.places", rows.length)), h("strong", {}, moneyExact(total, performance.currency))),
+      stubTotal(rows.length, total, performance.currency),
       this.time);
   }
 
@@ -239,6 +247,12 @@ export class Checkout {
     const names = this.performance.price_types.find(({ id }) => id === type)?.names ?? {};
     return stubRow(this.plan, this.order.currency, seat, area, pick(names), amount);
   }
+}
+
+/** The last line of a stub. */
+export function stubTotal(places, total, currency) {
+  return h("p.stub-total", {},
+    h("span", {}, plural("web.basket.places", places)), h("strong", {}, moneyExact(total, currency)));
 }
 
 /** One place of an order, as a line of a stub. */

@@ -77,7 +77,8 @@ export function money(minor, currency) {
 
 /** Like money, always with its decimals: for columns that must align. */
 export function moneyExact(minor, currency) {
-  const formatter = format("exact", { style: "currency", currency }, (locale, all) => new Intl.NumberFormat(locale, all));
+  const options = { style: "currency", currency };
+  const formatter = format("exact", options, (locale, all) => new Intl.NumberFormat(locale, all));
   return formatter.format(minor / 10 ** formatter.resolvedOptions().maximumFractionDigits);
 }
 

@@ -112,15 +112,16 @@ export class Painter {
     context.translate(table.x, table.y);
     context.rotate(table.rotation * DEGREE);
     context.beginPath();
-    if (table.shape === "round") context.ellipse(0, 0, table.width / 2, table.height / 2, 0, 0, 2 * Math.PI);
-    else context.roundRect(-table.width / 2, -table.height / 2, table.width, table.height, Math.min(table.width, table.height) * 0.12);
+    const { width, height } = table;
+    if (table.shape === "round") context.ellipse(0, 0, width / 2, height / 2, 0, 0, 2 * Math.PI);
+    else context.roundRect(-width / 2, -height / 2, width, height, Math.min(width, height) * 0.12);
     context.fillStyle = this.theme.table;
     context.fill();
     context.strokeStyle = mix(this.theme.onTable, this.theme.table, 0.25);
     context.lineWidth = 1 / css;
     context.stroke();
     context.rotate(-table.rotation * DEGREE);
-    const size = Math.min(table.width, table.height) * 0.36;
+    const size = Math.min(width, height) * 0.36;
     if (table.label && size * css >= TEXT_FROM_CSS_PX) {
       context.fillStyle = this.theme.onTable;
       context.font = `500 ${size / Math.max(1, table.label.length / 3)}px ${this.theme.serif}`;

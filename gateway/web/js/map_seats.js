@@ -30,7 +30,10 @@ export class SeatPainter {
 
   setTheme(theme) {
     this.theme = theme;
-    this.colors = [theme.seatAvailableFill, theme.seatHeldFill, theme.seatSoldFill, theme.seatBlockedFill, theme.seatMineFill, theme.seatMineFill];
+    this.colors = [
+      theme.seatAvailableFill, theme.seatHeldFill, theme.seatSoldFill, theme.seatBlockedFill,
+      theme.seatMineFill, theme.seatMineFill,
+    ];
     this.carpets = this.plan.categories.map((category) => mix(category.color, theme.surface, CARPET_SHARE));
     this.dimmedCarpet = theme.surface;
   }
@@ -150,7 +153,8 @@ export class SeatPainter {
   #free(context, x, y, radius, seat, cssScale) {
     const flags = this.plan.flags[seat];
     context.beginPath();
-    if (flags & WHEELCHAIR) context.roundRect(x - radius * 0.95, y - radius * 0.95, radius * 1.9, radius * 1.9, radius * 0.35);
+    const half = radius * 0.95;
+    if (flags & WHEELCHAIR) context.roundRect(x - half, y - half, 2 * half, 2 * half, radius * 0.35);
     else if (flags & RESTRICTED_VIEW) context.arc(x, y, radius, 0.8 * Math.PI, 0.2 * Math.PI);
     else context.arc(x, y, radius, 0, 2 * Math.PI);
     context.fill();

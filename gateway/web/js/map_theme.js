@@ -39,7 +39,9 @@ export function shapeColors(shape, theme) {
   const given = themed(shape.fill, theme);
   const plays = (shape.role === "stage" || shape.role === "screen") && (!given || isGrey(given));
   if (shape.kind === "text") [fill, edge, ink] = ["", "", themed(shape.text_color, theme) || theme.muted];
-  else if (given && !plays) [fill, edge, ink] = [given, themed(shape.border, theme), themed(shape.text_color, theme) || ink];
+  else if (given && !plays) {
+    [fill, edge, ink] = [given, themed(shape.border, theme), themed(shape.text_color, theme) || ink];
+  }
   return [fill, edge, readable(ink, fill || theme.floor)];
 }
 

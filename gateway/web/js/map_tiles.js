@@ -85,8 +85,9 @@ export class Tiles {
     const { x, y, radius } = this.plan;
     const reach = radius[seat] * 1.3;
     const size = TILE_PX / layer.scale;
-    for (let line = Math.floor((y[seat] - reach) / size); line <= Math.floor((y[seat] + reach) / size); line += 1) {
-      for (let column = Math.floor((x[seat] - reach) / size); column <= Math.floor((x[seat] + reach) / size); column += 1) {
+    const tileAt = (place) => Math.floor(place / size);
+    for (let line = tileAt(y[seat] - reach); line <= tileAt(y[seat] + reach); line += 1) {
+      for (let column = tileAt(x[seat] - reach); column <= tileAt(x[seat] + reach); column += 1) {
         const tile = layer.tiles.get(`${column},${line}`);
         if (tile) this.#repaint({ ...tile, scale: layer.scale, ratio: layer.ratio }, seat);
       }

@@ -36,8 +36,10 @@ export class View {
     const { inset } = this;
     const wide = Math.max(40, this.width - inset.left - inset.right);
     const high = Math.max(40, this.height - inset.top - inset.bottom);
-    const scale = Math.min(wide / Math.max(1e-6, box.right - box.left), high / Math.max(1e-6, box.bottom - box.top), most);
-    return { x: (box.left + box.right) / 2, y: (box.top + box.bottom) / 2, scale };
+    const across = wide / Math.max(1e-6, box.right - box.left);
+    const down = high / Math.max(1e-6, box.bottom - box.top);
+    const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
+    return { x, y, scale: Math.min(across, down, most) };
   }
 
   get mostScale() {

@@ -40,7 +40,8 @@ function date(performance) {
     from ? t("web.list_page.from", { price: money(from, currency) }) : "",
   ].filter(Boolean).join(" · ");
   return h("li", {}, h(`a.date${open ? "" : ".closed"}`, { href: `/p/${performance.id}` },
-    h("span.date-leaf", { "aria-hidden": "true" }, h("span", {}, weekday(starts)), h("strong", {}, dayOfMonth(starts)), h("span", {}, month(starts))),
+    h("span.date-leaf", { "aria-hidden": "true" },
+      h("span", {}, weekday(starts)), h("strong", {}, dayOfMonth(starts)), h("span", {}, month(starts))),
     h("span", {},
       h("span.date-title", {}, t("web.when", { date: longDate(starts), time: clock(starts) })),
       h("span.date-details", {}, details)),
@@ -68,5 +69,6 @@ runPage(async () => {
   byId("name").textContent = house.name;
   byId("address").textContent = [house.address].flat().join(", ");
   const shown = productions(performances);
-  byId("programme").replaceChildren(...(shown.length ? shown.map(production) : [h("p.nothing", {}, t("web.list_page.nothing"))]));
+  const nothing = h("p.nothing", {}, t("web.list_page.nothing"));
+  byId("programme").replaceChildren(...(shown.length ? shown.map(production) : [nothing]));
 });

@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { announce } from "./announce.js";
 import { openHouse, runPage, setTitle } from "./chrome.js";
-import { stubRow } from "./checkout.js";
+import { stubRow, stubTotal } from "./checkout.js";
 import { byId, h, icon } from "./dom.js";
 import { clock, currentLanguage, longDate, moneyExact, pick, plural, t } from "./i18n.js";
 import { forgetBasket, forgetOrder, keptBasket, keptOrder } from "./keep.js";
@@ -73,12 +73,14 @@ class OrderPage {
     const state = told(order);
     const waiting = UNDER_WAY.has(state);
     const title = t(`web.order.${state}.title`);
+    const amount = moneyExact(order.total, order.currency);
     setTitle(t("web.order.number", { number: order.number }), title);
     byId("order").replaceChildren(h("div.order-page-grid", {},
       h("div", {},
-        h(`p.order-state.${TONES[state] ?? "plain"}`, {}, waiting ? dots() : icon(ICONS[state] ?? "clock"), t(`web.order.${state}.state`)),
+        h(`p.order-state.${TONES[state] ?? "plain"}`, {},
+          waiting ? dots() : icon(ICONS[state] ?? "clock"), t(`web.order.${state}.state`)),
         h("h1", { tabindex: "-1" }, title),
-        h("p.lead", {}, plural(`web.order.${state}.text`, order.lines.length, { amount: moneyExact(order.total, order.currency) })),
+        h("p.lead", {}, plural(`web.order.${state}.text`, order.lines.length, { amount })),
         this.#buttons(order),
         this.#facts(order)),
       h("div.stubs", {}, order.performances.map((performance) => this.#stub(order, performance)))));
@@ -89,11 +91,15 @@ class OrderPage {
     const language = currentLanguage();
     const first = order.performances[0].id;
     const tickets = order.tickets_ready && (order.state === "confirmed")
-      && h("a.button.primary", { href: api.ticketsAddress(order.id, language), id: "tickets" }, icon("ticket"), t("web.order.tickets"));
+      && h("a.button.primary", { href: api.ticketsAddress(order.id, language), id: "tickets" },
+        icon("ticket"), t("web.order.tickets"));
     const receipt = order.payments.some(({ captured }) => captured)
-      && h("a.button", { href: api.receiptAddress(order.id, language), id: "receipt" }, icon("receipt"), t("web.order.receipt"));
-    const pay = order.state === "pending" && h("a.button.primary", { href: `/p/${first}#checkout` }, t("web.order.to_payment"));
-    const again = (order.state === "failed" || order.state === "cancelled") && h("a.button.primary", { href: `/p/${first}` }, t("web.order.again"));
+      && h("a.button", { href: api.receiptAddress(order.id, language), id: "receipt" },
+        icon("receipt"), t("web.order.receipt"));
+    const pay = order.state === "pending"
+      && h("a.button.primary", { href: `/p/${first}#checkout` }, t("web.order.to_payment"));
+    const again = (order.state === "failed" || order.state === "cancelled")
+      && h("a.button.primary", { href: `/p/${first}` }, t("web.order.again"));
     return h("div.order-buttons", {}, tickets, receipt, pay, again);
   }
 
@@ -101,7 +107,8 @@ class OrderPage {
     const facts = [[t("web.order.fact_number"), String(order.number)]];
     if (order.buyer.name) facts.push([t("web.order.fact_buyer"), order.buyer.name]);
     if (order.buyer.email) facts.push([t("web.order.fact_email"), order.buyer.email]);
-    facts.push([t("web.order.fact_when"), t("web.when", { date: longDate(order.created_ms), time: clock(order.created_ms) })]);
+    const made = { date: longDate(order.created_ms), time: clock(order.created_ms) };
+    facts.push([t("web.order.fact_when"), t("web.when", made)]);
     return h("dl.order-facts", {}, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
   }
 
@@ -113,12 +120,13 @@ class OrderPage {
       h("h2.stub-title", {}, pick(performance.title)),
       h("p.stub-place", {}, performance.venue),
       h("ul.stub-lines", {}, lines.map((line) => this.#line(order, line))),
-      h("p.stub-total", {}, h("span", {}, plural("web.basket.places", lines.length)), h("strong", {}, moneyExact(total, order.currency))));
+      stubTotal(lines.length, total, order.currency));
   }
 
   #line(order, line) {
     const names = this.typeNames.get(line.performance)[line.price_type] ?? {};
-    const type = [pick(names), line.state === "refunded" ? t("web.order.line_refunded") : ""].filter(Boolean).join(" · ");
+    const refunded = line.state === "refunded" ? t("web.order.line_refunded") : "";
+    const type = [pick(names), refunded].filter(Boolean).join(" · ");
     const row = stubRow(this.plans.get(line.performance), order.currency, line.seat, line.area, type, line.amount);
     row.classList.toggle("gone", line.state === "refunded" || line.state === "cancelled");
     return row;

@@ -11,8 +11,8 @@ import { openHouse, runPage, setTitle, titles } from "./chrome.js";
 import { Countdown } from "./countdown.js";
 import { byId, setText } from "./dom.js";
 import { Applied, Feed } from "./feed.js";
-import { clock, currentLanguage, longDate, number, plural, t } from "./i18n.js";
-import { Look, LOOK_NAMES } from "./map_seats.js";
+import { clock, currentLanguage, list, longDate, number, plural, t } from "./i18n.js";
+import { Look } from "./map_seats.js";
 import { MapTip } from "./map_tip.js";
 import { seatsText } from "./places.js";
 import { Plan } from "./plan.js";
@@ -108,7 +108,8 @@ class SeatPage {
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible" && this.connection.state === "open") this.basket.refresh();
     });
-    new MutationObserver(() => this.map.retheme()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    const lights = { attributeFilter: ["data-theme"] };
+    new MutationObserver(() => this.map.retheme()).observe(document.documentElement, lights);
   }
 
   async open() {
@@ -212,8 +213,12 @@ class SeatPage {
     clearNotes();
     if (look === Look.FREE) this.basket.take(this.plan.together(seat));
     else if (look === Look.MINE) this.basket.give(this.plan.together(seat));
-    else if (look === Look.SOLD || look === Look.HELD) note(t(`web.choose.${LOOK_NAMES[look]}`, { seat: seatsText(this.plan, [seat]) }), { tone: "warning" });
-    else if (look === Look.OFF) note(t(this.stock.open ? "web.refusal.seat_blocked" : "web.refusal.not_on_sale"), { tone: "warning" });
+    else if (look !== Look.PENDING) note(this.#whyNot(look, seat), { tone: "warning" });
+  }
+
+  #whyNot(look, seat) {
+    if (look === Look.OFF) return t(this.stock.open ? "web.refusal.seat_blocked" : "web.refusal.not_on_sale");
+    return t(look === Look.SOLD ? "web.choose.sold" : "web.choose.held", { seat: seatsText(this.plan, [seat]) });
   }
 
   #chooseCategory(category) {
@@ -231,7 +236,7 @@ class SeatPage {
 
   #taken({ seats, areas, rung }) {
     const places = seats.length + areas.reduce((sum, [, count]) => sum + count, 0);
-    const names = seats.length ? seatsText(this.plan, seats) : areas.map(([area]) => this.plan.areas[area].name).join(", ");
+    const names = seats.length ? seatsText(this.plan, seats) : list(areas.map(([area]) => this.plan.areas[area].name));
     if (rung) {
       clearNotes();
       this.map.mark(seats);
@@ -259,7 +264,8 @@ class SeatPage {
 
   #lost({ seats, places }) {
     if (seats.length) this.map.mark(seats);
-    note(plural("web.basket.lost", places), { tone: "warning", action: { text: t("web.basket.lost_ok"), run: () => {} } });
+    const seen = { text: t("web.basket.lost_ok"), run: () => {} }; // stays until it is read
+    note(plural("web.basket.lost", places), { tone: "warning", action: seen });
     this.checkout.expired();
     this.#toSeats();
   }

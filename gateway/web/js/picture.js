@@ -4,6 +4,7 @@
 const GROUND = "#1d1618";
 const LIGHT = "240, 217, 160";
 const RATIO = 2;
+const SHOWN_ROLES = new Set(["stage", "screen", "pitch"]);
 
 /** Paints `plan` into `canvas` at its size on the page. */
 export function paintPicture(canvas, plan) {
@@ -19,7 +20,7 @@ export function paintPicture(canvas, plan) {
   const at = (x, y) => [left + x * scale, top + y * scale];
   const reach = Math.max(plan.width, plan.height) * scale;
   shine(context, at(...plan.focal), reach * 0.85, width, height);
-  for (const shape of plan.shapes) if (shape.role === "stage" || shape.role === "screen" || shape.role === "pitch") paintStage(context, shape, at, scale);
+  for (const shape of plan.shapes) if (SHOWN_ROLES.has(shape.role)) paintStage(context, shape, at, scale);
   for (const area of plan.areas) {
     context.fillStyle = `${plan.categories[area.category].color}66`;
     path(context, area.polygon.map(([x, y]) => at(x, y)));

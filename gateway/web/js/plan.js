@@ -53,7 +53,8 @@ export class Plan {
 
   /** Per section its box, and how large its seats may be: its own typical gap decides. */
   #measure() {
-    this.boxes = this.sections.map(() => ({ left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity, seats: 0 }));
+    this.boxes = this.sections.map(() =>
+      ({ left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity, seats: 0 }));
     for (let i = 0; i < this.count; i += 1) {
       const box = this.boxes[this.sectionOf[i]];
       box.left = Math.min(box.left, this.x[i]);

@@ -31,11 +31,12 @@ export class PriceList {
       const swatch = h("span.swatch");
       swatch.style.backgroundColor = color;
       const left = h("span.price-left");
-      const [full, ...others] = choices.map(({ names, amount }) => ({ type: pick(names), price: money(amount, this.stock.prices.currency) }));
-      const button = h("button.price", { type: "button", "aria-pressed": "false", onclick: () => this.#toggle(category) },
-        swatch,
-        h("span.price-name", {}, name, left),
-        h("span.price-amount", {}, full.price, others.map((other) => h("span.price-type", {}, t("web.prices.reduced", other)))));
+      const [full, ...others] = choices.map(({ names, amount }) =>
+        ({ type: pick(names), price: money(amount, this.stock.prices.currency) }));
+      const reduced = others.map((other) => h("span.price-type", {}, t("web.prices.reduced", other)));
+      const toggle = { type: "button", "aria-pressed": "false", onclick: () => this.#toggle(category) };
+      const button = h("button.price", toggle,
+        swatch, h("span.price-name", {}, name, left), h("span.price-amount", {}, full.price, reduced));
       return [{ category, button, left, row: h("li", {}, button) }];
     });
   }
@@ -54,7 +55,8 @@ export class PriceList {
     const id = `area-${index}`;
     const left = h("span.area-left");
     const many = stepper({ label: t("web.area.places", { name: area.name }), value: 1, least: 1, most: this.most });
-    const add = h("button.button", { type: "button", onclick: () => this.basket.take([], [[index, many.value]]) }, t("web.area.add"));
+    const take = () => this.basket.take([], [[index, many.value]]);
+    const add = h("button.button", { type: "button", onclick: take }, t("web.area.add"));
     const card = h("section.area-card", { id, tabindex: "-1", "aria-label": area.name },
       h("p.area-name", {}, h("span", {}, area.name), left),
       h("div.area-choice", {}, many, add));

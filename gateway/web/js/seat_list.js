@@ -41,7 +41,8 @@ export class SeatList {
   }
 
   #rowsOf(section) {
-    return this.plan.rows.map((row, index) => ({ ...row, index })).filter((row) => row.section === section && row.count);
+    return this.plan.rows.map((row, index) => ({ ...row, index }))
+      .filter((row) => row.section === section && row.count);
   }
 
   #showSection() {
@@ -83,14 +84,16 @@ export class SeatList {
     const button = this.buttons.get(seat);
     const look = this.stock.look(seat);
     const amount = this.stock.prices.full(this.plan.category[seat], this.stock.now());
-    const price = amount === undefined ? "" : money(amount, this.stock.prices.currency);
-    const words = [t(`web.state.${LOOK_NAMES[look]}`), look === Look.FREE || look === Look.MINE ? price : "", ...markTexts(this.plan, seat)].filter(Boolean);
+    const mayHave = look === Look.FREE || look === Look.MINE;
+    const price = mayHave && amount !== undefined ? money(amount, this.stock.prices.currency) : "";
+    const words = [t(`web.state.${LOOK_NAMES[look]}`), price, ...markTexts(this.plan, seat)].filter(Boolean);
     button.className = `list-seat ${LOOK_NAMES[look]}`;
-    button.replaceChildren(h("span.list-seat-name", {}, seatText(this.plan, seat)), h("span.list-seat-words", {}, words.join(" · ")));
+    button.replaceChildren(
+      h("span.list-seat-name", {}, seatText(this.plan, seat)), h("span.list-seat-words", {}, words.join(" · ")));
     button.setAttribute("aria-label", [fullSeatText(this.plan, seat), ...words].join(", "));
     button.setAttribute("aria-pressed", String(look === Look.MINE));
     // A taken seat stays reachable: one who cannot see the map learns the row by walking along it.
-    button.setAttribute("aria-disabled", String(look !== Look.FREE && look !== Look.MINE));
+    button.setAttribute("aria-disabled", String(!mayHave));
   }
 
   /** These seats' looks have changed (null: any); names change in place, the focus stays. */

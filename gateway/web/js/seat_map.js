@@ -74,8 +74,8 @@ export class SeatMap extends EventTarget {
     const before = this.painter.areaShares;
     this.painter.areaShares = shares;
     // A tint is worth a repaint in steps that can be seen; the number is drawn with every frame.
-    const visible = shares.some((share, area) => Math.round(share * 10) !== Math.round(before[area] * 10) || !share !== !before[area]);
-    if (visible) this.repaint();
+    const step = (share) => (share ? Math.ceil(share * 10) : -1);
+    if (shares.some((share, area) => step(share) !== step(before[area]))) this.repaint();
     else this.#want();
   }
 
@@ -133,15 +133,17 @@ export class SeatMap extends EventTarget {
   /** The seat under a point of the screen, within a finger's reach; -1 for none. */
   seatAt(screenX, screenY, pointerType = "mouse") {
     const [x, y] = this.view.toPlan(screenX, screenY);
-    const reach = Math.max(this.plan.largestRadius * 1.25, Math.min(REACH_CSS_PX[pointerType] / this.view.scale, this.plan.pitch));
+    const { largestRadius, pitch } = this.plan;
+    const reach = Math.max(largestRadius * 1.25, Math.min(REACH_CSS_PX[pointerType] / this.view.scale, pitch));
     return this.plan.grid.nearest(x, y, reach);
   }
 
   #inSight(seat) {
     const [x, y] = this.locate(seat);
-    const { inset } = this;
-    const inside = x > inset.left && y > inset.top && x < this.view.width - inset.right && y < this.view.height - inset.bottom;
-    return inside && this.plan.radius[seat] * this.view.scale >= PICKABLE_CSS_PX.mouse;
+    const { inset, view } = this;
+    const across = x > inset.left && x < view.width - inset.right;
+    const down = y > inset.top && y < view.height - inset.bottom;
+    return across && down && this.plan.radius[seat] * this.view.scale >= PICKABLE_CSS_PX.mouse;
   }
 
   #gestures() {

@@ -6,9 +6,12 @@ import { t } from "./i18n.js";
 
 /** An element with `value` and `limit(most)`; `label` is read aloud, `onchange(value)` is told. */
 export function stepper({ label, value, least, most, onchange = () => {} }) {
-  const input = h("input.stepper-value", { type: "number", inputmode: "numeric", min: least, max: most, "aria-label": label });
-  const fewer = h("button.stepper-button", { type: "button", "aria-label": t("web.stepper.fewer", { what: label }) }, icon("minus"));
-  const more = h("button.stepper-button", { type: "button", "aria-label": t("web.stepper.more", { what: label }) }, icon("plus"));
+  const input = h("input.stepper-value", {
+    type: "number", inputmode: "numeric", min: least, max: most, "aria-label": label,
+  });
+  const button = (text, picture) => h("button.stepper-button", { type: "button", "aria-label": text }, icon(picture));
+  const fewer = button(t("web.stepper.fewer", { what: label }), "minus");
+  const more = button(t("web.stepper.more", { what: label }), "plus");
   const element = h("div.stepper", {}, fewer, input, more);
   const bounds = { least, most };
 
