@@ -61,7 +61,9 @@ class Tangle:
         self.accepting = True
         self.drop_answer_after: bytes | None = None
         """Once a request that contains this went through, its answer is lost."""
-        self.connections = 0
+        self.drop_answer_to_scan = False
+        """Once a websocket's first frame after its hello went through, its answer is lost."""
+        self.websockets = 0
 
     async def __aenter__(self) -> "Tangle":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -81,7 +83,6 @@ class Tangle:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         if not self.accepting:
             writer.transport.abort()
             return
@@ -104,7 +105,16 @@ class Tangle:
         lost: asyncio.Event | None,
         lossy: asyncio.Event,
     ) -> None:
+        chunks, websocket = 0, False
         while data := await reader.read(65536):
+            if lost is None and chunks == 0 and data.startswith(b"GET /ws"):
+                websocket = True
+                self.websockets += 1
+            # Chunks of a websocket: the request, the hello, the first frame after it.
+            if websocket and chunks == 2 and self.drop_answer_to_scan:
+                self.drop_answer_to_scan = False
+                lossy.set()
+            chunks += 1
             if lost is None and self.drop_answer_after and self.drop_answer_after in data:
                 self.drop_answer_after = None
                 lossy.set()

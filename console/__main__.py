@@ -1,0 +1,5 @@
+"""`python -m console` is `strapontin`, for checkouts that are not installed."""
+
+from console.cli import main
+
+main()

@@ -1,0 +1,383 @@
+"""Beside the sale: orders and refunds, the door, languages, themes, help, roles."""
+
+import re
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+from textual.widgets import DataTable, SelectionList
+
+from console import looks
+from console.client import Client
+from console.screens.door import DoorScreen
+from console.screens.help import HelpDialog
+from console.screens.login import LoginScreen
+from console.screens.order import OrderScreen, RefundDialog
+from console.screens.programme import ProgrammeScreen
+from console.screens.sale import SaleScreen
+from console.screens.sales import SalesScreen
+from console.widgets.big_text import BigText
+from engine.commands import SeatStatus
+from engine.orders import LineState, Order, OrderState
+from renderers import secret
+from tests.console.driving import Cashier, cashier
+from tests.console.server import House
+from tests.console.waiting import until
+
+
+async def a_sold_order(me: Cashier, seats: int = 3) -> Order:
+    await me.press(str(seats), "b", "p", "c", "enter")
+    order = (await me.sold()).order
+    await me.press("enter")
+    await me.sees(SaleScreen)
+    return order
+
+
+def ticket_secret(house: House, order: Order, line: int = 0) -> str:
+    one = order.lines[line]
+    return secret.sign(house.fake.ticket_key, one.performance, one.ticket, one.version)
+
+
+# Orders --------------------------------------------------------------------------
+
+
+async def open_order(me: Cashier) -> OrderScreen:
+    await me.press("s")
+    await me.sees(SalesScreen)
+    await until(lambda: me.app.screen.query_one(DataTable).row_count > 0)
+    await me.press("enter")
+    await me.sees(OrderScreen)
+    screen = me.app.screen
+    assert isinstance(screen, OrderScreen)
+    await until(lambda: bool(screen._houses))
+    await me.pilot.pause()
+    return screen
+
+
+async def test_one_line_is_refunded_and_its_seat_is_free_for_everybody(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me)
+        replica = me.house.replica
+        screen = await open_order(me)
+        await me.press("down", "space", "r")
+        await me.sees(RefundDialog)
+        assert [line.number for line in me.app.screen.lines] == [order.lines[1].number]  # type: ignore[attr-defined]
+        await me.type("ill")
+        await me.press("enter")
+        await me.told("Refunded")
+        states = [line.state for line in screen.order.lines]
+        assert states == [LineState.SOLD, LineState.REFUNDED, LineState.SOLD]
+        assert screen.order.refunds[0].reason == "ill"
+        await until(lambda: replica.statuses[order.lines[1].seat] == SeatStatus.AVAILABLE)
+
+
+async def test_unmarked_the_whole_order_is_refunded(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await a_sold_order(me)
+        screen = await open_order(me)
+        await me.press("r")
+        await me.sees(RefundDialog)
+        await me.press("escape")
+        await me.sees(OrderScreen)
+        assert screen.order.state is OrderState.CONFIRMED
+        await me.press("r")
+        await me.sees(RefundDialog)
+        await me.press("enter")
+        await me.told("Refunded")
+        assert screen.order.state is OrderState.REFUNDED
+        await me.press("r")
+        await me.told("Nothing here")
+
+
+async def test_a_role_without_refunds_is_refused_by_the_server(
+    house: House, tmp_path: Path
+) -> None:
+    await house.operator("paul", "cashier")
+    async with cashier(house, tmp_path, name="paul") as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me, 1)
+        await open_order(me)
+        await me.press("r")
+        await me.sees(RefundDialog)
+        await me.press("enter")
+        await me.told("role does not allow")
+        now = await Client(house.url, me.app.client.token).order(order.id)
+        assert now.state is OrderState.CONFIRMED
+
+
+@pytest.mark.parametrize("by", ["number", "seat"])
+async def test_an_order_is_found_again(house: House, tmp_path: Path, by: str) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        wanted = await a_sold_order(me, 1)
+        other = await a_sold_order(me, 1)
+        text = {
+            "number": str(wanted.number),
+            "seat": me.house.seating.short(wanted.lines[0].seat),
+        }[by]
+        await me.press("s")
+        await me.sees(SalesScreen)
+        screen = me.app.screen
+        assert isinstance(screen, SalesScreen)
+        await until(lambda: len(screen._orders) == 2)
+        assert [order.number for order in screen._orders] == [other.number, wanted.number]
+        await me.press("slash")
+        await me.type(text)
+        await until(lambda: [order.number for order in screen._orders] == [wanted.number])
+        await me.press("enter")
+        await me.sees(OrderScreen)
+        assert me.app.screen.order.id == wanted.id  # type: ignore[attr-defined]
+
+
+async def test_papers_are_printed_again(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me, 1)
+        for path in (tmp_path / "papers").iterdir():
+            path.unlink()
+        await open_order(me)
+        for key, what in (("t", "tickets"), ("e", "receipt")):
+            await me.press(key)
+            await until(lambda what=what: (tmp_path / f"papers/{order.number}-{what}.pdf").exists())  # type: ignore[misc]
+
+
+# The door ------------------------------------------------------------------------
+
+
+async def at_door(me: Cashier) -> DoorScreen:
+    await me.press("d")
+    await me.sees(DoorScreen)
+    screen = me.app.screen
+    assert isinstance(screen, DoorScreen)
+    return screen
+
+
+async def scan(me: Cashier, text: str) -> tuple[str, str, str]:
+    """Colour class, big words and small words after a scan."""
+    await me.type(text)
+    await me.press("enter")
+    screen = me.app.screen
+    await until(lambda: screen.query_one(BigText).text != "…")
+    await me.pilot.pause()
+    await until(lambda: screen.query_one(BigText).text != "…")
+    classes = screen.query_one("#result").classes & {"-good", "-warn", "-bad", "-look"}
+    (look,) = classes or {""}
+    big = screen.query_one(BigText)
+    return look, f"{big.sign} {big.text}", str(screen.query_one("#details").render())
+
+
+async def test_a_ticket_is_admitted_once_and_then_told_when_and_where(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me)
+        place = me.house.seating.words(order.lines[0].seat, me.app.t)
+        await at_door(me)
+        code = ticket_secret(house, order)
+        look, big, details = await scan(me, code)
+        assert (look, big) == ("-good", "good ADMITTED")
+        assert place in details and "Full" in details
+        look, big, details = await scan(me, code)
+        assert (look, big) == ("-warn", "warn ALREADY USED")
+        assert re.search(r"Used .*\d\d:\d\d at Main door", details)
+
+
+async def test_looking_up_burns_nothing_and_never_looks_green(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me)
+        screen = await at_door(me)
+        code = ticket_secret(house, order)
+        await me.press("f4")
+        assert "LOOK-UP" in str(screen.query_one("#mode").render())
+        for _ in range(2):
+            look, big, details = await scan(me, code)
+            assert (look, big) == ("-look", "good VALID")
+            assert "not admitted" in details
+        await me.press("f4")
+        assert (await scan(me, code))[:2] == ("-good", "good ADMITTED")
+        await me.press("f4")
+        assert (await scan(me, code))[:2] == ("-look", "warn ALREADY USED")
+
+
+async def test_what_is_no_ticket_is_red_and_a_refunded_one_says_so(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me, 1)
+        client = Client(house.url, me.app.client.token)
+        await client.refund(order.id, "ab" * 16, (), "")
+        await at_door(me)
+        assert (await scan(me, "hello"))[:2] == ("-bad", "bad UNKNOWN")
+        code = ticket_secret(house, order)
+        assert (await scan(me, code))[:2] == ("-bad", "bad REFUNDED")
+
+
+async def test_the_gate_is_chosen_and_judged(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me, 1)  # in the stalls; the side door is for the circle
+        screen = await at_door(me)
+        await me.press("f5")
+        assert "Side door" in str(screen.query_one("#mode").render())
+        assert (await scan(me, ticket_secret(house, order)))[0] == "-warn"
+
+
+async def test_a_door_operator_goes_straight_to_the_door(house: House, tmp_path: Path) -> None:
+    await house.operator("dora", "door")
+    async with cashier(house, tmp_path, name="dora") as me:
+        await me.log_in(house.password)
+        await me.sees(ProgrammeScreen)
+        await until(lambda: bool(me.app.screen._performances))  # type: ignore[attr-defined]
+        assert "sales" not in me.keys
+        await me.press("enter")
+        await me.sees(DoorScreen)
+
+
+# Words, looks, help --------------------------------------------------------------
+
+
+async def test_the_language_changes_at_once_everywhere(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path, size=(140, 45)) as me:
+        await me.open_sale(house.password)
+        await me.press("2", "b")
+        await until(lambda: me.house.sale.size == 2)
+        cursor = me.house.sale.seats
+        await me.press("f2")
+        assert "payer" in me.keys and "pay " not in me.keys
+        screen = me.app.screen
+        assert "Panier" in str(screen.query_one("#basket-title").render())
+        assert "rang" in str(screen.query_one("#place").render())
+        assert "Plein" in str(screen.query_one("#basket").render())
+        assert "Cyrano (fr)" in str(screen.query_one("#status").render())
+        assert me.house.sale.seats == cursor
+        await me.press("p")
+        await until(lambda: me.app.till is not None and me.app.till.order is not None)
+        await me.pilot.pause()
+        assert "À PAYER" in str(me.app.screen.query_one("#currency").render())
+        await me.press("f2")
+        assert "TO PAY" in str(me.app.screen.query_one("#currency").render())
+
+
+async def test_an_operators_language_is_used_unless_one_was_named(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    async with cashier(house, tmp_path, language="") as me:
+        await me.sees(LoginScreen)
+        assert me.app.t.language == "fr"
+        await me.log_in(house.password)
+        await me.sees(ProgrammeScreen)
+        assert me.app.t.language == "en"  # as the operator was made
+    async with cashier(house, tmp_path, language="fr") as me:
+        await me.log_in(house.password)
+        await me.sees(ProgrammeScreen)
+        assert me.app.t.language == "fr"
+
+
+async def test_themes_go_round(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        seen = []
+        for _ in range(3):
+            seen.append(me.app.theme)
+            await me.press("f3")
+        assert seen == list(looks.THEMES) and me.app.theme == looks.THEMES[0]
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+async def test_help_lists_every_key_of_the_sale(
+    house: House, tmp_path: Path, language: str
+) -> None:
+    async with cashier(house, tmp_path, language=language) as me:
+        await me.open_sale(house.password)
+        await me.press("f1")
+        await me.sees(HelpDialog)
+        text = str(me.app.screen.query_one("#text").render())
+        wanted = [
+            binding.description
+            for binding in (*SaleScreen.BINDINGS, *type(me.app).BINDINGS)
+            if binding.description
+        ]
+        assert len(wanted) > 18
+        for key in wanted:
+            assert me.app.t(key.replace(".key.", ".help.")) in text
+        await me.press("escape")
+        await me.sees(SaleScreen)
+
+
+async def test_the_palette_finds_and_does_our_commands(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path, language="fr") as me:
+        await me.open_sale(house.password)
+        await me.press("ctrl+p")
+        await me.sees(CommandPalette)
+        await me.type("entr")
+        await until(lambda: "entrée" in _palette_text(me).lower())
+        await me.press("down", "enter")
+        await until(lambda: isinstance(me.app.screen, DoorScreen))
+
+
+def _palette_text(me: Cashier) -> str:
+    from textual.widgets import OptionList
+
+    found = me.app.screen.query(OptionList)
+    return " ".join(str(option.prompt) for each in found for option in each.options)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 45), (60, 20)])
+async def test_the_most_needed_keys_are_always_named(
+    house: House, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with cashier(house, tmp_path, size=size) as me:
+        await me.open_sale(house.password)
+        keys = me.keys
+        assert len(keys) <= size[0]
+        assert keys.rstrip().endswith("F1 help")
+        if size[0] >= 80:
+            assert "b best" in keys and "p pay" in keys
+
+
+async def test_an_unreachable_server_is_named_on_the_login_screen(
+    house: House, tmp_path: Path, unused_port
+) -> None:  # type: ignore[no-untyped-def]
+    url = f"http://127.0.0.1:{unused_port()}"
+    async with cashier(house, tmp_path, url=url) as me:
+        await me.log_in("x")
+        await me.told(url)
+        assert isinstance(me.app.screen, LoginScreen)
+
+
+async def test_a_wrong_password_can_be_tried_again(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.log_in("wrong")
+        await me.told("password is wrong")
+        await me.log_in(house.password)
+        await me.sees(ProgrammeScreen)
+
+
+async def test_logging_out_ends_the_session(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.log_in(house.password)
+        await me.sees(ProgrammeScreen)
+        token = me.app.client.token
+        await me.press("l")
+        await me.sees(LoginScreen)
+        with pytest.raises(Exception, match=r"log in|token"):
+            await Client(house.url, token).sales(-1, "", 1)
+
+
+async def test_a_list_keeps_its_marks_when_the_language_changes(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await a_sold_order(me)
+        screen = await open_order(me)
+        await me.press("down", "space", "f2")
+        assert screen.query_one(SelectionList).selected == [screen.order.lines[1].number]
