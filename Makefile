@@ -20,10 +20,12 @@ lint: .venv/tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Longer than a test run should be: ten million forged tickets, crash rounds by the hundred.
+# Longer than a test run should be: ten million forged tickets, a thousand worlds that crash,
+# every process killed ten times over.
 soak: .venv/tests
+	$(BIN)/python -m tests.sim --worlds 1000
+	KILL_ROUNDS=10 $(BIN)/python -m pytest tests/integration/test_kill.py
 	$(BIN)/python -m tests.renderers.forge --count 10000000
-	$(BIN)/python -m pytest tests/soak --timeout 3600
 
 bench: .venv/product
 	$(BIN)/strapontin bench smoke

@@ -6,6 +6,7 @@ switched off loses sales, which proves that these tests can see it.
 """
 
 import asyncio
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from persistence.url import connect as connect_database
 from tests.integration.buyers import Buyers, Sale
 from tests.integration.server import ServedHouse
 
-pytestmark = [pytest.mark.timeout(300)]
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
+"""How often every process is killed; a soak wants more."""
+pytestmark = [pytest.mark.timeout(300 * ROUNDS)]
 
 PERFORMANCE = 1
 BUYERS = 6
@@ -106,7 +109,7 @@ async def test_no_acknowledged_sale_is_lost_whatever_is_killed(data: Path) -> No
     with ServedHouse(data) as house:
         buyers = Buyers(house, PERFORMANCE, BUYERS)
         await buyers.until(SALES_BETWEEN, 60)
-        for target in TARGETS:
+        for target in TARGETS * ROUNDS:
             before = len(buyers.sales)
             assert house.kill(target) >= 1, f"no {target} to kill"
             await buyers.until(before + SALES_BETWEEN, 90)
