@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from renderers.i18n import Translator, preferred_by_environment, translator
 
@@ -175,7 +175,10 @@ def _fail(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: runs a command and exits with its code."""
     try:
-        code = app(arguments, result_action="return_value")
+        code = app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        # One line, as every other error of ours.
+        code = _fail(f"{' '.join(str(error).split())} ({t('cli.see_help')})")
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
