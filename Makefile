@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint soak bench clean
+.PHONY: demo test check lint soak bench pictures clean
 
 demo: .venv/product
 	@$(BIN)/strapontin serve --data data
@@ -26,6 +26,10 @@ soak: .venv/tests
 	$(BIN)/python -m tests.sim --worlds 1000
 	KILL_ROUNDS=10 $(BIN)/python -m pytest tests/integration/test_kill.py
 	$(BIN)/python -m tests.renderers.forge --count 10000000
+
+# The README's screenshots, taken from a demo house that is really served.
+pictures: .venv/tests
+	@$(BIN)/python -m tests.e2e.pictures
 
 bench: .venv/product
 	$(BIN)/strapontin bench smoke

@@ -8,8 +8,8 @@ The ladder, first rung that holds:
 
 1. ADJACENT: side by side in one row, nearest, leaving no single seat alone.
 2. ADJACENT_ORPHAN: side by side in one row, nearest.
-3. SPLIT_NEAR: rows of one section, in groups of two or more: as few groups as
-   found, then near to the focal point and to each other.
+3. SPLIT_NEAR: rows of one section, in groups of two or more, near to the focal
+   point and to each other (`engine.splits`).
 4. SPLIT_SECTIONS: the same, over all sections.
 5. TABLE: at one table, rather not leaving a single chair, nearest. A table sold
    as a whole is for a party of its size.
@@ -25,41 +25,30 @@ nearest places to the wheelchair. Filters bind every rung.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from heapq import nlargest, nsmallest
-from math import dist, hypot, inf
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from heapq import nsmallest
+from math import dist, inf
 from typing import Final, NamedTuple
 
 from engine.commands import Held, HoldBest, Outcome, Refusal, Refused, Rung
 from engine.holding import MALFORMED, do_hold, refuse_access, refuse_number
-from engine.house import DISTANCE_UNITS, House, Stretch
+from engine.house import AVAILABLE, DISTANCE_UNITS, House, Stretch
 from engine.limits import MAX_PLACES_PER_HOLD
 from engine.orphans import View, leaves_alone
 from engine.plan import Area, Plan, Table
+from engine.splits import Gap, Parts, nearest_split
 from engine.state import State
 
 Found = tuple[Rung, list[int]]
 """A rung, and the positions that it gives."""
 
 _GAP: Final = re.compile(rb"\0\0+")
+_FREE: Final = re.compile(rb"\0")
 _ANCHORS: Final = 8
-"""Places around which a split party is tried to be gathered, per section."""
-_SPARE_GAPS: Final = 8
-"""Gaps near an anchor looked at beyond those that the party could fill in pairs."""
+"""Wheelchair places around which company is tried to be gathered."""
 
 _NONE_LEFT: Final = Refused(Refusal.NONE_LEFT)
-
-
-class Gap(NamedTuple):
-    """Free places that stand together: side by side in a row, or at one table."""
-
-    places: Sequence[int]
-    section: int
-    x: float
-    y: float
-    distance: int
-    """Mean over the places."""
-    table: Table | None = None
 
 
 class Filter(NamedTuple):
@@ -128,20 +117,23 @@ def _resolve(state: State, command: HoldBest, at_ms: int) -> Filter:
 
 def find_seats(house: House, view: View, wanted: Filter, size: int) -> Found | None:
     """Climb the ladder over rows and tables; positions in no order."""
+    if view.count(AVAILABLE) < size:
+        return None
     stretches = house.stretches(wanted.categories, wanted.sections, wanted.wheelchairs > 0)
-    found = _side_by_side(house, view, stretches, size, wanted.wheelchairs)
+    if wanted.wheelchairs:
+        return (
+            _beside_wheelchairs(house, view, stretches, size, wanted.wheelchairs)
+            or _at_table(house, view, wanted, size)
+            or _around_wheelchairs(house, view, stretches, wanted, size)
+        )
+    found = _side_by_side(house, view, stretches, size)
     if found is not None:
         return found
-    if wanted.wheelchairs:
-        return _at_table(house, view, wanted, size) or _around_wheelchairs(
-            house, view, stretches, wanted, size
-        )
-    gaps = _row_gaps(house, view, stretches)
     return (
-        _split(house, view, gaps, size)
+        _split(house, view, partial(_row_gaps, house, view, stretches), size)
         or _at_table(house, view, wanted, size)
-        or _split(house, view, _table_gaps(house, view, wanted), size)
-        or _split_with_singles(house, view, stretches, gaps, size)
+        or _split(house, view, partial(_table_gaps, house, view, wanted), size)
+        or _split_with_singles(house, view, stretches, size)
     )
 
 
@@ -149,30 +141,28 @@ def find_seats(house: House, view: View, wanted: Filter, size: int) -> Found | N
 
 
 def _side_by_side(
-    house: House, view: View, stretches: Iterable[Stretch], size: int, wheelchairs: int
+    house: House, view: View, stretches: Iterable[Stretch], size: int
 ) -> Found | None:
     """Rungs 1 and 2 in one pass. Stretches come nearest first: stop when none can be better."""
-    sums, chairs, wanted = house.distance_sums, house.wheelchair_sums, bytes(size)
-    find = view.find
+    sums, wanted = house.distance_sums, bytes(size)
+    if view.find(wanted, 0, house.row_end) < 0:
+        return None
     best = best_alone = -1
-    # With wheelchairs asked for, a place too many of them costs more than any distance.
-    surplus_cost = sums[-1] if wheelchairs else 0
-    total = total_alone = sums[-1] * (size + 2) + 1
-    for begin, stop, _, nearest in stretches:
-        if nearest * size >= total:
+    total = total_alone = sums[-1] * 2 + 1
+    for stretch in stretches:
+        if stretch.nearest * size >= total:
             break
-        first = find(wanted, begin, stop)
-        while first >= 0:
-            end = first + size
-            cost = sums[end] - sums[first]
-            surplus = chairs[end] - chairs[first] - wheelchairs
-            if surplus >= 0 and cost + surplus * surplus_cost < total:
-                cost += surplus * surplus_cost
-                if not leaves_alone(view, first, end):
-                    best, total = first, cost
-                elif cost < total_alone:
+        if view.find(wanted, stretch.first, stretch.end) < 0:
+            continue
+        for first in _clean_starts(view, size, stretch):
+            cost = sums[first + size] - sums[first]
+            if cost < total:
+                best, total = first, cost
+        if best < 0:
+            for first in _starts(view, size, stretch):
+                cost = sums[first + size] - sums[first]
+                if cost < total_alone:
                     best_alone, total_alone = first, cost
-            first = find(wanted, first + 1, stop)
     if best >= 0:
         return Rung.ADJACENT, list(range(best, best + size))
     if best_alone >= 0:
@@ -180,120 +170,79 @@ def _side_by_side(
     return None
 
 
-def _row_gaps(house: House, view: View, stretches: Iterable[Stretch]) -> list[Gap]:
-    """The free slices of two or more."""
-    gaps = []
+def _starts(view: View, size: int, stretch: Stretch) -> Iterator[int]:
+    """Where `size` free places side by side begin."""
+    wanted, stop = bytes(size), stretch.end
+    first = view.find(wanted, stretch.first, stop)
+    while first >= 0:
+        yield first
+        first = view.find(wanted, first + 1, stop)
+
+
+def _clean_starts(view: View, size: int, stretch: Stretch) -> Iterator[int]:
+    """Those of them that leave nobody alone."""
+    if not stretch.walled:
+        for first in _starts(view, size, stretch):
+            if not leaves_alone(view, first, first + size):
+                yield first
+        return
+    # Between walls a free slice of just the size is clean, one place more never is, and in a
+    # longer one all starts but the second and the last but one are.
+    for match in _clean_pattern(size).finditer(view, stretch.first, stretch.end):
+        first, last = match.start(), match.end() - size
+        for start in range(first, last + 1):
+            if start != first + 1 and start != last - 1:
+                yield start
+
+
+@cache
+def _clean_pattern(size: int) -> re.Pattern[bytes]:
+    return re.compile(rb"(?<!\0)(?:\0{%d}(?!\0)|\0{%d,})" % (size, size + 2))
+
+
+def _beside_wheelchairs(
+    house: House, view: View, stretches: Iterable[Stretch], size: int, wheelchairs: int
+) -> Found | None:
+    """Rungs 1 and 2 with wheelchair places: rather none more than asked for, then nearest."""
+    sums, chairs = house.distance_sums, house.wheelchair_sums
+    best: tuple[bool, int, int, int] | None = None
+    for stretch in stretches:
+        for first in _starts(view, size, stretch):
+            end = first + size
+            surplus = chairs[end] - chairs[first] - wheelchairs
+            if surplus >= 0:
+                key = leaves_alone(view, first, end), surplus, sums[end] - sums[first], first
+                best = key if best is None else min(best, key)
+    if best is None:
+        return None
+    rung = Rung.ADJACENT_ORPHAN if best[0] else Rung.ADJACENT
+    return rung, list(range(best[3], best[3] + size))
+
+
+def _row_gaps(house: House, view: View, stretches: Iterable[Stretch]) -> Iterator[Gap]:
+    """The free slices of two or more, in order of their stretches."""
     points, sums = house.points, house.distance_sums
-    for begin, stop, section, _ in stretches:
+    for begin, stop, section, nearest, _ in stretches:
         for match in _GAP.finditer(view, begin, stop):
             first, end = match.span()
             (x0, y0), (x1, y1) = points[first], points[end - 1]
             distance = (sums[end] - sums[first]) // (end - first)
-            gaps.append(Gap(range(first, end), section, (x0 + x1) / 2, (y0 + y1) / 2, distance))
-    return gaps
+            x, y = (x0 + x1) / 2, (y0 + y1) / 2
+            yield Gap(range(first, end), section, x, y, distance, nearest)
 
 
-def _split(house: House, view: View, gaps: list[Gap], size: int) -> Found | None:
+def _split(house: House, view: View, gaps: Callable[[], Iterable[Gap]], size: int) -> Found | None:
     """Rungs 3 and 4: one section if any can take the party, all of them together otherwise."""
-    by_section: dict[int, list[Gap]] = {}
-    for gap in gaps:
-        by_section.setdefault(gap.section, []).append(gap)
-    found = _nearest_split(house, view, by_section.values(), size)
-    if found is not None:
-        return Rung.SPLIT_NEAR, found
-    if len(by_section) > 1:
-        found = _nearest_split(house, view, [gaps], size)
-        if found is not None:
-            return Rung.SPLIT_SECTIONS, found
-    return None
+    if size < 4:
+        return None  # somebody would sit alone
+    rung, parts = Rung.SPLIT_NEAR, nearest_split(gaps(), size, lambda gap: gap.section)
+    if parts is None:
+        rung, parts = Rung.SPLIT_SECTIONS, nearest_split(gaps(), size, lambda gap: 0)
+    return None if parts is None else (rung, _places(house, view, parts))
 
 
-def _nearest_split(
-    house: House, view: View, groups_of_gaps: Iterable[list[Gap]], size: int
-) -> list[int] | None:
-    """The party in groups of two or more, out of one of these lists of gaps."""
-    best: list[int] | None = None
-    best_key = (size, 0.0)
-    for every in groups_of_gaps:
-        gaps = [
-            gap for gap in every if gap.table is None or not gap.table.whole or _size(gap) <= size
-        ]
-        if sum(map(_size, gaps)) < size:
-            continue
-        for anchor in nsmallest(_ANCHORS, gaps, key=_distance):
-            # Two groups are the fewest, and no party is nearer than its anchor on average.
-            if best is not None and best_key <= (2, anchor.distance):
-                break
-            near = nsmallest(size // 2 + _SPARE_GAPS, gaps, key=_apart_from(anchor))
-            parts = _fill(near, size)
-            if parts is None:
-                continue
-            key = (len(parts), _split_cost(parts, size))
-            if best is None or key < best_key:
-                best_key = key
-                best = _places(house, view, parts)
-        if best is None:
-            # Only gaps far apart make up the number: the largest ones are sure to, if any do.
-            parts = _fill(nlargest(size // 2 + _SPARE_GAPS, gaps, key=_size), size)
-            if parts is not None:
-                best_key = (len(parts), _split_cost(parts, size))
-                best = _places(house, view, parts)
-    return best
-
-
-def _size(gap: Gap) -> int:
-    return len(gap.places)
-
-
-def _places(house: House, view: View, parts: Iterable[tuple[Gap, int]]) -> list[int]:
+def _places(house: House, view: View, parts: Parts) -> list[int]:
     return [place for gap, count in parts for place in _part(house, view, gap, count)]
-
-
-def _distance(gap: Gap) -> int:
-    return gap.distance
-
-
-def _apart_from(anchor: Gap) -> Callable[[Gap], float]:
-    x, y = anchor.x, anchor.y
-
-    def apart(gap: Gap) -> float:
-        return hypot(gap.x - x, gap.y - y)
-
-    return apart
-
-
-def _fill(gaps: Sequence[Gap], size: int) -> list[tuple[Gap, int]] | None:
-    """Seat `size` people in these gaps, earlier gaps first, nobody alone; None if it cannot be."""
-    dead: set[tuple[int, int]] = set()
-
-    def fill(index: int, left: int) -> list[tuple[Gap, int]] | None:
-        if not left:
-            return []
-        if index == len(gaps) or (index, left) in dead:
-            return None
-        gap = gaps[index]
-        most = len(gap.places)
-        for count in range(min(most, left), 1, -1):
-            if count < most and gap.table is not None and gap.table.whole:
-                break
-            rest = fill(index + 1, left - count)
-            if rest is not None:
-                return [(gap, count), *rest]
-        rest = fill(index + 1, left)
-        if rest is None:
-            dead.add((index, left))
-        return rest
-
-    return fill(0, size)
-
-
-def _split_cost(parts: Sequence[tuple[Gap, int]], size: int) -> float:
-    """Mean distance to the focal point, and to the first group, of everybody."""
-    (anchor, _), *_ = parts
-    apart = _apart_from(anchor)
-    return (
-        sum([count * (gap.distance + DISTANCE_UNITS * apart(gap)) for gap, count in parts]) / size
-    )
 
 
 def _part(house: House, view: View, gap: Gap, count: int) -> Sequence[int]:
@@ -309,26 +258,33 @@ def _part(house: House, view: View, gap: Gap, count: int) -> Sequence[int]:
 
 
 def _split_with_singles(
-    house: House, view: View, stretches: Iterable[Stretch], gaps: list[Gap], size: int
+    house: House, view: View, stretches: Iterable[Stretch], size: int
 ) -> Found | None:
     """Rung 7: as few people alone as can be, near to the rest of the party."""
-    free = [
-        place for begin, stop, _, _ in stretches for place in range(begin, stop) if not view[place]
-    ]
-    in_pairs = sum([len(gap.places) for gap in gaps])
-    # Enough places in gaps and yet no split: pairs only, and an odd party.
-    alone = 1 if in_pairs >= size else size - in_pairs
+    free = _free_places(view, stretches)
     if len(free) < size:
         return None
-    grouped = _nearest_split(house, view, [gaps], size - alone) if size > alone else []
-    if grouped is None:
+    gaps = list(_row_gaps(house, view, stretches))
+    in_gaps = sum([len(gap.places) for gap in gaps])
+    # Enough places in gaps and yet no split: pairs only, and an odd party.
+    alone = 1 if in_gaps >= size else size - in_gaps
+    parts = nearest_split(gaps, size - alone, lambda gap: 0) if size > alone else []
+    if parts is None:
         return None
-    taken = set(grouped)
+    grouped = _places(house, view, parts)
+    taken, points = set(grouped), house.points
     rest = [place for place in free if place not in taken]
-    points = house.points
-    middle = grouped[0] if grouped else min(rest, key=house.distance)
-    singles = nsmallest(alone, rest, key=lambda one: dist(points[one], points[middle]))
+    middle = points[grouped[0] if grouped else min(rest, key=house.distance)]
+    singles = nsmallest(alone, rest, key=lambda one: dist(points[one], middle))
     return Rung.SPLIT_SECTIONS, [*grouped, *singles]
+
+
+def _free_places(view: View, stretches: Iterable[Stretch]) -> list[int]:
+    return [
+        match.start()
+        for stretch in stretches
+        for match in _FREE.finditer(view, stretch.first, stretch.end)
+    ]
 
 
 def _around_wheelchairs(
@@ -336,9 +292,7 @@ def _around_wheelchairs(
 ) -> Found | None:
     """The wheelchair places nearest to one of them, and the company as near as can be."""
     chairs, points, seat_at = house.wheelchair_sums, house.points, house.seat_at
-    free = [
-        place for begin, stop, _, _ in stretches for place in range(begin, stop) if not view[place]
-    ]
+    free = _free_places(view, stretches)
     wheelchairs = [place for place in free if chairs[place + 1] > chairs[place]]
     others = [place for place in free if chairs[place + 1] == chairs[place]]
     company = size - wanted.wheelchairs
@@ -425,7 +379,9 @@ def _table_gaps(house: House, view: View, wanted: Filter) -> list[Gap]:
             continue
         x, y = house.points[free[0]]
         distance = sum([house.distance(place) for place in free]) // len(free)
-        gaps.append(Gap(free, table.section, x, y, distance, table))
+        nearest = min([house.distance(place) for place in free])
+        gaps.append(Gap(free, table.section, x, y, distance, nearest, table))
+    gaps.sort(key=lambda gap: gap.nearest)
     return gaps
 
 

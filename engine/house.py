@@ -47,6 +47,8 @@ class Stretch(NamedTuple):
     end: int
     section: int
     nearest: int
+    walled: bool
+    """Nothing but walls beside it: the run ends at both ends."""
 
 
 class _Piece(NamedTuple):
@@ -198,6 +200,7 @@ class House:
         self, categories: frozenset[int], sections: frozenset[int], wheelchairs: bool
     ) -> list[Stretch]:
         chosen: list[Stretch] = []
+        seat_at = self.seat_at
         for first, end, section, nearest, category, wheelchair in self._pieces:
             if category not in categories or (sections and section not in sections):
                 continue
@@ -206,7 +209,8 @@ class House:
             if chosen and chosen[-1].end == first:
                 before = chosen.pop()
                 first, nearest = before.first, min(before.nearest, nearest)
-            chosen.append(Stretch(first, end, section, nearest))
+            walled = seat_at[first - 1] < 0 and seat_at[end] < 0
+            chosen.append(Stretch(first, end, section, nearest, walled))
         chosen.sort(key=lambda stretch: (stretch.nearest, stretch.first))
         return chosen
 

@@ -149,6 +149,10 @@ class Clerk:
         """The line under the map: the place under the cursor, in words."""
         return str(self.app.screen.query_one("#place", Static).render())
 
+    def basket(self) -> int:
+        """Seats on the map that are this till's."""
+        return len(self.app.screen.query_one(SeatMap)._mine)
+
     async def sees(self, mark: Mark) -> None:
         """Under the cursor, as a sign on the map and in words below it."""
         words = f"{GLYPHS[mark]} {self.app.t(f'console.seat.{mark.name.lower()}')}"
