@@ -236,6 +236,15 @@ def test_payment_extends_a_hold_once(play: Play) -> None:
     assert play.sell(order="o2") == Refused(Refusal.HOLD_UNKNOWN)
 
 
+def test_an_extension_that_ends_soon_is_not_overlooked() -> None:
+    play = Play(PLAN, settings(hold_ms=1_000, hold_cap_ms=3_000))
+    play.hold(0)
+    assert not play.live.due(NOW_MS)
+    play.checkout()
+    assert not play.live.due(NOW_MS + 2_999)
+    assert play.live.due(NOW_MS + 3_000)
+
+
 def test_no_hold_outlives_the_cap() -> None:
     play = Play(PLAN, settings(hold_ms=60_000, hold_cap_ms=600_000))
     play.hold(0, 1)

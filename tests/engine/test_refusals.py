@@ -15,13 +15,19 @@ from engine.commands import (
     Refused,
     TicketState,
 )
+from engine.plan import Plan
 from engine.settings import Price, PriceType, SaleStatus
 from tests.engine.small import NOW_MS, Play, house, token
 
-# Two rows of ten, a whole table of four (seats 20-23), a table of two (24, 25), 6 standing places.
-PLAN = house(
-    ["aaaaaaaaaa", "bbbbbbbbbb"], tables=[(4, True), (2, False)], areas=[(6, "c"), (3, "d")]
-)
+
+def plan(whole: bool) -> Plan:
+    """Two rows of ten, tables of four (seats 20-23) and two (24, 25), two standing areas."""
+    tables = [(4, whole), (2, False)]
+    return house(["aaaaaaaaaa", "bbbbbbbbbb"], tables=tables, areas=[(6, "c"), (3, "d")])
+
+
+# Without whole tables the engine may take its quick ways; with them it takes the long ones.
+PLANS = {"quick": plan(False), "full": plan(True)}
 
 Step = Callable[[Play], Outcome]
 
@@ -356,12 +362,18 @@ ROWS: dict[Refusal, list[Row]] = {
 }
 
 
-CASES = [pytest.param(code, row, id=row.name) for code, rows in ROWS.items() for row in rows]
+CASES = [
+    pytest.param(code, row, PLANS[way], id=f"{row.name}-{way}")
+    for code, rows in ROWS.items()
+    for row in rows
+    for way in PLANS
+    if way == "full" or code is not Refusal.WHOLE_TABLE
+]
 
 
-@pytest.mark.parametrize(("code", "row"), CASES)
-def test_it_is_refused_and_nothing_changes(code: Refusal, row: Row) -> None:
-    play = Play(PLAN)
+@pytest.mark.parametrize(("code", "row", "plan"), CASES)
+def test_it_is_refused_and_nothing_changes(code: Refusal, row: Row, plan: Plan) -> None:
+    play = Play(plan)
     for step in row.before:
         outcome = step(play)
         assert not isinstance(outcome, Refused), outcome
@@ -428,7 +440,7 @@ PRECEDENCE: list[tuple[str, list[Step], Step, Refusal]] = [
 @pytest.mark.parametrize("case", PRECEDENCE, ids=lambda case: case[0])
 def test_the_first_that_applies_is_given(case: tuple[str, list[Step], Step, Refusal]) -> None:
     _, before, asked, code = case
-    play = Play(PLAN)
+    play = Play(PLANS["full"])
     for step in before:
         assert not isinstance(step(play), Refused)
     refused = asked(play)
@@ -437,7 +449,7 @@ def test_the_first_that_applies_is_given(case: tuple[str, list[Step], Step, Refu
 
 def test_too_many_holds_in_one_performance_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.holding.MAX_HOLDS", 2)
-    play = Play(PLAN)
+    play = Play(PLANS["quick"])
     for number in (0, 1):
         assert not isinstance(till(play, number, by=f"t{number}"), Refused)
     refused = till(play, 2, by="t2")
@@ -447,7 +459,7 @@ def test_too_many_holds_in_one_performance_is_busy(monkeypatch: pytest.MonkeyPat
 
 def test_too_many_allocations_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.keeping.MAX_ALLOCATIONS", 1)
-    play = Play(PLAN)
+    play = Play(PLANS["quick"])
     play.allocate("one", 0, channels=[WEB])
     refused = play.allocate("two", 1, channels=[WEB])
     assert isinstance(refused, Refused) and refused.code is Refusal.BUSY
@@ -455,7 +467,7 @@ def test_too_many_allocations_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_refusal_is_a_fact_too() -> None:
-    play = Play(PLAN)
+    play = Play(PLANS["quick"])
     refused = play.hold(99)
     events, changes, areas = play.live.take()
     assert [event[2] for event in events] == [refused]

@@ -37,7 +37,9 @@ from engine.settings import Gate, Price, PriceType, SaleStatus
 from tests.engine.small import NOW_MS, house, settings, token
 from tests.stateful.model import Model
 
-PLAN = house(["aaaaa aa", "bbbbbb"], tables=[(3, True), (2, False)], areas=[(5, "c"), (2, "d")])
+ROWS = ["aaaaa aa", "bbbbbb"]
+AREAS = [(5, "c"), (2, "d")]
+PLAN = house(ROWS, tables=[(3, True), (2, False)], areas=AREAS)
 SEATS = len(PLAN.seats)
 TYPES = (
     PriceType("full", {}),
@@ -85,11 +87,14 @@ kinds = st.sampled_from(["full"] * 8 + ["half", "half", "early", "staff", "giant
 
 
 class PerformanceMachine(RuleBasedStateMachine):
+    plan = PLAN
+    house_rules = RULES
+
     def __init__(self) -> None:
         super().__init__()
         self.at_ms = NOW_MS
-        self.live = Performance(7, PLAN, RULES)
-        self.model = Model(7, PLAN, RULES)
+        self.live = Performance(7, self.plan, self.house_rules)
+        self.model = Model(7, self.plan, self.house_rules)
         self.asked: list[Any] = []
         self.base = self.live.snapshot()
         self.tail: list[Event] = []
@@ -255,7 +260,7 @@ class PerformanceMachine(RuleBasedStateMachine):
     )
     def configure(self, status: SaleStatus, orphan_rule: bool, per_buyer: int, doors: Any) -> None:
         changed = msgspec.structs.replace(
-            RULES,
+            self.house_rules,
             status=status,
             orphan_rule=orphan_rule,
             max_per_buyer=per_buyer,
@@ -310,7 +315,7 @@ class PerformanceMachine(RuleBasedStateMachine):
 
     @rule()
     def crash_and_come_back(self) -> None:
-        restored = Performance.restore(7, PLAN, self.base)
+        restored = Performance.restore(7, self.plan, self.base)
         for event in self.tail:
             restored.replay(event)
         assert restored.snapshot() == self.live.snapshot()
@@ -342,10 +347,22 @@ class PerformanceMachine(RuleBasedStateMachine):
         assert len(live) == len(set(live))
 
 
-TestPerformance = PerformanceMachine.TestCase
-TestPerformance.settings = checks(
+class QuickMachine(PerformanceMachine):
+    """The same without whole tables and limits of types: the engine's quick ways are open."""
+
+    plan = house(ROWS, tables=[(3, False), (2, False)], areas=AREAS)
+    house_rules = msgspec.structs.replace(
+        RULES, price_types=tuple(msgspec.structs.replace(one, max_per_order=0) for one in TYPES)
+    )
+
+
+CHECKS = checks(
     deadline=None,
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+TestPerformance = PerformanceMachine.TestCase
+TestPerformance.settings = CHECKS
+TestQuickWays = QuickMachine.TestCase
+TestQuickWays.settings = CHECKS
