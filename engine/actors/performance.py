@@ -16,6 +16,7 @@ no socket and no Ray.
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from engine.actors import NotReady, OutcomeUnknown, Stopped
-from engine.commands import ID_BYTES, Command, Event, Expire, Outcome, Refusal, Refused
+from engine.commands import ID_BYTES, Command, Event, Expire, Expired, Outcome, Refusal, Refused
 from engine.feed import Feed
 from engine.journal import Append, Claimed, Written
 from engine.limits import MAX_BATCH_COMMANDS, MAX_UNCOMMITTED_COMMANDS
@@ -106,7 +107,6 @@ class PerformanceActor:
         self._drained_seq = 0  # of which handed to the journal
         self._committed_seq = 0  # of which durable
         self._snapshot_seq = 0
-        self._expiries = 0
         self._tasks = [asyncio.create_task(self._write_loop()), asyncio.create_task(self._tick())]
 
     # Calls ---------------------------------------------------------------------
@@ -316,10 +316,9 @@ class PerformanceActor:
 
     def _expire_due(self, now: int) -> None:
         if self._core.due(now):
-            # Unique in all reigns: an epoch is never given twice.
-            self._expiries += 1
-            name = self._epoch << 64 | self._expiries
-            self._core.apply(Expire(name.to_bytes(ID_BYTES, "big")), now)
+            # Not to be guessed: a client that used this id first would stop every expiry.
+            outcome = self._core.apply(Expire(secrets.token_bytes(ID_BYTES)), now)
+            assert isinstance(outcome, Expired)
             self._decided_seq = self._drained_seq + len(self._core.events)
 
     async def _tick(self) -> None:

@@ -200,6 +200,16 @@ async def test_holds_expire_by_themselves_and_watchers_are_told(
     assert packed == (0 << 2).to_bytes(4, "little") + (1 << 2).to_bytes(4, "little")
 
 
+async def test_no_client_can_take_the_ids_that_expiry_needs(
+    actor: PerformanceActor, clock: Clock
+) -> None:
+    for number in range(1, 60):
+        id = (1 << 64 | number).to_bytes(16, "big")
+        await ask(actor, Hold(id, id_of(7), "s", Channel.BOX_OFFICE, (number,)))
+    clock.ms += 15 * 60_000 + 1
+    assert isinstance((await ask(actor, hold(1, 1, 2, 3)))[0], Held), "the first hold has ended"
+
+
 async def test_snapshots_bound_the_tail_and_keep_every_outcome(
     actor: PerformanceActor,
     journal: MemoryJournal,
