@@ -342,10 +342,14 @@ def _at_table(house: House, view: View, wanted: Filter, size: int) -> Found | No
         free = _free_chairs(house, view, wanted, table)
         if len(free) < size or (table.whole and not size == len(free) == len(table.seats)):
             continue
+        leaves_one = len(free) == size + 1
+        least = size * min([house.distance(place) for place in free])
+        if best is not None and (leaves_one, least) >= best[:2]:
+            continue
         chosen = _chairs(house, table, free, size, wanted.wheelchairs)
         if chosen is None:
             continue
-        key = (len(free) == size + 1, sum([house.distance(place) for place in chosen]))
+        key = leaves_one, sum([house.distance(place) for place in chosen])
         if best is None or key < best[:2]:
             best = (*key, chosen)
     return None if best is None else (Rung.TABLE, best[2])

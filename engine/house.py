@@ -36,6 +36,8 @@ _EDGE: Final = 2
 DISTANCE_UNITS: Final = 1_024
 """Distances are counted in this fraction of the plan's pitch."""
 
+_WHEELCHAIR: Final = int(SeatFlag.WHEELCHAIR)
+
 _MAX_CHOICES: Final = 64
 """Filtered lists of stretches kept for the next question with the same filter."""
 
@@ -132,7 +134,7 @@ class House:
         self.distance_sums = tuple(
             accumulate([distances[seat] if seat >= 0 else 0 for seat in seat_at], initial=0)
         )
-        wheelchair = [bool(seat.flags & SeatFlag.WHEELCHAIR) for seat in plan.seats]
+        wheelchair = [bool(seat.flags & _WHEELCHAIR) for seat in plan.seats]
         self.wheelchair_sums = tuple(
             accumulate([int(seat >= 0 and wheelchair[seat]) for seat in seat_at], initial=0)
         )
