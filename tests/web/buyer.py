@@ -6,15 +6,17 @@ from playwright.async_api import Locator, Page, expect
 
 from engine.plan import Plan
 
-MAP_INSET_PX = {"top": 64, "right": 20, "bottom": 48, "left": 20}
-"""What the page leaves free around a fitted house on a wide screen."""
+MAP_INSET_PX = {"top": 64, "right": 20, "bottom": 28, "left": 20}
+"""What the page leaves free around a fitted house on a wide screen, besides its legend."""
 
 
 async def seat_point(page: Page, plan: Plan, seat: int) -> tuple[float, float]:
     """Where a seat lies on the screen while the whole house is shown."""
     box = await page.locator("#map").bounding_box()
+    legend = await page.locator("#legend").bounding_box()
     assert box is not None
-    inset = MAP_INSET_PX
+    assert legend is not None
+    inset = MAP_INSET_PX | {"bottom": MAP_INSET_PX["bottom"] + legend["height"]}
     wide = box["width"] - inset["left"] - inset["right"]
     high = box["height"] - inset["top"] - inset["bottom"]
     scale = min(wide / plan.width, high / plan.height)

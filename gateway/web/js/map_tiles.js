@@ -14,7 +14,7 @@ class Layer {
   constructor(scale, ratio) {
     this.scale = scale; // device pixels per plan unit
     this.ratio = ratio;
-    this.tiles = new Map(); // "column,line" -> {canvas, context, used}
+    this.tiles = new Map(); // "column,line" -> {canvas, context, column, line, used}
   }
 }
 
@@ -49,18 +49,20 @@ export class Tiles {
   /** Copies what there is onto the screen; `origin` is where plan (0, 0) lies, in device pixels. */
   draw(context, origin, scale, width, height) {
     this.frame += 1;
-    this.missing = [];
-    const whole = this.#visible(this.current, origin, scale, width, height);
-    const holes = whole.some(({ key }) => !this.current.tiles.has(key));
-    if (holes) {
-      if (this.complete) this.#drawOverview(context, origin, scale);
+    // Far smaller than it was painted, a layer would have thousands of tiles on the screen: nobody
+    // counts those, it has holes.
+    const shrunk = scale < this.current.scale;
+    const missing = shrunk ? [] : this.#missing(origin, scale, width, height);
+    if (shrunk || missing.length) {
+      if (this.overview) this.#drawOverview(context, origin, scale);
       if (this.previous) this.#drawLayer(context, this.previous, origin, scale, width, height);
     } else if (scale === this.current.scale) {
       this.previous = null;
-      this.complete = true; // only now an overview is worth its price: nothing else waits
+      this.complete = true;
+      this.overview ??= this.#composeOverview();
     }
     this.#drawLayer(context, this.current, origin, scale, width, height);
-    if (scale === this.current.scale) this.missing = whole.filter(({ key }) => !this.current.tiles.has(key));
+    this.missing = scale === this.current.scale ? missing : [];
     this.#evict(this.current);
   }
 
@@ -98,28 +100,29 @@ export class Tiles {
     this.painter.seats.repaint(context, seat, scale, ratio);
   }
 
-  /** The tiles that the screen touches, nearest to its middle first. */
-  #visible(layer, origin, scale, width, height) {
-    const size = (TILE_PX * scale) / layer.scale;
-    const tiles = [];
+  /** The tiles that the screen touches and the current layer lacks, nearest to its middle first. */
+  #missing(origin, scale, width, height) {
+    const { tiles, scale: painted } = this.current;
+    const size = (TILE_PX * scale) / painted;
+    const found = [];
     const [middleX, middleY] = [(width / 2 - origin.x) / size - 0.5, (height / 2 - origin.y) / size - 0.5];
     for (let line = Math.floor(-origin.y / size); line < (height - origin.y) / size; line += 1) {
       for (let column = Math.floor(-origin.x / size); column < (width - origin.x) / size; column += 1) {
-        tiles.push({ column, line, key: `${column},${line}`, far: Math.hypot(column - middleX, line - middleY) });
+        const key = `${column},${line}`;
+        if (!tiles.has(key)) found.push({ column, line, key, far: Math.hypot(column - middleX, line - middleY) });
       }
     }
-    return tiles.sort((one, other) => one.far - other.far);
+    return found.sort((one, other) => one.far - other.far);
   }
 
   #drawLayer(context, layer, origin, scale, width, height) {
     const size = (TILE_PX * scale) / layer.scale;
-    for (const { column, line, key } of this.#visible(layer, origin, scale, width, height)) {
-      const tile = layer.tiles.get(key);
-      if (!tile) continue;
-      tile.used = this.frame;
+    for (const tile of layer.tiles.values()) {
       // Both edges are rounded the same way for both neighbours: no seam between stretched tiles.
-      const [left, top] = [Math.round(origin.x + column * size), Math.round(origin.y + line * size)];
-      const [right, bottom] = [Math.round(origin.x + (column + 1) * size), Math.round(origin.y + (line + 1) * size)];
+      const [left, right] = [tile.column, tile.column + 1].map((edge) => Math.round(origin.x + edge * size));
+      const [top, bottom] = [tile.line, tile.line + 1].map((edge) => Math.round(origin.y + edge * size));
+      if (right <= 0 || bottom <= 0 || left >= width || top >= height) continue;
+      tile.used = this.frame;
       context.drawImage(tile.canvas, left, top, right - left, bottom - top);
     }
   }
@@ -131,20 +134,32 @@ export class Tiles {
     tile.context.setTransform(scale, 0, 0, scale, -column * TILE_PX, -line * TILE_PX);
     const rect = { left: column * size, top: line * size, right: (column + 1) * size, bottom: (line + 1) * size };
     this.painter.paint(tile.context, rect, scale, ratio);
-    tile.used = this.frame;
-    this.current.tiles.set(key, tile);
+    this.current.tiles.set(key, { ...tile, column, line, used: this.frame });
   }
 
   #drawOverview(context, origin, scale) {
     const { width, height } = this.plan;
-    if (!this.overview) {
-      const reduced = OVERVIEW_PX / Math.max(width, height);
-      const picture = canvasOf(Math.ceil(width * reduced), Math.ceil(height * reduced));
-      picture.context.setTransform(reduced, 0, 0, reduced, 0, 0);
-      this.painter.paint(picture.context, { left: 0, top: 0, right: width, bottom: height }, reduced, 1);
-      this.overview = { ...picture, scale: reduced, ratio: 1 };
-    }
     context.drawImage(this.overview.canvas, origin.x, origin.y, width * scale, height * scale);
+  }
+
+  /** The whole house, small, put together from tiles once they are all there; else null. */
+  #composeOverview() {
+    const { width, height } = this.plan;
+    const { scale, tiles } = this.current;
+    const [columns, lines] = [Math.ceil((width * scale) / TILE_PX), Math.ceil((height * scale) / TILE_PX)];
+    if (columns * lines > tiles.size) return null;
+    const reduced = OVERVIEW_PX / Math.max(width, height);
+    const size = (TILE_PX * reduced) / scale;
+    const picture = canvasOf(Math.ceil(width * reduced), Math.ceil(height * reduced));
+    for (let line = 0; line < lines; line += 1) {
+      for (let column = 0; column < columns; column += 1) {
+        const tile = tiles.get(`${column},${line}`);
+        if (!tile) return null;
+        picture.context.drawImage(tile.canvas, column * size, line * size, size, size);
+      }
+    }
+    picture.context.setTransform(reduced, 0, 0, reduced, 0, 0);
+    return { ...picture, scale: reduced, ratio: 1 };
   }
 
   #evict(layer) {
@@ -158,5 +173,5 @@ function canvasOf(width, height) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
-  return { canvas, context: canvas.getContext("2d", { alpha: false }), used: 0 };
+  return { canvas, context: canvas.getContext("2d", { alpha: false }) };
 }

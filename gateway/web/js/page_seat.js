@@ -57,6 +57,7 @@ class SeatPage {
     const chooseCategory = (category) => this.#chooseCategory(category);
     this.best = new BestForm({ ...shared, chooseCategory });
     this.priceList = new PriceList({ ...shared, chooseCategory });
+    fillLegend(byId("legend"), plan);
     this.sheet = new Sheet((inset) => this.map.setInset(inset));
     this.panel = new BasketPanel({
       plan, basket, prices, now: this.now,
@@ -73,7 +74,6 @@ class SeatPage {
       this.panel.showTime(text, share, urgent);
       this.checkout.showTime(text);
     });
-    fillLegend(byId("legend"), plan);
   }
 
   #listen() {

@@ -5,6 +5,8 @@ import { byId } from "./dom.js";
 
 const DRAG_FROM_PX = 24;
 const MAP_MARGIN_PX = 20;
+const SWITCH_PX = 44;
+const LEGEND_GAP_PX = 8;
 
 export class Sheet {
   /** `room(inset)` is told what the sheet and the tools leave of the map. */
@@ -19,6 +21,8 @@ export class Sheet {
     });
     this.#drags();
     this.set(false);
+    // The legend takes a second line in some languages and widths: the house moves up for it.
+    new ResizeObserver(() => this.#tellRoom()).observe(byId("legend"));
   }
 
   open() {
@@ -34,8 +38,13 @@ export class Sheet {
     byId("panel").classList.toggle("open", this.opened);
     this.toggle.setAttribute("aria-expanded", String(this.opened));
     byId("panel-body").inert = this.narrow.matches && !this.opened;
+    this.#tellRoom();
+  }
+
+  #tellRoom() {
     const bar = this.narrow.matches ? byId("sheet-bar").offsetHeight : 0;
-    this.room({ top: MAP_MARGIN_PX + 44, right: MAP_MARGIN_PX, bottom: MAP_MARGIN_PX + bar + 28, left: MAP_MARGIN_PX });
+    const bottom = bar + byId("legend").offsetHeight + MAP_MARGIN_PX + LEGEND_GAP_PX;
+    this.room({ top: MAP_MARGIN_PX + SWITCH_PX, right: MAP_MARGIN_PX, bottom, left: MAP_MARGIN_PX });
   }
 
   #drags() {
