@@ -95,12 +95,14 @@ def _price_plainly(
     """Do the lines name the hold's seats one by one, all with a price? Then note the prices."""
     categories = state.house.categories
     price_type = None
+    by_category: dict[int, int] = {}
     for line, seat in zip(lines, mine.seats, strict=True):
         if line.price_type != price_type:
             price_type = line.price_type
-            by_category = state.prices.on_sale(price_type, at_ms, mine.channel)
-            if by_category is None:
+            found = state.prices.on_sale(price_type, at_ms, mine.channel)
+            if found is None:
                 return False
+            by_category = found
         amount = by_category.get(categories[seat], -1)
         if line.seat != seat or line.area >= 0 or line.quantity != 1 or amount < 0:
             amounts.clear()
