@@ -16,7 +16,7 @@ const MAX_CANVAS_PX = 6_000_000;
 const PATIENCE_MS = 700; // the empty floor shows this long at most while the first colours are on their way
 const SETTLE_MS = 110; // after the last change of zoom, tiles are painted for it
 const REACH_CSS_PX = { mouse: 9, pen: 12, touch: 20 };
-const PICKABLE_CSS_PX = { mouse: 4.2, pen: 6, touch: 8 }; // radius from which a seat can be meant
+const PICKABLE_CSS_PX = { mouse: 3.2, pen: 6, touch: 8 }; // radius from which a seat can be meant
 const PICK_ZOOM_CSS_PX = 14; // radius to which a pick on too small a seat zooms
 const MARK_MOST = 200;
 
