@@ -67,6 +67,8 @@ _CONTRAST_PALETTE: Final = palette.Theme(
 )
 _PALETTES: Final = {DARK: palette.DARK, LIGHT: palette.LIGHT, CONTRAST: _CONTRAST_PALETTE}
 THEMES: Final = tuple(_PALETTES)
+BAR_SHARE: Final = {DARK: 1.0, LIGHT: 1.0, CONTRAST: 0.2}
+"""How much of the line's colour the line of keys has."""
 
 
 def terminal_theme(name: str) -> Theme:
@@ -76,6 +78,7 @@ def terminal_theme(name: str) -> Theme:
     good, warn, bad = (
         readable(color, colors.paper) for color in (GOOD, WARN if dark else colors.brass_text, BAD)
     )
+    bar = mix(colors.paper, colors.line, BAR_SHARE[name])
     return Theme(
         name=name,
         primary=colors.velvet,
@@ -98,6 +101,9 @@ def terminal_theme(name: str) -> Theme:
             "on-brass": colors.on_brass,
             "velvet": colors.velvet,
             "line": colors.line,
+            "bar": bar,
+            "bar-key": readable(colors.brass_text, bar),
+            "bar-text": readable(colors.ink, bar),
             "border": colors.focus,
             "block-cursor-background": colors.brass,
             "block-cursor-foreground": colors.on_brass,

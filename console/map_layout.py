@@ -20,6 +20,7 @@ from engine.plan import Shape
 MARGIN_COLUMNS: Final = 4
 MARGIN_LINES: Final = 1
 ELLIPSE_CORNERS: Final = 24
+DENSE_SEATS_PER_CELL: Final = 2
 AREA_COLUMNS: Final = 9
 """Kept free in the middle of an area for its number of free places."""
 MAX_NUDGE: Final = 12
@@ -89,7 +90,10 @@ class Line:
 
 @dataclass(slots=True)
 class MapLayout:
-    """A house in cells. `cells` holds (column, line) per spot, areas after the seats."""
+    """A house in cells. `cells` holds (column, line) per spot, areas after the seats.
+
+    `dense` is set where most cells hold several seats, so that single seats are not told apart.
+    """
 
     zoom: Zoom
     columns: int
@@ -97,6 +101,7 @@ class MapLayout:
     cells: list[tuple[int, int]]
     origin: tuple[float, float]
     scale: tuple[float, float]
+    dense: bool = False
 
     def point(self, column: float, line: float) -> tuple[float, float]:
         """The plan's coordinates of the middle of a cell."""
@@ -216,6 +221,8 @@ class _Maker:
         if self.zoom is not Zoom.OVERVIEW:
             self._row_names()
         self._section_names()
+        used = sum(len(line.seats) for line in self.layout.lines)
+        self.layout.dense = self.seating.seat_count >= DENSE_SEATS_PER_CELL * used > 0
         return self.layout
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:

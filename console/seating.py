@@ -167,6 +167,12 @@ class Seating:
         label = self.plan.tables[table].label if table >= 0 else row.label
         return f"{label} {self.plan.label[spot]}".strip()
 
+    def brief(self, spot: int) -> str:
+        """A place with its section: "Stalls C 12"; an area's name says that by itself."""
+        if self.area_of(spot) >= 0:
+            return self.short(spot)
+        return f"{self.plan.sections[self.section_of(spot)].name} {self.short(spot)}"
+
     def find(self, text: str, near: int = -1) -> int | None:
         """The spot that words like "C 12", "balcony c12" or an area's name mean, or None.
 

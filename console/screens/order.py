@@ -45,6 +45,9 @@ class OrderScreen(TillScreen):
     OrderScreen #facts { padding: 1 2 0 2; height: auto; }
     OrderLines { height: 1fr; margin: 1 1 0 1; background: $background; }
     OrderLines, OrderLines:focus { border: none; }
+    /* The cross of a line that is not marked is not there, rather than of another colour. */
+    OrderLines > .selection-list--button { color: $panel; background: $panel; }
+    OrderLines > .selection-list--button-highlighted { color: $panel; background: $panel; }
     OrderScreen #payments { padding: 0 2; height: auto; color: $muted; }
     """
 

@@ -113,7 +113,9 @@ class PayDialog(Dialog):
     def _cannot(self, problem: Problem) -> None:
         words = error_words(self.t, problem)
         seats = ", ".join(self.house.seating.short(seat) for seat in problem.seats[:8])
-        self.dismiss(f"{seats}: {words}" if seats else words)
+        if seats:
+            words = self.t("console.sale.refused", places=seats, why=words)
+        self.dismiss(words)
 
     def _take_up(self, payment) -> None:  # type: ignore[no-untyped-def]
         """A payment that the console before this one was recording: Enter finishes it."""

@@ -66,6 +66,11 @@ class SaleScreen(TillScreen):
         Binding("d", "door", "console.key.door", show=False),
         Binding("escape", "leave", "console.key.back", show=False),
     ]
+    KEY_ORDER: ClassVar = tuple(
+        f"console.key.{key}"
+        for key in ("party", "best", "choose", "pay", "price", "zoom", "give_back", "go_to")
+    )
+    """The order in which keys are named where not all fit."""
     DEFAULT_CSS = """
     SaleScreen #middle { height: 1fr; }
     SaleScreen #side { width: 30; border-left: vkey $line; }
@@ -267,12 +272,15 @@ class SaleScreen(TillScreen):
             case Refused(code=code, seats=seats):
                 named = ", ".join(seating.short(seat) for seat in seats[:8])
                 words = outcome_words(t, outcome)
-                self.tell(f"{named}: {words}" if named else words, "warn")
+                if named:
+                    words = t("console.sale.refused", places=named, why=words)
+                self.tell(words, "warn")
                 if code in (Refusal.HOLD_UNKNOWN, Refusal.NOT_IN_HOLD):
                     self._do(self._look_again)
             case Held(seats=seats, rung=rung) if rung is not None:
                 named = ", ".join(seating.short(seat) for seat in seats[:8])
-                self.tell(f"{t(f'outcome.rung.{rung.value}')}: {named}", "good")
+                how = t(f"outcome.rung.{rung.value}")
+                self.tell(t("console.sale.found", how=how, places=named), "good")
                 if seats:
                     self.query_one(SeatMap).go_to(seats[0])
 

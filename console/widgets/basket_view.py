@@ -83,14 +83,16 @@ class BasketView(Static, can_focus=True):
 
     def _line(self, line: BasketLine, sale: Sale, selected: bool, t: Translator) -> Text:
         language, currency = t.language, sale.performance.currency
-        place = sale.seating.short(line.spot)
+        width = self.size.width
+        place, short = sale.seating.brief(line.spot), sale.seating.short(line.spot)
+        if len(place) > width // 2 - 3:
+            place = short
         if line.quantity > 1:
             place = f"{line.quantity}× {place}"
         kind = sale.performance.price_name(line.price_type, language)
         amount = "—"
         if line.amount is not None:
             amount = format_money(line.amount * line.quantity, currency, language)
-        width = self.size.width
         label = max(MIN_LABEL_COLUMNS, min(len(place), width // 2 - 3))
         room = max(0, width - 2 - label - 1 - len(amount) - 1)
         words = f"{'▸' if selected else ' '} {place[:label].ljust(label)} "

@@ -26,6 +26,7 @@ KEY_NAMES: Final = {
     "ctrl+q": "^Q",
     "ctrl+p": "^P",
 }
+HELP: Final = "console.key.help"
 OURS: Final = "console."
 """Descriptions of bindings that are ours begin so; Textual's own stay out of sight."""
 
@@ -76,7 +77,7 @@ class KeyBar(Widget):
     """The keys that work now, the most needed first, as many as fit."""
 
     DEFAULT_CSS = """
-    KeyBar { dock: bottom; height: 1; width: 1fr; background: $line; color: $foreground; }
+    KeyBar { dock: bottom; height: 1; width: 1fr; background: $bar; color: $bar-text; }
     """
 
     def on_mount(self) -> None:
@@ -87,15 +88,21 @@ class KeyBar(Widget):
         parts: list[tuple[str, str]] = []
         room = self.size.width
         shown = [binding for binding, _ in shown_bindings(self.screen) if binding.show]
+        order = getattr(self.screen, "KEY_ORDER", ())
         # Help comes last in order and is never the one left out.
-        shown.sort(key=lambda binding: binding.description == "console.key.help")
-        last = f" F1 {t('console.key.help')} "
+        shown.sort(
+            key=lambda binding: (
+                binding.description == HELP,
+                order.index(binding.description) if binding.description in order else len(order),
+            )
+        )
+        last = f" F1 {t(HELP)} "
         for binding in shown:
             key, words = f" {key_name(binding, t)} ", f"{t(binding.description)} "
             is_last = binding is shown[-1]
             if not is_last and len(key) + len(words) + len(last) > room:
                 continue
-            parts += [(key, "bold $brass-text"), (words, "")]
+            parts += [(key, "bold $bar-key"), (words, "")]
             room -= len(key) + len(words)
         return Content.assemble(*parts)
 

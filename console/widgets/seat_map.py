@@ -67,9 +67,9 @@ class SeatMap(Widget, can_focus=True):
         super().__init__(id=id)
         self._seating: Seating | None = None
         self._replica: Replica | None = None
-        self._mine: Collection[int] = ()
+        self._mine: frozenset[int] = frozenset()
         self._my_places: Mapping[int, int] = {}
-        self._category = -1
+        self._aside: bytes = b""  # per seat ASIDE, or 0
         self._layouts: dict[tuple[Zoom, int, int], MapLayout] = {}
         self._left = self._top = 0
         self.zoom = Zoom.OVERVIEW
@@ -80,8 +80,9 @@ class SeatMap(Widget, can_focus=True):
     def show(self, seating: Seating, replica: Replica) -> None:
         """Draw a house; the replica is read again at every repaint."""
         self._seating, self._replica = seating, replica
+        self._aside = bytes(seating.seat_count)
         self._layouts.clear()
-        self.zoom = Zoom.ROWS if self._fits(Zoom.ROWS) else Zoom.OVERVIEW
+        self.zoom = next(filter(self._fits, (Zoom.CLOSE, Zoom.ROWS)), Zoom.OVERVIEW)
         self.cursor = seating.start()
         self._follow(centre=True)
         self.post_message(self.CursorMoved(self.cursor))
@@ -89,14 +90,20 @@ class SeatMap(Widget, can_focus=True):
 
     def own(self, seats: Collection[int], places: Mapping[int, int]) -> None:
         """What is in the till's basket: seats, and places by area."""
-        changed = set(self._mine) ^ set(seats)
+        changed = self._mine ^ frozenset(seats)
         areas = self._my_places != places
-        self._mine, self._my_places = set(seats), dict(places)
+        self._mine, self._my_places = frozenset(seats), dict(places)
         self.changed(changed, areas)
 
     def look_at(self, category: int) -> None:
         """Set a price category apart, or none (-1)."""
-        self._category = category
+        assert self._seating is not None
+        if category < 0:
+            self._aside = bytes(self._seating.seat_count)
+        else:
+            self._aside = bytes(
+                [Mark.ASIDE * (found != category) for found in self._seating.plan.category]
+            )
         self.refresh()
 
     def changed(self, seats: Collection[int], areas: bool = False) -> None:
@@ -253,22 +260,23 @@ class SeatMap(Widget, can_focus=True):
         """What a seat is to this till."""
         if seat in self._mine:
             return Mark.MINE
-        assert self._seating is not None and self._replica is not None
-        mark = Mark(self._replica.statuses[seat])
-        if mark is Mark.FREE and self._category >= 0:
-            if self._seating.plan.category[seat] != self._category:
-                return Mark.ASIDE
-        return mark
+        assert self._replica is not None
+        return Mark(self._replica.statuses[seat] or self._aside[seat])
 
-    def cell(self, seats: Sequence[int]) -> tuple[str, Mark]:
+    def cell(self, seats: Sequence[int], dense: bool) -> tuple[str, Mark]:
         """Glyph and mark of a cell: of its seat, or of the many that share it in the overview."""
-        if len(seats) == 1:
+        if len(seats) == 1 and not dense:
             mark = self.mark(seats[0])
             return GLYPHS[mark], mark
-        marks = [self.mark(seat) for seat in seats]
-        if Mark.MINE in marks:
+        if self._mine and not self._mine.isdisjoint(seats):
             return GLYPHS[Mark.MINE], Mark.MINE
+        assert self._replica is not None
+        statuses, aside = self._replica.statuses, self._aside
+        # FREE is 0. A stadium has fifty seats in a cell, and a thousand such cells.
+        marks = bytes([statuses[seat] or aside[seat] for seat in seats])
         free = marks.count(Mark.FREE)
+        if free == len(marks) and not dense:
+            return GLYPHS[Mark.FREE], Mark.FREE
         if free:
             return DENSITY[(free * 4 - 1) // len(marks)], Mark.FREE
         for mark in (Mark.ASIDE, Mark.SOLD, Mark.HELD):
@@ -297,6 +305,7 @@ class _LinePainter:
         self.theme = theme
         self.width = width
         self.left = seat_map._left
+        self.dense = seat_map._layout.dense
         self.grounds = [Ground.FLOOR] * width
         for span in line.spans:
             start, end = max(0, span.start - self.left), min(width, span.end - self.left)
@@ -332,7 +341,7 @@ class _LinePainter:
                 self.styles[at] = looks.seat_style(self.theme, mark, self.grounds[at])
 
     def _seat(self, column: int, seats: Sequence[int]) -> None:
-        glyph, mark = self.map.cell(seats)
+        glyph, mark = self.map.cell(seats, self.dense)
         if self.map.zoom is Zoom.CLOSE:
             assert self.map._seating is not None
             glyph += self.map._seating.plan.label[seats[0]][:3].ljust(3)
@@ -352,7 +361,7 @@ class _LinePainter:
             start, length = column - len(text) // 2, len(text)
         else:
             seats = self.line.seats.get(column, [self.map.cursor])
-            _, mark = self.map.cell(seats)
+            _, mark = self.map.cell(seats, self.dense)
             start, length = column, SEAT_COLUMNS[self.map.zoom]
         for at in range(start - self.left, start - self.left + length):
             if 0 <= at < self.width:

@@ -121,6 +121,13 @@ def test_colours_are_the_palettes() -> None:
     assert red == green == blue
 
 
+@pytest.mark.parametrize("theme", looks.THEMES)
+def test_the_line_of_keys_can_be_read(theme: str) -> None:
+    colors = looks.terminal_theme(theme).variables
+    for text in ("bar-key", "bar-text"):
+        assert contrast(colors[text], colors["bar"]) >= 4.5
+
+
 def test_styles_are_made_once() -> None:
     one = looks.seat_style(looks.DARK, Mark.FREE, Ground.FLOOR)
     assert looks.seat_style(looks.DARK, Mark.FREE, Ground.FLOOR) is one
@@ -160,17 +167,26 @@ async def test_the_overview_shows_how_much_is_free(pilot) -> None:  # type: igno
     app = of(pilot)
     many = list(range(16))
     statuses = app.replica.statuses
-    assert app.map.cell(many) == ("█", Mark.FREE)
+    assert app.map.cell(many, dense=True) == ("█", Mark.FREE)
     statuses[0:8] = bytes([SeatStatus.SOLD]) * 8
-    assert app.map.cell(many) == ("▒", Mark.FREE)
+    assert app.map.cell(many, dense=True) == ("▒", Mark.FREE)
     statuses[0:15] = bytes([SeatStatus.SOLD]) * 15
-    assert app.map.cell(many) == ("░", Mark.FREE)
+    assert app.map.cell(many, dense=True) == ("░", Mark.FREE)
     statuses[15] = SeatStatus.HELD
-    assert app.map.cell(many) == (GLYPHS[Mark.SOLD], Mark.SOLD)
+    assert app.map.cell(many, dense=True) == (GLYPHS[Mark.SOLD], Mark.SOLD)
     statuses[0:16] = bytes([SeatStatus.BLOCKED]) * 16
-    assert app.map.cell(many) == (GLYPHS[Mark.OFF], Mark.OFF)
+    assert app.map.cell(many, dense=True) == (GLYPHS[Mark.OFF], Mark.OFF)
     app.map.own({3}, {})
-    assert app.map.cell(many) == (GLYPHS[Mark.MINE], Mark.MINE)
+    assert app.map.cell(many, dense=True) == (GLYPHS[Mark.MINE], Mark.MINE)
+
+
+async def test_a_sparse_overview_shows_seats_as_they_are(pilot) -> None:  # type: ignore[no-untyped-def]
+    app = of(pilot)
+    assert app.map.cell([3, 4], dense=False) == (GLYPHS[Mark.FREE], Mark.FREE)
+    app.replica.statuses[3] = SeatStatus.SOLD
+    assert app.map.cell([3, 4], dense=False) == ("▒", Mark.FREE)
+    assert app.map.cell([3], dense=False) == (GLYPHS[Mark.SOLD], Mark.SOLD)
+    assert app.map.cell([4], dense=True) == ("█", Mark.FREE)
 
 
 async def test_a_price_category_is_set_apart(pilot) -> None:  # type: ignore[no-untyped-def]
