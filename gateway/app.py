@@ -11,6 +11,7 @@ doing. Runs in whatever event loop it is started in; uvloop is faster.
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -22,16 +23,18 @@ from gateway.config import Config
 from gateway.doors import Secrets
 from gateway.http import EDGE, Edge, add_safe_headers, every_request
 from gateway.hub import Hub
-from gateway.limits import KEEPALIVE_S, STOP_S
+from gateway.limits import KEEPALIVE_S, MAX_WARMED_PLANS, STOP_S
 from gateway.login import Passwords
 from gateway.metrics import Metrics
 from gateway.pages import WEB_DIR, Site
 from gateway.paper import Paper
 from gateway.plans import Plans
 from gateway.programme import Programme
-from gateway.session import BuyerTokens, Identities
+from gateway.session import BuyerTokens, Identities, now_ms
 
 log = structlog.get_logger("gateway.app")
+
+_WARMING: Final = web.AppKey("warming", asyncio.Task[None])
 
 
 def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Application:
@@ -108,10 +111,23 @@ async def _start(app: web.Application) -> None:
     edge = app[EDGE]
     edge.auditor.start()
     edge.hub.start()
+    app[_WARMING] = asyncio.create_task(_warm(edge), name="warm the plans")
+
+
+async def _warm(edge: Edge) -> None:
+    """Pack the plans of what is on, so that the first buyer does not wait for a stadium's."""
+    try:
+        coming = await edge.backend.catalogue.list_performances(from_ms=now_ms())
+        for plan in list(dict.fromkeys(entry.plan for entry in coming))[:MAX_WARMED_PLANS]:
+            await edge.plans.view(plan)
+    except Exception as error:
+        # Whoever asks for a plan loads it, or hears why that cannot be done.
+        log.warning("plans not warmed", why=str(error))
 
 
 async def _stop(app: web.Application) -> None:
     edge = app[EDGE]
+    app[_WARMING].cancel()
     await edge.hub.stop()
     await edge.auditor.stop(STOP_S)
     edge.passwords.close()

@@ -121,6 +121,8 @@ MAX_CACHED_PERFORMANCES: Final = 1_000
 PUBLIC_PAST_S: Final = 12 * 3600
 """Performances that began longer ago are not in the public list."""
 STAFF_PAST_S: Final = 31 * 24 * 3600
+MAX_WARMED_PLANS: Final = 4
+"""Plans of the coming performances that a starting gateway packs before anybody asks."""
 MAX_CACHED_PLANS: Final = 8
 MAX_CACHED_PLAN_VIEWS: Final = 64
 """Compressed; the view of a 40,000-seat stadium is about half a megabyte."""

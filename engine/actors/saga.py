@@ -288,7 +288,8 @@ class Saga:
             started_s=payment.started_ms // 1_000,
             expires_s=order.expires_ms // 1_000,
             success_url=page,
-            cancel_url=f"{page}?cancelled=1",
+            # Back among the seats, which are still held.
+            cancel_url=f"{self._shop.public_url}/p/{order.holds[0].performance}#checkout",
             language=order.buyer.language,
         )
 
