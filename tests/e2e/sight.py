@@ -18,8 +18,9 @@ WORDS = {
     SeatState.MINE: "Yours",
 }
 HALF_SEAT_PX = 5
-NEAR = 40
-"""Sum of the differences of red, green and blue up to which two colours are one."""
+NEAR = 100
+"""Sum of the differences of red, green and blue up to which two colours are one: a thin line is
+mixed with what it is drawn on."""
 FEWEST_PIXELS = 8
 
 
@@ -49,7 +50,7 @@ async def _colour(page: Page, x: float, y: float) -> str:
         pixels = picture.convert("RGB").get_flattened_data()
     counts = {
         fill: sum(_apart(pixel, fill) <= NEAR for pixel in pixels)
-        for fill in {look.fill for look in SEATS.values()}
+        for fill in {SEATS[state].fill for state in WORDS}
     }
     most = max(counts, key=lambda fill: counts[fill])
     return most if counts[most] >= FEWEST_PIXELS else ""
