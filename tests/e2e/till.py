@@ -150,8 +150,9 @@ class Clerk:
         return str(self.app.screen.query_one("#place", Static).render())
 
     def basket(self) -> int:
-        """Seats on the map that are this till's."""
-        return len(self.app.screen.query_one(SeatMap)._mine)
+        """Places in the sale under way."""
+        till = self.app.till
+        return till.house.sale.size if till and till.house else 0
 
     async def sees(self, mark: Mark) -> None:
         """Under the cursor, as a sign on the map and in words below it."""
