@@ -41,6 +41,7 @@ from engine.state import FILLED, HoldState, Places, State, add_places, places_in
 _WEB: Final = Channel.WEB
 _RESELLER: Final = Channel.RESELLER
 _FREE: Final = FILLED[AVAILABLE]
+_HELD: Final = FILLED[HELD]
 
 MALFORMED: Final = Refused(Refusal.MALFORMED)
 BUSY: Final = Refused(Refusal.BUSY)
@@ -81,7 +82,7 @@ def refuse_access(
             return NOT_ON_SALE
     elif not state.open_at_tills:
         return NOT_ON_SALE
-    if mine is not None and mine.order:
+    if mine is not None and mine.paying is not None:
         return IN_PAYMENT
     return None
 
@@ -101,34 +102,44 @@ def refuse_number(
 def hold(state: State, command: Hold, at_ms: int) -> Outcome:
     """Claim named seats and places: all or nothing."""
     seats, token = command.seats, command.token
+    codes, holds = state.codes, state.holds
     count = len(seats)
-    codes = state.codes
     first = state.house.straight(seats)
-    # The usual case, put so that it is quick to see: a new hold of free seats side by side that
-    # leaves nobody alone. Whatever is not seen here is judged in full.
+    # The usual case, put so that it is quick to see and to do: a new hold of free seats side by
+    # side that leaves nobody alone. Whatever is not seen here is judged in full.
     if (
-        first >= 0
+        0 <= first
         and count <= state.quick_places
         and not command.areas
-        and token not in state.holds
-        and (not state.allocations or state.sight(command.channel) is None)
+        and token not in holds
         and codes.startswith(_FREE[count], first)
         and (codes[first - 1] or not codes[first - 2] or not state.orphan_rule)
         and (codes[first + count] or not codes[first + count + 1] or not state.orphan_rule)
-        and (
-            command.channel is not _WEB
-            or state.web_holds.get(command.holder, 0) < MAX_HOLDS_PER_HOLDER
-        )
-        and len(state.holds) < MAX_HOLDS
+        and len(holds) < MAX_HOLDS
+        and (not state.allocations or state.sight(command.channel) is None)
     ):
-        outcome = Held(token, seats, (), at_ms + state.hold_ms)
-    else:
-        mine = state.holds.get(token)
-        refused = _refuse_hold(state, command, mine, first)
-        if refused is not None:
-            return refused
-        expires_ms = at_ms + state.hold_ms if mine is None else mine.expires_ms
-        outcome = Held(token, seats, command.areas, expires_ms)
+        channel, holder = command.channel, command.holder
+        mine_already = 0
+        if channel is _WEB:
+            mine_already = state.web_holds.get(holder, 0)
+            if mine_already >= MAX_HOLDS_PER_HOLDER:
+                return BUSY
+        ends_ms = at_ms + state.hold_ms
+        # ---- nothing below can refuse or fail: as `claim`, without the calls ----
+        codes[first : first + count] = _HELD[count]
+        state.touched.append(seats)
+        holds[token] = HoldState(token, holder, channel, seats, (), at_ms, ends_ms, first)
+        if channel is _WEB:
+            state.web_holds[holder] = mine_already + 1
+        if ends_ms <= state.looked_to_ms:
+            state.expect(token, ends_ms)
+        return Held(token, seats, (), ends_ms)
+    mine = holds.get(token)
+    refused = _refuse_hold(state, command, mine, first)
+    if refused is not None:
+        return refused
+    ends_ms = at_ms + state.hold_ms if mine is None else mine.expires_ms
+    outcome = Held(token, seats, command.areas, ends_ms)
     # ---- nothing below can refuse or fail ----
     claim(state, command, outcome, at_ms, first)
     return outcome
@@ -232,20 +243,22 @@ def release(state: State, command: Release, at_ms: int) -> Outcome:
     mine = state.holds.get(command.token)
     if mine is None:
         return HOLD_UNKNOWN
-    if mine.order:
+    if mine.paying is not None:
         return IN_PAYMENT
-    if seats or areas:
-        strangers = tuple([seat for seat in seats if seat not in mine.seats])
-        if strangers:
-            return Refused(Refusal.NOT_IN_HOLD, strangers)
-        have = dict(mine.areas)
-        if any(quantity > have.get(area, 0) for area, quantity in areas):
-            return _NOT_IN_HOLD
-        whole = state.house.whole_tables
-        # dict.fromkeys keeps the order and drops the doubles.
-        seats = tuple(dict.fromkeys([one for seat in seats for one in whole.get(seat, (seat,))]))
-    else:
-        seats, areas = mine.seats, mine.areas
+    if not seats and not areas:
+        outcome = Released(command.token, mine.seats, mine.areas)
+        # ---- nothing below can refuse or fail ----
+        state.drop_hold(command.token)
+        return outcome
+    strangers = tuple([seat for seat in seats if seat not in mine.seats])
+    if strangers:
+        return Refused(Refusal.NOT_IN_HOLD, strangers)
+    have = dict(mine.areas)
+    if any(quantity > have.get(area, 0) for area, quantity in areas):
+        return _NOT_IN_HOLD
+    whole = state.house.whole_tables
+    # dict.fromkeys keeps the order and drops the doubles.
+    seats = tuple(dict.fromkeys([one for seat in seats for one in whole.get(seat, (seat,))]))
     outcome = Released(command.token, seats, areas)
     # ---- nothing below can refuse or fail ----
     do_release(state, command, outcome, at_ms)
@@ -272,7 +285,8 @@ def basket(state: State, command: Basket, at_ms: int) -> Outcome:
     mine = state.holds.get(command.token)
     if mine is None:
         return HOLD_UNKNOWN
-    return BasketIs(mine.token, mine.seats, mine.areas, mine.expires_ms, mine.order)
+    order = "" if mine.paying is None else mine.paying.order
+    return BasketIs(mine.token, mine.seats, mine.areas, mine.expires_ms, order)
 
 
 def expire(state: State, command: Expire, at_ms: int) -> Expired:

@@ -124,9 +124,10 @@ class House:
         for position, index in enumerate(seat_at):
             if index >= 0:
                 positions[index] = position
-        # Arrays, not tuples: the numbers lie close together, and a decision waits less for memory.
-        self.positions = array("l", positions)
-        self.seat_at = array("l", seat_at)
+        # An array: its numbers lie close together, and a decision waits less for memory. A tuple:
+        # its slices compare with the seats of a command.
+        self.positions = array("i", positions)
+        self.seat_at = tuple(seat_at)
         self.size = len(seat_at)
         self.runs = tuple(runs)
         scale = DISTANCE_UNITS / plan.pitch
@@ -155,23 +156,16 @@ class House:
         return self.distance_sums[position + 1] - self.distance_sums[position]
 
     def straight(self, seats: tuple[int, ...]) -> int:
-        """The position of the first when the seats stand side by side, counting up, else -1.
+        """The position of the first when the seats stand side by side in this order, else -1.
 
         Any numbers may be given: those that are no seats do not stand side by side.
         """
-        if not seats:
+        try:
+            first = self.positions[seats[0]]
+        except IndexError:
             return -1
-        first = next_seat = seats[0]
-        for seat in seats:
-            if seat != next_seat:
-                return -1
-            next_seat += 1
-        # Between two runs stands a wall, so positions of one run alone count up with the seats.
-        if first < 0 or next_seat > self.seat_count:
-            return -1
-        position = self.positions[first]
-        end = position + len(seats) - 1
-        return position if self.positions[next_seat - 1] == end else -1
+        # A negative number counts from the end, and is then no seat that stands there.
+        return first if self.seat_at[first : first + len(seats)] == seats else -1
 
     def by_seat(self, codes: bytearray) -> bytes:
         """What stands at the positions, in the order of the plan's seats."""

@@ -139,11 +139,12 @@ class Performance(State):
         events: Facts decided and not yet taken by `take`, oldest first.
     """
 
-    __slots__ = ("_accepted", "_known", "_refused", "events")
+    __slots__ = ("_accepted", "_filed", "_known", "_refused", "events")
 
     def __init__(self, performance: int, plan: Plan, settings: Settings) -> None:
         super().__init__(performance, plan, settings)
         self.events: list[Fact] = []
+        self._filed = 0
         self._known: dict[bytes, Fact] = {}
         self._accepted: deque[Fact] = deque()
         self._refused: deque[Fact] = deque()
@@ -163,15 +164,6 @@ class Performance(State):
             return outcome
         self._known[command.id] = fact = (at_ms, command, outcome)
         self.events.append(fact)
-        # As `_remember`, without the call.
-        if type(outcome) is Refused:
-            self._refused.append(fact)
-            if len(self._refused) > MAX_REMEMBERED_REFUSED:
-                del self._known[self._refused.popleft()[1].id]
-        else:
-            self._accepted.append(fact)
-            if len(self._accepted) > MAX_REMEMBERED_ACCEPTED:
-                del self._known[self._accepted.popleft()[1].id]
         return outcome
 
     def due(self, at_ms: int) -> bool:
@@ -185,7 +177,8 @@ class Performance(State):
             The new facts; what stands now at each seat that they touched, as
             `seat << 2 | status`; and the places left now in the areas that they touched.
         """
-        events, self.events = self.events, []
+        self._file()
+        events, self.events, self._filed = self.events, [], 0
         codes, positions = self.codes, self.house.positions
         changes = [
             seat << 2 | PUBLIC_STATUS[codes[positions[seat]]]
@@ -212,6 +205,7 @@ class Performance(State):
 
     def snapshot(self) -> bytes:
         """Everything, and the newest of the remembered ids. Equal states give equal bytes."""
+        self._file()
         return dump_state(self, self._accepted, self._refused)
 
     @classmethod
@@ -228,7 +222,17 @@ class Performance(State):
             restored._remember((event.at_ms, event.command, event.outcome))
         return restored
 
+    def _file(self) -> None:
+        """Put new facts in the order in which their ids are forgotten: `apply` has no time to."""
+        for fact in self.events[self._filed :]:
+            self._keep(fact)
+        self._filed = len(self.events)
+
     def _remember(self, fact: Fact) -> None:
+        self._known[fact[1].id] = fact
+        self._keep(fact)
+
+    def _keep(self, fact: Fact) -> None:
         if type(fact[2]) is Refused:
             memory, most = self._refused, MAX_REMEMBERED_REFUSED
         else:
@@ -236,4 +240,3 @@ class Performance(State):
         memory.append(fact)
         if len(memory) > most:
             del self._known[memory.popleft()[1].id]
-        self._known[fact[1].id] = fact

@@ -47,33 +47,29 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
     """Price the hold line by line; the lines must name each of its places exactly once."""
     lines, order = command.lines, command.order
     mine = state.holds.get(command.token)
-    # The usual case, put so that it is quick to see: one line a seat in the order of the hold,
-    # and no limit set that would count them. Whatever is not seen here is judged in full.
-    amounts: list[int] = []
-    if (
-        mine is None
-        or mine.areas
-        or len(lines) != len(mine.seats)
-        or len(lines) > state.quick_lines
-        or not _price_plainly(state, mine, lines, at_ms, amounts)
-        or (mine.order or order) != order
-        or not order
-    ):
+    # The usual case is quick to price. Whatever is not plain is judged in full.
+    amounts = None
+    if mine is not None and mine.paying is None and order:
+        amounts = _plain_amounts(state, mine, lines)
+    if amounts is None:
         refused = _refuse_checkout(state, command, mine)
         if refused is not None:
             return refused
         assert mine is not None
-        refused = _price(state, mine, lines, at_ms, amounts)
-        if refused is not None:
-            return refused
+        priced = _amounts(state, mine, lines, at_ms)
+        if isinstance(priced, Refused):
+            return priced
+        amounts = priced
     total = sum(amounts)
     if mine.areas:
         total = sum([line.quantity * one for line, one in zip(lines, amounts, strict=True)])
-    expires_ms = mine.expires_ms
+    ends_ms = mine.expires_ms
     if not mine.extended:
-        cap_ms = mine.first_ms + state.settings.hold_cap_ms
-        expires_ms = min(max(expires_ms, at_ms + PAYMENT_HOLD_MS), cap_ms)
-    outcome = Quoted(order, tuple(amounts), total, state.prices.currency, expires_ms)
+        if ends_ms < at_ms + PAYMENT_HOLD_MS:
+            ends_ms = at_ms + PAYMENT_HOLD_MS
+        if ends_ms > mine.first_ms + state.settings.hold_cap_ms:
+            ends_ms = mine.first_ms + state.settings.hold_cap_ms
+    outcome = Quoted(order, tuple(amounts), total, state.prices.currency, ends_ms)
     # ---- nothing below can refuse or fail ----
     do_checkout(state, command, outcome, at_ms)
     return outcome
@@ -84,38 +80,37 @@ def _refuse_checkout(state: State, command: Checkout, mine: HoldState | None) ->
         return MALFORMED
     if mine is None:
         return HOLD_UNKNOWN
-    if mine.order and mine.order != command.order:
+    if mine.paying is not None and mine.paying.order != command.order:
         return _WRONG_ORDER
     return _refuse_cover(mine, command.lines) or _refuse_limits(state, mine, command)
 
 
-def _price_plainly(
-    state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int, amounts: list[int]
-) -> bool:
-    """Do the lines name the hold's seats one by one, all with a price? Then note the prices."""
-    categories = state.house.categories
-    price_type = None
-    by_category: dict[int, int] = {}
-    for line, seat in zip(lines, mine.seats, strict=True):
-        if line.price_type != price_type:
-            price_type = line.price_type
-            found = state.prices.on_sale(price_type, at_ms, mine.channel)
-            if found is None:
-                return False
-            by_category = found
-        amount = by_category.get(categories[seat], -1)
-        if line.seat != seat or line.area >= 0 or line.quantity != 1 or amount < 0:
-            amounts.clear()
-            return False
-        amounts.append(amount)
-    return True
+def _plain_amounts(state: State, mine: HoldState, lines: tuple[Line, ...]) -> list[int] | None:
+    """The amounts, when there is one line a seat in the order of the hold and no limit is near.
+
+    None says nothing but that this is not plain to see.
+    """
+    seats = mine.seats
+    if len(lines) > state.quick_lines or len(lines) != len(seats) or mine.areas:
+        return None
+    prices, categories = state.prices.plain, state.house.categories
+    amounts = []
+    try:
+        for line, seat in zip(lines, seats):  # noqa: B905 - of one length, and a keyword costs
+            if line.seat != seat or line.quantity != 1 or line.area >= 0:
+                return None
+            amounts.append(prices[line.price_type][categories[seat]])
+    except KeyError:
+        return None
+    return amounts
 
 
-def _price(
-    state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int, amounts: list[int]
-) -> Refused | None:
-    """Note the amount of one place of each line."""
+def _amounts(
+    state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int
+) -> list[int] | Refused:
+    """The amount of one place of each line."""
     categories, areas = state.house.categories, state.house.plan.areas
+    amounts = []
     for line in lines:
         seat = line.seat
         category = categories[seat] if seat >= 0 else areas[line.area].category
@@ -123,7 +118,7 @@ def _price(
         if amount is None:
             return Refused(Refusal.NO_PRICE, (seat,) if seat >= 0 else (), line.price_type)
         amounts.append(amount)
-    return None
+    return amounts
 
 
 def _malformed_lines(state: State, lines: tuple[Line, ...]) -> bool:
@@ -171,7 +166,7 @@ def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused 
         most = state.settings.max_per_buyer
         if most and command.buyer:
             others = state.buyer_places.get(command.buyer, 0)
-            if mine.order and mine.buyer == command.buyer:
+            if mine.paying is not None and mine.paying.buyer == command.buyer:
                 others -= places
             if others + places > most:
                 return _TOO_MANY_FOR_BUYER
@@ -186,14 +181,13 @@ def do_checkout(state: State, command: Checkout, outcome: Quoted, at_ms: int) ->
     """The hold is in payment for this order, at these amounts."""
     mine = state.holds[command.token]
     places = places_in(mine.seats, mine.areas) if mine.areas else len(mine.seats)
-    if mine.order:
-        state.count_buyer(mine.buyer, -places)
+    if mine.paying is not None:
+        state.count_buyer(mine.paying.buyer, -places)
     state.count_buyer(command.buyer, places)
-    mine.order, mine.buyer = command.order, command.buyer
-    mine.lines, mine.amounts = command.lines, outcome.amounts
-    mine.extended = True
+    mine.paying, mine.amounts, mine.extended = command, outcome.amounts, True
     if mine.expires_ms != outcome.expires_ms:
-        state.extend(mine, outcome.expires_ms)
+        mine.expires_ms = outcome.expires_ms
+        state.expect(mine.token, mine.expires_ms)
 
 
 def reopen(state: State, command: Reopen, at_ms: int) -> Outcome:
@@ -201,7 +195,7 @@ def reopen(state: State, command: Reopen, at_ms: int) -> Outcome:
     mine = state.holds.get(command.token)
     if mine is None:
         return HOLD_UNKNOWN
-    if not mine.order or mine.order != command.order:
+    if mine.paying is None or mine.paying.order != command.order:
         return _WRONG_ORDER
     outcome = Reopened(command.order)
     # ---- nothing below can refuse or fail ----
@@ -212,9 +206,9 @@ def reopen(state: State, command: Reopen, at_ms: int) -> Outcome:
 def do_reopen(state: State, command: Reopen, outcome: Reopened, at_ms: int) -> None:
     """The hold can change again."""
     mine = state.holds[command.token]
-    state.count_buyer(mine.buyer, -places_in(mine.seats, mine.areas))
-    mine.order = mine.buyer = ""
-    mine.lines = mine.amounts = ()
+    if mine.paying is not None:
+        state.count_buyer(mine.paying.buyer, -places_in(mine.seats, mine.areas))
+    mine.paying, mine.amounts = None, ()
 
 
 def sell(state: State, command: Sell, at_ms: int) -> Outcome:
@@ -223,16 +217,18 @@ def sell(state: State, command: Sell, at_ms: int) -> Outcome:
     mine = state.holds.get(command.token)
     if mine is None:
         return HOLD_UNKNOWN
-    if not mine.order or mine.order != order:
+    paying = mine.paying
+    if paying is None or paying.order != order:
         return _WRONG_ORDER
     number = len(state.tickets)
     tickets = []
-    for line, amount in zip(mine.lines, mine.amounts, strict=True):
-        left = line.quantity
-        while left:
-            left -= 1
-            number += 1
-            tickets.append(Ticket(number, line.seat, line.area, line.price_type, amount))
+    for line, amount in zip(paying.lines, mine.amounts):  # noqa: B905 - as above
+        number += 1
+        tickets.append(Ticket(number, line.seat, line.area, line.price_type, amount))
+        if line.quantity > 1:
+            for _ in range(line.quantity - 1):
+                number += 1
+                tickets.append(Ticket(number, -1, line.area, line.price_type, amount))
     outcome = Sold(order, tuple(tickets), _VALID if command.paid else _UNPAID)
     # ---- nothing below can refuse or fail ----
     do_sell(state, command, outcome, at_ms)
@@ -242,10 +238,12 @@ def sell(state: State, command: Sell, at_ms: int) -> Outcome:
 def do_sell(state: State, command: Sell, outcome: Sold, at_ms: int) -> None:
     """The hold is tickets now. The buyer's places were counted at checkout."""
     mine = state.end_hold(command.token)
+    assert mine.paying is not None
     tickets = outcome.tickets
-    state.put(mine.seats, mine.first, SOLD)
+    if mine.seats:
+        state.put(mine.seats, mine.first, SOLD)
     state.tickets += tickets
-    state.ticket_sales += [(outcome.order, mine.buyer)] * len(tickets)
+    state.ticket_sales += [(outcome.order, mine.paying.buyer)] * len(tickets)
     if outcome.state is not _VALID:
         for ticket in tickets:
             state.ticket_states[ticket.number] = outcome.state

@@ -118,8 +118,8 @@ def fill_state(state: State, snapshot: Snapshot) -> None:
         # A position means something to the layout that wrote it only.
         hold.first = state.house.straight(hold.seats)
         state.open_hold(hold)
-        if hold.order:
-            state.count_buyer(hold.buyer, places_in(hold.seats, hold.areas))
+        if hold.paying is not None:
+            state.count_buyer(hold.paying.buyer, places_in(hold.seats, hold.areas))
     states = state.ticket_states
     for number, (_, buyer) in enumerate(state.ticket_sales, start=1):
         if states.get(number) is not TicketState.REFUNDED:

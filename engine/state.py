@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.commands import Channel, Line, Ticket, TicketState
+from engine.commands import Channel, Checkout, Ticket, TicketState
 from engine.house import (
     AVAILABLE,
     FIRST_ALLOCATION,
@@ -39,8 +39,10 @@ _WEB: Final = Channel.WEB
 
 
 class HoldState(Struct, array_like=True, gc=False):
-    """A live hold. `order` is set while it is in payment; `extended` once it ever was.
+    """A live hold.
 
+    `paying` is the checkout that holds while it is in payment, `amounts` what a
+    place of each of its lines costs; `extended` says that it ever was in payment.
     `first` is `House.straight(seats)`: not -1 when they are one slice of the house.
     """
 
@@ -52,9 +54,7 @@ class HoldState(Struct, array_like=True, gc=False):
     first_ms: int
     expires_ms: int
     first: int
-    order: str = ""
-    buyer: str = ""
-    lines: tuple[Line, ...] = ()
+    paying: Checkout | None = None
     amounts: tuple[int, ...] = ()
     extended: bool = False
 
@@ -272,14 +272,12 @@ class State:
         if hold.channel is _WEB:
             holder = hold.holder
             self.web_holds[holder] = self.web_holds.get(holder, 0) + 1
-        if hold.expires_ms <= self.looked_to_ms:
-            heappush(self.ending, (hold.expires_ms, hold.token))
+        self.expect(hold.token, hold.expires_ms)
 
-    def extend(self, hold: HoldState, expires_ms: int) -> None:
-        """The hold ends at another time."""
-        hold.expires_ms = expires_ms
+    def expect(self, token: bytes, expires_ms: int) -> None:
+        """A hold ends then: queue it, unless it will be looked at in time."""
         if expires_ms <= self.looked_to_ms:
-            heappush(self.ending, (expires_ms, hold.token))
+            heappush(self.ending, (expires_ms, token))
 
     def any_expired(self, at_ms: int) -> bool:
         """Is the time of some hold over?"""
@@ -319,11 +317,9 @@ class State:
         """The hold lives no more; what becomes of its places is the caller's business."""
         hold = self.holds.pop(token)
         if hold.channel is _WEB:
-            left = self.web_holds[hold.holder] - 1
+            left = self.web_holds.pop(hold.holder) - 1
             if left:
                 self.web_holds[hold.holder] = left
-            else:
-                del self.web_holds[hold.holder]
         return hold
 
     def drop_hold(self, token: bytes) -> None:
@@ -332,8 +328,8 @@ class State:
         self.free(hold.seats, hold.first)
         if hold.areas:
             self.move_places(hold.areas, +1)
-        if hold.order:
-            self.count_buyer(hold.buyer, -places_in(hold.seats, hold.areas))
+        if hold.paying is not None:
+            self.count_buyer(hold.paying.buyer, -places_in(hold.seats, hold.areas))
 
     def count_buyer(self, buyer: str, change: int) -> None:
         """Keep the buyer's places; nobody in particular ("") is not counted."""

@@ -120,11 +120,12 @@ def test_ids_are_remembered_first_in_first_out_refused_apart(
     refused = [Hold(play.id(), token(f"r{n}"), "r", Channel.WEB, (99,)) for n in range(2)]
     for command in (*accepted, *refused):
         play.apply(command)
+    facts, _, _ = play.live.take()
     assert len(play.live._known) == 3
     for live in (play.live, Performance.restore(7, PLAN, play.live.snapshot())):
         assert set(live._known) == {accepted[1].id, accepted[2].id, refused[1].id}
     replayed = Performance(7, PLAN, settings(orphan_rule=False))
-    for fact in play.live.take()[0]:
+    for fact in facts:
         replayed.replay(Event(*fact))
     assert set(replayed._known) == set(play.live._known)
     assert isinstance(play.apply(accepted[0]), Refused), "forgotten, so decided again"
