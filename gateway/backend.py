@@ -116,6 +116,16 @@ class Catalogue(Protocol):
 
     async def house(self) -> Any | None: ...
 
+    async def change_house(
+        self,
+        organiser: int,
+        *,
+        name: str,
+        time_zone: str,
+        languages: tuple[str, ...],
+        settings: Mapping[str, Any],
+    ) -> None: ...
+
     async def plan(self, plan_hash: str) -> bytes | None:
         """The plan's body in our own format."""
         ...

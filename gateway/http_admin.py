@@ -1,4 +1,4 @@
-"""Setting a house up: plans, productions, performances, operators, devices, and the audit log.
+"""Setting a house up: its look, plans, productions, performances, operators, devices; the audit log.
 
 Owns these routes; all but reading the plans' list are an admin's. What runs is
 changed through its performance actor (`Configure`), so that a sale under way
@@ -8,6 +8,7 @@ sees every change in order; the rest is the database's.
 import asyncio
 import secrets
 from typing import Annotated, Any, Final
+from zoneinfo import available_timezones
 
 import msgspec
 from aiohttp import web
@@ -31,10 +32,18 @@ from gateway.http import (
     read_json,
     rows_wanted,
 )
-from gateway.limits import DEFAULT_ROWS_PER_PAGE, MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS
+from gateway.limits import (
+    DEFAULT_ROWS_PER_PAGE,
+    MAX_HOUSE_BYTES,
+    MAX_PASSWORD_CHARS,
+    MIN_PASSWORD_CHARS,
+)
 from gateway.problems import Problem
 from gateway.session import OPERATOR_ROLES, Role, digest_of, new_token, now_ms
 from renderers import i18n
+from renderers.codes import is_picture
+from renderers.house_style import HouseStyle
+from renderers.palette import BRASS, VELVET
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
@@ -73,6 +82,52 @@ class NewDevice(Struct, frozen=True):
     name: Name
     gate: Text = ""
     performances: tuple[int, ...] = ()
+
+
+Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
+
+
+class HouseLook(HouseStyle, frozen=True, kw_only=True):
+    """The house as pages, tickets and receipts show it. `logo` is base64, `vat_bp` basis points."""
+
+    name: Name
+    time_zone: str
+    languages: Annotated[tuple[str, ...], Meta(min_length=1)]
+    accent: Colour = VELVET
+    trim: Colour = BRASS
+    vat_bp: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+
+
+# The house ---------------------------------------------------------------------------
+
+
+@routes.put("/api/house")
+async def put_house(request: web.Request) -> web.Response:
+    """Name, address, colours and legal words of the house; a demo becomes a house of one's own."""
+    edge = request.app[EDGE]
+    principal = await operator(request, Role.ADMIN)
+    wanted = await read_json(request, HouseLook, MAX_HOUSE_BYTES)
+    if wanted.time_zone not in available_timezones():
+        raise Problem("invalid", f"there is no time zone {wanted.time_zone}", field="$.time_zone")
+    unknown = [language for language in wanted.languages if language not in i18n.languages()]
+    if unknown:
+        raise Problem("invalid", f"there are no texts in {unknown[0]}", field="$.languages")
+    if wanted.logo and not await asyncio.to_thread(is_picture, wanted.logo):
+        raise Problem("invalid", "the logo is not a PNG or JPEG picture", field="$.logo")
+    house = await edge.programme.house()
+    look = msgspec.to_builtins(wanted)
+    for column in ("name", "time_zone", "languages"):
+        del look[column]
+    await edge.backend.catalogue.change_house(
+        house.id,
+        name=wanted.name,
+        time_zone=wanted.time_zone,
+        languages=wanted.languages,
+        settings=look,
+    )
+    edge.programme.house_changed()
+    edge.auditor.note(principal, "change_house", house.id, name=wanted.name)
+    return answer({"name": wanted.name})
 
 
 # Plans, productions, performances ------------------------------------------------------

@@ -111,6 +111,8 @@ MAX_WEB_BYTES: Final = 16 * 1024 * 1024
 READY_TIMEOUT_S: Final = 3.0
 MAX_JSON_BYTES: Final = 256 * 1024
 """Body of any request but a seating plan."""
+MAX_HOUSE_BYTES: Final = 1024 * 1024
+"""The house's look, its logo included."""
 BODY_TIMEOUT_S: Final = 30.0
 MAX_ROWS_PER_PAGE: Final = 200
 DEFAULT_ROWS_PER_PAGE: Final = 50

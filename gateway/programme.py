@@ -83,6 +83,10 @@ class Programme:
         self._lists.clear()
         self._entries.clear()
 
+    def house_changed(self) -> None:
+        """The house looks otherwise now: forget what was kept of it."""
+        self._house.clear()
+
     async def _list(self, staff: bool) -> list[Entry]:
         past_s = STAFF_PAST_S if staff else PUBLIC_PAST_S
         rows = await self._catalogue.list_performances(from_ms=now_ms() - past_s * 1000)

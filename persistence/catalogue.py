@@ -112,6 +112,28 @@ class Catalogue:
                 ).one()
         return _house(row)
 
+    async def change_house(
+        self,
+        organiser: int,
+        *,
+        name: str,
+        time_zone: str,
+        languages: tuple[str, ...],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """What people see of the house; its keys never change."""
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                house.update()
+                .where(house.c.id == organiser)
+                .values(
+                    name=name,
+                    time_zone=time_zone,
+                    languages=list(languages),
+                    settings=dict(settings),
+                )
+            )
+
     # Plans ----------------------------------------------------------------------
 
     async def add_plan(

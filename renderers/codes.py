@@ -109,6 +109,15 @@ def decode(picture: bytes) -> list[str]:
     return _reader()(_opened(picture))
 
 
+def is_picture(data: bytes) -> bool:
+    """Can this be drawn: a picture of a known kind, and not too many pixels?"""
+    try:
+        _opened(data)
+    except UnreadablePictureError:
+        return False
+    return True
+
+
 def _draw_in_modules(
     canvas: Canvas, path: object, x: float, y: float, module: float, margin: int = 0
 ) -> None:

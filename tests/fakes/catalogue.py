@@ -72,6 +72,19 @@ class FakeCatalogue:
         self.productions[number] = Production(number, 1, texts, {}, settings.currency, {})
         return self._keep(number, plan_hash, starts_ms, msgspec.json.encode(settings))
 
+    async def change_house(
+        self,
+        organiser: int,
+        *,
+        name: str,
+        time_zone: str,
+        languages: tuple[str, ...],
+        settings: Mapping[str, Any],
+    ) -> None:
+        self._reach()
+        assert self.the_house is not None and self.the_house.id == organiser
+        self.the_house = House(organiser, name, time_zone, languages, dict(settings))
+
     async def house(self) -> House | None:
         self._reach()
         return self.the_house

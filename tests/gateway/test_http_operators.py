@@ -1,14 +1,18 @@
 """Login, sales, searches and refunds, by role; and setting a house up."""
 
 import asyncio
+import base64
+import io
 import json
 from typing import Any
 
 import msgspec
 import pytest
+from PIL import Image
 
 from engine.plan_io import dump_plan
 from gateway.plans import find_seats
+from gateway.programme import style_of
 from tests.actors.houses import settings, small_plan
 from tests.fakes.backend import PASSWORD, PASSWORD_HASH
 from tests.gateway.conftest import Running
@@ -242,6 +246,50 @@ async def test_a_house_is_set_up_and_sells(gateway: Running) -> None:
     assert [entry["id"] for entry in page] == [2]
 
 
+LOOK = {
+    "name": "Le Petit Théâtre",
+    "time_zone": "Europe/Zurich",
+    "languages": ["fr"],
+    "address": ["3 rue du Lac", "1200 Genève"],
+    "accent": "#123456",
+    "country": "CH",
+    "vat_bp": 260,
+}
+
+
+async def test_a_house_gets_its_own_name_and_colours(gateway: Running) -> None:
+    admin = await gateway.fake.operator_token("Ada", "admin")
+    await gateway.json("GET", "/api/house")
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "#123456").save(picture, "PNG")
+    logo = base64.b64encode(picture.getvalue()).decode()
+    await gateway.json("PUT", "/api/house", LOOK | {"logo": logo}, admin)
+    shown = await gateway.json("GET", "/api/house")
+    assert (shown["name"], shown["time_zone"]) == ("Le Petit Théâtre", "Europe/Zurich")
+    assert (shown["languages"], shown["address"]) == (["fr"], ["3 rue du Lac", "1200 Genève"])
+    assert shown["style"]["accent"] == "#123456" and "demo" not in shown
+    house = await gateway.fake.catalogue.house()
+    assert house is not None and style_of(house).logo == picture.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"time_zone": "Europe/Atlantis"}, "$.time_zone"),
+        ({"languages": ["xx"]}, "$.languages"),
+        ({"logo": base64.b64encode(b"no picture").decode()}, "$.logo"),
+        ({"accent": "red"}, "$.accent"),
+        ({"name": ""}, "$.name"),
+    ],
+)
+async def test_a_wrong_look_is_named(
+    gateway: Running, wrong: dict[str, object], field: str
+) -> None:
+    admin = await gateway.fake.operator_token("Ada", "admin")
+    problem = await gateway.json("PUT", "/api/house", LOOK | wrong, admin, expect=422)
+    assert problem["field"] == field
+
+
 async def test_a_plan_with_problems_is_not_kept_and_says_where(gateway: Running) -> None:
     admin = await gateway.fake.operator_token("Ada", "admin")
     plans = len(gateway.fake.catalogue.plans)
@@ -368,6 +416,7 @@ async def test_devices_are_enrolled_and_revoked_at_once(gateway: Running) -> Non
 
 
 ADMIN_ONLY = [
+    ("PUT", "/api/house"),
     ("POST", "/api/plans"),
     ("POST", "/api/productions"),
     ("POST", "/api/performances"),
