@@ -1,4 +1,4 @@
-"""Setting a house up: its look, plans, productions, performances, operators, devices; the audit log.
+"""Setting a house up: its look, plans, productions, performances, people, devices; the audit log.
 
 Owns these routes; all but reading the plans' list are an admin's. What runs is
 changed through its performance actor (`Configure`), so that a sale under way

@@ -36,6 +36,20 @@ async def test_a_house_is_made_once_with_its_keys(store: Store) -> None:
     assert house.settings == {"address": {"city": "Genève"}}
 
 
+async def test_a_house_changes_its_look_and_keeps_its_keys(store: Store, opened: Opened) -> None:
+    catalogue = store.catalogue
+    before = await catalogue.house()
+    assert before is not None
+    await catalogue.change_house(
+        before.id, name="New", time_zone="Europe/Zurich", languages=("fr",), settings={"a": 1}
+    )
+    after = await catalogue.house()
+    assert after is not None
+    assert (after.name, after.time_zone, after.languages) == ("New", "Europe/Zurich", ("fr",))
+    assert after.settings == {"a": 1}
+    assert (after.ticket_seed, after.session_secret) == (before.ticket_seed, before.session_secret)
+
+
 async def test_a_plan_is_kept_once_and_never_changed(store: Store) -> None:
     add = store.catalogue.add_plan
     assert await add(plan_hash="aa", name="Hall", seats=2, places=5, body=b"1", now_ms=NOW_MS)
