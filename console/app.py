@@ -23,7 +23,7 @@ from console import looks
 from console.client import Client, ClientError
 from console.link import Link, LinkState
 from console.printing import Printer
-from console.programme import Performance, performance
+from console.programme import Performance
 from console.scan import Scanner
 from console.screens.base import Dialog, TillScreen
 from console.screens.door import DoorScreen
@@ -126,11 +126,11 @@ class ConsoleApp(App[None]):
         """
         operator = await self.client.login(name, password)
         house = await self.client.house()
-        self.operator_name, self.roles = operator["name"], frozenset(operator["roles"])
-        self.house_name = house["name"]
-        self.time_zone = _known_zone(house["time_zone"])
-        if not self.settings.language and operator.get("language") in languages():
-            self.speak(operator["language"])
+        self.operator_name, self.roles = operator.name, frozenset(operator.roles)
+        self.house_name = house.name
+        self.time_zone = _known_zone(house.time_zone)
+        if not self.settings.language and operator.language in languages():
+            self.speak(operator.language)
         await self._connect()
         resumed = Resumed.NOTHING
         if self.till is not None and self.sells:
@@ -252,8 +252,8 @@ class ConsoleApp(App[None]):
     async def house_of(self, performance_id: int) -> tuple[Performance, Seating]:
         """A performance and its plan, for the words of places and prices. Raises ClientError."""
         if performance_id not in self._houses:
-            found = performance(await self.client.performance(performance_id))
-            seating = Seating.from_json(await self.client.plan(found.plan))
+            found = await self.client.performance(performance_id)
+            seating = Seating(await self.client.plan(found.plan))
             if len(self._houses) >= MAX_HOUSES:
                 del self._houses[next(iter(self._houses))]
             self._houses[performance_id] = found, seating

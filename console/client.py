@@ -15,12 +15,16 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from console.programme import Performance
+from console.seating import PlanColumns
 from engine.orders import Order, PlaceOrder
+
+T = TypeVar("T")
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8000"
 TIMEOUT_S: Final = 10.0
@@ -62,6 +66,28 @@ class Problem(ClientError):
         self.performance = performance
 
 
+class Operator(msgspec.Struct, frozen=True):
+    """Who logged in."""
+
+    name: str
+    roles: tuple[str, ...]
+    language: str = ""
+
+
+class LoggedIn(msgspec.Struct, frozen=True):
+    token: str
+    operator: Operator
+
+
+class HouseInfo(msgspec.Struct, frozen=True):
+    name: str
+    time_zone: str
+
+
+class Paid(msgspec.Struct, frozen=True):
+    order: Order
+
+
 class BadAddress(ClientError):
     """`server` is not something one can connect to."""
 
@@ -95,48 +121,43 @@ class Client:
 
     # Who is at the till ------------------------------------------------------
 
-    async def login(self, name: str, password: str) -> dict[str, Any]:
-        """Log in, keep the token, return {name, roles, language}."""
-        answer = await self._json("POST", "/api/login", {"name": name, "password": password})
-        self.token = answer["token"]
-        operator: dict[str, Any] = answer["operator"]
-        return operator
+    async def login(self, name: str, password: str) -> Operator:
+        """Log in and keep the token. Sent once: a password is not for repeating."""
+        body = {"name": name, "password": password}
+        answer = _read(await self._once("POST", "/api/login", body), LoggedIn)
+        self.token = answer.token
+        return answer.operator
 
     async def logout(self) -> None:
-        await self._json("POST", "/api/logout", {})
+        await self._once("POST", "/api/logout", {})
         self.token = ""
 
     # What is on --------------------------------------------------------------
 
-    async def house(self) -> dict[str, Any]:
-        answer: dict[str, Any] = await self._repeatable("GET", "/api/house")
-        return answer
+    async def house(self) -> HouseInfo:
+        return await self._ask(HouseInfo, "GET", "/api/house")
 
-    async def performances(self) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = await self._repeatable("GET", "/api/performances")
-        return answer
+    async def performances(self) -> list[Performance]:
+        """Sorted by their start."""
+        found = await self._ask(list[Performance], "GET", "/api/performances")
+        return sorted(found, key=lambda performance: (performance.starts_ms, performance.id))
 
-    async def performance(self, performance: int) -> dict[str, Any]:
-        path = f"/api/performances/{performance}"
-        answer: dict[str, Any] = await self._repeatable("GET", path)
-        return answer
+    async def performance(self, performance: int) -> Performance:
+        return await self._ask(Performance, "GET", f"/api/performances/{performance}")
 
-    async def plan(self, plan: str) -> dict[str, Any]:
-        """The columnar plan of a content hash, see docs/protocol.md."""
-        answer: dict[str, Any] = await self._repeatable("GET", f"/api/plans/{quote(plan)}")
-        return answer
+    async def plan(self, plan: str) -> PlanColumns:
+        """The plan of a content hash."""
+        return await self._ask(PlanColumns, "GET", f"/api/plans/{quote(plan)}")
 
     # Orders ------------------------------------------------------------------
     # Every one of these carries an id made and saved by the caller, so that a
     # request whose answer was lost is sent again and counts once.
 
     async def place(self, order: PlaceOrder) -> Order:
-        answer = await self._repeatable("POST", "/api/orders", msgspec.to_builtins(order))
-        return msgspec.convert(answer, Order)
+        return await self._ask(Order, "POST", "/api/orders", msgspec.to_builtins(order))
 
     async def order(self, order: str) -> Order:
-        answer = await self._repeatable("GET", f"/api/orders/{quote(order)}")
-        return msgspec.convert(answer, Order)
+        return await self._ask(Order, "GET", f"/api/orders/{quote(order)}")
 
     async def pay(
         self, order: str, method: str, attempt: str, given: int | None, reference: str
@@ -147,19 +168,17 @@ class Client:
             body["given"] = given
         if reference:
             body["reference"] = reference
-        answer = await self._repeatable("POST", f"/api/orders/{quote(order)}/pay", body)
-        return msgspec.convert(answer["order"], Order)
+        answer = await self._ask(Paid, "POST", f"/api/orders/{quote(order)}/pay", body)
+        return answer.order
 
     async def cancel(self, order: str) -> Order:
         """Give up an unpaid order: its hold is open again."""
-        answer = await self._repeatable("POST", f"/api/orders/{quote(order)}/cancel", {})
-        return msgspec.convert(answer, Order)
+        return await self._ask(Order, "POST", f"/api/orders/{quote(order)}/cancel", {})
 
     async def refund(self, order: str, id: str, lines: Sequence[int], reason: str) -> Order:
         """Refund lines by number; none named: all of them."""
         body = {"id": id, "lines": list(lines), "reason": reason}
-        answer = await self._repeatable("POST", f"/api/orders/{quote(order)}/refund", body)
-        return msgspec.convert(answer, Order)
+        return await self._ask(Order, "POST", f"/api/orders/{quote(order)}/refund", body)
 
     async def tickets_pdf(self, order: str, language: str) -> bytes:
         return await self._pdf(f"/api/orders/{quote(order)}/tickets.pdf", language)
@@ -172,8 +191,7 @@ class Client:
         query = {"limit": str(limit)} | ({"q": text} if text else {})
         if performance >= 0:
             query["performance"] = str(performance)
-        answer = await self._repeatable("GET", f"/api/sales?{urlencode(query)}")
-        return msgspec.convert(answer, list[Order])
+        return await self._ask(list[Order], "GET", f"/api/sales?{urlencode(query)}")
 
     # The wire ----------------------------------------------------------------
 
@@ -186,11 +204,9 @@ class Client:
         address = f"{path}?{urlencode({'lang': language})}"
         return await self._persist("GET", address, None, "application/pdf")
 
-    async def _repeatable(self, method: str, path: str, body: Any = None) -> Any:
-        return json.loads(await self._persist(method, path, body, "application/json"))
-
-    async def _json(self, method: str, path: str, body: Any) -> Any:
-        return json.loads(await self._once(method, path, body, "application/json"))
+    async def _ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:
+        """A request that may be repeated; its answer, read as what it should be."""
+        return _read(await self._persist(method, path, body, "application/json"), kind)
 
     async def _persist(self, method: str, path: str, body: Any, accept: str) -> bytes:
         for wait_s in RETRY_WAITS_S:
@@ -204,7 +220,9 @@ class Client:
                 await asyncio.sleep(wait_s)
         return await self._once(method, path, body, accept)
 
-    async def _once(self, method: str, path: str, body: Any, accept: str) -> bytes:
+    async def _once(
+        self, method: str, path: str, body: Any, accept: str = "application/json"
+    ) -> bytes:
         status, content = await asyncio.to_thread(self._exchange, method, path, body, accept)
         if status >= 400:
             raise _problem(status, content)
@@ -234,6 +252,14 @@ class Client:
             raise Unreachable(self.server, reason_of(error)) from error
         finally:
             connection.close()
+
+
+def _read(content: bytes, kind: type[T]) -> T:
+    """Raises Problem where the answer is not what it should be: another server, or a newer one."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        raise Problem(200, "unexpected", str(error)) from error
 
 
 def reason_of(error: BaseException) -> str:

@@ -3,8 +3,7 @@
 Owns the shapes and the choice of a price. Knows no seat status and no widget.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 
@@ -62,17 +61,6 @@ class Performance(msgspec.Struct, frozen=True):
             if choice.id == price_type:
                 return text_in(choice.names, language)
         return price_type
-
-
-def performances(answer: Sequence[Mapping[str, Any]]) -> list[Performance]:
-    """Sorted by start. Raises msgspec.ValidationError on an answer of another shape."""
-    found = msgspec.convert(answer, list[Performance])
-    return sorted(found, key=lambda performance: (performance.starts_ms, performance.id))
-
-
-def performance(answer: Mapping[str, Any]) -> Performance:
-    """Raises msgspec.ValidationError on an answer of another shape."""
-    return msgspec.convert(answer, Performance)
 
 
 def text_in(texts: Mapping[str, str], language: str) -> str:

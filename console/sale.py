@@ -35,6 +35,7 @@ class Sale:
         self.seating = seating
         self.token = token
         self.expires_ms = 0
+        self.buyer = ""
         self.seats: dict[int, str] = {}  # seat -> price type, in the order they came
         self.places: dict[tuple[int, str], int] = {}  # (area, price type) -> quantity
 
@@ -87,7 +88,7 @@ class Sale:
 
     def clear(self, token: bytes) -> None:
         """Begin again with a new hold."""
-        self.token, self.expires_ms = token, 0
+        self.token, self.expires_ms, self.buyer = token, 0, ""
         self.seats.clear()
         self.places.clear()
 
@@ -159,7 +160,7 @@ class Sale:
     def order(self, id: str, language: str) -> PlaceOrder:
         """What to ask the order desk for; the papers will be in `language`."""
         hold = OrderHold(self.performance.id, self.token.hex(), self.order_lines())
-        return PlaceOrder(id, (hold,), buyer=Buyer(language=language))
+        return PlaceOrder(id, (hold,), buyer=Buyer(self.buyer, language=language))
 
     def order_lines(self) -> tuple[Line, ...]:
         return tuple(

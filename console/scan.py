@@ -16,7 +16,7 @@ from typing import Any, Final, TextIO
 
 from console.client import Client
 from console.link import Link, LinkState, NotServed
-from console.programme import Performance, performance, performances
+from console.programme import Performance
 from console.seating import Seating
 from console.till import new_id, now_ms
 from engine.commands import Outcome, Refused, ScanMode, Scanned, ScanOutcome
@@ -148,8 +148,8 @@ async def run_scanner(
         ClientError, ScanError: it cannot begin.
     """
     found = await _chosen(client, t, performance_id)
-    seating = Seating.from_json(await client.plan(found.plan))
-    zone = (await client.house())["time_zone"]
+    seating = Seating(await client.plan(found.plan))
+    zone = (await client.house()).time_zone
     report = Report(t, found, seating, zone, as_json)
     failed = asyncio.Event()
 
@@ -203,15 +203,13 @@ async def _scan_all(
 async def _chosen(client: Client, t: Translator, performance_id: int) -> Performance:
     """The performance asked for, or the one that is today."""
     if performance_id >= 0:
-        return performance(await client.performance(performance_id))
+        return await client.performance(performance_id)
     near = [
-        one
-        for one in performances(await client.performances())
-        if abs(one.starts_ms - now_ms()) < DAY_MS / 2
+        one for one in await client.performances() if abs(one.starts_ms - now_ms()) < DAY_MS / 2
     ]
     if len(near) != 1:
         raise ScanError(t("console.scan.which_performance"))
-    return performance(await client.performance(near[0].id))
+    return await client.performance(near[0].id)
 
 
 async def _in_pictures(pictures: Sequence[Path], t: Translator) -> AsyncIterator[str | None]:

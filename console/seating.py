@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import hypot
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -109,11 +109,6 @@ class Seating:
         self.spot_x = [*plan.x, *(x for x, _ in centres)]
         self.spot_y = [*plan.y, *(y for _, y in centres)]
         self._buckets = self._bucketed(plan.pitch * 4)
-
-    @classmethod
-    def from_json(cls, plan: Mapping[str, Any]) -> "Seating":
-        """Raises msgspec.ValidationError naming the column that is wrong."""
-        return cls(msgspec.convert(plan, PlanColumns))
 
     @property
     def spot_count(self) -> int:

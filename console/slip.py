@@ -41,6 +41,7 @@ class Slip(msgspec.Struct, frozen=True):
     lines: tuple[Line, ...] = ()
     order: str = ""
     payment: Payment | None = None
+    buyer: str = ""
     paid: bool = False
 
 

@@ -16,9 +16,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from console.client import Client, Problem
+from console.client import Client, ClientError, Problem
 from console.link import Link
-from console.programme import Performance, performance
+from console.programme import Performance
 from console.sale import Sale
 from console.seating import Seating
 from console.slip import Payment, Slip, SlipFile
@@ -49,6 +49,10 @@ def new_id() -> bytes:
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+class NotSaved(ClientError):
+    """The slip cannot be written: the disk is full, or its directory is gone."""
 
 
 class Resumed(Enum):
@@ -106,11 +110,11 @@ class Till:
 
     async def open(self, performance_id: int) -> House:
         """Show a performance: fetch it and its plan, and watch its seats."""
-        found = performance(await self.client.performance(performance_id))
+        found = await self.client.performance(performance_id)
         if found.plan not in self._seatings:
             # One house at a time is worked on; plans are large.
             plan = await self.client.plan(found.plan)
-            self._seatings = {found.plan: Seating.from_json(plan)}
+            self._seatings = {found.plan: Seating(plan)}
         self.close()
         self.house = House(found, self._seatings[found.plan])
         self.link.watch(performance_id, self.house.position)
@@ -187,8 +191,8 @@ class Till:
             await self.link.ask(AskBasket(new_id(), house.performance.id, sale.token))
         )
 
-    def prices_changed(self) -> None:
-        """Keep the chosen price types for the next console, should this one die."""
+    def details_changed(self) -> None:
+        """Keep the chosen price types and the buyer's name, should this console die."""
         _, sale = self._at_work()
         self._write_down(sale)
 
@@ -217,6 +221,7 @@ class Till:
                     sale.token.hex(),
                     sale.order_lines(),
                     order=secrets.token_hex(ID_BYTES),
+                    buyer=sale.buyer,
                 )
             )
         assert self.slip is not None
@@ -305,8 +310,14 @@ class Till:
         if slip is None:
             return Resumed.NOTHING
         self.slip = slip
-        house = await self.open(slip.performance)
-        house.sale.token = bytes.fromhex(slip.token)
+        try:
+            house = await self.open(slip.performance)
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+            self.forget()
+            return Resumed.GONE
+        house.sale.token, house.sale.buyer = bytes.fromhex(slip.token), slip.buyer
         if slip.order:
             try:
                 self.order = await self.client.order(slip.order)
@@ -364,12 +375,19 @@ class Till:
         return self.house, self.house.sale
 
     def _write_down(self, sale: Sale) -> None:
-        self._save(Slip(sale.performance.id, sale.token.hex(), sale.order_lines()))
+        self._save(
+            Slip(sale.performance.id, sale.token.hex(), sale.order_lines(), buyer=sale.buyer)
+        )
 
     def _save(self, slip: Slip) -> None:
-        if slip != self.slip:
+        if slip == self.slip:
+            return
+        try:
             self.slips.save(slip)
-            self.slip = slip
+        except OSError as error:
+            # What cannot be written down is not asked: a crash would lose it.
+            raise NotSaved(str(error)) from error
+        self.slip = slip
 
     def _taken(self, outcome: Outcome) -> Outcome:
         """Make the basket agree with an answer."""

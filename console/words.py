@@ -2,6 +2,7 @@
 
 from console.client import BadAddress, ClientError, Problem, Unreachable
 from console.link import NotServed
+from console.till import NotSaved
 from engine.commands import Refused
 from renderers.i18n import Translator
 
@@ -22,6 +23,8 @@ def error_words(t: Translator, error: ClientError | NotServed) -> str:
     """The failure of a request or a command."""
     if isinstance(error, Unreachable):
         return t("console.error.unreachable", server=error.server, reason=error.reason)
+    if isinstance(error, NotSaved):
+        return t("console.error.state", why=str(error))
     if isinstance(error, BadAddress):
         return t("console.error.address", server=str(error))
     if isinstance(error, Problem | NotServed):

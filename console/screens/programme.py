@@ -7,7 +7,7 @@ from textual.binding import Binding
 from textual.widgets import DataTable
 
 from console.client import ClientError
-from console.programme import Performance, performances, text_in
+from console.programme import Performance, text_in
 from console.screens.base import TillScreen
 from console.till import now_ms
 from console.widgets.chrome import Notice
@@ -89,7 +89,7 @@ class ProgrammeScreen(TillScreen):
     async def _load(self) -> None:
         notice = self.query_one(Notice)
         try:
-            self._performances = performances(await self.console.client.performances())
+            self._performances = await self.console.client.performances()
         except ClientError as error:
             notice.say(error_words(self.t, error), "bad")
             return

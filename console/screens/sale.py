@@ -13,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Static
 
 from console.client import ClientError
@@ -29,6 +30,7 @@ from console.widgets.chrome import Notice
 from console.widgets.seat_map import SeatMap
 from console.words import error_words, outcome_words
 from engine.commands import BasketIs, Blocked, Held, Outcome, Refusal, Refused, Released, Unblocked
+from engine.limits import MAX_TEXT_CHARS
 
 REPAINT_S: Final = 1 / 11
 """New colours are gathered and painted at most this often."""
@@ -54,6 +56,7 @@ class SaleScreen(TillScreen):
         Binding("t", "price", "console.key.price"),
         Binding("backspace,delete", "give_back", "console.key.give_back"),
         Binding("g", "go_to", "console.key.go_to"),
+        Binding("n", "buyer", "console.key.buyer"),
         Binding("x", "empty", "console.key.empty"),
         Binding("s", "sales", "console.key.sales"),
         Binding("tab", "switch", "console.key.switch", show=False, priority=True),
@@ -162,7 +165,8 @@ class SaleScreen(TillScreen):
         self.query_one(SeatMap).own(sale.seats, places_by_area(sale))
         self.query_one(BasketView).show(sale)
         size = t.plural("console.sale.places", sale.size)
-        self.query_one("#basket-title", Static).update(f"{t('console.sale.basket')}  {size}")
+        title = "  ".join(filter(None, (t("console.sale.basket"), size, sale.buyer)))
+        self.query_one("#basket-title", Static).update(Content(title))
         total = self.money(sale.total, sale.performance.currency)
         self.query_one("#total", Static).update(
             f"{t('console.sale.total')}  {total}" if sale.size else ""
@@ -391,8 +395,7 @@ class SaleScreen(TillScreen):
             line = self.query_one(BasketView).line()
             if line is not None:
                 self.house.sale.next_price(line, now_ms())
-                self.till.prices_changed()
-                self.show_basket()
+                await self._keep_details()
 
         self._do(work)
 
@@ -400,8 +403,7 @@ class SaleScreen(TillScreen):
         async def work() -> None:
             if self.house.sale.size:
                 self.house.sale.next_price_for_all(now_ms())
-                self.till.prices_changed()
-                self.show_basket()
+                await self._keep_details()
 
         self._do(work)
 
@@ -435,13 +437,27 @@ class SaleScreen(TillScreen):
 
         self.app.push_screen(AskDialog("console.go_to"), found)
 
+    def action_buyer(self) -> None:
+        """A name on the order, by which it is found again."""
+
+        def named(name: str | None) -> None:
+            if name:
+                self.house.sale.buyer = name[:MAX_TEXT_CHARS]
+                self._do(self._keep_details)
+
+        self.app.push_screen(AskDialog("console.buyer", self.house.sale.buyer), named)
+
+    async def _keep_details(self) -> None:
+        self.till.details_changed()
+        self.show_basket()
+
     def action_block(self) -> None:
         self._ask_seats("console.block", self._block)
 
     def action_unblock(self) -> None:
         self._ask_seats("console.unblock", self._unblock)
 
-    def _ask_seats(self, key: str, work: Callable[[list[int]], Awaitable[None]]) -> None:
+    def _ask_seats(self, key: str, work: Callable[[list[int], str], Awaitable[None]]) -> None:
         seating = self.house.seating
         cursor = self.query_one(SeatMap).cursor
         here = seating.short(cursor) if seating.area_of(cursor) < 0 else ""
@@ -449,23 +465,23 @@ class SaleScreen(TillScreen):
         def answered(text: str | None) -> None:
             if not text:
                 return
-            section = seating.section_of(cursor)
+            named, _, reason = text.partition(":")
             try:
-                seats = seating.find_seats(text, section)
+                seats = seating.find_seats(named, seating.section_of(cursor))
             except ValueError as error:
                 self.tell(self.t("console.sale.no_such_place", text=str(error)), "warn")
                 return
-            self._do(lambda: work(seats))
+            self._do(lambda: work(seats, reason.strip()[:MAX_TEXT_CHARS]))
 
         self.app.push_screen(AskDialog(key, here), answered)
 
-    async def _block(self, seats: list[int]) -> None:
-        outcome = await self.till.block(seats, self.console.operator_name)
+    async def _block(self, seats: list[int], reason: str) -> None:
+        outcome = await self.till.block(seats, reason or self.console.operator_name)
         self._answered(outcome)
         if isinstance(outcome, Blocked):
             self.tell(self.t.plural("console.sale.blocked", len(outcome.seats)), "good")
 
-    async def _unblock(self, seats: list[int]) -> None:
+    async def _unblock(self, seats: list[int], _: str) -> None:
         outcome = await self.till.unblock(seats)
         self._answered(outcome)
         if isinstance(outcome, Unblocked):

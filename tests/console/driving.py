@@ -21,7 +21,7 @@ from console.widgets.chrome import KeyBar, Notice
 from tests.console.server import CASHIER, House
 from tests.console.waiting import until
 
-NAMES = {" ": "space", ".": "full_stop", ",": "comma", "-": "minus"}
+NAMES = {" ": "space", ".": "full_stop", ",": "comma", "-": "minus", ":": "colon"}
 
 
 class Cashier:

@@ -320,7 +320,7 @@ async def test_seats_are_taken_off_sale_and_put_back_by_name(house: House, tmp_p
         seats = me.house.seating.find_seats("stalls h 1-4")
         await me.press("k")
         await me.sees(AskDialog)
-        await me.type("h 1-4")
+        await me.type("h 1-4: camera")
         await me.press("enter")
         await me.told("4 seats taken off sale")
         await until(lambda: all(me.house.replica.statuses[s] == SeatStatus.BLOCKED for s in seats))

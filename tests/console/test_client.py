@@ -83,7 +83,7 @@ async def test_a_wrong_password_is_a_problem_with_its_code(house: House) -> None
 async def test_after_a_login_the_token_is_used(house: House) -> None:
     client = Client(house.url)
     operator = await client.login(CASHIER, house.password)
-    assert operator["name"] == CASHIER and "cashier" in operator["roles"]
+    assert operator.name == CASHIER and "cashier" in operator.roles
     assert await client.sales(-1, "", 10) == []
     await client.logout()
     with pytest.raises(Problem) as raised:
@@ -112,8 +112,9 @@ async def test_an_error_that_is_not_ours_still_has_a_code(answer: bytes) -> None
 
 async def test_a_lost_answer_is_asked_for_again_with_the_same_body() -> None:
     async with scripted(None, raw(503, {"code": "busy"}), raw(200, {"order": {}})) as (url, seen):
-        with pytest.raises(Exception, match="required field"):  # the scripted order is empty
+        with pytest.raises(Problem) as raised:
             await Client(url).pay("1" * 32, "cash", "a" * 32, 500, "")
+    assert raised.value.code == "unexpected"  # the scripted order is empty
     bodies = [request.split(b"\r\n\r\n", 1)[1] for request in seen]
     assert len(bodies) == 3 and len(set(bodies)) == 1
     assert json.loads(bodies[0]) == {"method": "cash", "attempt": "a" * 32, "given": 500}
@@ -152,3 +153,18 @@ async def test_a_server_that_says_nothing_times_out() -> None:
         await Client(url, timeout_s=0.1).login("a", "b")
     server.close()
     assert raised.value.reason == "timeout"
+
+
+@pytest.mark.parametrize("body", [[], {"name": 3}, {"name": "x"}, "<html>"])
+async def test_an_answer_of_another_shape_is_told_and_not_believed(body: object) -> None:
+    async with scripted(raw(200, body)) as (url, _):
+        with pytest.raises(Problem) as raised:
+            await Client(url).house()
+    assert raised.value.code == "unexpected"
+
+
+async def test_performances_are_listed_by_their_time() -> None:
+    common = {"title": {"en": "x"}, "plan": "p", "currency": "EUR", "of_a_newer_server": 1}
+    told = [common | {"id": 2, "starts_ms": 20}, common | {"id": 3, "starts_ms": 10}]
+    async with scripted(raw(200, told)) as (url, _):
+        assert [one.id for one in await Client(url).performances()] == [3, 2]

@@ -210,4 +210,4 @@ async def test_without_a_device_of_its_own_nobody_is_admitted(
         "--token", token, "--performance", "1", url=house.url, given=tickets[0]
     )
     assert code == 2 and not out and "may not scan" in err
-    assert (await Client(house.url, token).house())["name"]
+    assert (await Client(house.url, token).house()).name

@@ -1,12 +1,12 @@
 """The plan as the till knows it: words for places, finding them, moving over them."""
 
-import json
 from collections import deque
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from console.seating import Seating, inside
+from console.seating import PlanColumns, Seating, inside
 from engine.demo_houses import club, italian_theatre
 from engine.plan import Plan
 from engine.plan_io import load_plan
@@ -19,7 +19,7 @@ EN, FR = translator("en"), translator("fr")
 
 
 def seating_of(plan: Plan) -> Seating:
-    return Seating.from_json(json.loads(plan_view(plan)))
+    return Seating(msgspec.json.decode(plan_view(plan), type=PlanColumns))
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from console import client as client_module
 from console.client import Client, Problem
 from console.link import Link, LinkState
-from console.slip import SlipFile
-from console.till import Resumed, Till
+from console.slip import Slip, SlipFile
+from console.till import NotSaved, Resumed, Till
 from engine.commands import Held, Refusal, Refused, Released, SeatStatus
 from engine.orders import OrderState
 from engine.payments import PaymentMethod
@@ -40,8 +40,8 @@ async def at_till(url: str, token: str, state: Path) -> AsyncIterator[Till]:
     )
     till = Till(client, link, slips)
     running = asyncio.create_task(link.run())
-    await until(lambda: link.state is LinkState.OPEN)
     try:
+        await until(lambda: link.state is LinkState.OPEN)
         yield till
     finally:
         running.cancel()
@@ -146,7 +146,7 @@ async def test_after_a_crash_with_seats_held_the_basket_is_back(
         held = await a_sale(till)
         assert till.house is not None
         till.house.sale.next_price(till.house.sale.lines()[1], 0)
-        till.prices_changed()
+        till.details_changed()
     async with at_till(house.url, token, tmp_path) as till:
         assert await till.resume() is Resumed.BASKET
         assert till.house is not None
@@ -267,6 +267,31 @@ async def test_after_a_crash_with_the_hold_gone_the_till_is_empty(
         assert till.slips.load() is None
         assert till.house is not None and till.house.sale.token != held.token
         assert await till.resume() is Resumed.NOTHING
+
+
+async def test_a_slip_of_a_performance_that_is_no_more_locks_nobody_out(
+    house: House, token: str, tmp_path: Path
+) -> None:
+    async with at_till(house.url, token, tmp_path) as till:
+        till.slips.save(Slip(99, "ab" * 16))
+        assert await till.resume() is Resumed.GONE
+        assert till.slips.load() is None
+
+
+async def test_what_cannot_be_written_down_is_not_asked(
+    house: House, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with at_till(house.url, token, tmp_path) as till:
+        view = await till.open(1)
+
+        def full(slip: Slip) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(till.slips, "save", full)
+        with pytest.raises(NotSaved, match="No space left"):
+            await till.best(2, (), (), 0)
+        assert view.sale.size == 0 and till.link.unanswered == 0
+        assert SeatStatus.HELD not in view.replica.statuses
 
 
 # A bad network --------------------------------------------------------------------
