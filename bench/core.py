@@ -7,8 +7,8 @@ the performance once a batch, inside it, as its actor does.
 
 The mix, on a house of 20,000 seats filled to four fifths: holds of one to four
 seats side by side, one in four of them on seats that are taken, one in twenty
-leaving a single seat alone; of the holds that succeed, two in five are released,
-the others checked out and sold.
+leaving a single seat alone; of the holds that succeed, half are released and half
+checked out and sold.
 """
 
 from random import Random
@@ -107,7 +107,7 @@ class _Script:
         held = self._play(Hold(bytes_of(16), token, bytes_of(8).hex(), Channel.WEB, seats))
         if not isinstance(held, Held):
             return
-        if self.random.random() < 0.4:
+        if self.random.random() < 0.5:
             assert isinstance(self._play(Release(bytes_of(16), token)), Released)
             return
         order = bytes_of(16).hex()

@@ -169,19 +169,14 @@ def _refuse_lost(
     state: State, seats: tuple[int, ...], areas: Places, channel: Channel
 ) -> Refused | None:
     codes, positions = state.codes, state.house.positions
-    sight = state.sight(channel) if state.allocations else None
-    lost = []
-    refusal = _SEAT_BLOCKED
-    for seat in seats:
-        code = codes[positions[seat]]
-        if sight is not None:
-            code = sight[code]
-        if code:
-            lost.append(seat)
-            if code < BLOCKED:
-                refusal = _SEAT_TAKEN
+    if state.allocations:
+        codes = state.view(channel)
+    lost = [seat for seat in seats if codes[positions[seat]]]
     if lost:
-        return Refused(refusal, tuple(lost))
+        for seat in lost:
+            if codes[positions[seat]] < BLOCKED:
+                return Refused(_SEAT_TAKEN, tuple(lost))
+        return Refused(_SEAT_BLOCKED, tuple(lost))
     for area, quantity in areas:
         if quantity > state.area_free[area]:
             return Refused(Refusal.AREA_FULL, (), str(area))
