@@ -125,6 +125,7 @@ class SaleScreen(TillScreen):
         self.show_basket()
         match self._resumed:
             case Resumed.BASKET:
+                seat_map.go_to(next(iter(self.house.sale.seats), seat_map.cursor))
                 self.tell(self.t("console.resume.basket"), "warn")
             case Resumed.TO_PAY:
                 self.action_pay()
@@ -200,23 +201,24 @@ class SaleScreen(TillScreen):
         self.tell(t("console.sale.hint_start", party=party + only))
 
     def _show_place(self) -> None:
-        """The place under the cursor, in words: where, what it costs, what it is."""
+        """The place under the cursor, in words: where, what it is, what it costs."""
         seat_map, seating, t = self.query_one(SeatMap), self.house.seating, self.t
         spot = seat_map.cursor
         category = seating.category_of(spot)
-        words = [seating.words(spot, t), seating.plan.categories[category].name]
-        choices = self.house.performance.choices(category, now_ms())
-        if choices:
-            choice, amount = choices[0]
-            name = text_in(choice.names, t.language)
-            words.append(f"{name} {self.money(amount, self.house.performance.currency)}")
+        words = [seating.words(spot, t)]
         area = seating.area_of(spot)
         if area >= 0:
             words.append(t.plural("console.sale.free_places", self.house.replica.areas[area]))
         else:
             mark = seat_map.mark(spot)
             words.append(f"{GLYPHS[mark]} {t(f'console.seat.{mark.name.lower()}')}")
-        self.query_one("#place", Static).update(" · ".join(words))
+        words.append(seating.plan.categories[category].name)
+        choices = self.house.performance.choices(category, now_ms())
+        if choices:
+            choice, amount = choices[0]
+            name = text_in(choice.names, t.language)
+            words.append(f"{name} {self.money(amount, self.house.performance.currency)}")
+        self.query_one("#place", Static).update(Content(" · ".join(words)))
 
     def _count_down(self) -> None:
         sale, label = self.house.sale, self.query_one("#countdown", Static)

@@ -3,6 +3,7 @@
 Owns its drawing and which line is selected. Reads a Sale, never changes it.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.style import Style
@@ -14,8 +15,6 @@ from textual.widgets import Static
 from console.sale import BasketLine, Sale
 from renderers.i18n import Translator
 from renderers.money import format_money
-
-MIN_LABEL_COLUMNS = 6
 
 
 class BasketView(Static, can_focus=True):
@@ -75,26 +74,36 @@ class BasketView(Static, can_focus=True):
             return Text(t("console.sale.basket_empty"), style="dim italic")
         room = max(1, self.size.height)
         first = min(max(0, self.selected - room + 1), max(0, len(lines) - room))
-        for number, line in enumerate(lines[first : first + room], first):
+        shown = lines[first : first + room]
+        places = self._places(shown, sale)
+        label = max(map(len, places))
+        for number, (line, place) in enumerate(zip(shown, places, strict=True), first):
             if number > first:
                 text.append("\n")
-            text.append_text(self._line(line, sale, number == self.selected, t))
+            words = self._line(line, place.ljust(label), sale, number == self.selected, t)
+            text.append_text(words)
         return text
 
-    def _line(self, line: BasketLine, sale: Sale, selected: bool, t: Translator) -> Text:
+    def _places(self, lines: Sequence[BasketLine], sale: Sale) -> list[str]:
+        """The places in words: with their sections where all of those have room."""
+        room = self.size.width // 2 - 3
+        for name in (sale.seating.brief, sale.seating.short):
+            found = [
+                f"{line.quantity}× {name(line.spot)}" if line.quantity > 1 else name(line.spot)
+                for line in lines
+            ]
+            if max(map(len, found)) <= room:
+                break
+        return [place[:room] for place in found]
+
+    def _line(
+        self, line: BasketLine, place: str, sale: Sale, selected: bool, t: Translator
+    ) -> Text:
         language, currency = t.language, sale.performance.currency
-        width = self.size.width
-        place, short = sale.seating.brief(line.spot), sale.seating.short(line.spot)
-        if len(place) > width // 2 - 3:
-            place = short
-        if line.quantity > 1:
-            place = f"{line.quantity}× {place}"
         kind = sale.performance.price_name(line.price_type, language)
         amount = "—"
         if line.amount is not None:
             amount = format_money(line.amount * line.quantity, currency, language)
-        label = max(MIN_LABEL_COLUMNS, min(len(place), width // 2 - 3))
-        room = max(0, width - 2 - label - 1 - len(amount) - 1)
-        words = f"{'▸' if selected else ' '} {place[:label].ljust(label)} "
-        words += f"{kind[:room].ljust(room)} {amount}"
+        room = max(0, self.size.width - len(place) - len(amount) - 5)
+        words = f"{'▸' if selected else ' '} {place}  {kind[:room].ljust(room)} {amount}"
         return Text(words, style=Style(bold=selected, reverse=selected and self.has_focus))
