@@ -294,7 +294,7 @@ class ConsoleApp(App[None]):
             self.push_screen(HelpDialog(self.screen))
 
     def action_command_palette(self) -> None:
-        if not CommandPalette.is_open(self):
+        if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder=self.t("console.palette.search")))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
