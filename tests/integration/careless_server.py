@@ -12,7 +12,7 @@ import msgspec
 
 from engine.commands import Outcome
 
-COMMIT_DELAY_S = 0.4
+COMMIT_DELAY_S = 3.0
 
 
 def main(data: str, port: str) -> int:
