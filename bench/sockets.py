@@ -45,13 +45,11 @@ async def websocket_holds(
                 reply: list[Any] = msgpack.unpackb(await socket.recv())
                 return reply
 
-            while True:
+            while time.perf_counter() < ends_s:
                 basket = next(ids).to_bytes(16, "big")
                 for pick in range(SEATS_A_BASKET):
                     id, seat = next(ids).to_bytes(16, "big"), number * each + pick
                     sent_s = time.perf_counter()
-                    if sent_s > ends_s:
-                        return
                     reply = await ask("hold", id, performance, basket, [seat], [])
                     done_s = time.perf_counter()
                     if reply[0] != "reply" or reply[2][0] != "held":
