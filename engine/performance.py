@@ -224,19 +224,21 @@ class Performance(State):
 
     def _file(self) -> None:
         """Put new facts in the order in which their ids are forgotten: `apply` has no time to."""
-        for fact in self.events[self._filed :]:
-            self._keep(fact)
+        new = self.events[self._filed :] if self._filed else self.events
         self._filed = len(self.events)
+        self._accepted += [fact for fact in new if type(fact[2]) is not Refused]
+        self._refused += [fact for fact in new if type(fact[2]) is Refused]
+        self._forget()
 
     def _remember(self, fact: Fact) -> None:
         self._known[fact[1].id] = fact
-        self._keep(fact)
+        (self._refused if type(fact[2]) is Refused else self._accepted).append(fact)
+        self._forget()
 
-    def _keep(self, fact: Fact) -> None:
-        if type(fact[2]) is Refused:
-            memory, most = self._refused, MAX_REMEMBERED_REFUSED
-        else:
-            memory, most = self._accepted, MAX_REMEMBERED_ACCEPTED
-        memory.append(fact)
-        if len(memory) > most:
-            del self._known[memory.popleft()[1].id]
+    def _forget(self) -> None:
+        """Keep as many ids as the limits say, the newest."""
+        known, accepted, refused = self._known, self._accepted, self._refused
+        while len(accepted) > MAX_REMEMBERED_ACCEPTED:
+            del known[accepted.popleft()[1].id]
+        while len(refused) > MAX_REMEMBERED_REFUSED:
+            del known[refused.popleft()[1].id]

@@ -33,10 +33,11 @@ from engine.holding import HOLD_UNKNOWN, MALFORMED, TOO_MANY_IN_ORDER
 from engine.house import SOLD
 from engine.limits import PAYMENT_HOLD_MS
 from engine.pricing import is_till
-from engine.state import HoldState, State, places_in
+from engine.state import FILLED, HoldState, State, places_in
 
 _WRONG_ORDER: Final = Refused(Refusal.WRONG_ORDER)
 _TOO_MANY_FOR_BUYER: Final = Refused(Refusal.TOO_MANY_FOR_BUYER)
+_SOLD: Final = FILLED[SOLD]
 _VALID: Final = TicketState.VALID
 _UNPAID: Final = TicketState.UNPAID
 _REVOKED: Final = TicketState.REVOKED
@@ -180,14 +181,19 @@ def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused 
 def do_checkout(state: State, command: Checkout, outcome: Quoted, at_ms: int) -> None:
     """The hold is in payment for this order, at these amounts."""
     mine = state.holds[command.token]
+    buyer, ends_ms = command.buyer, outcome.expires_ms
     places = places_in(mine.seats, mine.areas) if mine.areas else len(mine.seats)
     if mine.paying is not None:
         state.count_buyer(mine.paying.buyer, -places)
-    state.count_buyer(command.buyer, places)
-    mine.paying, mine.amounts, mine.extended = command, outcome.amounts, True
-    if mine.expires_ms != outcome.expires_ms:
-        mine.expires_ms = outcome.expires_ms
-        state.expect(mine.token, mine.expires_ms)
+    if buyer:
+        state.buyer_places[buyer] = state.buyer_places.get(buyer, 0) + places
+    mine.paying = command
+    mine.amounts = outcome.amounts
+    mine.extended = True
+    if mine.expires_ms != ends_ms:
+        mine.expires_ms = ends_ms
+        if ends_ms <= state.looked_to_ms:
+            state.expect(mine.token, ends_ms)
 
 
 def reopen(state: State, command: Reopen, at_ms: int) -> Outcome:
@@ -240,8 +246,13 @@ def do_sell(state: State, command: Sell, outcome: Sold, at_ms: int) -> None:
     mine = state.end_hold(command.token)
     assert mine.paying is not None
     tickets = outcome.tickets
-    if mine.seats:
-        state.put(mine.seats, mine.first, SOLD)
+    seats, first = mine.seats, mine.first
+    if first >= 0:
+        # As `State.put`, without the call.
+        state.codes[first : first + len(seats)] = _SOLD[len(seats)]
+        state.touched.append(seats)
+    elif seats:
+        state.put(seats, first, SOLD)
     state.tickets += tickets
     state.ticket_sales += [(outcome.order, mine.paying.buyer)] * len(tickets)
     if outcome.state is not _VALID:

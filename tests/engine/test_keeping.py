@@ -31,6 +31,9 @@ def test_blocked_seats_and_places_are_off_sale_until_put_back(play: Play) -> Non
     assert play.unblock(5, 6, areas=((0, 9),)) == Unblocked((5,), ((0, 4),))
     assert play.picture() == "x........."
     assert play.live.area_free == [6]
+    assert play.unblock(5, areas=((0, 1),)) == Unblocked((), ()), (
+        "there is nothing left to put back"
+    )
 
 
 def test_unblocking_touches_neither_held_nor_sold_seats(play: Play) -> None:

@@ -187,6 +187,18 @@ def test_a_snapshot_carries_the_newest_ids_only(monkeypatch: pytest.MonkeyPatch)
     assert restored.snapshot() == play.live.snapshot()
 
 
+def test_a_snapshot_written_by_another_layout_is_restored() -> None:
+    play = Play(PLAN)
+    play.hold(0, 1)
+    other = msgspec.msgpack.decode(play.live.snapshot())
+    [hold] = other[6]
+    assert hold[7] == play.live.house.positions[0]
+    hold[7] += 3
+    restored = Performance.restore(7, PLAN, msgspec.msgpack.encode(other))
+    restored.apply(Release(play.id(), token("ann")), NOW_MS)
+    assert restored.statuses() == bytes(len(PLAN.seats))
+
+
 def test_a_snapshot_of_something_else_is_refused() -> None:
     data = Play(PLAN).live.snapshot()
     with pytest.raises(SnapshotError, match="18 seats and 1 areas, the plan has 3 and 0"):
