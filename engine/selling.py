@@ -61,6 +61,7 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
         if isinstance(priced, Refused):
             return priced
         amounts = priced
+    assert mine is not None, "without a hold there are no amounts"
     total = sum(amounts)
     if mine.areas:
         total = sum([line.quantity * one for line, one in zip(lines, amounts, strict=True)])
