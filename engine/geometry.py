@@ -197,13 +197,14 @@ def _nearest(points: Sequence[Point], seats: Sequence[int]) -> list[float]:
     """Distance from each seat to the nearest other one, in no particular order."""
     swept = _swept(points, seats)
     best = [inf] * len(swept)
-    for one, (along, _) in enumerate(swept):
-        for other in range(one + 1, len(swept)):
-            if swept[other][0] - along >= best[one]:
-                break
-            distance = _between(points[seats[swept[one][1]]], points[seats[swept[other][1]]])
-            best[one] = min(best[one], distance)
-            best[other] = min(best[other], distance)
+    for one, (along, position) in enumerate(swept):
+        # Each looks both ways for itself: what is near enough for one may not be for the other.
+        for others in (range(one + 1, len(swept)), range(one - 1, -1, -1)):
+            for other in others:
+                if abs(swept[other][0] - along) >= best[one]:
+                    break
+                distance = _between(points[seats[position]], points[seats[swept[other][1]]])
+                best[one] = min(best[one], distance)
     return best
 
 

@@ -8,7 +8,7 @@ from math import cos, dist, pi, radians, sin
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine import geometry
@@ -147,6 +147,7 @@ def test_two_lines_side_by_side_are_no_ring():
     assert not chained(block).rings
 
 
+@example(steps=[20.0, 20.0, 70.0, 70.0], angle=0.0, seed=0)
 @given(
     steps=st.lists(st.sampled_from([20.0, 20.0, 20.0, 70.0]), min_size=1, max_size=20),
     angle=st.floats(0, 360),
