@@ -159,7 +159,7 @@ class Clerk:
         words = f"{GLYPHS[mark]} {self.app.t(f'console.seat.{mark.name.lower()}')}"
 
         def there() -> bool:
-            return self._sign() == GLYPHS[mark] and self.place().endswith(words)
+            return self._sign() == GLYPHS[mark] and words in self.place().split(" · ")
 
         await self.until(there, f"{words!r} under the cursor")
 

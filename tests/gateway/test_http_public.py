@@ -175,7 +175,7 @@ async def test_every_error_is_a_problem(
 
 async def test_an_allowed_method_is_named(gateway: Running) -> None:
     async with gateway.http.delete("/api/house") as response:
-        assert set(response.headers["Allow"].split(",")) == {"GET", "HEAD"}
+        assert set(response.headers["Allow"].split(",")) == {"GET", "HEAD", "PUT"}
 
 
 @pytest.mark.parametrize(
