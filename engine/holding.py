@@ -34,7 +34,7 @@ from engine.limits import (
     MAX_HOLDS_PER_HOLDER,
     MAX_PLACES_PER_HOLD,
 )
-from engine.orphans import orphans
+from engine.orphans import leaves_alone, orphans
 from engine.state import FILLED, HoldState, Places, State, add_places, places_in
 
 # Members are bound to names once: reading them from their enum costs more than a decision may.
@@ -105,35 +105,35 @@ def hold(state: State, command: Hold, at_ms: int) -> Outcome:
     codes, holds = state.codes, state.holds
     count = len(seats)
     first = state.house.straight(seats)
-    # The usual case, put so that it is quick to see and to do: a new hold of free seats side by
-    # side that leaves nobody alone. Whatever is not seen here is judged in full.
+    # The usual case, put so that it is quick to see and to do: a new hold of seats side by side
+    # where no limit, sale status or allocation is near. All else is judged in full.
     if (
         0 <= first
         and count <= state.quick_places
         and not command.areas
         and token not in holds
-        and codes.startswith(_FREE[count], first)
-        and (codes[first - 1] or not codes[first - 2] or not state.orphan_rule)
-        and (codes[first + count] or not codes[first + count + 1] or not state.orphan_rule)
         and len(holds) < MAX_HOLDS
         and (not state.allocations or state.sight(command.channel) is None)
     ):
         channel, holder = command.channel, command.holder
-        mine_already = 0
+        already = 0
         if channel is _WEB:
-            mine_already = state.web_holds.get(holder, 0)
-            if mine_already >= MAX_HOLDS_PER_HOLDER:
+            already = state.web_holds.get(holder, 0)
+            if already >= MAX_HOLDS_PER_HOLDER:
                 return BUSY
-        ends_ms = at_ms + state.hold_ms
-        # ---- nothing below can refuse or fail: as `claim`, without the calls ----
-        codes[first : first + count] = _HELD[count]
-        state.touched.append(seats)
-        holds[token] = HoldState(token, holder, channel, seats, (), at_ms, ends_ms, first)
-        if channel is _WEB:
-            state.web_holds[holder] = mine_already + 1
-        if ends_ms <= state.looked_to_ms:
-            state.expect(token, ends_ms)
-        return Held(token, seats, (), ends_ms)
+        if not codes.startswith(_FREE[count], first):
+            return _lost(state, codes, seats)
+        if not state.orphan_rule or not leaves_alone(codes, first, first + count):
+            ends_ms = at_ms + state.hold_ms
+            # ---- nothing below can refuse or fail: as `claim`, without the calls ----
+            codes[first : first + count] = _HELD[count]
+            state.touched.append(seats)
+            holds[token] = HoldState(token, holder, channel, seats, (), at_ms, ends_ms, first)
+            if channel is _WEB:
+                state.web_holds[holder] = already + 1
+            if ends_ms <= state.looked_to_ms:
+                state.expect(token, ends_ms)
+            return Held(token, seats, (), ends_ms)
     mine = holds.get(token)
     refused = _refuse_hold(state, command, mine, first)
     if refused is not None:
@@ -168,19 +168,24 @@ def _refuse_hold(state: State, command: Hold, mine: HoldState | None, first: int
 def _refuse_lost(
     state: State, seats: tuple[int, ...], areas: Places, channel: Channel
 ) -> Refused | None:
-    codes, positions = state.codes, state.house.positions
-    if state.allocations:
-        codes = state.view(channel)
-    lost = [seat for seat in seats if codes[positions[seat]]]
-    if lost:
-        for seat in lost:
-            if codes[positions[seat]] < BLOCKED:
-                return Refused(_SEAT_TAKEN, tuple(lost))
-        return Refused(_SEAT_BLOCKED, tuple(lost))
+    view, positions = state.view(channel), state.house.positions
+    for seat in seats:
+        if view[positions[seat]]:
+            return _lost(state, view, seats)
     for area, quantity in areas:
         if quantity > state.area_free[area]:
             return Refused(Refusal.AREA_FULL, (), str(area))
     return None
+
+
+def _lost(state: State, view: bytearray, seats: tuple[int, ...]) -> Refused:
+    """Name the seats that cannot be had; one that is taken decides the code."""
+    positions = state.house.positions
+    lost = tuple([seat for seat in seats if view[positions[seat]]])
+    for seat in lost:
+        if view[positions[seat]] < BLOCKED:
+            return Refused(_SEAT_TAKEN, lost)
+    return Refused(_SEAT_BLOCKED, lost)
 
 
 def _refuse_part_of_table(house: House, seats: tuple[int, ...]) -> Refused | None:

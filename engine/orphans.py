@@ -23,7 +23,9 @@ View = bytes | bytearray
 
 def leaves_alone(view: View, first: int, end: int) -> bool:
     """Would taking the free positions `first` to `end` leave a single seat beside them?"""
-    return bool((not view[first - 1] and view[first - 2]) or (not view[end] and view[end + 1]))
+    if not view[first - 1] and view[first - 2]:
+        return True
+    return not view[end] and bool(view[end + 1])
 
 
 def orphans(house: House, view: View, chosen: Iterable[int], own: Iterable[int]) -> tuple[int, ...]:
