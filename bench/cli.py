@@ -16,6 +16,7 @@ from statistics import median
 from typing import Annotated
 
 import msgspec
+import uvloop
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -108,7 +109,7 @@ def _measured(
             )
             yield "durable_holds_per_s", rate.per_s, rate.p50_ms, rate.p99_ms
             say(f"{of}: {CLIENTS} websocket clients")
-            rate = asyncio.run(
+            rate = uvloop.run(
                 websocket_holds(
                     on.url, token, on.performances[1], len(plan.seats), seconds, first_id
                 )
