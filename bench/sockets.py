@@ -112,7 +112,7 @@ class _Till(asyncio.Protocol):
             raise RuntimeError(f"{self._expected!r} was expected, not {reply!r}")
         if told == "held":
             self.holds.append((now_s, now_s - self._sent_s))
-        if now_s >= self._ends_s:
+        if now_s >= self._ends_s and told == "released":  # the next round finds every seat free
             self.done.set_result(None)
             self._transport.close()
             return

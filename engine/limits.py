@@ -58,7 +58,7 @@ FEED_TICK_MS: Final = 40
 
 # Batches
 MAX_BATCH_BYTES: Final = 90_000
-"""One `bytes` argument of a Ray call stays inline under 100 KB."""
+"""Commands that one performance decides in one go; more would make everybody else wait."""
 MAX_BATCH_COMMANDS: Final = 1_000
 MAX_WAITING_COMMANDS: Final = 20_000
 """Commands waiting in a gateway for one performance; beyond, the edge sheds load."""

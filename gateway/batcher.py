@@ -1,6 +1,6 @@
 """Commands gathered into batches: one in flight per performance, the next one fills meanwhile.
 
-Owns the lanes: what waits for each performance, in the order it came, and the
+Owns the queues: what waits for each performance, in the order it came, and the
 sending again of a batch whose fate is unknown. A performance actor that died is
 met by repeating the same commands with the same ids until the directory has
 activated another; the engine answers a repeated id as it did before. Knows
@@ -18,7 +18,7 @@ from engine.commands import Refusal, Refused
 from engine.limits import MAX_BATCH_BYTES, MAX_BATCH_COMMANDS, MAX_WAITING_COMMANDS
 from gateway.backend import BackendUnavailable, Performances, PerformanceUnknown
 from gateway.limits import (
-    MAX_LANES,
+    MAX_QUEUES,
     MAX_UNKNOWN_PERFORMANCES,
     RETRY_PAUSES_S,
     SHED_RETRY_MS,
@@ -53,84 +53,84 @@ class Waiting(NamedTuple):
 
 
 class Batcher:
-    """The lanes of one gateway."""
+    """The queues of one gateway."""
 
     def __init__(self, performances: Performances, metrics: Metrics, retry_for_s: float) -> None:
         self._performances = performances
         self._metrics = metrics
         self._retry_for_s = retry_for_s
-        self._lanes: dict[int, _Lane] = {}
+        self._queues: dict[int, _Queue] = {}
         self._unknown: dict[int, float] = {}
         self._stopping = False
         metrics.gauges["strapontin_commands_waiting"] = (
             "Commands waiting for a batch",
-            lambda: sum(len(lane.waiting) for lane in self._lanes.values()),
+            lambda: sum(len(queue.waiting) for queue in self._queues.values()),
         )
 
     def offer(
         self, performance: int, receiver: Receiver, id: bytes, kind: str, command: bytes
     ) -> None:
         """Take a command in; its receiver hears later, or at once when it is shed."""
-        lane = self._lanes.get(performance)
-        if lane is None:
+        queue = self._queues.get(performance)
+        if queue is None:
             if self._is_unknown(performance):
                 answer_unknown(receiver, id, kind, performance)
                 return
-            if len(self._lanes) >= MAX_LANES:
+            if len(self._queues) >= MAX_QUEUES:
                 receiver.shed(id, "busy", SHED_RETRY_MS)
                 return
-            lane = self._lanes[performance] = _Lane(performance)
+            queue = self._queues[performance] = _Queue(performance)
         if self._stopping:
             receiver.shed(id, "unavailable", SHED_RETRY_MS)
-        elif len(lane.waiting) >= MAX_WAITING_COMMANDS:
+        elif len(queue.waiting) >= MAX_WAITING_COMMANDS:
             receiver.shed(id, "busy", SHED_RETRY_MS)
         else:
             # Not the loop's clock: uvloop's ticks in whole milliseconds.
-            lane.waiting.append(Waiting(receiver, id, kind, command, monotonic()))
-            if lane.task is None:
-                lane.task = asyncio.create_task(self._run(lane), name=f"lane {performance}")
+            queue.waiting.append(Waiting(receiver, id, kind, command, monotonic()))
+            if queue.task is None:
+                queue.task = asyncio.create_task(self._run(queue), name=f"queue {performance}")
 
     async def stop(self, within_s: float) -> None:
         """Take nothing more in, and wait for what is under way."""
         self._stopping = True
-        tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
+        tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=within_s)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _run(self, lane: "_Lane") -> None:
+    async def _run(self, queue: "_Queue") -> None:
         try:
-            while lane.waiting:
-                batch = lane.take()
+            while queue.waiting:
+                batch = queue.take()
                 try:
-                    await self._serve(lane, batch)
+                    await self._serve(queue, batch)
                 except Exception as error:
-                    log.exception("batch failed", performance=lane.performance, why=str(error))
+                    log.exception("batch failed", performance=queue.performance, why=str(error))
                     _shed(batch)
                 except asyncio.CancelledError:
                     _shed(batch)
-                    _shed(lane.take_all())
+                    _shed(queue.take_all())
                     raise
         finally:
-            lane.task = None
-            self._lanes.pop(lane.performance, None)
+            queue.task = None
+            self._queues.pop(queue.performance, None)
 
-    async def _serve(self, lane: "_Lane", batch: list[Waiting]) -> None:
+    async def _serve(self, queue: "_Queue", batch: list[Waiting]) -> None:
         self._metrics.batch.add(len(batch))
         try:
-            reply = await self._submit(lane.performance, encode_batch(batch))
+            reply = await self._submit(queue.performance, encode_batch(batch))
         except PerformanceUnknown:
-            self._note_unknown(lane.performance)
-            for receiver, id, kind, _, _ in (*batch, *lane.take_all()):
-                answer_unknown(receiver, id, kind, lane.performance)
+            self._note_unknown(queue.performance)
+            for receiver, id, kind, _, _ in (*batch, *queue.take_all()):
+                answer_unknown(receiver, id, kind, queue.performance)
             return
         except BackendUnavailable as error:
-            log.warning("performance unavailable", performance=lane.performance, why=str(error))
+            log.warning("performance unavailable", performance=queue.performance, why=str(error))
             # What waits behind would wait as long again for the same silence.
             _shed(batch)
-            _shed(lane.take_all())
+            _shed(queue.take_all())
             return
         outcomes = _decode_outcomes(reply)
         assert len(outcomes) == len(batch), f"{len(outcomes)} outcomes for {len(batch)} commands"
@@ -180,7 +180,7 @@ class Batcher:
         self._unknown[performance] = monotonic() + UNKNOWN_PERFORMANCE_S
 
 
-class _Lane:
+class _Queue:
     __slots__ = ("performance", "task", "waiting")
 
     def __init__(self, performance: int) -> None:

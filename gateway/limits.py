@@ -46,7 +46,7 @@ MAX_RATE_DEBT_COMMANDS: Final = 1_000.0
 """Frames sent over the rate, beyond what refills: then the connection is closed."""
 
 # Batches
-MAX_LANES: Final = 4_096
+MAX_QUEUES: Final = 4_096
 """Performances with commands waiting at once in one gateway."""
 RETRY_FOR_S: Final = 15.0
 """A batch that fails is sent again, with the same ids, for this long; then it is shed."""

@@ -1,6 +1,6 @@
-"""Calls to actors through Ray, behind the ports that the plain classes know.
+"""Calls to actors, through Ray or over a lane, behind the ports that the plain classes know.
 
-The one place that knows what a failed Ray call means: an actor that died or
+The one place that knows what a failed call means: an actor that died or
 did not answer may have done its work all the same, so every failure becomes
 "ask again with the same ids", and the directory is told whom to suspect.
 """
@@ -11,11 +11,14 @@ from typing import Any, Final
 import msgspec
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from engine.actors import ActorFault, NotReady, Stopped
 from engine.actors.directory import UnknownPerformance
+from engine.actors.journal import JournalActor
+from engine.actors.lane import Address, Lane, LaneBroken, LaneServer
 from engine.actors.payments import WebhookRejected
+from engine.actors.performance import PerformanceActor
 from engine.commands import Command, Outcome
 from engine.journal import Append, Claimed, Written
 from engine.orders import Order, OrderRefused, PlaceOrder
@@ -46,45 +49,93 @@ async def call(reference: Any, timeout_s: float = CALL_S) -> Any:
         raise NotReady(repr(error)) from error
 
 
+SUBMIT, WATCH = 1, 2
+"""The methods of a performance's lane."""
+APPEND = 1
+"""The method of the journal's lane."""
+
+
+def performance_lane(host: str, actor: PerformanceActor) -> LaneServer:
+    """What a performance answers without Ray: `RayPerformances` is the other end."""
+
+    async def watch(body: bytes) -> bytes:
+        return await actor.watch(*msgspec.msgpack.decode(body, type=tuple[int, int]))
+
+    return LaneServer(host, {SUBMIT: actor.submit, WATCH: watch})
+
+
+def journal_lane(host: str, actor: JournalActor) -> LaneServer:
+    """What the journal answers without Ray: `RayJournal` is the other end."""
+
+    async def append(body: bytes) -> bytes:
+        return (await actor.append(body)).value.encode()
+
+    return LaneServer(host, {APPEND: append})
+
+
 class RayPerformances:
-    """The performance actors, found through the directory and remembered until they fail."""
+    """The performance actors, found through the directory, called over lanes.
+
+    Belongs to one event loop.
+    """
 
     def __init__(self, directory: ActorHandle) -> None:
         self._directory = directory
-        self._known: dict[int, tuple[str, ActorHandle]] = {}
+        self._known: dict[int, tuple[str, Lane]] = {}
+        self._locating: dict[int, asyncio.Lock] = {}
 
     async def submit(self, performance: int, batch: bytes) -> bytes:
-        return await self._ask(performance, "submit", SUBMIT_CALL_S, batch)
+        return await self._ask(performance, SUBMIT, SUBMIT_CALL_S, batch)
 
     async def watch(self, performance: int, epoch: int, seq: int) -> bytes:
-        return await self._ask(performance, "watch", WATCH_CALL_S, epoch, seq)
+        body = msgspec.msgpack.encode((epoch, seq))
+        return await self._ask(performance, WATCH, WATCH_CALL_S, body)
 
-    async def _ask(self, performance: int, method: str, timeout_s: float, *args: Any) -> bytes:
+    def close(self) -> None:
+        """Close every lane: whoever outlives this must not wait on them."""
+        for _, lane in self._known.values():
+            lane.close()
+        self._known.clear()
+
+    async def _ask(self, performance: int, method: int, timeout_s: float, body: bytes) -> bytes:
         known = self._known.get(performance)
-        if known is None:
-            known = await self._locate(performance, "")
-        name, actor = known
+        if known is None or known[1].broken:
+            known = await self._locate(performance, known)
         try:
             async with asyncio.timeout(timeout_s):
-                answer: bytes = await getattr(actor, method).remote(*args)
-                return answer
-        except (RayActorError, GetTimeoutError, TimeoutError, Stopped) as error:
+                return await known[1].call(method, body)
+        except (LaneBroken, TimeoutError, Stopped) as error:
             # Dead, silent or out of its reign: the next attempt finds another.
-            self._known.pop(performance, None)
-            await self._locate(performance, name)
+            known[1].close()
+            await self._locate(performance, known)
             raise BackendUnavailable(repr(error)) from error
-        except (RayError, ActorFault) as error:
+        except ActorFault as error:
             raise BackendUnavailable(repr(error)) from error
 
-    async def _locate(self, performance: int, suspect: str) -> tuple[str, ActorHandle]:
-        try:
-            found = await call(self._directory.locate.remote(performance, suspect), LOCATE_S)
-        except UnknownPerformance:
-            raise PerformanceUnknown(performance) from None
-        except (ActorFault, TimeoutError) as error:
-            raise BackendUnavailable(repr(error)) from error
-        self._known[performance] = found
-        return found
+    async def _locate(self, performance: int, failed: tuple[str, Lane] | None) -> tuple[str, Lane]:
+        async with self._locating.setdefault(performance, asyncio.Lock()):
+            known = self._known.get(performance)
+            if known is not None and known is not failed and not known[1].broken:
+                return known  # somebody else has found it meanwhile
+            suspect = "" if failed is None else failed[0]
+            try:
+                name, actor = await call(
+                    self._directory.locate.remote(performance, suspect), LOCATE_S
+                )
+                lane = await _open_lane(actor)
+            except UnknownPerformance:
+                raise PerformanceUnknown(performance) from None
+            except (ActorFault, LaneBroken, TimeoutError) as error:
+                raise BackendUnavailable(repr(error)) from error
+            self._known[performance] = name, lane
+            return name, lane
+
+
+async def _open_lane(actor: ActorHandle) -> Lane:
+    """Raises ActorFault, LaneBroken, TimeoutError."""
+    address = Address(*await call(actor.lane.remote()))
+    async with asyncio.timeout(CALL_S):
+        return await Lane.open(address)
 
 
 class Asker:
@@ -123,6 +174,7 @@ class RayJournal:
     def __init__(self, journal: ActorHandle, serving: str) -> None:
         self._journal = journal
         self._serving = serving
+        self._lane: Lane | None = None
         self._encode = msgspec.msgpack.Encoder().encode
         self._claimed = msgspec.msgpack.Decoder(Claimed).decode
 
@@ -139,8 +191,15 @@ class RayJournal:
         return page
 
     async def append(self, batch: Append) -> Written:
-        written: Written = await call(self._journal.append.remote(self._encode(batch)))
-        return written
+        try:
+            if self._lane is None or self._lane.broken:
+                self._lane = await _open_lane(self._journal)
+            async with asyncio.timeout(CALL_S):
+                return Written((await self._lane.call(APPEND, self._encode(batch))).decode())
+        except (LaneBroken, TimeoutError) as error:
+            if self._lane is not None:
+                self._lane.close()
+            raise NotReady(repr(error)) from error
 
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
         await call(self._journal.save_snapshot.remote(performance, epoch, seq, state))

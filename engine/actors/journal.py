@@ -35,7 +35,7 @@ class JournalStore(Protocol):
 
 
 class JournalActor:
-    """See the module. Takes and gives msgpack so that one call is one `bytes` argument."""
+    """See the module. Takes and gives msgpack: one call is one frame."""
 
     def __init__(self, store: JournalStore) -> None:
         self._store = store

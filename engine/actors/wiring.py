@@ -29,8 +29,11 @@ from engine.actors.handles import (
     RaySpawner,
     RegisterInJournal,
     call,
+    journal_lane,
+    performance_lane,
 )
 from engine.actors.journal import JournalActor
+from engine.actors.lane import Address
 from engine.actors.payments import StripeGateway
 from engine.actors.performance import PerformanceActor
 from gateway.backend import BackendUnavailable
@@ -82,6 +85,10 @@ class JournalProcess(JournalActor):
         _log_to_stderr()
         self._journal = Journal(url)
         super().__init__(self._journal)
+        self._lane = journal_lane(ray.util.get_node_ip_address(), self)
+
+    async def lane(self) -> Address:
+        return await self._lane.address()
 
     async def serving(self, performance: int) -> str | None:
         """The actor that last claimed this performance; see `directory.Register`."""
@@ -89,11 +96,15 @@ class JournalProcess(JournalActor):
 
 
 class PerformanceProcess(PerformanceActor):
-    """A performance actor that reaches its journal through Ray."""
+    """A performance actor that Ray places, called over a lane."""
 
     def __init__(self, performance: int, name: str) -> None:
         _log_to_stderr()
         super().__init__(performance, RayJournal(ray.get_actor(JOURNAL), name))
+        self._lane = performance_lane(ray.util.get_node_ip_address(), self)
+
+    async def lane(self) -> Address:
+        return await self._lane.address()
 
 
 class DirectoryProcess(Directory):
@@ -223,7 +234,7 @@ class Installation:
         ray.get(self._gateway.ready.remote(), timeout=READY_S)
 
     def performances(self) -> RayPerformances:
-        """The performance actors, for whoever measures without an edge."""
+        """The performance actors, for whoever measures without an edge; of one event loop."""
         return RayPerformances(self._directory)
 
     def stop(self) -> None:

@@ -66,6 +66,7 @@ def installed(postgres_server: EmbeddedPostgres, database_template: str) -> Iter
 class TestReal(BackendContract):
     @pytest.fixture
     async def subject(self, installed: str) -> AsyncIterator[Subject]:
+        from engine.actors.handles import RayPerformances
         from engine.actors.wiring import backend
 
         async with Store(installed) as store:
@@ -77,4 +78,7 @@ class TestReal(BackendContract):
                 settings=msgspec.json.encode(settings(hold_ms=HOLD_MS)),
                 now_ms=0,
             )
-            yield Subject(backend(store), number, PLAN, HOLD_MS)
+            edge = backend(store)
+            yield Subject(edge, number, PLAN, HOLD_MS)
+            assert isinstance(edge.performances, RayPerformances)
+            edge.performances.close()
