@@ -294,7 +294,7 @@ def expire(state: State, command: Expire, at_ms: int) -> Expired:
 
     At most MAX_EXPIRED_PER_COMMAND at once, so that the recorded fact stays small.
     """
-    outcome = Expired(state.expired(at_ms, MAX_EXPIRED_PER_COMMAND))
+    outcome = Expired(state.take_expired(at_ms, MAX_EXPIRED_PER_COMMAND))
     # ---- nothing below can refuse or fail ----
     do_expire(state, command, outcome, at_ms)
     return outcome

@@ -297,16 +297,18 @@ class State:
             heappop(ending)
         return False
 
-    def expired(self, at_ms: int, most: int) -> tuple[bytes, ...]:
-        """The holds whose time is over, first ended first, `most` at most."""
+    def take_expired(self, at_ms: int, most: int) -> tuple[bytes, ...]:
+        """The holds whose time is over, first ended first, `most` at most; end them now."""
+        if not self.any_expired(at_ms):
+            return ()
+        ending, holds = self.ending, self.holds
         due: list[tuple[int, bytes]] = []
-        while len(due) < most and self.any_expired(at_ms):
-            entry = heappop(self.ending)
+        while ending and ending[0][0] <= at_ms and len(due) < most:
+            entry = heappop(ending)
+            hold = holds.get(entry[1])
             # A token used again within its millisecond stands in the queue twice.
-            if not due or due[-1] != entry:
+            if hold is not None and hold.expires_ms == entry[0] and (not due or due[-1] != entry):
                 due.append(entry)
-        for entry in due:
-            heappush(self.ending, entry)
         return tuple([token for _, token in due])
 
     def _is_current(self, entry: tuple[int, bytes]) -> bool:
