@@ -1,43 +1,71 @@
 """`strapontin bench`: measurements that anyone can repeat on a machine of their own.
 
-Owns the rounds, the progress, the table and the JSON; the measurements are in
-their own modules. Rounds are interleaved, and the figure of a key is the median
-of its rounds.
+Owns the rounds, the progress and what is written at the end; the measurements
+are in their own modules. Rounds are interleaved: each of them measures
+everything once, ours beside its peers, so that a machine that changes its mind
+changes it for all. The figure of a key is the median of its rounds.
 """
 
 import json
-import os
-import platform
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import uvloop
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from bench.core import core_decisions_per_s, large_house
+from bench.best import best_available_ms
+from bench.core import SEED, core_decisions_per_s, large_house
 from bench.durable import HOLD_MS, durable_holds
+from bench.figures import QUANTILES, Figures, Goal, Rate, commit_ms, shown
+from bench.page import page
 from engine.settings import Price, PriceType, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.throwaway import Ground
 
 app = App(name="bench", help="Measure this installation on this machine.")
 
-FLOORS = {
-    "core_decisions_per_s": 300_000,
-    "durable_holds_per_s": 60_000,
-    "websocket_holds_per_s": 10_000,
-}
+_JSON = Annotated[Path | None, Parameter(name="--json")]
+_HTML = Annotated[Path | None, Parameter(name="--html")]
+
+SMOKE: Final = (
+    Goal("core_decisions_per_s", 300_000),
+    Goal("durable_holds_per_s", 60_000),
+    Goal("websocket_holds_per_s", 10_000),
+)
+ENGINE: Final = (
+    Goal("core_decisions_per_s", 500_000),
+    Goal("durable_holds_per_s", 100_000),
+    Goal("ratio_vs_postgres_row_lock", 15),
+    Goal("ratio_vs_postgres_batched", 2),
+    Goal("ratio_vs_redis_lua", 7),
+    Goal("ratio_vs_ray_per_command", 50),
+    Goal("best_available_p99_ms", 1, at_most=True),
+)
+
+USUAL: Final = Settings(
+    currency="EUR",
+    price_types=(PriceType("adult", {"en": "Adult", "fr": "Adulte"}),),
+    prices=(Price(0, "adult", 2_000),),
+    orphan_rule=False,
+)
+FLEETING: Final = msgspec.structs.replace(USUAL, hold_ms=HOLD_MS, hold_cap_ms=HOLD_MS)
+
+Measure = Callable[[int], None]
 
 
 @app.command
 def smoke(
     *,
-    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    json_file: _JSON = None,
+    html_file: _HTML = None,
     rounds: int = 5,
     seconds: float = 3.0,
 ) -> int:
@@ -47,103 +75,177 @@ def smoke(
     ----------
     json_file
         Write the figures here too.
+    html_file
+        Write a page with plots here.
     rounds
         Rounds of each measurement, interleaved; the median counts.
     seconds
         Length of one measurement.
     """
-    figures: dict[str, list[float]] = {key: [] for key in FLOORS}
-    latencies: dict[str, float] = {}
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    )
-    with bar:
-        task = bar.add_task("starting", total=rounds * len(FLOORS))
-        for key, value, p50_ms, p99_ms in _measured(
-            rounds, seconds, lambda text: bar.update(task, description=text)
-        ):
-            figures[key].append(value)
-            if p99_ms:
-                latencies[key.replace("per_s", "p50_ms")] = round(p50_ms, 2)
-                latencies[key.replace("per_s", "p99_ms")] = round(p99_ms, 2)
-            bar.advance(task)
-    report = _report(figures, latencies, rounds, seconds)
-    if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=2) + "\n")
-    _show(figures, latencies)
-    return 0
-
-
-def _measured(
-    rounds: int, seconds: float, say: Callable[[str], None]
-) -> Iterator[tuple[str, float, float, float]]:
     from bench.sockets import CLIENTS, login, websocket_holds
     from bench.throwaway import PASSWORD, ground
 
+    figures = Figures(SMOKE, rounds, seconds)
     plan = large_house()
-    usual = Settings(
-        currency="EUR",
-        price_types=(PriceType("adult", {"en": "Adult", "fr": "Adulte"}),),
-        prices=(Price(0, "adult", 2_000),),
-        orphan_rule=False,
-    )
-    fleeting = msgspec.structs.replace(usual, hold_ms=HOLD_MS, hold_cap_ms=HOLD_MS)
-    say("starting Postgres and Ray")
-    with ground([(plan, fleeting), (plan, usual)]) as on:
+    with _progress(rounds) as progress, ground([(plan, FLEETING), (plan, USUAL)]) as on:
+        _activate(on)
         token = login(on.url, "bench", PASSWORD)
-        for number in on.performances:  # their first use starts their actors
-            performances = on.installation.performances()
-            uvloop.run(performances.submit(number, msgspec.msgpack.encode([])))
-        for number in range(rounds):
-            of = f"round {number + 1} of {rounds}"
-            say(f"{of}: the core")
-            yield "core_decisions_per_s", core_decisions_per_s(seconds), 0.0, 0.0
-            say(f"{of}: driver to COMMIT")
-            first_id = (number + 1) << 64
-            performances = on.installation.performances()
+
+        def websockets(number: int) -> None:
+            seats, first_id = len(plan.seats), number << 64
             rate = uvloop.run(
-                durable_holds(performances, on.performances[0], len(plan.seats), seconds, first_id)
+                websocket_holds(on.url, token, on.performances[1], seats, seconds, first_id)
             )
-            yield "durable_holds_per_s", rate.per_s, rate.p50_ms, rate.p99_ms
-            say(f"{of}: {CLIENTS} websocket clients")
-            rate = uvloop.run(
-                websocket_holds(
-                    on.url, token, on.performances[1], len(plan.seats), seconds, first_id
-                )
-            )
-            yield "websocket_holds_per_s", rate.per_s, rate.p50_ms, rate.p99_ms
+            figures.add_rate("websocket_holds_per_s", rate)
 
-
-def _report(
-    figures: dict[str, list[float]], latencies: dict[str, float], rounds: int, seconds: float
-) -> dict[str, object]:
-    return {
-        **{key: round(median(values)) for key, values in figures.items()},
-        **latencies,
-        "rounds": {key: [round(value) for value in values] for key, values in figures.items()},
-        "settings": {"rounds": rounds, "seconds": seconds},
-        "machine": {
-            "cores": os.cpu_count(),
-            "processor": platform.processor() or platform.machine(),
-            "system": platform.platform(),
-            "python": sys.version.split()[0],
-        },
-    }
-
-
-def _show(figures: dict[str, list[float]], latencies: dict[str, float]) -> None:
-    table = Table("measured", "median", "lowest", "highest", "floor", "p99 ms")
-    for key, values in figures.items():
-        p99 = latencies.get(key.replace("per_s", "p99_ms"))
-        table.add_row(
-            key,
-            f"{median(values):,.0f}",
-            f"{min(values):,.0f}",
-            f"{max(values):,.0f}",
-            f"{FLOORS[key]:,}",
-            "" if p99 is None else f"{p99:.1f}",
+        progress.run(
+            figures,
+            {
+                "the core": _core(figures, seconds),
+                "driver to COMMIT": _durable(figures, on, len(plan.seats), seconds),
+                f"{CLIENTS} websocket clients": websockets,
+            },
         )
-    Console().print(table)
+    _tell(figures, json_file, html_file)
+    return 0
+
+
+@app.command
+def engine(
+    *,
+    json_file: _JSON = None,
+    html_file: _HTML = None,
+    rounds: int = 5,
+    seconds: float = 3.0,
+) -> int:
+    """The engine without its edge, side by side with other ways to hold a seat.
+
+    Parameters
+    ----------
+    json_file
+        Write the figures here too.
+    html_file
+        Write a page with plots here.
+    rounds
+        Rounds of each measurement, interleaved; the median counts.
+    seconds
+        Length of one measurement.
+    """
+    from bench import peers
+    from bench.throwaway import ground
+
+    figures = Figures(ENGINE, rounds, seconds)
+    plan = large_house()
+    seats = len(plan.seats)
+    with _progress(rounds) as progress, ground([(plan, FLEETING), (plan, FLEETING)]) as on:
+        _activate(on)
+        figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
+        url = on.database_url
+
+        def best(number: int) -> None:
+            at = best_available_ms(seconds, SEED + number)
+            figures.add("best_available_p99_ms", at[QUANTILES.index(0.99)])
+
+        def peer(name: str, hold: Callable[[int], Rate]) -> Measure:
+            def measure(number: int) -> None:
+                key = f"{name}_holds_per_s"
+                try:
+                    figures.add_rate(key, hold(number))
+                except peers.PeerMissing as error:
+                    figures.lacks(key, str(error))
+                figures.add_ratio(f"ratio_vs_{name}", "durable_holds_per_s", key)
+
+            return measure
+
+        def through_ray(number: int) -> Rate:
+            performance = on.performances[1]
+            return uvloop.run(peers.ray_per_command(performance, seats, seconds, number << 64))
+
+        progress.run(
+            figures,
+            {
+                "the core": _core(figures, seconds),
+                "best available": best,
+                "driver to COMMIT": _durable(figures, on, seats, seconds),
+                "Postgres row locks": peer(
+                    "postgres_row_lock",
+                    lambda _: uvloop.run(peers.postgres_row_lock(url, seats, seconds)),
+                ),
+                "Postgres in batches": peer(
+                    "postgres_batched",
+                    lambda _: uvloop.run(peers.postgres_batched(url, seats, seconds)),
+                ),
+                "Redis with a script": peer(
+                    "redis_lua",
+                    lambda _: uvloop.run(peers.redis_lua(on.folder, seats, seconds)),
+                ),
+                "one Ray call per command": peer("ray_per_command", through_ray),
+            },
+        )
+    _tell(figures, json_file, html_file)
+    return 0
+
+
+def _core(figures: Figures, seconds: float) -> Measure:
+    def measure(number: int) -> None:
+        figures.add("core_decisions_per_s", core_decisions_per_s(seconds))
+
+    return measure
+
+
+def _durable(figures: Figures, on: "Ground", seats: int, seconds: float) -> Measure:
+    def measure(number: int) -> None:
+        # Lanes belong to an event loop, and each measurement has its own.
+        performances = on.installation.performances()
+        rate = uvloop.run(
+            durable_holds(performances, on.performances[0], seats, seconds, number << 64)
+        )
+        figures.add_rate("durable_holds_per_s", rate)
+
+    return measure
+
+
+def _activate(on: "Ground") -> None:
+    """The first use of a performance starts its actor."""
+    for number in on.performances:
+        performances = on.installation.performances()
+        uvloop.run(performances.submit(number, msgspec.msgpack.encode([])))
+
+
+class _Rounds:
+    """The progress of interleaved rounds, as a bar with what is being done and the last figure."""
+
+    def __init__(self, bar: Progress, rounds: int) -> None:
+        self._bar = bar
+        self._rounds = rounds
+        self._task = bar.add_task("starting Postgres and Ray", total=None)
+
+    def run(self, figures: Figures, measures: dict[str, Measure]) -> None:
+        self._bar.update(self._task, total=self._rounds * len(measures))
+        last = ""
+        for number in range(1, self._rounds + 1):
+            for name, measure in measures.items():
+                what = f"round {number} of {self._rounds}: {name}"
+                self._bar.update(self._task, description=f"{what}{last}")
+                known = {key: len(values) for key, values in figures.values.items()}
+                measure(number)
+                new = [key for key, got in figures.values.items() if len(got) != known.get(key, 0)]
+                if new:
+                    last = f" (before: {new[0]} {shown(figures.values[new[0]][-1])})"
+                self._bar.advance(self._task)
+            figures.end_round()
+
+
+@contextmanager
+def _progress(rounds: int) -> "Iterator[_Rounds]":
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield _Rounds(bar, rounds)
+
+
+def _tell(figures: Figures, json_file: Path | None, html_file: Path | None) -> None:
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
+    if html_file is not None:
+        html_file.write_text(page(figures))
+    Console().print(figures.table())

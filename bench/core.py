@@ -43,6 +43,7 @@ SEATS_A_ROW: Final = 40
 FILLED: Final = 0.8
 COMMANDS_A_BATCH: Final = 500
 START_MS: Final = 1_800_000_000_000
+SEED: Final = 20_261_121
 
 SETTINGS: Final = Settings(
     currency="EUR",
@@ -77,7 +78,7 @@ def large_house() -> Plan:
     )  # fmt: skip
 
 
-class _Script:
+class Script:
     """Writes the commands by playing them on a performance of its own."""
 
     def __init__(self, plan: Plan, seed: int) -> None:
@@ -151,7 +152,7 @@ def check(performance: Performance) -> None:
     assert sorted(live) == sold, "seats sold and tickets differ"
 
 
-def core_decisions_per_s(seconds: float, seed: int = 20_261_121) -> float:
+def core_decisions_per_s(seconds: float, seed: int = SEED) -> float:
     """Decisions a second of wall time over rounds that last `seconds` together."""
     return _measure(seconds, seed)[0]
 
@@ -159,7 +160,7 @@ def core_decisions_per_s(seconds: float, seed: int = 20_261_121) -> float:
 def _measure(seconds: float, seed: int) -> tuple[float, float, int, int]:
     """Decisions per second of wall time and of this process's time; decisions; refusals."""
     plan = large_house()
-    commands = _Script(plan, seed).write()
+    commands = Script(plan, seed).write()
     encode, decoder = msgspec.msgpack.encode, msgspec.msgpack.Decoder(list[Command])
     batches = [
         encode(commands[start : start + COMMANDS_A_BATCH])
@@ -188,6 +189,6 @@ def _measure(seconds: float, seed: int) -> tuple[float, float, int, int]:
 
 
 if __name__ == "__main__":
-    per_wall, per_process, decided, refusals = _measure(5.0, 20_261_121)
+    per_wall, per_process, decided, refusals = _measure(5.0, SEED)
     print(f"{per_wall:,.0f} decisions/s ({per_process:,.0f} per second of its own process time)")
     print(f"{decided:,} decisions, {refusals:,} refusals a round")

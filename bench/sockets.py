@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 import msgpack
 from websockets.utils import accept_key, generate_key
 
-from bench.durable import WARM_UP_S, Rate
+from bench.durable import WARM_UP_S
+from bench.figures import Rate
 
 CLIENTS: Final = 200
 SEATS_A_BASKET: Final = 10
@@ -138,9 +139,15 @@ def _asks(performance: int, first_seat: int, first_id: int) -> Iterator[list[obj
 
 
 async def websocket_holds(
-    url: str, token: str, performance: int, seats: int, seconds: float, first_id: int
+    url: str,
+    token: str,
+    performance: int,
+    seats: int,
+    seconds: float,
+    first_id: int,
+    clients: int = CLIENTS,
 ) -> Rate:
-    """`CLIENTS` clients, closed loop, for `seconds` after a warm-up.
+    """So many clients, closed loop, for `seconds` after a warm-up.
 
     Raises:
         RuntimeError: A hold was not answered as held, or a connection failed.
@@ -151,7 +158,7 @@ async def websocket_holds(
     ends_s = begins_s + seconds
 
     async def client(number: int) -> _Till:
-        asks = _asks(performance, number * (seats // CLIENTS), first_id + number * 10_000_000)
+        asks = _asks(performance, number * (seats // clients), first_id + number * 10_000_000)
         _, till = await loop.create_connection(
             lambda: _Till(server.netloc, asks, token, ends_s), server.hostname, server.port
         )
@@ -159,15 +166,9 @@ async def websocket_holds(
             await till.done
         return till
 
-    tills = await asyncio.gather(*(client(number) for number in range(CLIENTS)))
-    latencies_s = sorted(
-        taken_s for till in tills for at_s, taken_s in till.holds if begins_s <= at_s <= ends_s
-    )
-    return Rate(
-        len(latencies_s) / seconds,
-        latencies_s[len(latencies_s) // 2] * 1_000,
-        latencies_s[int(len(latencies_s) * 0.99)] * 1_000,
-    )
+    tills = await asyncio.gather(*(client(number) for number in range(clients)))
+    answers = [(at_s, taken_s, 1) for till in tills for at_s, taken_s in till.holds]
+    return Rate.of(answers, begins_s, ends_s)
 
 
 def login(url: str, name: str, password: str) -> str:

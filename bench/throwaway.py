@@ -32,6 +32,8 @@ class Ground(Struct, frozen=True):
 
     installation: "Installation"
     url: str
+    database_url: str
+    folder: Path
     performances: tuple[int, ...]
 
 
@@ -52,7 +54,7 @@ def ground(houses: list[tuple[Plan, Settings]]) -> Iterator[Ground]:
             installation = Installation(Wiring(postgres.url, "127.0.0.1", port, url))
             try:
                 installation.wait_ready()
-                yield Ground(installation, url, performances)
+                yield Ground(installation, url, postgres.url, Path(folder), performances)
             finally:
                 installation.stop()
 
