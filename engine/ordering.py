@@ -90,7 +90,10 @@ def buyer_key(request: PlaceOrder) -> str:
 
 
 def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order:
-    """The order of what was quoted, basket by basket: one line for each place."""
+    """The order of what was quoted, basket by basket: one line for each place.
+
+    It is PENDING, or PAID when there is nothing to pay.
+    """
     lines: list[OrderLine] = []
     for basket, quote in zip(request.baskets, quotes, strict=True):
         for line, amount in zip(basket.lines, quote.amounts, strict=True):
@@ -105,13 +108,14 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
                 )
                 for place in range(line.quantity)
             ]
+    total = sum(quote.total for quote in quotes)
     return Order(
         id=request.id,
         number=0,
-        state=OrderState.PENDING,
+        state=OrderState.PENDING if total else OrderState.PAID,
         channel=request.channel,
         currency=quotes[0].currency,
-        total=sum(quote.total for quote in quotes),
+        total=total,
         created_ms=now_ms,
         expires_ms=min(quote.expires_ms for quote in quotes) - CLOSING_MS,
         buyer=request.buyer,

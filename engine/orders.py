@@ -18,7 +18,7 @@ class OrderState(StrEnum):
     """Where an order stands. `Payment.state` tells how far its money is."""
 
     PENDING = "pending"  # priced and locked, waits for money
-    PAID = "paid"  # the money is there, the seats are being sold
+    PAID = "paid"  # the money is there, or none is due; the seats are being sold
     CONFIRMED = "confirmed"  # sold: there are tickets
     CANCELLED = "cancelled"  # given up before any money came
     FAILED = "failed"  # nothing is sold, and money is owed back

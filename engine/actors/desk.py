@@ -108,7 +108,8 @@ class OrderDesk:
     async def place(self, request: PlaceOrder) -> Order | OrderRefused:
         """Price and lock the holds, and keep the order until it is paid or expires.
 
-        The id of a refused request stays free; that of an order is its for good.
+        One that costs nothing is paid by that, and answered once its seats are sold. The id of
+        a refused request stays free; that of an order is its for good.
         """
         if problem := malformed(request):
             return _refuse(Refusal.MALFORMED, problem)
@@ -116,13 +117,21 @@ class OrderDesk:
             known = await self._keeper.load(request.id)
             if known is not None:
                 same = known.holds == request.baskets and known.channel == request.channel
-                return known if same else _refuse(Refusal.ID_REUSED)
+                return await self._sell_free(known) if same else _refuse(Refusal.ID_REUSED)
             if self._keeper.open_orders >= MAX_OPEN_ORDERS:
                 return _refuse(Refusal.BUSY)
             quotes = await self._saga.check_out(request)
             if isinstance(quotes, OrderRefused):
                 return quotes
-            return await self._keeper.save(draw_up(request, quotes, self._clock_ms()))
+            order = await self._keeper.save(draw_up(request, quotes, self._clock_ms()))
+            return await self._sell_free(order)
+
+    async def _sell_free(self, order: Order) -> Order | OrderRefused:
+        """The order as it is answered to whoever places it: of total 0, sold."""
+        if order.total:
+            return order
+        order = await self._saga.settle(order)
+        return _refuse(DeskRefusal.SEATS_LOST) if never_sold(order) else order
 
     async def get(self, order: str) -> Order | None:
         return await self._keeper.load(order)
@@ -187,9 +196,6 @@ class OrderDesk:
             return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
         if method in TILL_METHODS and not operator:
             return _refuse(DeskRefusal.OPERATOR_MISSING)
-        if order.total == 0:
-            paid = await self._saga.keep(order, replace(order, state=OrderState.PAID))
-            return await self._saga.settle(paid)
         if len(order.payments) >= MAX_PAYMENTS_PER_ORDER:
             return _refuse(DeskRefusal.TOO_MANY_PAYMENTS)
         order = await self._saga.close_pages(order)

@@ -132,28 +132,67 @@ async def test_the_till_takes_no_money_for_what_is_paid(world: World) -> None:
 
 
 @pytest.mark.parametrize(("channel", "method"), [(Channel.WEB, "test_card"), (TILL, "cash")])
-async def test_what_costs_nothing_needs_no_payment(
+async def test_what_costs_nothing_is_sold_by_placing_it(
     world: World, channel: Channel, method: str
 ) -> None:
     desk = world.desk()
-    hold = await world.hold(1, 0, kind="guest", channel=channel)
-    order = placed(await desk.place(request(hold, channel=channel)))
-    assert order.total == 0
-    order = paid(await desk.pay(order.id, method, "a", operator="ada"))
-    assert (order.state, order.payments) == (OrderState.CONFIRMED, ())
-    assert paid(await desk.pay(order.id, method, "a", operator="ada")) == order
+    holds = [await world.hold(number, 0, 1, kind="guest", channel=channel) for number in (1, 2)]
+    wanted = request(*holds, channel=channel)
+    order = placed(await desk.place(wanted))
+    assert (order.total, order.state, order.payments) == (0, OrderState.CONFIRMED, ())
+    assert [line.ticket for line in order.lines] == [1, 2, 1, 2]
+    assert len(world.orders.saves) == 2, "nothing to wait for: about to be sold, and sold"
+    assert await desk.place(wanted) == order
+    assert paid(await desk.pay(order.id, method, "a", operator="ada")) == order, "as was asked for"
+    assert await desk.cancel(order.id) == OrderRefused(DeskRefusal.ORDER_CLOSED, "confirmed")
     back = placed(await desk.refund(order.id, "r", (), "", "ada"))
     assert (back.state, back.payments) == (OrderState.REFUNDED, ())
+    assert await desk.place(wanted) == back
     assert await world.violations() == []
 
 
-async def test_what_costs_nothing_can_be_lost_too(world: World) -> None:
+async def test_one_free_place_does_not_make_the_others_free(world: World) -> None:
     desk = world.desk()
-    order = placed(await desk.place(request(await world.hold(1, 0, kind="guest"))))
-    await lose(world, order.holds[0], order)
+    holds = (await world.hold(1, 0, kind="guest"), await world.hold(2, 0))
+    order = placed(await desk.place(request(*holds)))
+    assert (order.state, order.total) == (OrderState.PENDING, ADULT)
+
+
+async def test_what_costs_nothing_can_be_lost_too(world: World) -> None:
+    """The second of two holds ends between its price and its sale."""
+    holds = [await world.hold(number, 0, kind="guest") for number in (1, 2)]
+    wanted = request(*holds)
+
+    async def ask(performance: int, command: Command) -> Outcome:
+        if isinstance(command, Sell) and performance == 2:
+            await lose(world, holds[1], placed(await world.orders.get(wanted.id)))
+        return await world.ask(performance, command)
+
+    desk = world.desk(ask=ask)
     for _ in range(2):
-        refused = await desk.pay(order.id, "test_card", "a")
-        assert refused == OrderRefused(DeskRefusal.SEATS_LOST)
+        assert await desk.place(wanted) == OrderRefused(DeskRefusal.SEATS_LOST)
+    refused = await desk.pay(wanted.id, "test_card", "a")
+    assert refused == OrderRefused(DeskRefusal.SEATS_LOST)
+    assert placed(await desk.get(wanted.id)).state is OrderState.REFUNDED
+    assert await world.violations() == []
+
+
+async def test_what_costs_nothing_is_sold_though_nobody_asks_again(world: World) -> None:
+    """Whoever placed it went away while the performance did not answer."""
+    wanted = request(await world.hold(1, 0, kind="guest"))
+
+    async def ask(performance: int, command: Command) -> Outcome:
+        if isinstance(command, Sell):
+            raise NotReady("down")
+        return await world.ask(performance, command)
+
+    first = world.desk(ask=ask)
+    with pytest.raises(NotReady):
+        await first.place(wanted)
+    await first.close()
+    world.desk()
+    order = await until(world, wanted.id, OrderState.CONFIRMED)
+    assert order.lines[0].ticket == 1
     assert await world.violations() == []
 
 

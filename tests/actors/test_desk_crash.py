@@ -256,6 +256,16 @@ async def given_up(life: Life) -> None:
     paid(await life.ask(lambda desk: desk.pay(order.id, "test_card", "a")))
 
 
+async def for_nothing(life: Life) -> None:
+    """Free places in two performances; one goes back."""
+    world = life.world
+    holds = [await world.hold(number, 0, 1, kind="guest") for number in (1, 2)]
+    wanted = request(*holds)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    assert order.state is OrderState.CONFIRMED
+    placed(await life.ask(lambda desk: desk.refund(order.id, "r", (2,), "", "ada")))
+
+
 async def page_of(life: Life, order: Order, attempt: str = "a") -> str:
     answer = await life.ask(lambda desk: desk.pay(order.id, "stripe", attempt))
     assert isinstance(answer, tuple) and answer[1], answer
@@ -310,7 +320,7 @@ async def cancelled_while_paying(life: Life) -> None:
     await life.ask(lambda desk: desk.cancel(order.id))
 
 
-BY_HAND = (at_the_till, with_a_seat_lost, given_up)
+BY_HAND = (at_the_till, with_a_seat_lost, given_up, for_nothing)
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying)
 
 

@@ -208,6 +208,14 @@ def test_an_order_is_drawn_up_place_by_place() -> None:
         assert not fits(order, 2, wrong)
 
 
+@pytest.mark.parametrize(("total", "state"), [(0, OrderState.PAID), (1, OrderState.PENDING)])
+def test_what_costs_nothing_waits_for_no_money(total: int, state: OrderState) -> None:
+    request = PlaceOrder("a" * 32, (OrderHold(1, "b" * 32, (Line(7, -1, "adult"),)),))
+    order = draw_up(request, [Quoted(request.id, (total,), total, "EUR", 90_000)], 1_000)
+    assert (order.state, order.payments, order.finished) == (state, (), False)
+    assert advance(order) == order
+
+
 def test_limits_per_buyer_count_for_the_address_then_the_session() -> None:
     request = PlaceOrder("a" * 32, (), session="s", buyer=Buyer(email=" Zoe@Example.org "))
     assert buyer_key(request) == "zoe@example.org"

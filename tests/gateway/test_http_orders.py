@@ -7,6 +7,7 @@ from typing import Any
 import pypdfium2
 import pytest
 
+from engine.settings import Price
 from gateway import paper as paper_module
 from tests.actors.houses import settings, small_plan
 from tests.fakes.desk import GOOD_SIGNATURE
@@ -45,6 +46,26 @@ async def paid_order(gateway: Running, *seats: int) -> dict[str, Any]:
     order: dict[str, Any] = answer["order"]
     assert order["state"] == "confirmed"
     return order
+
+
+async def test_an_order_with_nothing_to_pay_is_sold_by_placing_it(gateway: Running) -> None:
+    free = settings(prices=(Price(0, "adult", 0), Price(1, "adult", 0)))
+    gateway.fake.performances.add(1, small_plan(), free)
+    body, token = await order_for(gateway, 5, 6)
+    path = f"/api/orders/{body['id']}"
+    order = await gateway.json("POST", "/api/orders", body, token, expect=201)
+    assert (order["state"], order["total"], order["payments"]) == ("confirmed", 0, [])
+    assert order["tickets_ready"] is True
+    assert await gateway.json("POST", "/api/orders", body, token, expect=201) == order
+    # A page that pays all the same is answered as if it had.
+    paid = await gateway.json("POST", f"{path}/pay", {"method": "test_card", "attempt": "1"})
+    assert paid["order"] == order
+    seen = await gateway.json("GET", path)
+    assert [ticket["line"] for ticket in seen["tickets"]] == [1, 2]
+    assert (await gateway.json("POST", f"{path}/cancel", expect=409))["code"] == "order_closed"
+    for paper in ("tickets", "receipt"):
+        async with gateway.http.get(f"{path}/{paper}.pdf") as response:
+            assert (await response.read()).startswith(b"%PDF")
 
 
 async def test_an_order_from_basket_to_ticket(gateway: Running) -> None:
