@@ -65,6 +65,11 @@ class Problem(ClientError):
         self.seats = tuple(seats)
         self.performance = performance
 
+    @property
+    def refused(self) -> bool:
+        """The server decided, and did nothing; otherwise nobody knows, and one asks again."""
+        return self.status < 500
+
 
 class Operator(msgspec.Struct, frozen=True):
     """Who logged in."""

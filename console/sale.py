@@ -157,6 +157,12 @@ class Sale:
         """By the price list, in minor units; the order's own total is the server's."""
         return sum((line.amount or 0) * line.quantity for line in self.lines())
 
+    @property
+    def is_free(self) -> bool:
+        """By the price list there is nothing to pay for what is in the basket."""
+        lines = self.lines()
+        return bool(lines) and all(line.amount == 0 for line in lines)
+
     def order(self, id: str, language: str) -> PlaceOrder:
         """What to ask the order desk for; the papers will be in `language`."""
         hold = OrderHold(self.performance.id, self.token.hex(), self.order_lines())

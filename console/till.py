@@ -212,7 +212,10 @@ class Till:
     # Money -------------------------------------------------------------------
 
     async def place(self, language: str) -> Order:
-        """Make the basket an order: priced by the server, locked, waiting for money."""
+        """Make the basket an order: priced by the server, locked, waiting for money.
+
+        One that costs nothing is sold by that.
+        """
         _, sale = self._at_work()
         if self.slip is None or not self.slip.order:
             self._save(
@@ -227,12 +230,13 @@ class Till:
         assert self.slip is not None
         try:
             self.order = await self.client.place(sale.order(self.slip.order, language))
-        except Problem:
-            # The server knows no such order; the next attempt is another one.
-            self._save(replace(self.slip, order=""))
+        except Problem as problem:
+            if problem.refused:
+                # The server knows no such order; the next attempt is another one.
+                self._save(replace(self.slip, order=""))
             raise
         sale.expires_ms = self.order.expires_ms
-        return self.order
+        return await self._until_sold()
 
     async def back_to_basket(self) -> None:
         """Give the order up, whether or not the server ever heard of it; the seats stay held.
@@ -250,9 +254,9 @@ class Till:
         self.order = None
 
     async def look_up_order(self) -> Order | None:
-        """The order in progress as the server has it now."""
-        if self.order is not None:
-            self.order = await self.client.order(self.order.id)
+        """The order in progress as the server has it now, also when its answer was lost."""
+        if self.slip is not None and self.in_payment:
+            self.order = await self.client.order(self.slip.order)
         return self.order
 
     async def pay(self, method: PaymentMethod, given: int, reference: str) -> Order:

@@ -1,4 +1,8 @@
-"""One order: its lines and payments, refund of all or some of it, its papers again."""
+"""One order: its lines and payments, refund of all or some of it, its papers again.
+
+Owns the words for where refunded money goes, and for who may refund. The server decides that;
+it is told here so that nobody types for nothing.
+"""
 
 import secrets
 from collections.abc import Sequence
@@ -19,8 +23,10 @@ from console.seating import Seating
 from console.widgets.chrome import Notice
 from console.words import error_words
 from engine.commands import ID_BYTES
+from engine.currency import cash_rounded
 from engine.limits import MAX_TEXT_CHARS
 from engine.orders import LineState, Order, OrderLine
+from engine.payments import Payment, PaymentMethod, Refund, RefundState, Standing
 
 MAX_NAMED_PLACES = 6
 """Places that the refund's question names one by one."""
@@ -49,6 +55,7 @@ class OrderScreen(TillScreen):
     OrderLines > .selection-list--button { color: $panel; background: $panel; }
     OrderLines > .selection-list--button-highlighted { color: $panel; background: $panel; }
     OrderScreen #payments { padding: 0 2; height: auto; color: $muted; }
+    OrderScreen #no-refund { padding: 0 2; height: auto; color: $warning; }
     """
 
     def __init__(self, order: Order) -> None:
@@ -60,6 +67,7 @@ class OrderScreen(TillScreen):
         yield Static(id="facts")
         yield OrderLines(id="lines")
         yield Static(id="payments")
+        yield Static(id="no-refund")
         yield Notice()
 
     def on_mount(self) -> None:
@@ -117,6 +125,19 @@ class OrderScreen(TillScreen):
             amount = self.money(refunded, order.currency)
             payments.append(t("console.order.refunded", amount=amount))
         self.query_one("#payments", Static).update("\n".join(payments))
+        why_not = self._why_no_refund()
+        self.query_one("#no-refund", Static).update(why_not)
+        self.query_one("#no-refund").display = bool(why_not)
+
+    def _why_no_refund(self) -> str:
+        """Why this operator's roles do not refund this order, "" where they do."""
+        roles, seller = self.console.roles, self.order.operator
+        if "admin" in roles or ("refund" in roles and seller == self.console.operator_name):
+            return ""
+        if "refund" not in roles:
+            return self.t("console.order.no_refund_role")
+        seller = seller or self.t(f"console.channel.{self.order.channel.value}")
+        return self.t("console.order.not_your_sale", seller=seller)
 
     def _line_words(self, line: OrderLine) -> str:
         kind = line.price_type
@@ -142,6 +163,9 @@ class OrderScreen(TillScreen):
         sold = [line for line in self.order.lines if line.state is LineState.SOLD]
         return [line for line in sold if line.number in marked] or sold
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        return action != "refund" or not self._why_no_refund()
+
     def action_refund(self) -> None:
         lines = self._chosen()
         if not lines:
@@ -149,6 +173,8 @@ class OrderScreen(TillScreen):
             return
 
         asked = {line.number for line in lines}
+        places = [self.place(line) for line in lines]
+        dialog = RefundDialog(self.order, lines, places)
 
         def done(order: Order | None) -> None:
             if order is None:
@@ -157,13 +183,34 @@ class OrderScreen(TillScreen):
             self.query_one(SelectionList).deselect_all()
             self.speak()
             kept = [line for line in order.lines if line.number in asked]
-            if any(line.state is LineState.SOLD for line in kept):
-                self.query_one(Notice).say(self.t("console.order.not_refunded"), "bad")
-            else:
-                self.query_one(Notice).say(self.t("console.order.was_refunded"), "good")
+            all_of_it = all(line.state is not LineState.SOLD for line in kept)
+            key = "was_refunded" if all_of_it else "not_refunded"
+            words = self.t(f"console.order.{key}", money=self._money_back(dialog.refund_id))
+            self.query_one(Notice).say(words, "good" if all_of_it else "bad")
 
-        places = [self.place(line) for line in lines]
-        self.app.push_screen(RefundDialog(self.order, lines, places), done)
+        self.app.push_screen(dialog, done)
+
+    def _money_back(self, refund_id: str) -> str:
+        """Where the money of a refund goes, and what is left for the cashier to do."""
+        movements = [
+            self._movement(payment, back)
+            for payment in self.order.payments
+            for back in payment.refunds
+            if back.key == refund_id
+        ]
+        return " ".join(movements) or self.t("console.money_back.none")
+
+    def _movement(self, payment: Payment, back: Refund) -> str:
+        amount, key = back.amount, "by_itself"
+        match payment.method:
+            case PaymentMethod.CASH:
+                key, amount = "cash", cash_rounded(amount, payment.currency)
+            case PaymentMethod.CARD_TERMINAL:
+                key = "card_terminal"
+            case _ if back.state is RefundState.FAILED:
+                key = "failed"
+        words = self.money(amount, payment.currency)
+        return self.t(f"console.money_back.{key}", amount=words, reference=payment.reference)
 
     def action_print(self, what: str) -> None:
         self.run_worker(self._print(what), group="print", exclusive=True)
@@ -203,7 +250,7 @@ class RefundDialog(Dialog):
         self.lines = tuple(lines)
         self.places = tuple(places)
         # One refund, however often it is sent: a lost answer must not pay twice.
-        self._refund_id = secrets.token_hex(ID_BYTES)
+        self.refund_id = secrets.token_hex(ID_BYTES)
         self._busy = False
 
     def compose_body(self) -> ComposeResult:
@@ -218,13 +265,17 @@ class RefundDialog(Dialog):
     def speak(self) -> None:
         super().speak()
         t = self.t
-        amount = self.money(sum(line.amount for line in self.lines), self.order.currency)
+        total = sum(line.amount for line in self.lines)
+        amount = self.money(total, self.order.currency)
+        methods = [one.method for one in self.order.payments if one.standing is Standing.CONFIRMED]
+        method = ", ".join(t(f"console.method.{one.value}") for one in methods)
         self.entitle(t("console.refund.title", number=self.order.number))
         places = t.plural("console.sale.places", len(self.lines))
         named = list(self.places[:MAX_NAMED_PLACES])
         if len(self.places) > MAX_NAMED_PLACES:
             named.append("…")
-        words = t("console.refund.text", places=places, amount=amount)
+        key = "text" if total else "free"
+        words = t(f"console.refund.{key}", places=places, amount=amount, method=method)
         self.query_one("#text", Static).update(Content("\n".join([*named, "", words])))
         self.query_one(Input).placeholder = t("console.refund.reason")
 
@@ -239,7 +290,7 @@ class RefundDialog(Dialog):
         notice.say(self.t("console.refund.doing"), "wait")
         try:
             client = self.console.client
-            order = await client.refund(self.order.id, self._refund_id, numbers, reason)
+            order = await client.refund(self.order.id, self.refund_id, numbers, reason)
         except Problem as problem:
             notice.say(error_words(self.t, problem), "bad")
         except ClientError as error:

@@ -1,4 +1,4 @@
-"""Taking the money: the total in large figures, cash with change or a card terminal.
+"""Taking the money: the total in large figures, cash with change, a card terminal, or nothing.
 
 Owns the dialog between the basket and the tickets. It opens before the server has priced the
 order and keeps what is typed meanwhile, so that an experienced cashier need not wait.
@@ -32,6 +32,7 @@ class PayDialog(Dialog):
     BINDINGS: ClassVar = [
         Binding("c", "cash", "console.key.cash"),
         Binding("t", "card", "console.key.card"),
+        Binding("enter", "finish", "console.key.finish"),
         Binding("escape", "back", "console.key.to_seats"),
     ]
     DEFAULT_CSS = """
@@ -51,6 +52,7 @@ class PayDialog(Dialog):
         self._method: PaymentMethod | None = None
         self._entered = False  # Enter came before the total did
         self._typed = ""  # before there was a field to type in
+        self._free = False  # there is nothing to pay: Enter sells
         self._busy = False
 
     @property
@@ -72,36 +74,41 @@ class PayDialog(Dialog):
 
     def speak(self) -> None:
         super().speak()
-        self.query_one("#ways", Static).update(self.t("console.pay.ways"))
+        ways = "console.pay.free" if self._free else "console.pay.ways"
+        self.query_one("#ways", Static).update(self.t(ways))
         self._show_method()
         order = self.till.order
-        if order is None:
+        if order is not None:
+            places = self.t.plural("console.sale.places", len(order.lines))
+            self.entitle(self.t("console.pay.title", number=order.number, places=places))
+            self._show_total(order.total)
+            self._show_change()
+        elif self._free:
+            self.entitle(self.t.plural("console.sale.places", self.house.sale.size))
+            self._show_total(0)
+        else:
             self.entitle(self.t("console.pay.asking"))
-            return
-        places = self.t.plural("console.sale.places", len(order.lines))
-        self.entitle(self.t("console.pay.title", number=order.number, places=places))
-        words = self.t("console.pay.to_pay", currency=order.currency)
+
+    def _show_total(self, total: int) -> None:
+        words = self.t("console.pay.to_pay", currency=self.currency)
         self.query_one("#currency", Static).update(words)
-        self.query_one(BigText).say(self.figures(order.total, order.currency))
-        self._show_change()
+        self.query_one(BigText).say(self.figures(total, self.currency))
 
     # The order ---------------------------------------------------------------
 
     async def _place(self) -> None:
         """Wait for the keys before, then have the basket priced and locked."""
         await self._idle()
-        if self.till.order is None:
+        if self.till.order is None or self._free:
             if not self.house.sale.size:
                 self.dismiss(self.t("console.pay.nothing"))
                 return
-            try:
-                await self.till.place(self.t.language)
-            except Problem as problem:
-                self._cannot(problem)
-                return
-            except ClientError as error:
-                words = error_words(self.t, error)
-                self.query_one(Notice).say(f"{words} {self.t('console.pay.again')}", "bad")
+            if self.house.sale.is_free:
+                # Placing it sells it, which waits for the key that finishes the sale.
+                self._offer()
+                if not self._entered:
+                    return
+            if not await self._ask_for_order():
                 return
         elif self.till.slip is not None and self.till.slip.payment is not None:
             self._take_up(self.till.slip.payment)
@@ -109,6 +116,38 @@ class PayDialog(Dialog):
         if self._entered:
             self._entered = False
             self._submit()
+
+    def _offer(self) -> None:
+        self._free, self._method, self._typed = True, None, ""
+        self.set_focus(None)
+        self.query_one(Input).value = ""
+        self.refresh_bindings()
+        self.speak()
+
+    def action_finish(self) -> None:
+        """Sell what costs nothing."""
+        self._submit()
+
+    async def _ask_for_order(self) -> bool:
+        """Whether there is an order now that waits for money."""
+        self._busy = self._free
+        try:
+            order = await self.till.place(self.t.language)
+        except ClientError as error:
+            if isinstance(error, Problem) and error.refused:
+                self._cannot(error)
+            else:
+                words = error_words(self.t, error)
+                self.query_one(Notice).say(f"{words} {self.t('console.pay.again')}", "bad")
+            return False
+        finally:
+            self._busy = self._busy and not self._free
+        if order.state is not OrderState.PENDING:
+            await self._ended(order)
+            return False
+        self._free = False
+        self.refresh_bindings()
+        return True
 
     def _cannot(self, problem: Problem) -> None:
         words = error_words(self.t, problem)
@@ -140,19 +179,26 @@ class PayDialog(Dialog):
     def _choose(self, method: PaymentMethod) -> None:
         if not self._busy:
             self._method = method
+            self._entered = False
             if self.is_mounted:
                 self.query_one(Notice).say("")
                 self._show_method()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        if action in ("cash", "card", "finish"):
+            return self._free is (action == "finish")
+        return True
+
     def on_key(self, event: events.Key) -> None:
         """Keep what is typed faster than the field appears."""
-        if self._method is not None and not isinstance(self.focused, Input):
-            if event.is_printable and event.character:
-                self._typed += event.character
-                event.stop()
-            elif event.key == "enter":
-                self._submit()
-                event.stop()
+        if isinstance(self.focused, Input):
+            return
+        if event.key == "enter":
+            self._submit()
+            event.stop()
+        elif self._method is not None and event.is_printable and event.character:
+            self._typed += event.character
+            event.stop()
 
     def _show_method(self) -> None:
         field, chosen = self.query_one(Input), self._method is not None
@@ -205,12 +251,14 @@ class PayDialog(Dialog):
     @on(Input.Submitted)
     def _submit(self) -> None:
         order = self.till.order
-        if self._busy or self._method is None:
+        if self._busy:
             return
-        if order is None:
+        if order is None or self._free:
             self._entered = True
             if not any(worker.group == "place" for worker in self.workers if worker.is_running):
                 self.run_worker(self._place(), group="place")
+            return
+        if self._method is None:
             return
         text, notice = self.query_one(Input).value.strip(), self.query_one(Notice)
         if self._method is PaymentMethod.CASH:

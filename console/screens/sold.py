@@ -70,7 +70,7 @@ class SoldDialog(Dialog):
             self.query_one("#label", Static).update(label)
             big.say(self.figures(self.change, order.currency))
         else:
-            key = "no_change" if self.change == 0 else "by_card"
+            key = "no_change" if self.change == 0 else "by_card" if order.total else "free"
             total = self.money(order.total, order.currency)
             self.query_one("#label", Static).update(t(f"console.sold.{key}", amount=total))
             big.say(t("console.sold.sold"), "good")

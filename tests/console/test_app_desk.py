@@ -1,9 +1,11 @@
 """Beside the sale: orders and refunds, the door, languages, themes, help, roles."""
 
 import re
+import secrets
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.command import CommandPalette
 from textual.widgets import DataTable, Input, SelectionList
 
@@ -18,9 +20,10 @@ from console.screens.programme import ProgrammeScreen
 from console.screens.sale import SaleScreen
 from console.screens.sales import SalesScreen
 from console.widgets.big_text import BigText
-from engine.commands import SeatStatus
-from engine.orders import LineState, Order, OrderState
-from renderers import secret
+from engine.commands import Channel, Held, Hold, Line, SeatStatus
+from engine.orders import LineState, Order, OrderHold, OrderState, PlaceOrder
+from engine.payments import Payment, PaymentMethod, Refund, RefundState
+from renderers import secret as ticket_secrets
 from tests.console.driving import Cashier, cashier
 from tests.console.server import House
 from tests.console.waiting import until
@@ -36,7 +39,7 @@ async def a_sold_order(me: Cashier, seats: int = 3) -> Order:
 
 def ticket_secret(house: House, order: Order, line: int = 0) -> str:
     one = order.lines[line]
-    return secret.sign(house.fake.ticket_key, one.performance, one.ticket, one.version)
+    return ticket_secrets.sign(house.fake.ticket_key, one.performance, one.ticket, one.version)
 
 
 # Orders --------------------------------------------------------------------------
@@ -94,13 +97,53 @@ async def test_unmarked_the_whole_order_is_refunded(house: House, tmp_path: Path
         await me.told("Nothing here")
 
 
-async def test_a_role_without_refunds_is_refused_by_the_server(
+REASONS = {
+    "cashier": {"en": "Your role does not refund", "fr": "Votre rôle ne rembourse pas"},
+    "refund": {"en": "only your own sales", "fr": "que vos propres ventes"},
+}
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("role", ["cashier", "refund"])
+async def test_who_may_not_refund_an_order_is_told_before_typing(
+    house: House, tmp_path: Path, role: str, language: str
+) -> None:
+    await house.operator("paul", "cashier", role)
+    await sold_on_the_web(house)
+    async with cashier(house, tmp_path, name="paul", language=language) as me:
+        await me.open_sale(house.password)
+        screen = await open_order(me)
+        why = screen.query_one("#no-refund")
+        assert why.display and REASONS[role][language] in str(why.render())
+        assert "web" in str(why.render()) or role == "cashier"
+        assert me.app.t("console.key.refund") not in me.keys
+        await me.press("r")
+        await me.pilot.pause()
+        assert me.app.screen is screen
+
+
+async def test_the_refund_role_refunds_its_own_sale(house: House, tmp_path: Path) -> None:
+    await house.operator("paul", "cashier", "refund")
+    async with cashier(house, tmp_path, name="paul") as me:
+        await me.open_sale(house.password)
+        await a_sold_order(me, 1)
+        screen = await open_order(me)
+        assert not screen.query_one("#no-refund").display
+        await me.press("r")
+        await me.sees(RefundDialog)
+        await me.press("enter")
+        await me.told("Refunded")
+        assert screen.order.state is OrderState.REFUNDED
+
+
+async def test_a_role_that_was_taken_away_is_refused_by_the_server(
     house: House, tmp_path: Path
 ) -> None:
     await house.operator("paul", "cashier")
     async with cashier(house, tmp_path, name="paul") as me:
         await me.open_sale(house.password)
         order = await a_sold_order(me, 1)
+        me.app.roles |= {"refund"}  # as it was when paul logged in
         await open_order(me)
         await me.press("r")
         await me.sees(RefundDialog)
@@ -108,6 +151,115 @@ async def test_a_role_without_refunds_is_refused_by_the_server(
         await me.told("role does not allow")
         now = await Client(house.url, me.app.client.token).order(order.id)
         assert now.state is OrderState.CONFIRMED
+
+
+# Where the money goes --------------------------------------------------------------
+
+
+async def sold_on_the_web(house: House) -> Order:
+    """One seat, by test card."""
+    core, desk = house.fake.performances, house.fake.desk
+    token = secrets.token_bytes(16)
+    held = await core.ask(1, Hold(token, token, "a buyer", Channel.WEB, (3,)))
+    assert isinstance(held, Held)
+    basket = OrderHold(1, token.hex(), (Line(3, -1, "full"),))
+    placed = await desk.place(PlaceOrder(secrets.token_hex(16), (basket,), session="a buyer"))
+    assert isinstance(placed, Order)
+    paid = await desk.pay(placed.id, "test_card", "a", 0, "", "")
+    assert isinstance(paid, tuple)
+    return paid[0]
+
+
+async def refunded(me: Cashier) -> tuple[str, str]:
+    """What the question said, and what the refund says."""
+    await open_order(me)
+    await me.press("r")
+    await me.sees(RefundDialog)
+    asked = str(me.app.screen.query_one("#text").render())
+    await me.press("enter")
+    await me.sees(OrderScreen)
+    await until(lambda: bool(me.notice))
+    return asked, me.notice
+
+
+@pytest.mark.parametrize(
+    ("language", "method", "money"),
+    [
+        ("en", "Test card", "goes back to the buyer's card by itself: hand nothing out"),
+        ("fr", "Carte d'essai", "revient de soi-même sur la carte de l'acheteur : ne rendez rien"),
+    ],
+)
+async def test_money_of_a_web_order_goes_back_by_itself(
+    house: House, tmp_path: Path, language: str, method: str, money: str
+) -> None:
+    await sold_on_the_web(house)
+    async with cashier(house, tmp_path, language=language) as me:
+        await me.open_sale(house.password)
+        asked, told = await refunded(me)
+        assert method in asked
+        assert money in told and "48" in told
+        assert "Hand back" not in told and "Rendez" not in told
+
+
+async def test_cash_is_handed_back(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await a_sold_order(me, 1)
+        asked, told = await refunded(me)
+        assert "back · Cash." in asked
+        assert "Hand back CHF 48.00 in cash." in told.replace("\xa0", " ")
+
+
+async def test_a_card_terminals_money_goes_back_over_the_terminal(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await me.press("1", "b", "p", "t")
+        await me.type("V-4711")
+        await me.press("enter")
+        await me.sold()
+        await me.press("enter")
+        await me.sees(SaleScreen)
+        asked, told = await refunded(me)
+        assert "back · Card terminal." in asked
+        assert "on the card terminal, reference V-4711" in told
+        assert "Hand back" not in told
+
+
+def paid_by(method: PaymentMethod, *backs: Refund) -> Payment:
+    return Payment("p", "o", method, 5_002, "CHF", captured=5_002, reference="R", refunds=backs)
+
+
+@pytest.mark.parametrize(
+    ("payments", "words"),
+    [
+        ((), "No money goes back."),
+        ((paid_by(PaymentMethod.CASH, Refund("r", 502, RefundState.SUCCEEDED)),), "5.00 in cash"),
+        (
+            (paid_by(PaymentMethod.STRIPE, Refund("r", 502, RefundState.PENDING)),),
+            "5.02 goes back to the buyer's card",
+        ),
+        (
+            (paid_by(PaymentMethod.STRIPE, Refund("r", 502, RefundState.FAILED)),),
+            "5.02: it has to be paid back another way",
+        ),
+        (
+            (paid_by(PaymentMethod.CASH, Refund("before", 502, RefundState.SUCCEEDED)),),
+            "No money goes back.",
+        ),
+    ],
+)
+async def test_only_this_refunds_money_is_told(
+    house: House, tmp_path: Path, payments: tuple[Payment, ...], words: str
+) -> None:
+    order = await sold_on_the_web(house)
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        screen = await open_order(me)
+        assert screen.order.id == order.id
+        screen.order = replace(order, payments=payments)
+        assert words in screen._money_back("r").replace("\xa0", " ")
 
 
 @pytest.mark.parametrize("by", ["number", "seat"])

@@ -1,18 +1,25 @@
 """Selling with keys alone: counted, typed ahead, interrupted, and taken up again."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from console import client as client_module
+from console.client import Client, Problem, Unreachable
 from console.screens.ask import AskDialog
 from console.screens.pay import PayDialog
 from console.screens.sale import SaleScreen
+from console.widgets.chrome import shown_bindings
 from console.widgets.seat_map import SeatMap
 from engine.commands import SeatStatus
+from engine.orders import OrderState
 from engine.payments import PaymentMethod
+from engine.settings import Price, PriceType, Settings
 from tests.console.driving import LoginScreen, ProgrammeScreen, cashier
-from tests.console.server import House, Tangle
+from tests.console.houses import settings
+from tests.console.server import House, Tangle, running_house
 from tests.console.waiting import until
 
 
@@ -109,6 +116,150 @@ async def test_a_card_terminal_needs_its_reference(house: House, tmp_path: Path)
         (payment,) = sold.order.payments
         assert (payment.method, payment.reference) == (PaymentMethod.CARD_TERMINAL, "V-4711")
         assert sold.change == -1
+
+
+# For nothing ---------------------------------------------------------------------
+
+
+def with_guests(**amounts: int) -> Settings:
+    """The usual prices, and before them those of `amounts` for every category."""
+    usual = settings()
+    return settings(
+        price_types=(*(PriceType(kind, {"en": kind}) for kind in amounts), *usual.price_types),
+        prices=(
+            *(
+                Price(number, kind, amount)
+                for kind, amount in amounts.items()
+                for number in range(3)
+            ),
+            *usual.prices,
+        ),
+    )
+
+
+@pytest.fixture
+async def free_house() -> AsyncIterator[House]:
+    async with running_house(rules=with_guests(guest=0)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+async def test_free_seats_are_sold_with_one_key_and_have_their_papers(
+    free_house: House, tmp_path: Path, language: str
+) -> None:
+    words = {"en": ("Nothing to pay", "Free"), "fr": ("Rien à payer", "Gratuit")}[language]
+    async with cashier(free_house, tmp_path, language=language) as me:
+        await me.open_sale(free_house.password)
+        await me.press("2", "b", "p")
+        await me.sees(PayDialog)
+        dialog = me.app.screen
+        await until(lambda: words[0] in str(dialog.query_one("#ways").render()))
+        assert me.app.till is not None and me.app.till.order is None, "not sold before the key"
+        assert not {"c", "t"} & {binding.key for binding, _ in shown_bindings(dialog)}
+        await me.press("c", "t")
+        assert not dialog.query_one(Input).display, "nobody is asked for money"
+        await me.press("enter")
+        sold = await me.sold()
+        assert (sold.order.state, sold.order.payments) == (OrderState.CONFIRMED, ())
+        assert words[1] in str(sold.query_one("#label").render())
+        await me.press("e")
+        for what in ("tickets", "receipt"):
+            paper = tmp_path / f"papers/{sold.order.number}-{what}.pdf"
+            await until(paper.exists)
+        await me.press("enter")
+        await me.sees(SaleScreen)
+        assert me.house.sale.size == 0
+
+
+async def test_enter_may_be_typed_before_it_is_known_that_nothing_is_due(
+    free_house: House, tmp_path: Path
+) -> None:
+    async with cashier(free_house, tmp_path) as me:
+        await me.open_sale(free_house.password)
+        for key in ("1", "b", "p", "enter"):
+            await me.pilot._app._press_keys([key])  # type: ignore[attr-defined]
+        assert (await me.sold()).order.total == 0
+
+
+async def test_enter_before_the_total_takes_no_money(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        for key in ("1", "b", "p", "enter", "c"):
+            await me.pilot._app._press_keys([key])  # type: ignore[attr-defined]
+        await until(lambda: me.app.till is not None and me.app.till.order is not None)
+        await me.pilot.pause()
+        order = await Client(house.url, me.app.client.token).order(me.app.till.order.id)  # type: ignore[union-attr]
+        assert order.state is OrderState.PENDING
+
+
+async def test_back_from_a_free_sale_nothing_was_sold(free_house: House, tmp_path: Path) -> None:
+    async with cashier(free_house, tmp_path) as me:
+        await me.open_sale(free_house.password)
+        await me.press("1", "b", "p")
+        await me.sees(PayDialog)
+        dialog = me.app.screen
+        await until(lambda: "Nothing" in str(dialog.query_one("#ways").render()))
+        await me.press("escape")
+        await me.sees(SaleScreen)
+        assert me.house.sale.size == 1
+        assert await me.app.client.sales(-1, "", 9) == []
+
+
+async def test_a_free_sale_whose_answer_is_lost_is_sold_once(
+    free_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cashier(free_house, tmp_path) as me:
+        await me.open_sale(free_house.password)
+        client = me.app.client
+        real, answers = client.place, [Problem(503, "unavailable", ""), Unreachable("box", "gone")]
+
+        async def lost(*told):  # type: ignore[no-untyped-def]
+            order = await real(*told)
+            if answers:
+                raise answers.pop(0)
+            return order
+
+        monkeypatch.setattr(client, "place", lost)
+        await me.press("1", "b", "p", "enter")
+        await me.told("Press Enter")
+        await me.press("enter")
+        await me.told("box")
+        await me.press("enter")
+        sold = await me.sold()
+        assert [order.id for order in await client.sales(-1, "", 9)] == [sold.order.id]
+
+
+async def test_back_after_a_lost_answer_finds_the_free_order_sold(
+    free_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cashier(free_house, tmp_path) as me:
+        await me.open_sale(free_house.password)
+        real = me.app.client.place
+
+        async def lost(*told):  # type: ignore[no-untyped-def]
+            await real(*told)
+            raise Unreachable("box", "gone")
+
+        monkeypatch.setattr(me.app.client, "place", lost)
+        await me.press("1", "b", "p", "enter")
+        await me.told("box")
+        await me.press("escape")
+        assert (await me.sold()).order.state is OrderState.CONFIRMED
+
+
+async def test_a_price_that_is_no_longer_free_is_asked_for(
+    free_house: House, tmp_path: Path
+) -> None:
+    async with cashier(free_house, tmp_path) as me:
+        await me.open_sale(free_house.password)
+        free_house.fake.performances.live[1].core.configure(with_guests(guest=500))
+        await me.press("1", "b", "p", "enter")
+        await until(lambda: me.app.till is not None and me.app.till.order is not None)
+        dialog = me.app.screen
+        await until(lambda: "Cash" in str(dialog.query_one("#ways").render()))
+        assert dialog.query_one("#total").text == "5.00"  # type: ignore[attr-defined]
+        await me.press("c", "enter")
+        assert (await me.sold()).order.payments[0].captured == 500
 
 
 async def test_seats_are_chosen_with_the_cursor_and_given_back(
