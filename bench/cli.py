@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.best import best_available_ms
-from bench.core import SEED, core_decisions_per_s, large_house
+from bench.core import SEED, SETTINGS, core_decisions_per_s, large_house
 from bench.durable import HOLD_MS, durable_holds
 from bench.figures import QUANTILES, Figures, Goal, Rate, commit_ms, shown
 from bench.page import page
@@ -48,6 +48,14 @@ ENGINE: Final = (
     Goal("ratio_vs_redis_lua", 7),
     Goal("ratio_vs_ray_per_command", 50),
     Goal("best_available_p99_ms", 1, at_most=True),
+)
+
+EDGE: Final = (
+    Goal("websocket_holds_per_s", 30_000),
+    Goal("websocket_p99_ms", 30, at_most=True),
+    Goal("idle_ack_p50_ms", 3.5, at_most=True),
+    Goal("refusals_per_s", 40_000),
+    Goal("hold_p99_growth", 1.1, at_most=True),
 )
 
 USUAL: Final = Settings(
@@ -82,7 +90,7 @@ def smoke(
     seconds
         Length of one measurement.
     """
-    from bench.sockets import CLIENTS, login, websocket_holds
+    from bench.sockets import CLIENTS, closed_loop, login, spread
     from bench.throwaway import PASSWORD, ground
 
     figures = Figures(SMOKE, rounds, seconds)
@@ -92,10 +100,9 @@ def smoke(
         token = login(on.url, "bench", PASSWORD)
 
         def websockets(number: int) -> None:
-            seats, first_id = len(plan.seats), number << 64
-            rate = uvloop.run(
-                websocket_holds(on.url, token, on.performances[1], seats, seconds, first_id)
-            )
+            seats = range(len(plan.seats))
+            scripts = spread(on.performances[1], seats, CLIENTS, number << 64)
+            rate = uvloop.run(closed_loop(on.url, token, scripts, seconds))
             figures.add_rate("websocket_holds_per_s", rate)
 
         progress.run(
@@ -180,6 +187,77 @@ def engine(
                     lambda _: uvloop.run(peers.redis_lua(on.folder, seats, seconds)),
                 ),
                 "one Ray call per command": peer("ray_per_command", through_ray),
+            },
+        )
+    _tell(figures, json_file, html_file)
+    return 0
+
+
+@app.command
+def edge(
+    *,
+    json_file: _JSON = None,
+    html_file: _HTML = None,
+    rounds: int = 5,
+    seconds: float = 3.0,
+) -> int:
+    """The whole way from a websocket to COMMIT and back, and how well the edge refuses.
+
+    Parameters
+    ----------
+    json_file
+        Write the figures here too.
+    html_file
+        Write a page with plots here.
+    rounds
+        Rounds of each measurement, interleaved; the median counts.
+    seconds
+        Length of one measurement.
+    """
+    from bench.edge import CLIENTS, Edge
+    from bench.sockets import login
+    from bench.throwaway import PASSWORD, ground
+
+    figures = Figures(EDGE, rounds, seconds)
+    plan = large_house()
+    selling = msgspec.structs.replace(SETTINGS, orphan_rule=False)
+    with _progress(rounds) as progress, ground([(plan, USUAL), (plan, selling)]) as on:
+        _activate(on)
+        figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
+        measured = Edge(on.url, login(on.url, "bench", PASSWORD), on.performances, len(plan.seats))
+        uvloop.run(measured.sell_half(on.installation.performances()))
+
+        def closed(number: int) -> None:
+            figures.add_rate("websocket_holds_per_s", uvloop.run(measured.closed(seconds, number)))
+
+        def waiting(number: int) -> None:
+            per_s = 0.7 * figures.values["websocket_holds_per_s"][-1]
+            rate = uvloop.run(measured.open(seconds, number, per_s))
+            figures.add("websocket_p99_ms", rate.ms(0.99))
+            figures.add_rate("holds_at_70_percent_per_s", rate)
+
+        def alone(number: int) -> None:
+            rate = uvloop.run(measured.alone(seconds, number))
+            figures.add("idle_ack_p50_ms", rate.ms(0.5))
+            figures.add_rate("one_client_holds_per_s", rate)
+
+        def refusals(number: int) -> None:
+            figures.add_rate("refusals_per_s", uvloop.run(measured.refusals(seconds, number)))
+
+        def growth(number: int) -> None:
+            quiet, crowded = uvloop.run(measured.beside_refusals(seconds, number))
+            figures.add("hold_p99_growth", crowded.ms(0.99) / quiet.ms(0.99))
+            figures.add_rate("holds_in_quiet_per_s", quiet)
+            figures.add_rate("holds_among_refusals_per_s", crowded)
+
+        progress.run(
+            figures,
+            {
+                f"{CLIENTS} websocket clients": closed,
+                "the same at 70 % of their rate": waiting,
+                "one client alone": alone,
+                "a sold-out house": refusals,
+                "20 refused for one good": growth,
             },
         )
     _tell(figures, json_file, html_file)

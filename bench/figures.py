@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
+from rich import box
 from rich.table import Table
 
 QUANTILES: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
@@ -157,10 +158,11 @@ class Figures:
         }
 
     def table(self) -> Table:
-        table = Table()
+        """For a terminal of 80 columns or more."""
+        table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
         table.add_column("measured", no_wrap=True)
-        for title in ("median", "lowest", "highest", "goal", "", "p99 ms"):
-            table.add_column(title, justify="right")
+        for title in ("median", "lowest to highest", "goal", "", "p99 ms"):
+            table.add_column(title, justify="right", no_wrap=True)
         latencies = self.latencies_ms()
         for key, values in self.values.items():
             goal = self.goals.get(key)
@@ -169,10 +171,10 @@ class Figures:
                 wanted = f"{'≤' if goal.at_most else '≥'} {shown(goal.goal)}"
                 met = "met" if goal.met(self[key]) else "missed"
             p99 = shown(latencies[key][QUANTILES.index(0.99)]) if key in latencies else ""
-            figures = (median(values), min(values), max(values))
-            table.add_row(key, *map(shown, figures), wanted, met, p99)
+            spread = f"{shown(min(values))} to {shown(max(values))}"
+            table.add_row(key, shown(median(values)), spread, wanted, met, p99)
         for key, why in self.missing.items():
-            table.add_row(key, "—", "", "", "", why, "")
+            table.add_row(key, "", why)
         return table
 
 

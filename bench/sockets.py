@@ -1,135 +1,42 @@
-"""Holds a second over the websocket: many clients, each one hold at a time, to COMMIT and back.
+"""Commands a second over the websocket, to COMMIT and back, and how long an answer takes.
 
-Owns the clients and their count. The clients are tills (the box office may send
-more per second than a buyer) that speak the documented protocol, and share the
-machine with the server: what they cost is missing from its figure. A client is
-therefore a state machine on its transport, with no task, future or queue of its
-own; the general-purpose client took a third of the machine here. Each picks ten
-seats, one hold command after the other, then gives its basket back with one
-release, and so on. A hold is counted when its "held" reply has arrived;
-releases are not counted.
+Owns the clients' behaviour and the count. The clients are tills (the box office
+may send more per second than a buyer) that speak the documented protocol, and
+share the machine with the server. Holding clients pick ten seats, one hold
+command after the other, then give their basket back with one release, and so
+on; a hold is counted when its "held" reply has arrived, releases are not
+counted.
+
+A closed loop asks again when the answer is there: it finds the most that can be
+had. An open loop asks at a given rate whatever comes back, and counts an
+answer's time from when the question was due: it finds how long people wait.
 """
 
 import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Final, cast
+from typing import Final
 from urllib.parse import urlsplit
 
-import msgpack
-from websockets.utils import accept_key, generate_key
-
+from bench.client import Client, Frame, connect
 from bench.durable import WARM_UP_S
 from bench.figures import Rate
 
 CLIENTS: Final = 200
 SEATS_A_BASKET: Final = 10
-CONNECT_S: Final = 1.0
-"""Time to say hello, before the warm-up."""
 ANSWER_S: Final = 30.0
-"""Silence for this long after the end is a failure."""
-
-_PING: Final = 0x9
-_BINARY: Final = 0x2
-_UNMASKED_KEY: Final = bytes(4)
-"""A client's frames are masked for the sake of old proxies; this key leaves them as they are."""
-
-
-class _Till(asyncio.Protocol):
-    """One client: asks, and asks again when the answer is there, until `ends_s`."""
-
-    def __init__(self, host: str, asks: Iterator[list[object]], token: str, ends_s: float) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.holds: list[tuple[float, float]] = []
-        """(when answered, seconds since it was asked) of each hold, on `time.perf_counter`."""
-        self._host = host
-        self._asks = asks
-        self._hello = ["hello", token, "en"]
-        self._ends_s = ends_s
-        self._key = generate_key()
-        self._expected = ""
-        self._sent_s = 0.0
-        self._buffer = b""
-        self._transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(
-            f"GET /ws HTTP/1.1\r\nHost: {self._host}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {self._key}\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(RuntimeError(f"the server hung up: {error}"))
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._buffer += data
-            if not self._expected:
-                self._finish_handshake()
-            while self._expected and (frame := self._next_frame()) is not None:
-                self._serve(*frame)
-        except Exception as error:
-            if not self.done.done():
-                self.done.set_exception(error)
-            self._transport.close()
-
-    def _finish_handshake(self) -> None:
-        head, end, rest = self._buffer.partition(b"\r\n\r\n")
-        if not end:
-            return
-        if not head.startswith(b"HTTP/1.1 101") or accept_key(self._key).encode() not in head:
-            raise RuntimeError(f"no websocket: {head!r}")
-        self._buffer = rest
-        self._ask(self._hello, "welcome")
-
-    def _next_frame(self) -> tuple[int, bytes] | None:
-        """(opcode, payload) of a whole frame, taken off the buffer."""
-        buffer = self._buffer
-        if len(buffer) < 2:
-            return None
-        start, length = 2, buffer[1]
-        if length == 126:
-            start, length = 4, int.from_bytes(buffer[2:4], "big")
-        assert length < 2**16, "the server's frames to a till are short and unmasked"
-        if len(buffer) < start + length:
-            return None
-        self._buffer = buffer[start + length :]
-        return buffer[0] & 0xF, buffer[start : start + length]
-
-    def _serve(self, opcode: int, payload: bytes) -> None:
-        now_s = time.perf_counter()
-        if opcode == _PING:
-            self._transport.write(b"\x8a\x80" + _UNMASKED_KEY)
-            return
-        reply = msgpack.unpackb(payload) if opcode == _BINARY else [opcode]
-        told = reply[2][0] if reply[0] == "reply" else reply[0]
-        if told != self._expected:
-            raise RuntimeError(f"{self._expected!r} was expected, not {reply!r}")
-        if told == "held":
-            self.holds.append((now_s, now_s - self._sent_s))
-        if now_s >= self._ends_s and told == "released":  # the next round finds every seat free
-            self.done.set_result(None)
-            self._transport.close()
-            return
-        ask = next(self._asks)
-        self._sent_s = now_s
-        self._ask(ask, "held" if ask[0] == "hold" else "released")
-
-    def _ask(self, frame: list[object], expected: str) -> None:
-        self._expected = expected
-        payload = msgpack.packb(frame)
-        size = len(payload)
-        head = bytes((0x82, 0x80 | size)) if size < 126 else b"\x82\xfe" + size.to_bytes(2, "big")
-        self._transport.write(head + _UNMASKED_KEY + payload)
+"""Silence for this long is a failure."""
+WATCH_S: Final = 0.5
+"""Time for the first picture of a house."""
+_PACE_S: Final = 0.001
+"""An open loop sends what has fallen due this often."""
 
 
-def _asks(performance: int, first_seat: int, first_id: int) -> Iterator[list[object]]:
+def holding(performance: int, first_seat: int, first_id: int) -> Iterator[Frame]:
+    """Without end: ten holds, then their release."""
     ids = count(first_id)
     while True:
         basket = next(ids).to_bytes(16, "big")
@@ -138,37 +45,160 @@ def _asks(performance: int, first_seat: int, first_id: int) -> Iterator[list[obj
         yield ["release", next(ids).to_bytes(16, "big"), performance, basket, [], []]
 
 
-async def websocket_holds(
+def doomed(performance: int, sold: Sequence[int], first_id: int) -> Iterator[Frame]:
+    """Without end: holds of seats that are sold."""
+    for number in count(first_id):
+        id = number.to_bytes(16, "big")
+        yield ["hold", id, performance, id, [sold[number % len(sold)]], []]
+
+
+class Till(Client):
+    """Asks what `asks` gives, each answered as `good`, and notes when and how fast."""
+
+    def __init__(self, host: str, token: str, asks: Iterator[Frame], good: str) -> None:
+        super().__init__(host, token)
+        self.answers: list[tuple[float, float, int]] = []
+        """(when, seconds since it was due, 1) of each good answer, on `time.perf_counter`."""
+        self._asks = asks
+        self._good = good
+        self._due_s: dict[bytes, float] = {}
+        self._ends_s = 0.0
+        self._settling: asyncio.Future[None] | None = None
+
+    def ask_next(self, due_s: float) -> str:
+        """Ask one thing, which was due then; its kind."""
+        frame = next(self._asks)
+        self._due_s[frame[1]] = due_s
+        self.ask(frame)
+        kind: str = frame[0]
+        return kind
+
+    def begin(self, ends_s: float) -> None:
+        """Closed loop from now on, to the first release (or answer, without baskets) after it."""
+        self._ends_s = ends_s
+        self.ask_next(time.perf_counter())
+
+    async def settled(self) -> None:
+        """Everything that was asked is answered. Raises TimeoutError, and what broke."""
+        self._settling = asyncio.get_running_loop().create_future()
+        if self._due_s:
+            async with asyncio.timeout(ANSWER_S):
+                await asyncio.wait((self._settling, self.over), return_when=asyncio.FIRST_COMPLETED)
+        if self.over.done():
+            await self.over
+
+    def answered(self, frame: Frame) -> None:
+        if frame[0] in ("snapshot", "delta", "lost"):
+            return
+        if frame[0] != "reply":
+            raise RuntimeError(f"no reply but {frame!r}")
+        now_s = time.perf_counter()
+        took_s = now_s - self._due_s.pop(frame[1])
+        told = frame[2][0]
+        if told == self._good:
+            self.answers.append((now_s, took_s, 1))
+        elif told != "released":
+            raise RuntimeError(f"{self._good!r} was expected, not {frame!r}")
+        if self._settling is not None and not self._due_s and not self._settling.done():
+            self._settling.set_result(None)
+        if self._ends_s:
+            if now_s < self._ends_s or (told == "held"):
+                self.ask_next(now_s)
+            else:
+                self.finish()
+
+
+async def _tills(url: str, token: str, scripts: Sequence[Iterator[Frame]], good: str) -> list[Till]:
+    host = urlsplit(url).netloc
+    tills = [Till(host, token, asks, good) for asks in scripts]
+    await asyncio.gather(*(connect(till, url) for till in tills))
+    return tills
+
+
+async def closed_loop(
     url: str,
     token: str,
-    performance: int,
-    seats: int,
+    scripts: Sequence[Iterator[Frame]],
     seconds: float,
-    first_id: int,
-    clients: int = CLIENTS,
+    good: str = "held",
+    watching: int = 0,
 ) -> Rate:
-    """So many clients, closed loop, for `seconds` after a warm-up.
+    """One client a script, for `seconds` after a warm-up; the first may watch a performance.
 
     Raises:
-        RuntimeError: A hold was not answered as held, or a connection failed.
+        RuntimeError: An answer was not `good`, or a connection failed.
+        TimeoutError: No answer for ANSWER_S.
     """
-    loop = asyncio.get_running_loop()
-    server = urlsplit(url)
-    begins_s = time.perf_counter() + WARM_UP_S + CONNECT_S
+    tills = await _tills(url, token, scripts, good)
+    if watching:
+        tills[0].ask(["watch", watching, 0, 0])
+        await asyncio.sleep(WATCH_S)
+    begins_s = time.perf_counter() + WARM_UP_S
+    for till in tills:
+        till.begin(begins_s + seconds)
+    async with asyncio.timeout(WARM_UP_S + seconds + ANSWER_S):
+        await asyncio.gather(*(till.over for till in tills))
+    answers = [answer for till in tills for answer in till.answers]
+    return Rate.of(answers, begins_s, begins_s + seconds)
+
+
+async def open_loop(
+    url: str,
+    token: str,
+    scripts: Sequence[Iterator[Frame]],
+    seconds: float,
+    per_s: float,
+    beside: Sequence[Iterator[Frame]] = (),
+    beside_per_s: float = 0.0,
+) -> Rate:
+    """Holds that fall due at `per_s`, spread over one client a script; the rate of these.
+
+    `beside` are doomed requests at a rate of their own, each to be refused.
+
+    Raises:
+        RuntimeError, TimeoutError: As `closed_loop`.
+    """
+    tills = await _tills(url, token, scripts, "held")
+    others = await _tills(url, token, beside, "refused")
+    begins_s = time.perf_counter() + WARM_UP_S
     ends_s = begins_s + seconds
-
-    async def client(number: int) -> _Till:
-        asks = _asks(performance, number * (seats // clients), first_id + number * 10_000_000)
-        _, till = await loop.create_connection(
-            lambda: _Till(server.netloc, asks, token, ends_s), server.hostname, server.port
-        )
-        async with asyncio.timeout_at(loop.time() + ends_s + ANSWER_S - time.perf_counter()):
-            await till.done
-        return till
-
-    tills = await asyncio.gather(*(client(number) for number in range(clients)))
-    answers = [(at_s, taken_s, 1) for till in tills for at_s, taken_s in till.holds]
+    await asyncio.gather(_pace(tills, per_s, ends_s), _pace(others, beside_per_s, ends_s))
+    await asyncio.gather(*(till.settled() for till in (*tills, *others)))
+    for till in tills:  # the next measurement finds every seat free
+        while till.ask_next(time.perf_counter()) != "release":
+            pass
+    await asyncio.gather(*(till.settled() for till in tills))
+    for till in (*tills, *others):
+        till.finish()
+    answers = [answer for till in tills for answer in till.answers]
     return Rate.of(answers, begins_s, ends_s)
+
+
+async def _pace(tills: Sequence[Till], per_s: float, ends_s: float) -> None:
+    if not tills:
+        return
+    starts_s = time.perf_counter()
+    asked = 0
+    while (now_s := time.perf_counter()) < ends_s:
+        due = int((now_s - starts_s) * per_s)
+        while asked < due:
+            till = tills[asked % len(tills)]
+            if till.over.done():
+                await till.over
+            kind = till.ask_next(starts_s + asked / per_s)
+            if kind == "release":  # it is not one of those that are due
+                till.ask_next(starts_s + asked / per_s)
+            asked += 1
+        await asyncio.sleep(_PACE_S)
+
+
+def spread(performance: int, seats: range, clients: int, first_id: int) -> list[Iterator[Frame]]:
+    """Scripts of holding clients, each with seats and ids of its own."""
+    each = len(seats) // clients
+    return [
+        holding(performance, seats[number * each], first_id + number * 10_000_000)
+        for number in range(clients)
+    ]
 
 
 def login(url: str, name: str, password: str) -> str:
