@@ -173,8 +173,7 @@ class Figures:
             p99 = shown(latencies[key][QUANTILES.index(0.99)]) if key in latencies else ""
             spread = f"{shown(min(values))} to {shown(max(values))}"
             table.add_row(key, shown(median(values)), spread, wanted, met, p99)
-        for key, why in self.missing.items():
-            table.add_row(key, "", why)
+        table.caption = "\n".join(f"{key}: {why}" for key, why in self.missing.items()) or None
         return table
 
 

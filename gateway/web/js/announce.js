@@ -5,6 +5,7 @@ import { t } from "./i18n.js";
 
 const NOTE_MS = 7_000;
 const MAX_NOTES = 3;
+const NOTES_ROOM_PX = 20; // free above and below them together
 
 /** Says it to screen readers alone, without interrupting them. */
 export function announce(text) {
@@ -27,6 +28,7 @@ export function note(text, { tone = "plain", action = null } = {}) {
     h("button.note-close", { type: "button", "aria-label": t("web.close"), onclick: close }, icon("close")));
   board.append(card);
   while (board.children.length > MAX_NOTES) board.firstElementChild.remove();
+  measures(board);
   announce(text);
   if (!action) leaveSoon(card, close);
 }
@@ -34,6 +36,18 @@ export function note(text, { tone = "plain", action = null } = {}) {
 /** Takes away the notes that say something that is over. */
 export function clearNotes() {
   byId("notes").replaceChildren();
+}
+
+/** The style sheet is told how high the notes are, so that nothing that scrolls ends under them. */
+const measured = new WeakSet();
+
+function measures(board) {
+  if (measured.has(board)) return;
+  measured.add(board);
+  new ResizeObserver(() => {
+    const height = board.offsetHeight && board.offsetHeight + NOTES_ROOM_PX;
+    document.documentElement.style.setProperty("--notes-height", `${height}px`);
+  }).observe(board);
 }
 
 function leaveSoon(card, close) {

@@ -18,6 +18,7 @@ export class BestForm {
     this.accessible = places
       ? stepper({ label: t("web.best.wheelchairs"), value: 0, least: 0, most: Math.min(most, places) })
       : null;
+    this.asking = false;
     this.button = h("button.button.primary.wide", { type: "submit" }, t("web.best.find"));
     this.#fill();
   }
@@ -35,17 +36,18 @@ export class BestForm {
     this.refresh();
   }
 
-  /** Prices and places left have changed. */
+  /** Prices and places left have changed, or are known for the first time. */
   refresh() {
+    this.button.disabled = this.asking || !this.stock.known;
     const free = this.stock.freeByCategory();
     const now = this.stock.now();
     const options = this.plan.categories.flatMap(({ name }, category) => {
       const amount = this.stock.prices.full(category, now);
       if (amount === undefined) return [];
       const price = money(amount, this.stock.prices.currency);
-      const text = free[category]
-        ? t("web.best.option", { name, price, free: number(free[category]) })
-        : t("web.best.option_gone", { name, price });
+      const values = { name, price, free: number(free[category]) };
+      if (!this.stock.known || !this.stock.open) return [[String(category), t("web.best.option_plain", values), false]];
+      const text = t(free[category] ? "web.best.option" : "web.best.option_gone", values);
       return [[String(category), text, !free[category]]];
     });
     const wanted = [["-1", t("web.best.any"), false], ...options];
@@ -62,7 +64,7 @@ export class BestForm {
 
   async #submit(event) {
     event.preventDefault();
-    this.button.disabled = true;
+    this.asking = this.button.disabled = true;
     const category = Number(this.category.value);
     try {
       await this.basket.best(this.party.value, {
@@ -70,7 +72,7 @@ export class BestForm {
         accessible: Math.min(this.accessible?.value ?? 0, this.party.value),
       });
     } finally {
-      this.button.disabled = false;
+      this.asking = this.button.disabled = false;
     }
   }
 }

@@ -24,7 +24,10 @@ export class Checkout {
     this.page = byId("checkout");
   }
 
-  /** An order was begun before this page was opened: true when it still waits for its payment. */
+  /**
+   * An order was begun before this page was opened: true when it still waits for its payment. One
+   * that was paid meanwhile, on another page or in another tab, is shown instead of the seats.
+   */
   async resume() {
     const kept = keptOrder(this.performance.id);
     if (!kept) return false;
@@ -36,9 +39,8 @@ export class Checkout {
       throw error;
     }
     if (this.order.state === "pending") return true;
-    forgetOrder(this.performance.id);
-    if (DONE.has(this.order.state)) this.#basketIsSold();
-    this.order = null;
+    if (DONE.has(this.order.state)) this.#showOrder(this.order);
+    this.expired();
     return false;
   }
 
@@ -104,6 +106,10 @@ export class Checkout {
     const placed = await this.#do(() => this.#send(buyer));
     if (!placed) return;
     this.order = placed;
+    if (placed.state !== "pending") {
+      this.#showOrder(placed); // there was nothing to pay, or it was paid already
+      return;
+    }
     this.locked(placed);
     this.show();
   }
@@ -167,27 +173,41 @@ export class Checkout {
   }
 
   async #pay(method) {
-    const kept = keptOrder(this.performance.id);
-    const paid = await this.#do(() => api.pay(this.order.id, { method, attempt: kept.attempt }));
-    if (!paid) {
-      // A refused attempt is over: the next one is another. An unanswered one is asked again.
-      if (this.refusedLast) keepOrder(this.performance.id, { ...kept, attempt: freshId() });
-      return;
-    }
-    if (paid.redirect_url) {
-      location.assign(paid.redirect_url);
-      return;
-    }
-    this.#basketIsSold();
-    forgetOrder(this.performance.id);
-    location.assign(`/o/${this.order.id}`);
+    const paid = await this.#do(() => this.#attempt(method));
+    // A refused attempt is over: the next one is another. An unanswered one is asked again.
+    if (!paid && this.refusedLast) this.#freshAttempt();
+    if (!paid) return;
+    if (paid.redirect_url) location.assign(paid.redirect_url);
+    else this.#showOrder(paid.order);
   }
 
-  #basketIsSold() {
-    if (this.order.holds.some(({ token }) => token === this.basket.token)) {
+  /** Asks with the attempt that was kept: whoever comes back from the payment's page finds it again. */
+  async #attempt(method) {
+    const ask = ({ attempt }) => api.pay(this.order.id, { method, attempt });
+    try {
+      return await ask(keptOrder(this.performance.id) ?? this.#freshAttempt());
+    } catch (error) {
+      if (!(error instanceof api.Problem) || error.code !== "attempt_over") throw error;
+      // Its page was closed unpaid and can take no money any more: now another may.
+      return ask(this.#freshAttempt());
+    }
+  }
+
+  #freshAttempt() {
+    const kept = { id: this.order.id, attempt: freshId() };
+    keepOrder(this.performance.id, kept);
+    return kept;
+  }
+
+  /** The order goes on on its own page; what is settled is not repeated from here any more. */
+  #showOrder({ id, state, holds }) {
+    this.busy = true; // this page is being left: another click asks for nothing
+    if (DONE.has(state) && holds.some(({ token }) => token === this.basket.token)) {
       forgetBasket(this.performance.id);
       this.basket.token = null;
     }
+    if (state !== "pending") forgetOrder(this.performance.id);
+    location.replace(`/o/${id}`);
   }
 
   /** Runs one request at a time, with its button busy; a refusal is shown and null returned. */

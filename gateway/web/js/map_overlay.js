@@ -11,10 +11,9 @@ const PULSE_MS = 900;
 const PULSES = 4;
 
 export class Overlay {
-  constructor(plan, freeOf, placesText) {
+  constructor(plan, areaText) {
     this.plan = plan;
-    this.freeOf = freeOf; // area -> places left
-    this.placesText = placesText; // count -> "320 places"
+    this.areaText = areaText; // area -> "320 places left"
     this.hover = -1;
     this.hoverArea = -1;
     this.marked = { seats: [], sinceMs: 0 };
@@ -82,7 +81,7 @@ export class Overlay {
       context.fillText(area.name, x, y - size * 0.62);
       context.font = `500 ${size * 0.72}px ${this.theme.sans}`;
       context.fillStyle = this.theme.muted;
-      context.fillText(this.placesText(this.freeOf(index)), x, y + size * 0.62);
+      context.fillText(this.areaText(index), x, y + size * 0.62);
       if (index === this.hoverArea) this.#outline(context, view, area);
     });
   }

@@ -18,7 +18,7 @@ export class Painter {
     this.rowLabels = rowLabels(plan);
     this.shapeBoxes = plan.shapes.map(shapeBox);
     this.areaBoxes = plan.areas.map((area) => box(area.polygon));
-    this.areaShares = plan.areas.map(() => 0); // of the capacity still free
+    this.areaShares = plan.areas.map(() => null); // of the capacity still free, null until known
   }
 
   setTheme(theme) {
@@ -95,7 +95,7 @@ export class Painter {
   #area(context, area, index, css) {
     const share = this.areaShares[index];
     const dims = this.seats.category >= 0 && area.category !== this.seats.category;
-    const color = share > 0 ? this.theme.seatAvailableFill : this.theme.seatSoldFill;
+    const color = areaColor(this.theme, share);
     context.beginPath();
     outline(context, { kind: "polygon", points: area.polygon });
     context.fillStyle = mix(color, this.theme.floor, dims ? 0.06 : 0.12 + 0.14 * share);
@@ -212,4 +212,9 @@ function rowLabel(plan, text, end, next) {
     : [plan.x[end] - reach, plan.y[end]];
   if (plan.grid.nearest(x, y, plan.radius[end] * 1.5) >= 0) return null;
   return { x, y, text, size: plan.radius[end] * (text.length > 2 ? 1.1 : 1.4) };
+}
+
+function areaColor(theme, share) {
+  if (share === null) return theme.seatBlockedFill;
+  return share > 0 ? theme.seatAvailableFill : theme.seatSoldFill;
 }

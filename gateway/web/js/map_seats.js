@@ -5,16 +5,16 @@ import { RESTRICTED_VIEW, WHEELCHAIR } from "./plan.js";
 import { mix } from "./map_theme.js";
 
 /** What a seat is to this buyer. */
-export const Look = Object.freeze({ FREE: 0, HELD: 1, SOLD: 2, OFF: 3, MINE: 4, PENDING: 5 });
+export const Look = Object.freeze({ FREE: 0, HELD: 1, SOLD: 2, OFF: 3, MINE: 4, PENDING: 5, UNKNOWN: 6 });
 
 /** The same in words of the style sheet and the catalogue ("web.state.free"). */
-export const LOOK_NAMES = ["free", "held", "sold", "off", "mine", "pending"];
+export const LOOK_NAMES = ["free", "held", "sold", "off", "mine", "pending", "unknown"];
 
-const LOOKS = 6;
+const LOOKS = 7;
 const DOTS_BELOW_PX = 1.8; // radius in device pixels: below it a shape cannot be seen
 const SIMPLE_BELOW_PX = 4.2;
 const NUMBERS_FROM_CSS_PX = 8.5; // radius from which a seat carries its number
-const DOT_SIZE = [1, 0.78, 0.78, 0.5, 1.25, 1.25]; // by look, relative to the seat's radius
+const DOT_SIZE = [1, 0.78, 0.78, 0.5, 1.25, 1.25, 0.4]; // by look, relative to the seat's radius
 const CARPET = 1.3;
 const CARPET_SHARE = 0.5;
 const DIMMED = 0.2;
@@ -32,7 +32,7 @@ export class SeatPainter {
     this.theme = theme;
     this.colors = [
       theme.seatAvailableFill, theme.seatHeldFill, theme.seatSoldFill, theme.seatBlockedFill,
-      theme.seatMineFill, theme.seatMineFill,
+      theme.seatMineFill, theme.seatMineFill, theme.seatBlockedFill,
     ];
     this.carpets = this.plan.categories.map((category) => mix(category.color, theme.surface, CARPET_SHARE));
     this.dimmedCarpet = theme.surface;
@@ -145,7 +145,7 @@ export class SeatPainter {
   }
 
   #full(context, look, seats, cssScale) {
-    const draw = [this.#free, this.#held, this.#sold, this.#off, this.#mine, this.#pending][look];
+    const draw = [this.#free, this.#held, this.#sold, this.#off, this.#mine, this.#pending, this.#unknown][look];
     this.#each(context, seats, (x, y, radius, seat) => draw.call(this, context, x, y, radius, seat, cssScale));
   }
 
@@ -209,6 +209,13 @@ export class SeatPainter {
       context.arc(x + radius * step, y, radius * 0.13, 0, 2 * Math.PI);
       context.fill();
     }
+  }
+
+  /** Not told of yet: a faint point, which promises and denies nothing. */
+  #unknown(context, x, y, radius) {
+    context.beginPath();
+    context.arc(x, y, radius * DOT_SIZE[Look.UNKNOWN], 0, 2 * Math.PI);
+    context.fill();
   }
 
   #diamond(context, x, y, radius, color) {

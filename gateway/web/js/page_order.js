@@ -12,6 +12,7 @@ import { Plan } from "./plan.js";
 
 const ASK_FIRST_MS = 800;
 const ASK_MOST_MS = 10_000;
+const APART = { target: "_blank", rel: "noopener" }; // a paper opens beside this page, which stays
 const UNDER_WAY = new Set(["pending", "paid"]);
 const ICONS = { confirmed: "check", failed: "alert", cancelled: "alert", refunded: "back", repaid: "back" };
 const TONES = { confirmed: "good", failed: "bad", cancelled: "bad" };
@@ -26,7 +27,23 @@ class OrderPage {
   }
 
   async open() {
-    await this.#show(await api.order(this.id));
+    await this.#show(await this.#look(await api.order(this.id)));
+  }
+
+  /**
+   * The buyer may just have paid on the provider's page, whose own notice can be slow or lost:
+   * repeating the attempt that was kept takes no money, and has the desk look there.
+   */
+  async #look(order) {
+    const kept = keptOrder(order.holds[0].performance);
+    const payment = kept?.id === order.id && order.payments.find(({ id }) => id === `${order.id}-${kept.attempt}`);
+    if (order.state !== "pending" || payment?.state !== "pending") return order;
+    try {
+      return (await api.pay(order.id, { method: payment.method, attempt: kept.attempt })).order;
+    } catch (error) {
+      if (error instanceof api.Problem || error instanceof api.Unreachable) return order;
+      throw error;
+    }
   }
 
   async #show(order) {
@@ -91,10 +108,10 @@ class OrderPage {
     const language = currentLanguage();
     const first = order.performances[0].id;
     const tickets = order.tickets_ready && (order.state === "confirmed")
-      && h("a.button.primary", { href: api.ticketsAddress(order.id, language), id: "tickets" },
+      && h("a.button.primary", { href: api.ticketsAddress(order.id, language), id: "tickets", ...APART },
         icon("ticket"), t("web.order.tickets"));
     const receipt = order.payments.some(({ captured }) => captured)
-      && h("a.button", { href: api.receiptAddress(order.id, language), id: "receipt" },
+      && h("a.button", { href: api.receiptAddress(order.id, language), id: "receipt", ...APART },
         icon("receipt"), t("web.order.receipt"));
     const pay = order.state === "pending"
       && h("a.button.primary", { href: `/p/${first}#checkout` }, t("web.order.to_payment"));

@@ -16,7 +16,7 @@ import { Look } from "./map_seats.js";
 import { MapTip } from "./map_tip.js";
 import { seatsText } from "./places.js";
 import { Plan } from "./plan.js";
-import { fillLegend, PriceList } from "./price_list.js";
+import { areaText, fillLegend, PriceList } from "./price_list.js";
 import { Prices } from "./prices.js";
 import { refusalText } from "./refusals.js";
 import { SeatList } from "./seat_list.js";
@@ -49,8 +49,7 @@ class SeatPage {
     const { plan, stock, basket, prices, performance } = this;
     const shared = { plan, stock, basket, prices, most: performance.max_per_order };
     this.map = new SeatMap(byId("map"), plan, {
-      areaFree: (area) => stock.areaFree(area),
-      placesText: (free) => (free ? t("web.area.left", { free: number(free) }) : t("web.prices.none_left")),
+      areaText: (area) => areaText(stock, area),
     });
     this.tip = new MapTip(byId("tip"), plan, stock);
     this.list = new SeatList({ plan, stock, choose: (seat) => this.#choose(seat) });
@@ -217,6 +216,7 @@ class SeatPage {
   }
 
   #whyNot(look, seat) {
+    if (look === Look.UNKNOWN) return t("web.state.unknown");
     if (look === Look.OFF) return t(this.stock.open ? "web.refusal.seat_blocked" : "web.refusal.not_on_sale");
     return t(look === Look.SOLD ? "web.choose.sold" : "web.choose.held", { seat: seatsText(this.plan, [seat]) });
   }

@@ -1,6 +1,6 @@
 // The words for places: seats, places of an area, and the marks they carry.
 
-import { list, t } from "./i18n.js";
+import { list, plural, t } from "./i18n.js";
 import { COMPANION, RESTRICTED_VIEW, WHEELCHAIR } from "./plan.js";
 
 /** "Row B, seat 12"; for a chair "Table 4, seat 2". */
@@ -15,19 +15,25 @@ export function fullSeatText(plan, seat) {
   return t("web.place.in_section", { section: plan.seatName(seat).section, place: seatText(plan, seat) });
 }
 
-/** "B 12": for lists of several seats. */
-export function shortSeatText(plan, seat) {
-  const { row, seat: label, table } = plan.seatName(seat);
-  return [table || row, label].filter(Boolean).join(" ");
-}
-
 const inOrder = new Intl.Collator(undefined, { numeric: true });
 
-/** Several seats in one breath: their short names in order, then how many more. */
+/** Several seats in one breath: "B 11, B 12 and 3 more"; chairs by their tables, in words. */
 export function seatsText(plan, seats, most = 6) {
-  const names = seats.map((seat) => shortSeatText(plan, seat)).sort(inOrder.compare).slice(0, most);
-  if (seats.length > most) names.push(t("web.place.more", { count: seats.length - most }));
-  return list(names);
+  const names = seats.map((seat) => plan.seatName(seat)).sort((one, other) =>
+    inOrder.compare(one.table || one.row, other.table || other.row) || inOrder.compare(one.seat, other.seat));
+  const shown = names.slice(0, most);
+  const rows = shown.filter(({ table }) => !table).map(({ row, seat }) =>
+    (row ? `${row} ${seat}` : t("web.place.seat", { seat })));
+  const tables = new Map();
+  for (const { table, seat } of shown.filter((name) => name.table)) {
+    tables.set(table, [...(tables.get(table) ?? []), seat]);
+  }
+  const more = names.length > most ? [t("web.place.more", { count: names.length - most })] : [];
+  if (!tables.size) return list([...rows, ...more]);
+  const chairs = [...tables].map(([table, labels]) =>
+    plural("web.place.at_table_seats", labels.length, { table, seats: list(labels) }));
+  // A comma within a table's name asks for more than a comma between two.
+  return [...(rows.length ? [list(rows)] : []), ...chairs, ...more].join("; ");
 }
 
 /** The marks of a seat as words: wheelchair place, companion seat, restricted view. */

@@ -1,7 +1,7 @@
 // The price list beside the map: categories with colour, price and places left (a button each, which
 // shows where they are), and the areas sold by quantity.
 
-import { byId, h, icon } from "./dom.js";
+import { byId, h, icon, setText } from "./dom.js";
 import { money, number, plural, pick, t } from "./i18n.js";
 import { stepper } from "./stepper.js";
 
@@ -70,20 +70,32 @@ export class PriceList {
     many.querySelector("input").focus({ preventScroll: true });
   }
 
-  /** Places left have changed. */
+  /** Places left have changed, or are known for the first time. */
   refresh() {
     const free = this.stock.freeByCategory();
     for (const { category, left, button } of this.rows) {
-      left.textContent = free[category] ? plural("web.prices.left", free[category]) : t("web.prices.none_left");
-      button.classList.toggle("gone", !free[category]);
+      setText(left, free[category] ? plural("web.prices.left", free[category]) : nothingText(this.stock));
+      button.classList.toggle("gone", this.stock.known && !free[category]);
     }
     for (const { index, left, many, add } of this.areas) {
       const places = this.stock.areaFree(index);
-      left.textContent = places ? t("web.area.left", { free: number(places) }) : t("web.prices.none_left");
+      setText(left, areaText(this.stock, index));
       many.limit(Math.min(this.most, places));
       add.disabled = !places;
     }
   }
+}
+
+/** "320 places left", or why none can be had. */
+export function areaText(stock, area) {
+  const free = stock.areaFree(area);
+  return free ? t("web.area.left", { free: number(free) }) : nothingText(stock);
+}
+
+/** Why no place is counted: nobody has told yet, the sale is closed, or there is none left. */
+function nothingText(stock) {
+  if (!stock.known) return t("web.state.unknown");
+  return t(stock.open ? "web.prices.none_left" : "web.state.off");
 }
 
 /** The shapes of the map, with their words: colour is never the only sign. */

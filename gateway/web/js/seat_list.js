@@ -62,8 +62,9 @@ export class SeatList {
   #nameRows() {
     for (const option of this.row.options) {
       const row = this.plan.rows[Number(option.value)];
-      const free = this.stock.freeAmong(row.first, row.count);
-      setText(option, t("web.list.row_free", { row: this.#rowName(row), free: number(free) }));
+      const name = this.#rowName(row);
+      const free = number(this.stock.freeAmong(row.first, row.count));
+      setText(option, this.stock.known ? t("web.list.row_free", { row: name, free }) : name);
     }
   }
 

@@ -26,18 +26,18 @@ export class SeatMap extends EventTarget {
   #scale = { last: 0, sinceMs: 0 };
   #fling = null;
 
-  /** Fills `host` with a canvas for `plan`. `areaFree(area)` tells places left, `placesText(n)` says it. */
-  constructor(host, plan, { areaFree, placesText }) {
+  /** Fills `host` with a canvas for `plan`. `areaText(area)` says how many places are left. */
+  constructor(host, plan, { areaText }) {
     super();
     this.host = host;
     this.plan = plan;
-    this.looks = new Uint8Array(plan.count).fill(Look.OFF);
+    this.looks = new Uint8Array(plan.count).fill(Look.UNKNOWN);
     this.canvas = document.createElement("canvas");
     this.context = this.canvas.getContext("2d", { alpha: false });
     host.prepend(this.canvas);
     this.painter = new Painter(plan, this.looks);
     this.tiles = new Tiles(this.painter, plan);
-    this.overlay = new Overlay(plan, areaFree, placesText);
+    this.overlay = new Overlay(plan, areaText);
     this.view = new View(plan);
     this.live = false; // the first snapshot has come
     this.patientUntilMs = performance.now() + PATIENCE_MS;
@@ -69,12 +69,12 @@ export class SeatMap extends EventTarget {
     this.#want();
   }
 
-  /** Places left have changed, as shares of each area's capacity. */
+  /** Places left have changed, as shares of each area's capacity (null: not known). */
   setAreaShares(shares) {
     const before = this.painter.areaShares;
     this.painter.areaShares = shares;
     // A tint is worth a repaint in steps that can be seen; the number is drawn with every frame.
-    const step = (share) => (share ? Math.ceil(share * 10) : -1);
+    const step = (share) => (share > 0 ? Math.ceil(share * 10) : share);
     if (shares.some((share, area) => step(share) !== step(before[area]))) this.repaint();
     else this.#want();
   }

@@ -17,11 +17,17 @@ export class Stock {
     this.judged = { second: -1, sold: [] };
   }
 
+  /** Whether the feed has told yet what is taken: before that, nothing is free and nothing is gone. */
+  get known() {
+    return this.feed.known;
+  }
+
   /** map_seats.js Look of a seat. */
   look(seat) {
     const place = this.basket.seats.get(seat);
     if (place === Place.HELD) return Look.MINE;
     if (place) return Look.PENDING;
+    if (!this.known) return Look.UNKNOWN;
     const status = this.feed.statuses[seat];
     if (status === SOLD) return Look.SOLD;
     if (status === HELD) return Look.HELD;
