@@ -155,7 +155,7 @@ def engine(
 
         def peer(name: str, hold: Callable[[int], Rate]) -> Measure:
             def measure(number: int) -> None:
-                key = f"{name}_holds_per_s"
+                key = f"{name}_per_s"
                 try:
                     figures.add_rate(key, hold(number))
                 except peers.PeerMissing as error:
@@ -234,7 +234,7 @@ def edge(
             per_s = 0.7 * figures.values["websocket_holds_per_s"][-1]
             rate = uvloop.run(measured.open(seconds, number, per_s))
             figures.add("websocket_p99_ms", rate.ms(0.99))
-            figures.add_rate("holds_at_70_percent_per_s", rate)
+            figures.add_rate("paced_holds_per_s", rate)
 
         def alone(number: int) -> None:
             rate = uvloop.run(measured.alone(seconds, number))
@@ -247,8 +247,8 @@ def edge(
         def growth(number: int) -> None:
             quiet, crowded = uvloop.run(measured.beside_refusals(seconds, number))
             figures.add("hold_p99_growth", crowded.ms(0.99) / quiet.ms(0.99))
-            figures.add_rate("holds_in_quiet_per_s", quiet)
-            figures.add_rate("holds_among_refusals_per_s", crowded)
+            figures.add_rate("quiet_holds_per_s", quiet)
+            figures.add_rate("crowded_holds_per_s", crowded)
 
         progress.run(
             figures,
