@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from rich import box
 from rich.table import Table
 
 QUANTILES: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
@@ -159,9 +158,9 @@ class Figures:
 
     def table(self) -> Table:
         """For a terminal of 80 columns or more."""
-        table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+        table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold underline")
         table.add_column("measured", no_wrap=True)
-        for title in ("median", "lowest – highest", "goal", "", "p99 ms"):
+        for title in ("median", "lowest–highest", "goal", "", "p99 ms"):
             table.add_column(title, justify="right", no_wrap=True)
         latencies = self.latencies_ms()
         for key, values in self.values.items():
@@ -171,7 +170,7 @@ class Figures:
                 wanted = f"{'≤' if goal.at_most else '≥'} {shown(goal.goal)}"
                 met = "met" if goal.met(self[key]) else "missed"
             p99 = shown(latencies[key][QUANTILES.index(0.99)]) if key in latencies else ""
-            spread = f"{shown(min(values))} – {shown(max(values))}"
+            spread = f"{shown(min(values))}–{shown(max(values))}"
             table.add_row(key, shown(median(values)), spread, wanted, met, p99)
         table.caption = "\n".join(f"{key}: {why}" for key, why in self.missing.items()) or None
         return table
