@@ -7,7 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.actors import ActorFault
-from engine.actors.desk import OrderDesk
+from engine.actors.desk import OrderDesk, Shop
+from engine.actors.payments import StripeGateway
 from engine.orders import LineState, Order, OrderRefused, PlaceOrder
 from gateway.backend import BackendUnavailable, SignatureInvalid
 from tests.fakes.performances import FakePerformances
@@ -20,6 +21,7 @@ class MemoryOrders:
 
     def __init__(self) -> None:
         self.by_id: dict[str, Order] = {}
+        self.events: set[str] = set()
 
     async def save(self, orders: Sequence[Order]) -> list[Order]:
         saved = []
@@ -39,6 +41,11 @@ class MemoryOrders:
     async def unfinished(self) -> list[Order]:
         return [order for order in self.by_id.values() if not order.finished]
 
+    async def provider_event(self, provider: str, id: str, payload: bytes, now_ms: int) -> bool:
+        new = id not in self.events
+        self.events.add(id)
+        return new
+
 
 class FakeDesk:
     """Implements `gateway.backend.Desk` with the real desk. While `down` is set, calls fail."""
@@ -47,7 +54,17 @@ class FakeDesk:
         self.orders = MemoryOrders()
         self.down = False
         self.events: list[bytes] = []
+        self._performances = performances
+        self._stripe: StripeGateway | None = None
         self._desk = OrderDesk(self.orders, performances.ask, clock_ms=performances.clock_ms)
+
+    async def take_cards(self, stripe: StripeGateway, shop: Shop) -> None:
+        """From now on it is paid by Stripe, and webhooks are really checked."""
+        await self.close()
+        self._stripe = stripe
+        self._desk = OrderDesk(
+            self.orders, self._performances.ask, stripe, shop, self._performances.clock_ms
+        )
 
     async def place(self, request: PlaceOrder) -> Order | OrderRefused:
         return await self._ask("place", request)
@@ -65,13 +82,17 @@ class FakeDesk:
         return await self._ask("refund", *arguments)
 
     async def webhook(self, payload: bytes, signature: str) -> None:
-        if signature != GOOD_SIGNATURE:
+        if self._stripe is not None:
+            await self._desk.webhook(payload, signature)
+        elif signature != GOOD_SIGNATURE:
             raise SignatureInvalid("no payment provider signed this")
         self.events.append(payload)
 
     async def close(self) -> None:
         self._desk._sweeper.cancel()
         await asyncio.gather(self._desk._sweeper, return_exceptions=True)
+        if self._stripe is not None:
+            await self._stripe.close()
 
     async def _ask(self, method, *arguments):  # type: ignore[no-untyped-def]
         if self.down:

@@ -510,7 +510,8 @@ class FakeStripe:
             f"<li>{line['quantity']} × {html.escape(line['price_data']['product_data']['name'])}"
             for line in session["_form"]["line_items"].values()
         )
-        page = f"<!doctype html><meta charset=utf-8><title>Fake Stripe</title><ul>{names}</ul>"
+        head = "<meta charset=utf-8><link rel=icon href='data:,'><title>Fake Stripe</title>"
+        page = f"<!doctype html>{head}<ul>{names}</ul>"
         return web.Response(text=page + body, content_type="text/html")
 
     async def _pay_choice(self, request: web.Request) -> web.Response:

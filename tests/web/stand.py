@@ -18,6 +18,8 @@ import msgspec
 from aiohttp import WSCloseCode
 from msgspec.structs import replace
 
+from engine.actors.desk import Shop
+from engine.actors.payments import StripeGateway
 from engine.commands import Block, Channel, Checkout, Command, Hold, Line, Refused, Release, Sell
 from engine.demo_houses import club, italian_theatre
 from engine.plan import Plan
@@ -28,6 +30,7 @@ from gateway.config import Config
 from gateway.http import EDGE
 from gateway.session import now_ms
 from tests.fakes.backend import FakeBackend
+from tests.fakes.stripe_server import FakeStripe
 
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
@@ -58,6 +61,19 @@ class Stand:
         stand._app = build(stand.fake.backend, Config(**keys, **config))
         stand._server = await serve(stand._app, "127.0.0.1", port)
         stand.url = f"http://127.0.0.1:{stand._server.port}"
+        return stand
+
+    @classmethod
+    async def open_with_stripe(cls, stripe: FakeStripe) -> Stand:
+        """The same, paid by card on Stripe's page; its webhooks come here."""
+        stand = await cls.open(payment_methods=("stripe",))
+
+        async def title(performance: int) -> str:
+            return f"Performance {performance}"
+
+        gateway = StripeGateway(stripe.api_key, stripe.webhook_secret, stripe.url)
+        await stand.fake.desk.take_cards(gateway, Shop(stand.url, title))
+        stripe.webhooks.url = f"{stand.url}/api/stripe/webhook"
         return stand
 
     async def close(self) -> None:
