@@ -18,14 +18,17 @@ The ladder, first rung that holds:
 8. AREA: unnumbered places of the nearest area with enough left.
 
 A plan of tables only begins at rung 5 by itself, since rungs 1 to 4 are about
-rows. A wheelchair place is never proposed to a party that did not ask for one
-(it can still be chosen by hand); a party that asks gets at least that many, side
-by side with its company where possible, else (SPLIT_NEAR, SPLIT_SECTIONS) the
-nearest places to the wheelchair. Filters bind every rung.
+rows. Stools are rows too, in a section of kind "bar", where company sits with its
+back to each other: two or more who would get stools on rungs 1 to 4 get one table
+instead, when there is one of the same category, or nearer to the focal point, that
+is not cheaper than the stools. A wheelchair place is never proposed to a party that
+did not ask for one (it can still be chosen by hand); a party that asks gets at
+least that many, side by side with its company where possible, else (SPLIT_NEAR,
+SPLIT_SECTIONS) the nearest places to the wheelchair. Filters bind every rung.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from heapq import nsmallest
 from math import dist, inf
@@ -45,6 +48,8 @@ Found = tuple[Rung, list[int]]
 
 _GAP: Final = re.compile(rb"\0\0+")
 _FREE: Final = re.compile(rb"\0")
+_BAR: Final = "bar"
+"""Kind of the sections whose rows are stools."""
 _ANCHORS: Final = 8
 """Wheelchair places around which company is tried to be gathered."""
 
@@ -52,11 +57,15 @@ _NONE_LEFT: Final = Refused(Refusal.NONE_LEFT)
 
 
 class Filter(NamedTuple):
-    """What a command accepts, resolved: categories within the price cap; empty sections: all."""
+    """What a command accepts, resolved: categories within the price cap; empty sections: all.
+
+    `amounts` are the full prices of the categories that are sold, in minor units.
+    """
 
     categories: frozenset[int]
     sections: frozenset[int]
     wheelchairs: int
+    amounts: Mapping[int, int]
 
 
 def best(state: State, command: HoldBest, at_ms: int) -> Outcome:
@@ -112,7 +121,7 @@ def _resolve(state: State, command: HoldBest, at_ms: int) -> Filter:
     )
     if command.categories:
         categories &= frozenset(command.categories)
-    return Filter(categories, frozenset(command.sections), command.accessible)
+    return Filter(categories, frozenset(command.sections), command.accessible, full)
 
 
 def find_seats(house: House, view: View, wanted: Filter, size: int) -> Found | None:
@@ -126,12 +135,13 @@ def find_seats(house: House, view: View, wanted: Filter, size: int) -> Found | N
             or _at_table(house, view, wanted, size)
             or _around_wheelchairs(house, view, stretches, wanted, size)
         )
-    found = _side_by_side(house, view, stretches, size)
-    if found is not None:
-        return found
+    in_rows = _side_by_side(house, view, stretches, size) or _split(
+        house, view, partial(_row_gaps, house, view, stretches), size
+    )
+    if in_rows is not None:
+        return _rather_at_table(house, view, wanted, in_rows)
     return (
-        _split(house, view, partial(_row_gaps, house, view, stretches), size)
-        or _at_table(house, view, wanted, size)
+        _at_table(house, view, wanted, size)
         or _split(house, view, partial(_table_gaps, house, view, wanted), size)
         or _split_with_singles(house, view, stretches, size)
     )
@@ -335,8 +345,38 @@ def _free_chairs(house: House, view: View, wanted: Filter, table: Table) -> list
     ]
 
 
-def _at_table(house: House, view: View, wanted: Filter, size: int) -> Found | None:
-    """Rung 5."""
+def _rather_at_table(house: House, view: View, wanted: Filter, in_rows: Found) -> Found:
+    """What was found in rows, or one table instead where it is stools: see the module."""
+    stools, seat_at = in_rows[1], house.seat_at
+    if len(stools) < 2 or not house.plan.tables:
+        return in_rows
+    if not any(
+        house.plan.sections[house.sections[seat_at[place]]].kind == _BAR for place in stools
+    ):
+        return in_rows
+
+    def look(places: Sequence[int]) -> tuple[set[int], int, int]:
+        categories = [house.categories[seat_at[place]] for place in places]
+        amount = sum([wanted.amounts[category] for category in categories])
+        return set(categories), amount, sum([house.distance(place) for place in places])
+
+    kinds, amount, distance = look(stools)
+
+    def serves(chairs: Sequence[int]) -> bool:
+        their_kinds, their_amount, their_distance = look(chairs)
+        return their_amount >= amount and (their_kinds <= kinds or their_distance < distance)
+
+    return _at_table(house, view, wanted, len(stools), serves) or in_rows
+
+
+def _at_table(
+    house: House,
+    view: View,
+    wanted: Filter,
+    size: int,
+    serves: Callable[[Sequence[int]], bool] | None = None,
+) -> Found | None:
+    """Rung 5; of the tables whose chairs serve."""
     best: tuple[bool, int, list[int]] | None = None
     for table in house.plan.tables:
         free = _free_chairs(house, view, wanted, table)
@@ -347,7 +387,7 @@ def _at_table(house: House, view: View, wanted: Filter, size: int) -> Found | No
         if best is not None and (leaves_one, least) >= best[:2]:
             continue
         chosen = _chairs(house, table, free, size, wanted.wheelchairs)
-        if chosen is None:
+        if chosen is None or (serves is not None and not serves(chosen)):
             continue
         key = leaves_one, sum([house.distance(place) for place in chosen])
         if best is None or key < best[:2]:

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.commands import Channel, Held, Refusal, Refused, Rung
+from engine.demo_houses import club
 from engine.plan import Plan, SeatFlag
 from engine.settings import Price, PriceType
 from tests.engine.small import Play, house, settings
@@ -118,6 +120,88 @@ def test_rows_come_before_tables_and_tables_before_sitting_alone() -> None:
     plan = house(["aaaa"], tables=[(4, False)])
     assert found(Play(plan).best(2))[0] is Rung.ADJACENT
     assert found(marked(plan, "x.x.").best(2)) == (Rung.TABLE, (4, 7))
+
+
+# Stools -----------------------------------------------------------------------
+
+CLUB_PRICES = (5_800, 4_400, 3_200, 2_500, 2_000)
+
+
+def at_the_bar(stools: str, *tables: tuple[int, bool], focal: tuple[float, float]) -> Plan:
+    """One row of stools at y 0, and tables at y 20."""
+    plan = house([stools], tables=tables, focal=focal)
+    bar, *others = plan.sections
+    return replace(plan, sections=(replace(bar, kind="bar"), *others))
+
+
+NEAR_TABLES, NEAR_STOOLS = (0.0, 25.0), (3.0, -3.0)
+
+
+@pytest.mark.parametrize("size", range(2, 7))
+@pytest.mark.parametrize("stools", ["aaaaaaaa", "bbbbbbbb"])
+def test_company_gets_a_nearer_table_before_stools(size: int, stools: str) -> None:
+    play = Play(at_the_bar(stools, (6, False), (6, False), focal=NEAR_TABLES))
+    rung, seats = found(play.best(size))
+    assert rung is Rung.TABLE and set(seats) <= set(range(8, 14)), "the nearer of the two"
+
+
+@pytest.mark.parametrize(
+    ("stools", "rung"), [("aaaaaaaa", Rung.TABLE), ("bbbbbbbb", Rung.ADJACENT)]
+)
+def test_a_farther_table_goes_before_stools_of_its_own_category_only(
+    stools: str, rung: Rung
+) -> None:
+    play = Play(at_the_bar(stools, (6, False), focal=NEAR_STOOLS))
+    assert found(play.best(4))[0] is rung
+
+
+def test_dearer_stools_are_not_given_up_for_a_cheaper_table() -> None:
+    prices = (Price(0, "full", 1_000), Price(1, "full", 1_001))
+    plan = at_the_bar("bbbbbbbb", (6, False), focal=NEAR_TABLES)
+    assert found(Play(plan, settings(prices=prices)).best(4))[0] is Rung.ADJACENT
+    assert found(Play(plan, settings(prices=prices[:1])).best(4))[0] is Rung.TABLE
+
+
+def test_stools_are_for_one_alone_and_for_whom_no_table_takes() -> None:
+    plan = at_the_bar("bbbbbbbb", (4, False), focal=NEAR_TABLES)
+    assert found(Play(plan).best(1))[0] is Rung.ADJACENT
+    assert found(Play(plan).best(5))[0] is Rung.ADJACENT
+    assert found(Play(plan).best(4, categories=(1,)))[0] is Rung.ADJACENT
+    assert found(Play(plan).best(4, max_amount=900))[0] is Rung.ADJACENT
+    assert found(Play(plan).best(4, sections=(0,)))[0] is Rung.ADJACENT
+    whole = at_the_bar("bbbbbbbb", (4, True), focal=NEAR_TABLES)
+    assert found(Play(whole).best(3))[0] is Rung.ADJACENT
+    assert found(Play(whole).best(4))[0] is Rung.TABLE
+
+
+def test_a_table_also_goes_before_stools_apart() -> None:
+    plan = at_the_bar("bbbbbbb", (4, False), focal=NEAR_TABLES)
+    assert found(marked(plan, "..xxx..", "....").best(4))[0] is Rung.TABLE
+    assert found(marked(plan, "..xxx..", "x...").best(4)) == (Rung.SPLIT_NEAR, (0, 1, 5, 6))
+
+
+def test_a_table_that_is_too_far_does_not_hide_a_nearer_one() -> None:
+    """The farther one would be filled, the nearer keeps a single chair."""
+    tables = ((4, False), (6, True), (6, True), (3, False))
+    plan = at_the_bar("bbbbbbbb", *tables, focal=(0.0, 17.0))
+    rung, seats = found(Play(plan).best(3))
+    assert rung is Rung.TABLE and set(seats) <= {8, 9, 10, 11}
+
+
+@pytest.mark.parametrize("size", range(2, 7))
+def test_in_the_demo_club_company_sits_at_tables_as_long_as_there_are_any(size: int) -> None:
+    plan = club()
+    prices = tuple(Price(number, "full", amount) for number, amount in enumerate(CLUB_PRICES))
+    play = Play(plan, settings(prices=prices, orphan_rule=False))
+    bar = {seat for seat in range(len(plan.seats)) if plan.seats[seat].category == 2}
+    room = [one for one in plan.tables if not one.whole and one.section == 0]
+    rungs = []
+    for number in range(sum(len(one.seats) >= size for one in room)):
+        rung, seats = found(play.best(size, by=f"party {number}"))
+        rungs.append(rung)
+        assert not bar & set(seats)
+        assert len({plan.seats[seat].table for seat in seats}) == 1
+    assert set(rungs) == {Rung.TABLE}
 
 
 def test_areas_come_last_nearest_first() -> None:
