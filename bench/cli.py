@@ -6,6 +6,7 @@ everything once, ours beside its peers, so that a machine that changes its mind
 changes it for all. The figure of a key is the median of its rounds.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -56,6 +57,16 @@ EDGE: Final = (
     Goal("idle_ack_p50_ms", 3.5, at_most=True),
     Goal("refusals_per_s", 40_000),
     Goal("hold_p99_growth", 1.1, at_most=True),
+)
+
+FANOUT: Final = (
+    Goal("delivery_p99_ms", 250, at_most=True),
+    Goal("cpu_vs_raw_send", 1.5, at_most=True),
+    Goal("kib_per_idle_watcher", 16, at_most=True),
+    Goal("rss_growth", 1.05, at_most=True),
+    Goal("p99_growth", 1.1, at_most=True),
+    Goal("snapshot_bytes", 20_000, at_most=True),
+    Goal("bytes_per_change", 6, at_most=True),
 )
 
 USUAL: Final = Settings(
@@ -264,6 +275,58 @@ def edge(
     return 0
 
 
+@app.command
+def fanout(
+    *,
+    json_file: _JSON = None,
+    html_file: _HTML = None,
+    rounds: int = 5,
+    seconds: float = 3.0,
+    watchers: int = 10_000,
+) -> int:
+    """Ten thousand watch a house while a thousand seats a second change.
+
+    Parameters
+    ----------
+    json_file
+        Write the figures here too.
+    html_file
+        Write a page with plots here.
+    rounds
+        Rounds of each measurement, interleaved; the median counts.
+    seconds
+        Length of one measurement.
+    watchers
+        How many watch.
+    """
+    from bench.fanout import Show
+    from bench.sockets import login
+    from bench.throwaway import PASSWORD, ground
+
+    figures = Figures(FANOUT, rounds, seconds)
+    plan = large_house()
+    with (
+        _progress(rounds) as progress,
+        ground([(plan, USUAL)]) as on,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        _activate(on)
+        token = login(on.url, "bench", PASSWORD)
+        show = Show(figures, on.url, token, on.performances[0], len(plan.seats), seconds)
+        runner.run(show.open(watchers, lambda here: progress.say(f"{here:,} watchers are there")))
+        progress.run(
+            figures,
+            {
+                "1,000 changes a second": lambda _: runner.run(show.changes()),
+                "a bare loop that sends as much": lambda _: runner.run(show.bare()),
+                "1,000 watchers who do not read": lambda _: runner.run(show.stalled()),
+            },
+        )
+        show.close()
+    _tell(figures, json_file, html_file)
+    return 0
+
+
 def _core(figures: Figures, seconds: float) -> Measure:
     def measure(number: int) -> None:
         figures.add("core_decisions_per_s", core_decisions_per_s(seconds))
@@ -297,6 +360,9 @@ class _Rounds:
         self._bar = bar
         self._rounds = rounds
         self._task = bar.add_task("starting Postgres and Ray", total=None)
+
+    def say(self, what: str) -> None:
+        self._bar.update(self._task, description=what)
 
     def run(self, figures: Figures, measures: dict[str, Measure]) -> None:
         self._bar.update(self._task, total=self._rounds * len(measures))

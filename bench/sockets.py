@@ -162,7 +162,7 @@ async def open_loop(
     others = await _tills(url, token, beside, "refused")
     begins_s = time.perf_counter() + WARM_UP_S
     ends_s = begins_s + seconds
-    await asyncio.gather(_pace(tills, per_s, ends_s), _pace(others, beside_per_s, ends_s))
+    await asyncio.gather(pace(tills, per_s, ends_s), pace(others, beside_per_s, ends_s))
     await asyncio.gather(*(till.settled() for till in (*tills, *others)))
     for till in tills:  # the next measurement finds every seat free
         while till.ask_next(time.perf_counter()) != "release":
@@ -174,7 +174,7 @@ async def open_loop(
     return Rate.of(answers, begins_s, ends_s)
 
 
-async def _pace(tills: Sequence[Till], per_s: float, ends_s: float) -> None:
+async def pace(tills: Sequence[Till], per_s: float, ends_s: float) -> None:
     if not tills:
         return
     starts_s = time.perf_counter()

@@ -10,7 +10,7 @@ compression: a frame is a short header and its payload (RFC 6455, 5.2).
 import asyncio
 from typing import Final
 
-from gateway.limits import MAX_UNSENT_BYTES
+from gateway.limits import LAG_BYTES, MAX_UNSENT_BYTES
 
 PING: Final = b"\x89\x00"
 """A framed, empty ping."""
@@ -54,6 +54,20 @@ class Outbound:
         self._pending.append(frame)
         if len(self._pending) == 1:
             self._loop.call_soon(self.flush)
+
+    def post(self, frame: bytes) -> bool:
+        """Send a frame of many readers at once; False, and nothing sent, when this one lags.
+
+        A reader lags when it is more than LAG_BYTES behind.
+        """
+        transport = self._transport
+        if transport.get_write_buffer_size() > LAG_BYTES:
+            return False
+        if self._pending or self._closed or transport.is_closing():
+            self.send_framed(frame)
+        else:
+            transport.write(frame)
+        return True
 
     def flush(self) -> None:
         """Hand what is pending to the transport; drop a peer that is MAX_UNSENT_BYTES behind."""

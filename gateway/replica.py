@@ -9,6 +9,7 @@ contain only as far as `engine.feed` does.
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import Final, Protocol
 
 import msgspec
@@ -226,9 +227,10 @@ class Feeds:
             while self._wanted(feed, loop.time()):
                 asked_s = loop.time()
                 try:
-                    await self._poll(feed)
+                    fan_out_s = await self._poll(feed)
                     failures = 0
-                    pause_s = asked_s + _TICK_S - loop.time()
+                    # With very many watchers: at least half the time is left for answers.
+                    pause_s = max(asked_s + _TICK_S - loop.time(), fan_out_s)
                 except PerformanceUnknown:
                     self._refuse(feed)
                     return
@@ -250,35 +252,38 @@ class Feeds:
             feed.wanted_s = now_s
         return now_s - feed.wanted_s <= self._linger_s
 
-    async def _poll(self, feed: SeatFeed) -> None:
+    async def _poll(self, feed: SeatFeed) -> float:
+        """Ask for what is new and pass it on; the seconds that passing it on took."""
         async with asyncio.timeout(WATCH_TIMEOUT_S):
             reply = await self._performances.watch(feed.performance, *feed.position)
         frame, tokens = _decode_watch(reply)
-        feed.heard_s = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        feed.heard_s = loop.time()
         for token in tokens:
             for follower in feed.holds.pop(token, ()):
                 follower.lost(feed.performance, token)
         if frame is None:
-            return
+            return 0.0
         applied = feed.apply(frame)
         if applied in (Applied.SNAPSHOT, Applied.DELTA):
+            begins_s = monotonic()
             await self._fan_out(feed, framed(frame))
-        else:
-            # A frame that does not continue ours: start over from a snapshot, unhurried.
-            if applied is Applied.GAP:
-                feed.replica = None
-            raise ValueError(f"a frame out of order: {applied.value}")
+            return monotonic() - begins_s
+        # A frame that does not continue ours: start over from a snapshot, unhurried.
+        if applied is Applied.GAP:
+            feed.replica = None
+        raise ValueError(f"a frame out of order: {applied.value}")
 
     async def _fan_out(self, feed: SeatFeed, frame: bytes) -> None:
         sent = skipped = 0
+        lagging = self._lagging
         for watcher in list(feed.watchers):
-            if (feed, watcher) in self._lagging:
+            if lagging and (feed, watcher) in lagging:
                 skipped += 1
-            elif watcher.out.unsent_bytes() > LAG_BYTES:
+            elif not watcher.out.post(frame):
                 skipped += 1
                 self._lag(feed, watcher)
             else:
-                watcher.out.send_framed(frame)
                 sent += 1
                 if sent % FAN_OUT_CHUNK_SENDS == 0:
                     # Replies to commands must not wait for ten thousand watchers.

@@ -16,6 +16,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
 from hashlib import sha256
 from typing import Final
 
@@ -98,13 +99,19 @@ class Principal(Struct, frozen=True):
 
     @property
     def frames(self) -> frozenset[type]:
-        return frozenset().union(*(FRAMES[role] for role in self.roles))
+        return _frames_of(self.roles)
 
     def has(self, *roles: Role) -> bool:
         return not self.roles.isdisjoint(roles)
 
     def may_serve(self, performance: int) -> bool:
         return not self.performances or performance in self.performances
+
+
+@cache
+def _frames_of(roles: frozenset[Role]) -> frozenset[type]:
+    """One set for everybody of the same roles: ten thousand connections share it."""
+    return frozenset().union(*(FRAMES[role] for role in roles))
 
 
 def now_ms() -> int:

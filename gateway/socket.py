@@ -60,6 +60,28 @@ TAGS: Final = {frame: str(frame.__struct_config__.tag) for frame in wire.ClientF
 class Connection:
     """A client that said who it is."""
 
+    # Ten thousand of them watch an on-sale: what each one carries counts.
+    __slots__ = (
+        "_allowed",
+        "_asked",
+        "_burst",
+        "_channel",
+        "_holder",
+        "_hub",
+        "_malformed",
+        "_per_s",
+        "_refilled_s",
+        "_tokens",
+        "_websocket",
+        "asked_s",
+        "closing",
+        "followed",
+        "heard_s",
+        "out",
+        "principal",
+        "watches",
+    )
+
     def __init__(
         self, hub: Hub, websocket: web.WebSocketResponse, out: Outbound, principal: Principal
     ) -> None:
@@ -80,19 +102,6 @@ class Connection:
         self._holder = principal.holder
         self._channel = principal.channel
         self._allowed = principal.frames
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            wire.Hello: self._on_hello,
-            wire.Watch: self._on_watch,
-            wire.Unwatch: self._on_unwatch,
-            wire.AskHold: self._on_hold,
-            wire.AskBest: self._on_best,
-            wire.AskRelease: self._on_release,
-            wire.AskBasket: self._on_basket,
-            wire.AskBlock: self._on_block,
-            wire.AskUnblock: self._on_unblock,
-            wire.AskScan: self._on_scan,
-            wire.Ping: self._on_ping,
-        }
 
     # The connection ------------------------------------------------------------
 
@@ -164,7 +173,7 @@ class Connection:
         if tokens < 0.0:
             self._over_rate(frame, -tokens)
         elif kind in self._allowed or kind is wire.Hello:
-            self._handlers[kind](frame)
+            _HANDLERS[kind](self, frame)
         else:
             self.error("forbidden", f"this token may not send {TAGS[kind]}", _id_of(frame))
 
@@ -307,6 +316,21 @@ class Connection:
             return True
         self.error("forbidden", f"this device does not serve performance {performance}", id)
         return False
+
+
+_HANDLERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
+    wire.Hello: Connection._on_hello,
+    wire.Watch: Connection._on_watch,
+    wire.Unwatch: Connection._on_unwatch,
+    wire.AskHold: Connection._on_hold,
+    wire.AskBest: Connection._on_best,
+    wire.AskRelease: Connection._on_release,
+    wire.AskBasket: Connection._on_basket,
+    wire.AskBlock: Connection._on_block,
+    wire.AskUnblock: Connection._on_unblock,
+    wire.AskScan: Connection._on_scan,
+    wire.Ping: Connection._on_ping,
+}
 
 
 def _id_of(frame: wire.ClientFrame) -> bytes:

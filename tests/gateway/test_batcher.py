@@ -69,13 +69,13 @@ async def batcher(performances: FakePerformances) -> AsyncIterator[Batcher]:
 async def test_one_batch_is_in_flight_while_the_next_fills(
     performances: FakePerformances, batcher: Batcher
 ) -> None:
-    performances.delay_s = 0.05
+    performances.delay_s = 0.5
     asker = Asker()
     batcher.offer(1, asker, named(1), "hold", hold(1, 1))
     await asyncio.sleep(0.01)
     for number in range(2, 12):
         batcher.offer(1, asker, named(number), "hold", hold(number, number))
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
     await asker.until(11)
     assert performances.batches == [1, 10]
     assert [id for id, _, _ in asker.answers] == [named(number) for number in range(1, 12)]

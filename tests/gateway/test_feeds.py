@@ -32,6 +32,12 @@ class Pipe:
         self.frames.append(frame)
         self.told.set()
 
+    def post(self, frame: bytes) -> bool:
+        if self.unsent > LAG_BYTES:
+            return False
+        self.send_framed(frame)
+        return True
+
     def unsent_bytes(self) -> int:
         return self.unsent
 

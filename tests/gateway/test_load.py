@@ -9,6 +9,7 @@ import pytest
 
 from engine.feed import Applied, Replica
 from gateway import hub as hub_module
+from gateway import outbound as outbound_module
 from gateway import replica as replica_module
 from gateway import socket as socket_module
 from tests.actors.houses import settings, small_plan
@@ -111,7 +112,8 @@ class Deaf:
 
 def slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small limits, so that the kernel's own buffers are not what is tested."""
-    monkeypatch.setattr(replica_module, "LAG_BYTES", 2_000)
+    for module in (outbound_module, replica_module):
+        monkeypatch.setattr(module, "LAG_BYTES", 2_000)
     monkeypatch.setattr(socket_module, "PAUSE_BYTES", 20_000)
 
 
