@@ -8,6 +8,7 @@ from playwright.async_api import expect
 
 from engine.commands import SeatStatus
 from engine.orders import LineState, Order, OrderState
+from engine.settings import Price
 from tests.web.buyer import (
     basket_line,
     click_seat,
@@ -19,7 +20,7 @@ from tests.web.buyer import (
     show_row,
 )
 from tests.web.conftest import THEATRE, OpenPage
-from tests.web.stand import Stand
+from tests.web.stand import Stand, settings_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -248,6 +249,51 @@ async def test_seats_lost_before_the_order_are_said_and_nothing_is_ordered(
     finally:
         stand.fake.performances.ahead_ms = 0
     assert orders_of(stand, performance) == []
+
+
+async def test_papers_open_beside_the_order_or_are_saved(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 1)
+    await go_to_payment(page)
+    await pay(page)
+    address = page.url
+    for paper in ("#tickets", "#receipt"):
+        link = page.locator(paper)
+        assert await link.get_attribute("target") == "_blank"
+        assert await link.get_attribute("rel") == "noopener"
+        async with page.context.expect_page() as opened:
+            await link.click()
+        await (await opened.value).close()
+        assert page.url == address
+        await expect(page.get_by_role("heading", name="Enjoy the show")).to_be_visible()
+        async with page.expect_download() as saved:
+            await link.click(modifiers=["Alt"])
+        assert (await saved.value).suggested_filename.endswith(".pdf")
+
+
+async def test_an_order_that_costs_nothing_is_never_asked_to_be_paid(
+    stand: Stand, open_page: OpenPage
+) -> None:
+    free = tuple(Price(category, "full", 0) for category in range(len(THEATRE.categories)))
+    performance = stand.add(THEATRE, replace(settings_for(THEATRE), prices=free))
+    page = await open_page(f"{stand.url}/p/{performance}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await find_best(page, 2)
+    await page.locator("#to-checkout").click()
+    await page.locator("#buyer-name").fill("Camille")
+    await page.locator("#buyer-email").fill("camille@example.org")
+    await page.locator("#place").dblclick()
+    await expect(page.get_by_role("heading", name="Enjoy the show")).to_be_visible()
+    await expect(page.locator("#tickets")).to_be_visible()
+    [made] = orders_of(stand, performance)
+    assert page.url == f"{stand.url}/o/{made.id}"
+    assert (made.state, made.total, made.payments) == (OrderState.CONFIRMED, 0, ())
+    assert not [url for url in asked if url.endswith("/pay")]
+    await page.goto(f"{stand.url}/p/{performance}")
+    await expect(page.locator(".basket-empty")).to_be_visible()
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,12 @@ COVERED = """(within) => {
     if (!element.closest(within)) continue;
     const { x: left, y: top, width, height } = element.getBoundingClientRect();
     const [x, y] = [left + width / 2, top + height / 2];
-    if (x < 0 || y < 0 || x > innerWidth || y > innerHeight || scrolledAway(element, x, y)) continue;
+    if (x < 0 || y < 0 || x > innerWidth || y > innerHeight) continue;
+    if (scrolledAway(element, x, y)) continue;
     found.seen += 1;
     const hit = document.elementFromPoint(x, y);
     if (hit && (element.contains(hit) || hit.contains(element))) continue;
-    found.covered.push(`${element.id || element.className} "${element.textContent}" by ${hit?.className}`);
+    found.covered.push(`${element.id || element.className} by ${hit?.className}`);
   }
   return found;
 }"""

@@ -1,7 +1,10 @@
 """Choosing seats: on the map, from the list, by party size, under the eyes of others."""
 
+from collections.abc import Callable
+
+import msgpack
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
 from engine.commands import SeatStatus
 from engine.demo_houses import club
@@ -259,6 +262,54 @@ async def test_a_house_that_is_not_on_sale_is_shown_and_sells_nothing(
     await page.mouse.click(*await seat_point(page, THEATRE, ROW[0]))
     await expect(notes(page)).to_contain_text("not on sale at the moment")
     assert set(stand.statuses(performance)) == {SeatStatus.AVAILABLE}
+    await expect(page.locator(".price-left").first).to_have_text("Not on sale")
+    await expect(page.locator("#panel")).not_to_contain_text("one left")
+
+
+async def test_nothing_is_said_to_be_gone_before_the_first_colours_are_there(
+    stand: Stand, open_page: OpenPage
+) -> None:
+    house = club()
+    performance = stand.add(house, settings_for(house))
+    page = await open_page(f"{stand.url}/")
+    late: list[bytes | str] = []
+    deliver: list[Callable[[bytes | str], None]] = []
+
+    def hold_pictures_back(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        deliver.append(socket.send)
+
+        def told(frame: bytes | str) -> None:
+            picture = isinstance(frame, bytes) and msgpack.unpackb(frame)[0] == "snapshot"
+            late.append(frame) if picture else socket.send(frame)
+
+        server.on_message(told)
+
+    await page.route_web_socket("**/ws", hold_pictures_back)
+    await page.goto(f"{stand.url}/p/{performance}")
+    find = page.locator("#best button[type=submit]")
+    wait = "One moment…"
+    await expect(page.locator(".price-left").first).to_have_text(wait)
+    await page.locator("#view-list").click()
+    await page.wait_for_timeout(1_000)  # longer than the map waits for its colours
+    assert await page.locator(".price-left").all_inner_texts() == [wait] * 5
+    assert await page.locator(".area-left").all_inner_texts() == [wait] * 2
+    assert await page.locator(".price.gone").count() == 0
+    assert await page.locator("#best-category option:disabled").count() == 0
+    await expect(list_seat(page, 0)).to_contain_text(wait)
+    await expect(find).to_be_disabled()
+    await expect(page.locator("#area-0 .button")).to_be_disabled()
+    for words in ("None left", "none left", "Not on sale", "0 free"):
+        await expect(page.locator("#list")).not_to_contain_text(words)
+        await expect(page.locator("#panel")).not_to_contain_text(words)
+
+    deliver[-1](late[-1])
+    free = house.areas[0].capacity
+    await expect(page.locator("#area-0 .area-left")).to_have_text(f"{free} places left")
+    await expect(page.locator(".price-left").first).to_contain_text("places left")
+    await expect(list_seat(page, 0)).to_contain_text("Free")
+    await expect(find).to_be_enabled()
+    await expect(page.locator("#area-0 .button")).to_be_enabled()
 
 
 async def test_an_address_that_leads_nowhere_says_so(
