@@ -186,7 +186,7 @@ async def refunded(me: Cashier) -> tuple[str, str]:
     ("language", "method", "money"),
     [
         ("en", "Test card", "goes back to the buyer's card by itself: hand nothing out"),
-        ("fr", "Carte d'essai", "revient de soi-même sur la carte de l'acheteur : ne rendez rien"),
+        ("fr", "Carte d'essai", "sur la carte de l'acheteur : ne rendez rien"),
     ],
 )
 async def test_money_of_a_web_order_goes_back_by_itself(

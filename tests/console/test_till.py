@@ -15,7 +15,9 @@ from console.till import NotSaved, Resumed, Till
 from engine.commands import Held, Refusal, Refused, Released, SeatStatus
 from engine.orders import OrderState
 from engine.payments import PaymentMethod
-from tests.console.server import CASHIER, House, Tangle
+from engine.settings import Price
+from tests.console.houses import settings
+from tests.console.server import CASHIER, House, Tangle, running_house
 from tests.console.waiting import until
 
 
@@ -187,6 +189,23 @@ async def test_after_a_crash_with_an_order_placed_it_waits_for_its_money(
         order = await till.pay(PaymentMethod.CARD_TERMINAL, 0, "V-1")
         assert order.state is OrderState.CONFIRMED
     assert await sold_in(house) == 2
+
+
+async def test_after_a_crash_with_a_free_order_placed_its_tickets_are_left_to_print(
+    tmp_path: Path,
+) -> None:
+    free = settings(prices=tuple(Price(number, "full", 0) for number in range(3)))
+    async with running_house(rules=free) as house:
+        token = await house.operator("paul", "cashier")
+        async with at_till(house.url, token, tmp_path) as till:
+            await a_sale(till)
+            placed = await till.place("en")
+            assert (placed.state, placed.total) == (OrderState.CONFIRMED, 0)
+            assert till.slip is not None and till.slip.paid
+        async with at_till(house.url, token, tmp_path) as till:
+            assert await till.resume() is Resumed.SOLD
+            assert till.order is not None and till.order.id == placed.id
+        assert await sold_in(house) == 2
 
 
 async def test_after_a_crash_before_the_order_arrived_the_basket_is_back(
