@@ -69,6 +69,14 @@ FANOUT: Final = (
     Goal("bytes_per_change", 6, at_most=True),
 )
 
+DOORS: Final = (Goal("scan_p999_ms", 10, at_most=True),)
+ON_SALE_SHARE: Final = 0.5
+"""Of what the machine can do, beside the scans."""
+HOUSES: Final = (
+    Goal("memory_ratio", 1.1, at_most=True),
+    Goal("activation_ms", 1_000, at_most=True),
+)
+
 USUAL: Final = Settings(
     currency="EUR",
     price_types=(PriceType("adult", {"en": "Adult", "fr": "Adulte"}),),
@@ -323,6 +331,120 @@ def fanout(
             },
         )
         show.close()
+    _tell(figures, json_file, html_file)
+    return 0
+
+
+@app.command
+def doors(
+    *,
+    json_file: _JSON = None,
+    html_file: _HTML = None,
+    rounds: int = 5,
+    seconds: float = 3.0,
+) -> int:
+    """Two hundred scans a second while another performance is sold on the same machine.
+
+    Parameters
+    ----------
+    json_file
+        Write the figures here too.
+    html_file
+        Write a page with plots here.
+    rounds
+        Rounds of each measurement, interleaved; the median counts.
+    seconds
+        Length of one measurement.
+    """
+    from bench.doors import Doors
+    from bench.edge import Edge
+    from bench.sockets import login
+    from bench.throwaway import PASSWORD, ground
+
+    figures = Figures(DOORS, rounds, seconds)
+    plan = large_house()
+    selling = msgspec.structs.replace(SETTINGS, orphan_rule=False)
+    with _progress(rounds) as progress, ground([(plan, USUAL), (plan, selling)]) as on:
+        _activate(on)
+        figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
+        token, seats = login(on.url, "bench", PASSWORD), len(plan.seats)
+        on_sale, played = on.performances
+        sale = Edge(on.url, token, on.performances, seats)
+        uvloop.run(sale.sell_half(on.installation.performances()))
+        doors = Doors(on.url, token, on.ticket_key, played, seats // 2, on_sale)
+
+        def closed(number: int) -> None:
+            figures.add_rate("websocket_holds_per_s", uvloop.run(sale.closed(seconds, number)))
+
+        def scans(number: int) -> None:
+            per_s = ON_SALE_SHARE * figures.values["websocket_holds_per_s"][-1]
+            rate = uvloop.run(doors.scans(seconds, number, seats, per_s))
+            figures.add("scan_p999_ms", rate.ms(0.999))
+            figures.add("scan_p50_ms", rate.ms(0.5))
+            figures.add_rate("scans_per_s", rate)
+
+        progress.run(
+            figures, {"what the on-sale can do": closed, "scans beside half of that": scans}
+        )
+    _tell(figures, json_file, html_file)
+    return 0
+
+
+@app.command
+def houses(
+    *,
+    json_file: _JSON = None,
+    html_file: _HTML = None,
+    rounds: int = 5,
+    seconds: float = 3.0,
+    performances: int = 1_000,
+) -> int:
+    """A thousand performances on sale, ten of them busy: memory, and how fast a cold one is.
+
+    Parameters
+    ----------
+    json_file
+        Write the figures here too.
+    html_file
+        Write a page with plots here.
+    rounds
+        Rounds of each measurement, interleaved; the median counts.
+    seconds
+        Length of one measurement.
+    performances
+        How many are on sale.
+    """
+    from bench.houses import ACTIVATED, HOT, activation_ms, busy, memory_mib
+    from bench.throwaway import ground
+
+    figures = Figures(HOUSES, rounds, seconds)
+    plan = large_house()
+
+    def weighed(key: str, many: int) -> Measure:
+        def measure(number: int) -> None:
+            with ground([(plan, FLEETING)] * many) as on:
+                hot, cold = on.performances[:HOT], on.performances[HOT : HOT + ACTIVATED]
+                load = busy(on.installation.performances(), hot, len(plan.seats), seconds)
+                uvloop.run(load)
+                figures.add(key, memory_mib(on))
+                if cold:
+                    lanes = on.installation.performances()
+                    figures.add("activation_ms", uvloop.run(activation_ms(lanes, cold)))
+
+        return measure
+
+    def ratio(number: int) -> None:
+        figures.add_ratio("memory_ratio", "all_mib", "hot_mib")
+
+    with _progress(rounds) as progress:
+        progress.run(
+            figures,
+            {
+                f"{HOT} performances alone": weighed("hot_mib", HOT),
+                f"{HOT} busy ones of {performances:,}": weighed("all_mib", performances),
+                "their ratio": ratio,
+            },
+        )
     _tell(figures, json_file, html_file)
     return 0
 

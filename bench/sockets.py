@@ -73,6 +73,15 @@ class Till(Client):
         kind: str = frame[0]
         return kind
 
+    def is_good(self, outcome: list[object]) -> bool:
+        return outcome[0] == self._good
+
+    async def give_back(self) -> None:
+        """Ask until the basket is released: the next measurement finds every seat free."""
+        while self.ask_next(time.perf_counter()) != "release":
+            pass
+        await self.settled()
+
     def begin(self, ends_s: float) -> None:
         """Closed loop from now on, to the first release (or answer, without baskets) after it."""
         self._ends_s = ends_s
@@ -95,7 +104,7 @@ class Till(Client):
         now_s = time.perf_counter()
         took_s = now_s - self._due_s.pop(frame[1])
         told = frame[2][0]
-        if told == self._good:
+        if self.is_good(frame[2]):
             self.answers.append((now_s, took_s, 1))
         elif told != "released":
             raise RuntimeError(f"{self._good!r} was expected, not {frame!r}")
@@ -164,10 +173,7 @@ async def open_loop(
     ends_s = begins_s + seconds
     await asyncio.gather(pace(tills, per_s, ends_s), pace(others, beside_per_s, ends_s))
     await asyncio.gather(*(till.settled() for till in (*tills, *others)))
-    for till in tills:  # the next measurement finds every seat free
-        while till.ask_next(time.perf_counter()) != "release":
-            pass
-    await asyncio.gather(*(till.settled() for till in tills))
+    await asyncio.gather(*(till.give_back() for till in tills))
     for till in (*tills, *others):
         till.finish()
     answers = [answer for till in tills for answer in till.answers]

@@ -34,6 +34,7 @@ class Ground(Struct, frozen=True):
     url: str
     database_url: str
     folder: Path
+    ticket_key: bytes
     performances: tuple[int, ...]
 
 
@@ -48,18 +49,21 @@ def ground(houses: list[tuple[Plan, Settings]]) -> Iterator[Ground]:
     with tempfile.TemporaryDirectory(prefix="strapontin-bench-") as folder:
         Path(folder).chmod(0o755)
         with EmbeddedPostgres(Path(folder)) as postgres:
-            performances = asyncio.run(_prepare(postgres.url, houses))
+            key = secrets.token_bytes(32)
+            performances = asyncio.run(_prepare(postgres.url, key, houses))
             port = _free_port()
             url = f"http://127.0.0.1:{port}"
             installation = Installation(Wiring(postgres.url, "127.0.0.1", port, url))
             try:
                 installation.wait_ready()
-                yield Ground(installation, url, postgres.url, Path(folder), performances)
+                yield Ground(installation, url, postgres.url, Path(folder), key, performances)
             finally:
                 installation.stop()
 
 
-async def _prepare(url: str, houses: list[tuple[Plan, Settings]]) -> tuple[int, ...]:
+async def _prepare(
+    url: str, ticket_key: bytes, houses: list[tuple[Plan, Settings]]
+) -> tuple[int, ...]:
     from gateway.login import hash_password
     from persistence.migrations import migrate
     from persistence.store import Store
@@ -71,7 +75,7 @@ async def _prepare(url: str, houses: list[tuple[Plan, Settings]]) -> tuple[int, 
             time_zone="Europe/Paris",
             languages=("en", "fr"),
             settings={},
-            ticket_seed=secrets.token_bytes(32),
+            ticket_seed=ticket_key,
             session_secret=secrets.token_bytes(32),
             now_ms=0,
         )
@@ -79,7 +83,7 @@ async def _prepare(url: str, houses: list[tuple[Plan, Settings]]) -> tuple[int, 
             house.id,
             name="bench",
             password_hash=hash_password(PASSWORD),
-            roles=("cashier",),
+            roles=("cashier", "door"),
             language="en",
             now_ms=0,
         )
