@@ -258,7 +258,7 @@ def edge(
         def alone(number: int) -> None:
             rate = uvloop.run(measured.alone(seconds, number))
             figures.add("idle_ack_p50_ms", rate.ms(0.5))
-            figures.add_rate("one_client_holds_per_s", rate)
+            figures.add_rate("idle_holds_per_s", rate)
 
         def refusals(number: int) -> None:
             figures.add_rate("refusals_per_s", uvloop.run(measured.refusals(seconds, number)))

@@ -29,6 +29,9 @@ class Client(asyncio.Protocol):
         self.ready: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[None] = loop.create_future()
         """Done by `finish`; fails with whatever went wrong."""
+        for future in (self.ready, self.over):
+            # Whoever waits hears of a failure once; nobody has to wait for both.
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._host = host
         self._token = token
         self._key = generate_key()

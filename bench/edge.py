@@ -16,6 +16,7 @@ from engine.commands import Channel, Checkout, Hold, Line, Sell
 CLIENTS: Final = 500
 PACED_CLIENTS: Final = 100
 """Fewer connections are enough where each may have many questions under way."""
+ALONE_PER_S: Final = 100.0
 GOOD_PER_S: Final = 200.0
 DOOMED_PER_GOOD: Final = 20
 _SEATS_AN_ORDER: Final = 50
@@ -64,9 +65,9 @@ class Edge:
         return await open_loop(self._url, self._token, scripts, seconds, per_s)
 
     async def alone(self, seconds: float, number: int) -> Rate:
-        """One client, one hold after the other."""
+        """One client that asks now and then, with nobody else there."""
         scripts = spread(self._empty, self._seats, 1, _ids(number, 2))
-        return await closed_loop(self._url, self._token, scripts, seconds)
+        return await open_loop(self._url, self._token, scripts, seconds, ALONE_PER_S)
 
     async def refusals(self, seconds: float, number: int) -> Rate:
         """Refusals that CLIENTS clients get who ask for sold seats only."""
