@@ -133,6 +133,14 @@ class Clerk:
         await self.until(lambda: self.notice() not in waiting, "an answer")
         return self.notice()
 
+    def why_no_refund(self) -> str:
+        """What the order on the screen says of this operator's right to refund it."""
+        return str(self.app.screen.query_one("#no-refund", Static).render())
+
+    def words_around(self, key: str, placeholder: str) -> str:
+        """The longer of the words before and after a message's only placeholder."""
+        return max(self.app.t(key, **{placeholder: "\0"}).split("\0"), key=len)
+
     async def back_to_sale(self) -> None:
         """From the order."""
         for screen in (SalesScreen, SaleScreen):
