@@ -64,7 +64,7 @@ class Batcher:
         self._stopping = False
         metrics.gauges["strapontin_commands_waiting"] = (
             "Commands waiting for a batch",
-            lambda: sum(len(queue.waiting) for queue in self._queues.values()),
+            lambda: sum(len(queue.doors) + len(queue.waiting) for queue in self._queues.values()),
         )
 
     def offer(
@@ -82,11 +82,14 @@ class Batcher:
             queue = self._queues[performance] = _Queue(performance)
         if self._stopping:
             receiver.shed(id, "unavailable", SHED_RETRY_MS)
-        elif len(queue.waiting) >= MAX_WAITING_COMMANDS:
+            return
+        # Somebody with a ticket stands before a closed door: no crowd of buyers makes them wait.
+        line = queue.doors if kind == "scan" else queue.waiting
+        if len(line) >= MAX_WAITING_COMMANDS:
             receiver.shed(id, "busy", SHED_RETRY_MS)
         else:
             # Not the loop's clock: uvloop's ticks in whole milliseconds.
-            queue.waiting.append(Waiting(receiver, id, kind, command, monotonic()))
+            line.append(Waiting(receiver, id, kind, command, monotonic()))
             if queue.task is None:
                 queue.task = asyncio.create_task(self._run(queue), name=f"queue {performance}")
 
@@ -102,8 +105,7 @@ class Batcher:
 
     async def _run(self, queue: "_Queue") -> None:
         try:
-            while queue.waiting:
-                batch = queue.take()
+            while batch := queue.take():
                 try:
                     await self._serve(queue, batch)
                 except Exception as error:
@@ -181,29 +183,36 @@ class Batcher:
 
 
 class _Queue:
-    __slots__ = ("performance", "task", "waiting")
+    """What waits for one performance: scans before everything else, each in its order."""
+
+    __slots__ = ("doors", "performance", "task", "waiting")
 
     def __init__(self, performance: int) -> None:
         self.performance = performance
+        self.doors: list[Waiting] = []
         self.waiting: list[Waiting] = []
         self.task: asyncio.Task[None] | None = None
 
     def take(self) -> list[Waiting]:
-        """The longest beginning of the queue that fits into one batch, one command at least."""
-        waiting = self.waiting
+        """What fits into one batch, one command at least; nothing when nothing waits."""
         size = _ARRAY_HEAD_BYTES
-        count = 0
-        for entry in waiting[:MAX_BATCH_COMMANDS]:
-            size += len(entry.command)
-            if size > MAX_BATCH_BYTES and count:
-                break
-            count += 1
-        self.waiting = waiting[count:]
-        return waiting[:count]
+        taken: list[Waiting] = []
+        for line in (self.doors, self.waiting):
+            count = 0
+            for entry in line[: MAX_BATCH_COMMANDS - len(taken)]:
+                size += len(entry.command)
+                if size > MAX_BATCH_BYTES and (taken or count):
+                    break
+                count += 1
+            taken += line[:count]
+            del line[:count]
+        return taken
 
     def take_all(self) -> list[Waiting]:
-        waiting, self.waiting = self.waiting, []
-        return waiting
+        everything = self.doors + self.waiting
+        self.doors.clear()
+        self.waiting.clear()
+        return everything
 
 
 _ARRAY_HEAD_BYTES: Final = 3

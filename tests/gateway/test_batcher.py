@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from engine.commands import Basket, Channel, Command, Hold
+from engine.commands import Basket, Channel, Command, Hold, Scan, ScanMode
 from engine.limits import MAX_BATCH_BYTES, MAX_BATCH_COMMANDS, MAX_WAITING_COMMANDS
 from gateway import batcher as batcher_module
 from gateway.backend import BackendUnavailable, PerformanceUnknown
@@ -106,6 +106,24 @@ async def test_batches_respect_both_bounds(
     await asker.until(small + 20)
     assert len(performances.batches) > 3
     assert max(sizes) <= MAX_BATCH_BYTES
+
+
+async def test_no_crowd_of_buyers_stands_before_a_door(
+    performances: FakePerformances, batcher: Batcher
+) -> None:
+    performances.delay_s = 0.05
+    buyers, door = Asker(), Asker()
+    for number in range(MAX_WAITING_COMMANDS):
+        batcher.offer(1, buyers, named(number), "basket", encode(Basket(named(number), b"")))
+    batcher.offer(1, buyers, named(MAX_WAITING_COMMANDS), "basket", b"")
+    assert [reason for _, reason in buyers.sheds] == ["busy"]
+    ids = [named(1_000_000 + number) for number in range(3)]
+    for id in ids:
+        batcher.offer(1, door, id, "scan", encode(Scan(id, "", "door", 1, 1, 0, ScanMode.ADMIT)))
+    await door.until(3)
+    assert [id for id, _, _ in door.answers] == ids
+    assert len(performances.batches) == 1, "in the very first batch"
+    assert performances.batches[0] == MAX_BATCH_COMMANDS
 
 
 async def test_a_command_larger_than_a_batch_still_goes(batcher: Batcher) -> None:
