@@ -27,6 +27,19 @@ local_ray.set_environment()
 
 _numbers = itertools.count(1)
 
+_LONG = ("web", "e2e", "integration")
+"""Folders whose files take long: they go first, so that at the end no process works alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0]
+        return _LONG.index(folder) if folder in _LONG else len(_LONG)
+
+    items.sort(key=turn)
+
 
 def _on(url: str, statement: str) -> None:
     async def run() -> None:
