@@ -186,7 +186,7 @@ async def pace(tills: Sequence[Till], per_s: float, ends_s: float) -> None:
     starts_s = time.perf_counter()
     asked = 0
     while (now_s := time.perf_counter()) < ends_s:
-        due = int((now_s - starts_s) * per_s)
+        due = 1 + int((now_s - starts_s) * per_s)  # the first at once
         while asked < due:
             till = tills[asked % len(tills)]
             if till.over.done():

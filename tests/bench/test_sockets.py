@@ -58,6 +58,7 @@ async def test_an_open_loop_asks_at_its_rate(gateway: Running, token: str) -> No
     scripts = spread(1, range(SEATS), 4, 1 << 64)
     rate = await open_loop(gateway.url, token, scripts, 0.5, 100.0)
     assert rate.per_s == pytest.approx(100, abs=20)
+    assert rate.ms(0.5) < 9, "a question is late from when it was due, which is when it was asked"
     again = spread(1, range(SEATS), 4, 2 << 64)
     assert (await open_loop(gateway.url, token, again, 0.2, 100.0)).per_s > 0
 
