@@ -87,16 +87,19 @@ async def _prepare(
             language="en",
             now_ms=0,
         )
+        hashes: dict[int, str] = {}  # a large plan takes a while to write: once is enough
         numbers = []
         for plan, settings in houses:
-            await store.catalogue.add_plan(
-                plan_hash=plan.content_hash(),
-                name=plan.name,
-                seats=len(plan.seats),
-                places=len(plan.seats),
-                body=dump_plan(plan),
-                now_ms=0,
-            )
+            if id(plan) not in hashes:
+                hashes[id(plan)] = plan.content_hash()
+                await store.catalogue.add_plan(
+                    plan_hash=hashes[id(plan)],
+                    name=plan.name,
+                    seats=len(plan.seats),
+                    places=len(plan.seats),
+                    body=dump_plan(plan),
+                    now_ms=0,
+                )
             production = await store.catalogue.create_production(
                 house.id,
                 titles={"en": "Bench", "fr": "Banc d'essai"},
@@ -108,7 +111,7 @@ async def _prepare(
             numbers.append(
                 await store.catalogue.create_performance(
                     production.id,
-                    plan_hash=plan.content_hash(),
+                    plan_hash=hashes[id(plan)],
                     starts_ms=0,
                     settings=msgspec.json.encode(settings),
                     now_ms=0,
