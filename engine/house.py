@@ -11,7 +11,7 @@ the rules about neighbours speak of rows only. Tables are listed apart.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -69,7 +69,6 @@ class House:
 
     Attributes:
         seat_count, area_count: Sizes of the plan.
-        ahead: Per seat how many seats stand from it on in a row, counting up (up to 255).
         positions: Per seat its position.
         seat_at: Per position its seat, or -1 for a wall.
         runs: (first, end) positions of each row of neighbours.
@@ -86,7 +85,6 @@ class House:
     __slots__ = (
         "_choices",
         "_pieces",
-        "ahead",
         "area_count",
         "categories",
         "distance_sums",
@@ -107,7 +105,7 @@ class House:
         self.plan = plan
         self.seat_count = len(plan.seats)
         self.area_count = len(plan.areas)
-        self.categories = array("H", plan.seat_categories)
+        self.categories = plan.seat_categories
         self.sections = plan.seat_sections
         seat_at = [-1] * _EDGE
         runs = []
@@ -126,10 +124,10 @@ class House:
         for position, index in enumerate(seat_at):
             if index >= 0:
                 positions[index] = position
-        # Arrays where decisions look: their numbers lie close together in memory.
+        # An array: its numbers lie close together, and a decision waits less for memory. A tuple:
+        # its slices compare with the seats of a command.
         self.positions = array("i", positions)
         self.seat_at = tuple(seat_at)
-        self.ahead = bytes(_ahead(self.seat_at, positions))
         self.size = len(seat_at)
         self.runs = tuple(runs)
         scale = DISTANCE_UNITS / plan.pitch
@@ -158,22 +156,16 @@ class House:
         return self.distance_sums[position + 1] - self.distance_sums[position]
 
     def straight(self, seats: tuple[int, ...]) -> int:
-        """The position of the first when the seats stand side by side, counting up, else -1.
+        """The position of the first when the seats stand side by side in this order, else -1.
 
         Any numbers may be given: those that are no seats do not stand side by side.
         """
-        count = len(seats)
-        if not count or not 0 <= (first := seats[0]) < self.seat_count:
+        try:
+            first = self.positions[seats[0]]
+        except IndexError:
             return -1
-        if count > 1 and seats[-1] != first + count - 1:
-            return -1
-        if count > 2 and (
-            seats[1] != first + 1
-            or seats[-2] != first + count - 2
-            or (count > 4 and seats != tuple(range(first, first + count)))
-        ):
-            return -1
-        return self.positions[first] if self.ahead[first] >= count else -1
+        # A negative number counts from the end, and is then no seat that stands there.
+        return first if self.seat_at[first : first + len(seats)] == seats else -1
 
     def by_seat(self, codes: bytearray) -> bytes:
         """What stands at the positions, in the order of the plan's seats."""
@@ -235,15 +227,6 @@ class House:
                 section = self.sections[seat_at[first]]
                 yield _Piece(first, cut, section, nearest, *kind(first))
                 first = cut
-
-
-def _ahead(seat_at: Sequence[int], positions: Sequence[int]) -> list[int]:
-    ahead = [1] * len(positions)
-    for position in range(len(seat_at) - 2, 0, -1):
-        seat = seat_at[position]
-        if seat >= 0 and seat_at[position + 1] == seat + 1:
-            ahead[seat] = min(255, ahead[seat + 1] + 1)
-    return ahead
 
 
 def _row_runs(plan: Plan) -> Iterator[tuple[int, ...]]:
