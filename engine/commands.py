@@ -57,6 +57,7 @@ class Refusal(StrEnum):
     ID_REUSED = "id_reused"  # the id is known with other content
     MALFORMED = "malformed"  # an index out of the plan, an empty or doubled list, a bad size
     BUSY = "busy"  # over a bound of this performance: try again
+    NOT_ADMITTED = "not_admitted"  # a waiting room is open, and it is not this session's turn
     NOT_ON_SALE = "not_on_sale"  # the performance is hidden, closed or ended for this channel
     HOLD_UNKNOWN = "hold_unknown"  # no such hold: never made, released, expired or sold
     IN_PAYMENT = "in_payment"  # the hold is at the payment stage and cannot change

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine.orders import Order, OrderRefused, PlaceOrder
+from engine.waiting import News, Report, RoomEvent
 
 
 class BackendUnavailable(Exception):
@@ -95,6 +96,26 @@ class Desk(Protocol):
 
     async def webhook(self, payload: bytes, signature: str) -> None:
         """A Stripe event, as received. Raises SignatureInvalid."""
+        ...
+
+
+class Rooms(Protocol):
+    """The waiting rooms' writer. All raise BackendUnavailable, and may be repeated then."""
+
+    async def exchange(self, report: Report) -> News:
+        """Tell what is seen at this gateway; hear what is new of every room."""
+        ...
+
+    async def open(self, performance: int, opens_ms: int, on_sale_ms: int) -> str:
+        """Announce a room; "" or why not: "performance_unknown", "room_open", "room_times"."""
+        ...
+
+    async def close(self, performance: int) -> bool:
+        """Let everybody in from now on; False when there is no open room."""
+        ...
+
+    async def events(self, performance: int) -> Sequence[RoomEvent]:
+        """The events of the performance's latest room, closed ones too; none: there is no room."""
         ...
 
 

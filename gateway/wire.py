@@ -112,6 +112,17 @@ class AskScan(_Frame, tag="scan", frozen=True):
     mode: ScanMode = ScanMode.ADMIT
 
 
+class AskQueue(_Frame, tag="queue", frozen=True):
+    """Let me into this performance's waiting room, or back to my place in it.
+
+    `admission` is the token of an `Admitted` that is not over, to be let in at once on
+    another connection. Harmless when repeated; answered by "room" frames from then on.
+    """
+
+    performance: PerformanceId
+    admission: Annotated[str, Meta(max_length=MAX_TOKEN_CHARS)] = ""
+
+
 class Ping(_Frame, tag="ping", frozen=True):
     number: int
 
@@ -127,6 +138,7 @@ ClientFrame = (
     | AskBlock
     | AskUnblock
     | AskScan
+    | AskQueue
     | Ping
 )
 
@@ -163,6 +175,46 @@ class Lost(_Frame, tag="lost", frozen=True):
     token: bytes
 
 
+class Room(_Frame, tag="room", frozen=True):
+    """A waiting room as everybody in it sees it: the same bytes for all, about once a second.
+
+    `phase` is an `engine.waiting.Phase`; `arrived` how many ever came; `front` the first place
+    of the line that is not admitted yet: who has place P has P - front before them. `per_min`
+    were admitted in the last minute; `available` places are free (-1: not known now).
+    """
+
+    performance: int
+    phase: str
+    server_ms: int
+    opens_ms: int
+    on_sale_ms: int
+    arrived: int
+    front: int
+    per_min: int
+    available: int
+
+
+class Placed(_Frame, tag="placed", frozen=True):
+    """Where this session stands. `visitor` is its name in the public log, in hex.
+
+    `number` counts arrivals from 1; `place` counts from 0 in the order of admission, -1 until
+    the draw.
+    """
+
+    performance: int
+    visitor: str
+    number: int
+    place: int
+
+
+class Admitted(_Frame, tag="admitted", frozen=True):
+    """This session may hold and buy until then; show `admission` on any further connection."""
+
+    performance: int
+    admission: str
+    expires_ms: int
+
+
 class Pong(_Frame, tag="pong", frozen=True):
     number: int
     server_ms: int
@@ -176,7 +228,7 @@ class Error(_Frame, tag="error", frozen=True):
     id: bytes = b""
 
 
-ServerFrame = Welcome | Reply | Shed | Lost | Pong | Error
+ServerFrame = Welcome | Reply | Shed | Lost | Room | Placed | Admitted | Pong | Error
 
 
 # The hot path ----------------------------------------------------------------
