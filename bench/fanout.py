@@ -8,10 +8,8 @@ it, as reading it would cost more than the server spends on sending.
 """
 
 import asyncio
-import itertools
 import multiprocessing
 import resource
-import socket
 import time
 import urllib.request
 from array import array
@@ -25,7 +23,7 @@ import uvloop
 from bench.client import Client, Frame, connect
 from bench.durable import WARM_UP_S
 from bench.figures import QUANTILES, Figures, quantiles_ms
-from bench.sockets import SEATS_A_BASKET, Till, holding, pace
+from bench.sockets import Till, holding, pace
 from engine.feed import Feed
 from engine.limits import FEED_TICK_MS
 from gateway.outbound import framed
@@ -102,7 +100,6 @@ class Crowd:
         self._token = token
         self._performance = performance
         self._seats = seats
-        self._numbers = itertools.count(1)
         self._asked_s: dict[int, float] = {}
         self._tills: list[Till] = []
         self.readers: list[Reader] = []
@@ -139,8 +136,7 @@ class Crowd:
                 till = Till(host, self._token, _noted(asks, self._asked_s), "held")
                 await connect(till, self._url)
                 self._tills.append(till)
-        # A basket of ten seats is twenty changes: ten holds, and a release of all.
-        holds_per_s = per_s * SEATS_A_BASKET / (2 * SEATS_A_BASKET)
+        holds_per_s = per_s / 2  # each seat that is held is also released
         await pace(self._tills, holds_per_s, time.perf_counter() + WARM_UP_S)
         for reader in self.readers:
             reader.late_s.clear()
@@ -207,7 +203,6 @@ class Show:
         self._seconds = seconds
         self._gateway = gateway()
         self._crowd = Crowd(url, token, performance, seats)
-        self._frames = 0
         self._p99_ms = 0.0
 
     async def open(self, watchers: int, told: Any) -> None:
@@ -226,13 +221,13 @@ class Show:
     async def changes(self) -> None:
         before_s, frames = cpu_s(self._gateway), sent_frames(self._url)
         late_ms = await self._crowd.changes(CHANGES_PER_S, self._seconds)
-        self._frames = sent_frames(self._url) - frames
+        frames = sent_frames(self._url) - frames
         spent_s = cpu_s(self._gateway) - before_s
         self._p99_ms = late_ms[QUANTILES.index(0.99)]
         self._figures.add("delivery_p50_ms", late_ms[QUANTILES.index(0.5)])
         self._figures.add("delivery_p99_ms", self._p99_ms)
-        self._figures.add("sends_per_s", self._frames / (self._seconds + WARM_UP_S))
-        self._figures.add("server_us_per_send", 1e6 * spent_s / self._frames)
+        self._figures.add("sends_per_s", frames / (self._seconds + WARM_UP_S))
+        self._figures.add("server_us_per_send", 1e6 * spent_s / frames)
 
     async def bare(self) -> None:
         tick_s = FEED_TICK_MS / 1000
@@ -276,12 +271,12 @@ class _Bare(asyncio.Protocol):
             self.complete.set()
 
 
-def _serve_bare(port: int, sockets: int, size: int, ticks: int, tick_s: float, told: Any) -> None:
+def _serve_bare(sockets: int, size: int, ticks: int, tick_s: float, told: Any) -> None:
     async def serve() -> None:
         _Bare.everyone, _Bare.expected, _Bare.complete = [], sockets, asyncio.Event()
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(_Bare, "127.0.0.1", port, backlog=1024)
-        told.put("ready")
+        server = await loop.create_server(_Bare, "127.0.0.1", 0, backlog=1024)
+        told.put(server.sockets[0].getsockname()[1])
         await _Bare.complete.wait()
         frame = bytes(size)
         begins_s = time.process_time()
@@ -301,18 +296,15 @@ def _serve_bare(port: int, sockets: int, size: int, ticks: int, tick_s: float, t
 
 async def bare_send_s(sockets: int, size: int, ticks: int, tick_s: float) -> float:
     """Processor time that a bare loop in a process of its own spends on one send."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
     spawning = multiprocessing.get_context("spawn")
     told = spawning.Queue()
     process = spawning.Process(
-        target=_serve_bare, args=(port, sockets, size, ticks, tick_s, told), daemon=True
+        target=_serve_bare, args=(sockets, size, ticks, tick_s, told), daemon=True
     )
     process.start()
     loop = asyncio.get_running_loop()
     try:
-        assert await loop.run_in_executor(None, told.get, True, 30.0) == "ready"
+        port: int = await loop.run_in_executor(None, told.get, True, 30.0)
         for first in range(0, sockets, CONNECTING):
             many = min(CONNECTING, sockets - first)
             await asyncio.gather(
