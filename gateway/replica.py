@@ -196,7 +196,7 @@ class Feeds:
         sold = tuple([seat for seat in seats if statuses[seat] == SeatStatus.SOLD])
         if not sold or len(set(seats)) != len(seats):
             return ()
-        live = asyncio.get_running_loop().time() - feed.heard_s < FEED_LIVE_S
+        live = monotonic() - feed.heard_s < FEED_LIVE_S
         return sold if live else ()
 
     async def stop(self) -> None:
@@ -215,22 +215,21 @@ class Feeds:
         if feed is None:
             if len(self._feeds) >= MAX_FEEDS:
                 return None
-            feed = SeatFeed(performance, asyncio.get_running_loop().time())
+            feed = SeatFeed(performance, monotonic())
             self._feeds[performance] = feed
             feed.task = asyncio.create_task(self._run(feed), name=f"feed {performance}")
         return feed
 
     async def _run(self, feed: SeatFeed) -> None:
-        loop = asyncio.get_running_loop()
         failures = 0
         try:
-            while self._wanted(feed, loop.time()):
-                asked_s = loop.time()
+            while self._wanted(feed, monotonic()):
+                asked_s = monotonic()
                 try:
                     fan_out_s = await self._poll(feed)
                     failures = 0
                     # With very many watchers: at least half the time is left for answers.
-                    pause_s = max(asked_s + _TICK_S - loop.time(), fan_out_s)
+                    pause_s = max(asked_s + _TICK_S - monotonic(), fan_out_s)
                 except PerformanceUnknown:
                     self._refuse(feed)
                     return
@@ -257,8 +256,7 @@ class Feeds:
         async with asyncio.timeout(WATCH_TIMEOUT_S):
             reply = await self._performances.watch(feed.performance, *feed.position)
         frame, tokens = _decode_watch(reply)
-        loop = asyncio.get_running_loop()
-        feed.heard_s = loop.time()
+        feed.heard_s = monotonic()
         for token in tokens:
             for follower in feed.holds.pop(token, ()):
                 follower.lost(feed.performance, token)
@@ -276,9 +274,8 @@ class Feeds:
 
     async def _fan_out(self, feed: SeatFeed, frame: bytes) -> None:
         sent = skipped = 0
-        lagging = self._lagging
         for watcher in list(feed.watchers):
-            if lagging and (feed, watcher) in lagging:
+            if (feed, watcher) in self._lagging:
                 skipped += 1
             elif not watcher.out.post(frame):
                 skipped += 1
