@@ -8,8 +8,9 @@ changes it for all. The figure of a key is the median of its rounds.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -27,14 +28,30 @@ from bench.page import page
 from engine.settings import Price, PriceType, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bench.throwaway import Ground
 
 app = App(name="bench", help="Measure this installation on this machine.")
 
-_JSON = Annotated[Path | None, Parameter(name="--json")]
-_HTML = Annotated[Path | None, Parameter(name="--html")]
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Run:
+    """What each of the measurements takes.
+
+    Attributes:
+        json_file: Write the figures here too.
+        html_file: Write a page with plots here.
+        rounds: Rounds of each measurement, interleaved; the median counts.
+        seconds: Length of one measurement.
+    """
+
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None
+    html_file: Annotated[Path | None, Parameter(name="--html")] = None
+    rounds: int = 5
+    seconds: float = 3.0
+
+
+AS_USUAL: Final = Run()
 
 SMOKE: Final = (
     Goal("core_decisions_per_s", 300_000),
@@ -89,32 +106,14 @@ Measure = Callable[[int], None]
 
 
 @app.command
-def smoke(
-    *,
-    json_file: _JSON = None,
-    html_file: _HTML = None,
-    rounds: int = 5,
-    seconds: float = 3.0,
-) -> int:
-    """Three figures in about a minute: the core alone, durable holds, holds over websockets.
-
-    Parameters
-    ----------
-    json_file
-        Write the figures here too.
-    html_file
-        Write a page with plots here.
-    rounds
-        Rounds of each measurement, interleaved; the median counts.
-    seconds
-        Length of one measurement.
-    """
+def smoke(*, run: Run = AS_USUAL) -> int:
+    """Three figures in about a minute: the core alone, durable holds, holds over websockets."""
     from bench.sockets import CLIENTS, closed_loop, login, spread
     from bench.throwaway import PASSWORD, ground
 
-    figures = Figures(SMOKE, rounds, seconds)
     plan = large_house()
-    with _progress(rounds) as progress, ground([(plan, FLEETING), (plan, USUAL)]) as on:
+    with _measured(SMOKE, run) as rounds, ground([(plan, FLEETING), (plan, USUAL)]) as on:
+        figures, seconds = rounds.figures, run.seconds
         _activate(on)
         token = login(on.url, "bench", PASSWORD)
 
@@ -124,46 +123,26 @@ def smoke(
             rate = uvloop.run(closed_loop(on.url, token, scripts, seconds))
             figures.add_rate("websocket_holds_per_s", rate)
 
-        progress.run(
-            figures,
+        rounds.run(
             {
                 "the core": _core(figures, seconds),
                 "driver to COMMIT": _durable(figures, on, len(plan.seats), seconds),
                 f"{CLIENTS} websocket clients": websockets,
-            },
+            }
         )
-    _tell(figures, json_file, html_file)
     return 0
 
 
 @app.command
-def engine(
-    *,
-    json_file: _JSON = None,
-    html_file: _HTML = None,
-    rounds: int = 5,
-    seconds: float = 3.0,
-) -> int:
-    """The engine without its edge, side by side with other ways to hold a seat.
-
-    Parameters
-    ----------
-    json_file
-        Write the figures here too.
-    html_file
-        Write a page with plots here.
-    rounds
-        Rounds of each measurement, interleaved; the median counts.
-    seconds
-        Length of one measurement.
-    """
+def engine(*, run: Run = AS_USUAL) -> int:
+    """The engine without its edge, side by side with other ways to hold a seat."""
     from bench import peers
     from bench.throwaway import ground
 
-    figures = Figures(ENGINE, rounds, seconds)
     plan = large_house()
     seats = len(plan.seats)
-    with _progress(rounds) as progress, ground([(plan, FLEETING), (plan, FLEETING)]) as on:
+    with _measured(ENGINE, run) as rounds, ground([(plan, FLEETING), (plan, FLEETING)]) as on:
+        figures, seconds = rounds.figures, run.seconds
         _activate(on)
         figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
         url = on.database_url
@@ -187,8 +166,7 @@ def engine(
             performance = on.performances[1]
             return uvloop.run(peers.ray_per_command(performance, seats, seconds, number << 64))
 
-        progress.run(
-            figures,
+        rounds.run(
             {
                 "the core": _core(figures, seconds),
                 "best available": best,
@@ -206,41 +184,22 @@ def engine(
                     lambda _: uvloop.run(peers.redis_lua(on.folder, seats, seconds)),
                 ),
                 "one Ray call per command": peer("ray_per_command", through_ray),
-            },
+            }
         )
-    _tell(figures, json_file, html_file)
     return 0
 
 
 @app.command
-def edge(
-    *,
-    json_file: _JSON = None,
-    html_file: _HTML = None,
-    rounds: int = 5,
-    seconds: float = 3.0,
-) -> int:
-    """The whole way from a websocket to COMMIT and back, and how well the edge refuses.
-
-    Parameters
-    ----------
-    json_file
-        Write the figures here too.
-    html_file
-        Write a page with plots here.
-    rounds
-        Rounds of each measurement, interleaved; the median counts.
-    seconds
-        Length of one measurement.
-    """
+def edge(*, run: Run = AS_USUAL) -> int:
+    """The whole way from a websocket to COMMIT and back, and how well the edge refuses."""
     from bench.edge import CLIENTS, Edge
     from bench.sockets import login
     from bench.throwaway import PASSWORD, ground
 
-    figures = Figures(EDGE, rounds, seconds)
     plan = large_house()
     selling = msgspec.structs.replace(SETTINGS, orphan_rule=False)
-    with _progress(rounds) as progress, ground([(plan, USUAL), (plan, selling)]) as on:
+    with _measured(EDGE, run) as rounds, ground([(plan, USUAL), (plan, selling)]) as on:
+        figures, seconds = rounds.figures, run.seconds
         _activate(on)
         figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
         measured = Edge(on.url, login(on.url, "bench", PASSWORD), on.performances, len(plan.seats))
@@ -269,41 +228,24 @@ def edge(
             figures.add_rate("quiet_holds_per_s", quiet)
             figures.add_rate("crowded_holds_per_s", crowded)
 
-        progress.run(
-            figures,
+        rounds.run(
             {
                 f"{CLIENTS} websocket clients": closed,
                 "the same at 70 % of their rate": waiting,
                 "one client alone": alone,
                 "a sold-out house": refusals,
                 "20 refused for one good": growth,
-            },
+            }
         )
-    _tell(figures, json_file, html_file)
     return 0
 
 
 @app.command
-def fanout(
-    *,
-    json_file: _JSON = None,
-    html_file: _HTML = None,
-    rounds: int = 5,
-    seconds: float = 3.0,
-    watchers: int = 10_000,
-) -> int:
+def fanout(*, run: Run = AS_USUAL, watchers: int = 10_000) -> int:
     """Ten thousand watch a house while a thousand seats a second change.
 
     Parameters
     ----------
-    json_file
-        Write the figures here too.
-    html_file
-        Write a page with plots here.
-    rounds
-        Rounds of each measurement, interleaved; the median counts.
-    seconds
-        Length of one measurement.
     watchers
         How many watch.
     """
@@ -311,19 +253,18 @@ def fanout(
     from bench.sockets import login
     from bench.throwaway import PASSWORD, ground
 
-    figures = Figures(FANOUT, rounds, seconds)
     plan = large_house()
     with (
-        _progress(rounds) as progress,
+        _measured(FANOUT, run) as rounds,
         ground([(plan, USUAL)]) as on,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        figures, seconds = rounds.figures, run.seconds
         _activate(on)
         token = login(on.url, "bench", PASSWORD)
         show = Show(figures, on.url, token, on.performances[0], len(plan.seats), seconds)
-        runner.run(show.open(watchers, lambda here: progress.say(f"{here:,} watchers are there")))
-        progress.run(
-            figures,
+        runner.run(show.open(watchers, lambda here: rounds.say(f"{here:,} watchers are there")))
+        rounds.run(
             {
                 "1,000 changes a second": lambda _: runner.run(show.changes()),
                 "a bare loop that sends as much": lambda _: runner.run(show.bare()),
@@ -331,40 +272,21 @@ def fanout(
             },
         )
         show.close()
-    _tell(figures, json_file, html_file)
     return 0
 
 
 @app.command
-def doors(
-    *,
-    json_file: _JSON = None,
-    html_file: _HTML = None,
-    rounds: int = 5,
-    seconds: float = 3.0,
-) -> int:
-    """Two hundred scans a second while another performance is sold on the same machine.
-
-    Parameters
-    ----------
-    json_file
-        Write the figures here too.
-    html_file
-        Write a page with plots here.
-    rounds
-        Rounds of each measurement, interleaved; the median counts.
-    seconds
-        Length of one measurement.
-    """
+def doors(*, run: Run = AS_USUAL) -> int:
+    """Two hundred scans a second while another performance is sold on the same machine."""
     from bench.doors import Doors
     from bench.edge import Edge
     from bench.sockets import login
     from bench.throwaway import PASSWORD, ground
 
-    figures = Figures(DOORS, rounds, seconds)
     plan = large_house()
     selling = msgspec.structs.replace(SETTINGS, orphan_rule=False)
-    with _progress(rounds) as progress, ground([(plan, USUAL), (plan, selling)]) as on:
+    with _measured(DOORS, run) as rounds, ground([(plan, USUAL), (plan, selling)]) as on:
+        figures, seconds = rounds.figures, run.seconds
         _activate(on)
         figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
         token, seats = login(on.url, "bench", PASSWORD), len(plan.seats)
@@ -383,69 +305,50 @@ def doors(
             figures.add("scan_p50_ms", rate.ms(0.5))
             figures.add_rate("scans_per_s", rate)
 
-        progress.run(
-            figures, {"what the on-sale can do": closed, "scans beside half of that": scans}
-        )
-    _tell(figures, json_file, html_file)
+        rounds.run({"what the on-sale can do": closed, "scans beside half of that": scans})
     return 0
 
 
 @app.command
-def houses(
-    *,
-    json_file: _JSON = None,
-    html_file: _HTML = None,
-    rounds: int = 5,
-    seconds: float = 3.0,
-    performances: int = 1_000,
-) -> int:
+def houses(*, run: Run = AS_USUAL, performances: int = 1_000) -> int:
     """A thousand performances on sale, ten of them busy: memory, and how fast a cold one is.
 
     Parameters
     ----------
-    json_file
-        Write the figures here too.
-    html_file
-        Write a page with plots here.
-    rounds
-        Rounds of each measurement, interleaved; the median counts.
-    seconds
-        Length of one measurement.
     performances
         How many are on sale.
     """
     from bench.houses import ACTIVATED, HOT, activation_ms, busy, memory_mib
     from bench.throwaway import ground
 
-    figures = Figures(HOUSES, rounds, seconds)
     plan = large_house()
 
-    def weighed(key: str, many: int) -> Measure:
-        def measure(number: int) -> None:
-            with ground([(plan, FLEETING)] * many) as on:
-                hot, cold = on.performances[:HOT], on.performances[HOT : HOT + ACTIVATED]
-                load = busy(on.installation.performances(), hot, len(plan.seats), seconds)
-                uvloop.run(load)
-                figures.add(key, memory_mib(on))
-                if cold:
-                    lanes = on.installation.performances()
-                    figures.add("activation_ms", uvloop.run(activation_ms(lanes, cold)))
+    with _measured(HOUSES, run) as rounds:
+        figures, seconds = rounds.figures, run.seconds
 
-        return measure
+        def weighed(key: str, many: int) -> Measure:
+            def measure(number: int) -> None:
+                with ground([(plan, FLEETING)] * many) as on:
+                    hot, cold = on.performances[:HOT], on.performances[HOT : HOT + ACTIVATED]
+                    load = busy(on.installation.performances(), hot, len(plan.seats), seconds)
+                    uvloop.run(load)
+                    figures.add(key, memory_mib(on))
+                    if cold:
+                        lanes = on.installation.performances()
+                        figures.add("activation_ms", uvloop.run(activation_ms(lanes, cold)))
 
-    def ratio(number: int) -> None:
-        figures.add_ratio("memory_ratio", "all_mib", "hot_mib")
+            return measure
 
-    with _progress(rounds) as progress:
-        progress.run(
-            figures,
+        def ratio(number: int) -> None:
+            figures.add_ratio("memory_ratio", "all_mib", "hot_mib")
+
+        rounds.run(
             {
                 f"{HOT} performances alone": weighed("hot_mib", HOT),
                 f"{HOT} busy ones of {performances:,}": weighed("all_mib", performances),
                 "their ratio": ratio,
-            },
+            }
         )
-    _tell(figures, json_file, html_file)
     return 0
 
 
@@ -476,9 +379,10 @@ def _activate(on: "Ground") -> None:
 
 
 class _Rounds:
-    """The progress of interleaved rounds, as a bar with what is being done and the last figure."""
+    """Interleaved rounds into `figures`, as a bar with what is being done and the last figure."""
 
-    def __init__(self, bar: Progress, rounds: int) -> None:
+    def __init__(self, bar: Progress, figures: Figures, rounds: int) -> None:
+        self.figures = figures
         self._bar = bar
         self._rounds = rounds
         self._task = bar.add_task("starting Postgres and Ray", total=None)
@@ -486,13 +390,13 @@ class _Rounds:
     def say(self, what: str) -> None:
         self._bar.update(self._task, description=what)
 
-    def run(self, figures: Figures, measures: dict[str, Measure]) -> None:
+    def run(self, measures: dict[str, Measure]) -> None:
+        figures = self.figures
         self._bar.update(self._task, total=self._rounds * len(measures))
         last = ""
         for number in range(1, self._rounds + 1):
             for name, measure in measures.items():
-                what = f"round {number} of {self._rounds}: {name}"
-                self._bar.update(self._task, description=f"{what}{last}")
+                self.say(f"round {number} of {self._rounds}: {name}{last}")
                 known = {key: len(values) for key, values in figures.values.items()}
                 measure(number)
                 new = [key for key, got in figures.values.items() if len(got) != known.get(key, 0)]
@@ -503,15 +407,14 @@ class _Rounds:
 
 
 @contextmanager
-def _progress(rounds: int) -> "Iterator[_Rounds]":
+def _measured(goals: Sequence[Goal], run: Run) -> Iterator[_Rounds]:
+    """Shows the progress of what is done inside, and tells its figures at the end."""
+    figures = Figures(goals, run.rounds, run.seconds)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        yield _Rounds(bar, rounds)
-
-
-def _tell(figures: Figures, json_file: Path | None, html_file: Path | None) -> None:
-    if json_file is not None:
-        json_file.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
-    if html_file is not None:
-        html_file.write_text(page(figures))
+        yield _Rounds(bar, figures, run.rounds)
+    if run.json_file is not None:
+        run.json_file.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
+    if run.html_file is not None:
+        run.html_file.write_text(page(figures))
     Console().print(figures.table())
