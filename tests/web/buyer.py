@@ -65,10 +65,15 @@ async def find_best(page: Page, size: int = 2) -> None:
     await expect(page.locator(".basket-line:not(.busy)")).to_have_count(size)
 
 
-async def go_to_payment(page: Page, name: str = "Camille Dupont") -> None:
+async def give_details(page: Page, name: str = "Camille Dupont") -> None:
+    """From the basket to a form that is filled in and not sent."""
     await page.locator("#to-checkout").click()
     await page.locator("#buyer-name").fill(name)
     await page.locator("#buyer-email").fill("camille@example.org")
+
+
+async def go_to_payment(page: Page, name: str = "Camille Dupont") -> None:
+    await give_details(page, name)
     await page.locator("#place").click()
     await expect(page.locator("#pay")).to_be_visible()
 

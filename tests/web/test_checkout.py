@@ -13,6 +13,7 @@ from tests.web.buyer import (
     basket_line,
     click_seat,
     find_best,
+    give_details,
     go_to_payment,
     list_seat,
     notes,
@@ -124,9 +125,7 @@ async def test_double_clicks_order_and_pay_once(
 ) -> None:
     page = await open_page(f"{stand.url}/p/{performance}")
     await find_best(page, 1)
-    await page.locator("#to-checkout").click()
-    await page.locator("#buyer-name").fill("Camille")
-    await page.locator("#buyer-email").fill("camille@example.org")
+    await give_details(page)
     stand.fake.performances.delay_s = 0.2
     try:
         await page.locator("#place").dblclick()
@@ -145,9 +144,7 @@ async def test_a_lost_answer_is_asked_for_again_and_nothing_is_doubled(
 ) -> None:
     page = await open_page(f"{stand.url}/p/{performance}")
     await find_best(page, 1)
-    await page.locator("#to-checkout").click()
-    await page.locator("#buyer-name").fill("Camille")
-    await page.locator("#buyer-email").fill("camille@example.org")
+    await give_details(page)
     stand.fake.desk.down = True
     await page.locator("#place").click()
     await expect(page.locator(".problem")).to_contain_text("you will not pay twice")
@@ -176,9 +173,7 @@ async def test_an_order_whose_answer_was_lost_gives_way_to_a_changed_basket(
     page = await open_page(f"{stand.url}/p/{performance}")
     await page.locator("#best-category").select_option("0")
     await find_best(page, 1)
-    await page.locator("#to-checkout").click()
-    await page.locator("#buyer-name").fill("Camille")
-    await page.locator("#buyer-email").fill("camille@example.org")
+    await give_details(page)
 
     async def lose(route):  # type: ignore[no-untyped-def]
         await route.fetch()
@@ -238,9 +233,7 @@ async def test_seats_lost_before_the_order_are_said_and_nothing_is_ordered(
 ) -> None:
     page = await open_page(f"{stand.url}/p/{performance}")
     await find_best(page, 2)
-    await page.locator("#to-checkout").click()
-    await page.locator("#buyer-name").fill("Camille")
-    await page.locator("#buyer-email").fill("camille@example.org")
+    await give_details(page)
     stand.pass_time(16 * 60_000)
     try:
         await expect(notes(page).last).to_contain_text("Time ran out")
@@ -282,9 +275,7 @@ async def test_an_order_that_costs_nothing_is_never_asked_to_be_paid(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     await find_best(page, 2)
-    await page.locator("#to-checkout").click()
-    await page.locator("#buyer-name").fill("Camille")
-    await page.locator("#buyer-email").fill("camille@example.org")
+    await give_details(page)
     await page.locator("#place").dblclick()
     await expect(page.get_by_role("heading", name="Enjoy the show")).to_be_visible()
     await expect(page.locator("#tickets")).to_be_visible()
