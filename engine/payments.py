@@ -26,6 +26,8 @@ MAX_REFUNDS_PER_PAYMENT: Final = 100
 """Refunds kept one by one. Refunds made elsewhere past it count through the charge's total."""
 MAX_REFERENCE_CHARS: Final = 64
 """A card terminal's receipt reference."""
+DECLINED: Final = "declined"
+"""The reference under which a test card is declined, so that a failed payment can be tried too."""
 MIN_SESSION_S: Final = 30 * 60
 MAX_SESSION_S: Final = 24 * 60 * 60
 """Stripe's window for a Checkout Session's life, counted from its creation."""
@@ -319,17 +321,21 @@ def pay_by_terminal(
     )
 
 
-def pay_by_test_card(id: str, order: str, amount: int, currency: str) -> Payment | PaymentRefusal:
-    """Pretend: the order goes on as if paid, and no money moves."""
+def pay_by_test_card(
+    id: str, order: str, amount: int, currency: str, reference: str = ""
+) -> Payment | PaymentRefusal:
+    """Pretend: the order goes on as if paid, and no money moves; DECLINED fails instead."""
     if amount <= 0:
         return PaymentRefusal.AMOUNT_NOT_POSITIVE
+    declined = reference == DECLINED
     return Payment(
         id=id,
         order=order,
         method=PaymentMethod.TEST_CARD,
         amount=amount,
         currency=checked_currency(currency),
-        captured=amount,
+        captured=0 if declined else amount,
+        failed=declined,
     )
 
 

@@ -46,6 +46,7 @@ from engine.orders import (
     PlaceOrder,
 )
 from engine.payments import (
+    DECLINED,
     MAX_REFUNDS_PER_PAYMENT,
     Payment,
     PaymentMethod,
@@ -217,7 +218,7 @@ class OrderDesk:
             case PaymentMethod.CARD_TERMINAL:
                 return pay_by_terminal(*terms, reference)
             case PaymentMethod.TEST_CARD:
-                return pay_by_test_card(*terms)
+                return pay_by_test_card(*terms, reference)
             case PaymentMethod.STRIPE:
                 number = len(order.payments) + 1
                 return start_stripe(
@@ -372,6 +373,8 @@ def _same_attempt(payment: Payment, method: str, given: int, reference: str) -> 
             terms = payment.given == given
         case PaymentMethod.CARD_TERMINAL:
             terms = payment.reference == reference.strip()
+        case PaymentMethod.TEST_CARD:
+            terms = payment.failed == (reference == DECLINED)
         case _:
             terms = True
     return terms and payment.method == method

@@ -123,6 +123,22 @@ async def test_a_test_card_and_every_call_twice(world: World, channel: Channel) 
     assert await world.violations() == []
 
 
+async def test_a_declined_test_card_takes_nothing_and_another_one_pays(world: World) -> None:
+    desk = world.desk()
+    order = placed(await desk.place(request(await world.hold(1, 0))))
+    for _ in range(2):
+        refused = await desk.pay(order.id, "test_card", "a", reference="declined")
+        assert refused == OrderRefused(DeskRefusal.ATTEMPT_OVER)
+    refused = await desk.pay(order.id, "test_card", "a")
+    assert isinstance(refused, OrderRefused) and refused.code == Refusal.ID_REUSED
+    stored = placed(await desk.get(order.id))
+    assert (stored.state, stored.paid) == (OrderState.PENDING, 0)
+    assert stored.payments[0].state is PaymentState.FAILED
+    order = paid(await desk.pay(order.id, "test_card", "b"))
+    assert (order.state, order.paid) == (OrderState.CONFIRMED, order.total)
+    assert await world.violations() == []
+
+
 async def test_the_till_takes_no_money_for_what_is_paid(world: World) -> None:
     desk = world.desk()
     order = placed(await desk.place(request(await world.hold(1, 0, channel=TILL), channel=TILL)))

@@ -139,6 +139,13 @@ def test_a_payment_by_hand_makes_its_order_at_once():
         assert due_actions(confirm(payment)) == ()
 
 
+def test_a_declined_test_card_fails_and_its_order_waits_for_another():
+    payment = pay_by_test_card(P, ORDER, 100, "EUR", "declined")
+    assert (payment.state, payment.captured) == (PaymentState.FAILED, 0)
+    assert [action.kind for action in due_actions(payment)] == [ActionKind.RELEASE_ORDER]
+    assert due_actions(close(payment)) == ()
+
+
 def test_a_payment_by_hand_is_paid_back_at_once():
     payment = begin_refund(confirm(cash()), "r1", 2000)
     assert (payment.state, payment.refunded, payment.kept) == (PaymentState.PAID, 2000, 3000)
