@@ -65,6 +65,26 @@ MAX_WAITING_COMMANDS: Final = 20_000
 MAX_UNCOMMITTED_COMMANDS: Final = 50_000
 """Commands decided and not yet committed in one performance; beyond, it refuses as BUSY."""
 
+# Waiting rooms
+MAX_ROOMS: Final = 64
+"""Rooms that are not closed, at once."""
+MAX_ARRIVALS_PER_ROOM: Final = 500_000
+"""Whoever comes back after an admission that is over counts again. About 250 bytes each."""
+MAX_VISITORS_PER_EVENT: Final = 3_500
+"""18 bytes each: an event stays under 64 KB."""
+EXCHANGE_MS: Final = 250
+"""A gateway tells and hears of the rooms this often."""
+IDLE_EXCHANGE_MS: Final = 1_000
+"""The same while there is no room."""
+MAX_ARRIVALS_PER_REPORT: Final = 10_000
+"""Arrivals of one room that a gateway tells at once; the others wait for its next report."""
+MAX_NEWS_EVENTS: Final = 1_024
+"""Events of all rooms in one answer to a gateway."""
+MAX_NEWS_VISITORS: Final = 50_000
+"""Visitors named in those events, more or less: about a megabyte."""
+ADMISSION_MS: Final = 10 * 60_000
+"""Life of an admission: time to choose. Holding and paying have their own."""
+
 # Edge
 MAX_FRAME_BYTES: Final = 16_384
 MAX_HTTP_BODY_BYTES: Final = 16 * 1024 * 1024

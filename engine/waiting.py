@@ -78,18 +78,24 @@ RoomEvent = Opened | Arrived | Drawn | Admitted | Closed
 class RoomReport(Struct, array_like=True, frozen=True):
     """What one gateway knows of one room, since its last report where a span is meant.
 
-    `seq` is how many of the room's events it has. `arrivals` are visitors connected to it
-    whom the room's events do not name yet; `came` and `left` are those who are named and whose
-    first connection opened, or whose last one closed. `whole` says that `came` lists everybody
-    connected, as after a restart of either side. `took` are admitted visitors who got their
-    first hold, `places` how many seats and places those holds have. `available` and `held`
-    are -1 while the gateway has no live picture of the house. `latency_ms` is the 95th
-    percentile of the time to answer a command of this performance (0: none), `shed` how many
-    were not served.
+    `room` and `seq` say which room it has and how many of its events; 0 and 0: none yet.
+
+    `arrivals` are visitors connected to it who may arrive (`WaitingRoom.may_arrive`), in the
+    order in which they came, at most MAX_ARRIVALS_PER_REPORT; they are told again until an
+    event names them. `came` are visitors with a number whose first connection here opened,
+    `left` those told of before, as arrivals too, whose last one closed. `whole` says that
+    `came` and `arrivals` are everybody connected here: in the first report of a room, after a
+    failed exchange, and when `RoomNews.life` has changed.
+
+    `took` are admitted visitors who got their first hold, `places` how many seats and places
+    those holds have. `available` and `held` are -1 while the gateway has no live picture of
+    the house. `latency_ms` is the 95th percentile of the time to answer a command of this
+    performance (0: none), `shed` how many were not served.
     """
 
     performance: int
-    seq: int
+    room: int = 0
+    seq: int = 0
     arrivals: tuple[bytes, ...] = ()
     came: tuple[bytes, ...] = ()
     left: tuple[bytes, ...] = ()
@@ -112,13 +118,19 @@ class Report(Struct, array_like=True, frozen=True):
 class RoomNews(Struct, array_like=True, frozen=True):
     """What a gateway does not know yet of one room.
 
-    `events` continue from the report's `seq`, at most MAX_NEWS_EVENTS; the rest comes with the
-    next exchange. `life` changes when the writer was restarted and has forgotten who is
-    connected. `per_min` is how many were admitted in the last minute.
+    `room` numbers the rooms of a performance from 1. `events` begin after the first `seq`
+    events: where `room` is not the report's, or `seq` is 0, the gateway begins a new
+    `WaitingRoom` with them. `head` is how many there are; what is more than MAX_NEWS_EVENTS,
+    or names more than MAX_NEWS_VISITORS, comes with the next exchanges.
+
+    `life` changes when the writer has forgotten who is connected to this gateway. `per_min`
+    is how many were admitted in the last minute, `available` as the reports say, -1: not known.
     """
 
     performance: int
+    room: int
     seq: int
+    head: int
     events: tuple[RoomEvent, ...]
     phase: Phase
     life: bytes
@@ -127,6 +139,9 @@ class RoomNews(Struct, array_like=True, frozen=True):
 
 
 class News(Struct, array_like=True, frozen=True):
-    """The answer to a `Report`: every room that is not closed, and what is new of each."""
+    """The answer to a `Report`: every room that is not closed, and what is new of each.
+
+    A room that is not among them is over: everybody may buy.
+    """
 
     rooms: tuple[RoomNews, ...] = ()
