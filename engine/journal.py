@@ -54,3 +54,26 @@ class Claimed(Struct, array_like=True, frozen=True):
     def snapshot_seq(self) -> int:
         """Where the tail begins: pass it as the first `after_seq`."""
         return 0 if self.snapshot is None else self.snapshot[0]
+
+
+class Recorded(Struct, array_like=True, frozen=True, gc=False):
+    """A batch as it was written: seqs `prev_seq + 1` to `seq`, by the writer of `epoch`."""
+
+    seq: int
+    prev_seq: int
+    epoch: int
+    at_ms: int  # of the last event
+    events: bytes  # msgpack list[Event]
+
+
+class Page(Struct, array_like=True, frozen=True):
+    """Batches that follow each other, for whoever reads the journal without writing it.
+
+    `head_seq` is the journal's end; no batches mean that it was reached. `first_ms` and
+    `last_ms` are the times of the journal's first and last batch, 0 while it is empty.
+    """
+
+    head_seq: int
+    first_ms: int
+    last_ms: int
+    batches: tuple[Recorded, ...]

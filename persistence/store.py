@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from persistence.access import Access
 from persistence.catalogue import Catalogue
+from persistence.history import History
 from persistence.journal import Journal
 from persistence.orders import Orders
 from persistence.sales import Sales
@@ -29,6 +30,8 @@ from persistence.url import (
 )
 
 POOL_CONNECTIONS: Final = 6
+HISTORY_CONNECTIONS: Final = 1
+"""Those who read journals take turns."""
 POOL_WAIT_S: Final = 5.0
 """A query waits this long for a connection, then fails as sqlalchemy.exc.TimeoutError."""
 STATEMENT_TIMEOUT_S: Final = 15.0
@@ -51,15 +54,18 @@ class Store:
         catalogue: The house, plans, productions, performances.
         sales: What cashiers and doors look up.
         access: Operators, sessions, devices, audit.
+        history: The journal for those who only look.
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = _engine(url, POOL_CONNECTIONS)
+        self._readers = _engine(url, HISTORY_CONNECTIONS)
         self.journal = Journal(url)
         self.orders = Orders(self._engine)
         self.catalogue = Catalogue(self._engine)
         self.sales = Sales(self._engine)
         self.access = Access(self._engine)
+        self.history = History(self._readers)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -84,6 +90,7 @@ class Store:
     async def close(self) -> None:
         await self.journal.close()
         await self._engine.dispose()
+        await self._readers.dispose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,10 +120,10 @@ class Store:
         return Health(commit_ms=commit_ms, server=row[0], synchronous_commit=row[1])
 
 
-def _engine(url: str) -> AsyncEngine:
+def _engine(url: str, connections: int) -> AsyncEngine:
     return create_async_engine(
         sqlalchemy_url(url),
-        pool_size=POOL_CONNECTIONS,
+        pool_size=connections,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
         # A server that was restarted leaves dead connections behind: find out before use.
