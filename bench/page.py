@@ -39,19 +39,23 @@ def page(figures: Figures) -> str:
     }
     names = [f"p{100 * one:g}" for one in QUANTILES]
     parts = [
-        "<h1>Strapontin, measured</h1>",
         _table(figures),
         "<h2>Latency by percentile, ms</h2>",
-        _plot({key: list(at) for key, at in latencies.items()}, names),
+        plot({key: list(at) for key, at in latencies.items()}, names),
         "<h2>Throughput over time, per second, the rounds one after the other</h2>",
-        _plot(timelines, []),
+        plot(timelines, []),
         "<h2>The machine</h2>",
         f"<pre>{escape(json.dumps(figures.machine | figures.settings, indent=2))}</pre>",
     ]
+    return document("Strapontin, measured", parts)
+
+
+def document(title: str, parts: Sequence[str], language: str = "en") -> str:
+    """A page of these parts, which are HTML already; its title is their heading too."""
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Strapontin, measured</title>'
-        f"<style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style><body><h1>{escape(title)}</h1>{''.join(parts)}</body></html>\n"
     )
 
 
@@ -75,7 +79,7 @@ def _tenfold(power: int) -> str:
     return f"{10.0**power:,.0f}" if power >= 0 else f"{10.0**power:g}"
 
 
-def _plot(lines: dict[str, list[float]], names: Sequence[str]) -> str:
+def plot(lines: dict[str, list[float]], names: Sequence[str]) -> str:
     """Lines over equal steps; `names` label the steps. Values on a scale of tenfold steps."""
     drawn = {key: values for key, values in lines.items() if values}
     positive = [value for values in drawn.values() for value in values if value > 0]
