@@ -119,9 +119,9 @@ class RoomNews(Struct, array_like=True, frozen=True):
     """What a gateway does not know yet of one room.
 
     `room` numbers the rooms of a performance from 1. `events` begin after the first `seq`
-    events: where `room` is not the report's, or `seq` is 0, the gateway begins a new
-    `WaitingRoom` with them. `head` is how many there are; what is more than MAX_NEWS_EVENTS,
-    or names more than MAX_NEWS_VISITORS, comes with the next exchanges.
+    events; where `room` is not the report's they begin at the beginning, `seq` is 0, and the
+    gateway makes a new `WaitingRoom` of them. `head` is how many there are; what is more than
+    MAX_NEWS_EVENTS, or names more than MAX_NEWS_VISITORS, comes with the next exchanges.
 
     `life` changes when the writer has forgotten who is connected to this gateway. `per_min`
     is how many were admitted in the last minute, `available` as the reports say, -1: not known.
@@ -145,3 +145,11 @@ class News(Struct, array_like=True, frozen=True):
     """
 
     rooms: tuple[RoomNews, ...] = ()
+
+
+class StoredRoom(Struct, frozen=True):
+    """A room as it is kept. The seed is secret until the draw."""
+
+    performance: int
+    number: int
+    seed: bytes
