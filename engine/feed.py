@@ -99,6 +99,16 @@ class Feed:
         self._frames.clear()
         return True
 
+    def counts(self) -> tuple[int, int, int, int]:
+        """Seats by status, in the order of SeatStatus."""
+        count = self._statuses.count
+        return count(0), count(1), count(2), count(3)
+
+    @property
+    def area_left(self) -> int:
+        """Places left in all areas together."""
+        return sum(self._areas)
+
     def snapshot_frame(self) -> bytes:
         """The whole picture now."""
         return self._frame(-1)

@@ -16,7 +16,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from engine.journal import Page
 from engine.orders import Order, OrderRefused, PlaceOrder
+from engine.status import EngineStatus
 from engine.waiting import News, Report, RoomEvent
 
 
@@ -285,9 +287,20 @@ class Sales(Protocol):
     async def totals(self, performance: int) -> Any: ...
 
 
+class History(Protocol):
+    """The journals, for whoever only looks."""
+
+    async def page(self, performance: int, after_seq: int) -> Page | None:
+        """Batches after a seq, undecoded, in a bounded page; None: no such performance."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Everything behind the edge.
+
+    `status` answers within seconds, whatever is dead: what every part behind the edge says of
+    itself, and which of them say nothing. Ask `gateway.vitals` instead, which asks once for all.
 
     `outages` are what the queries raise when the database does not answer, `conflicts`
     what they raise when something is there already. `checks` are asked by GET /readyz,
@@ -299,6 +312,8 @@ class Backend:
     catalogue: Catalogue
     access: Access
     sales: Sales
+    history: History
+    status: Callable[[], Awaitable[EngineStatus]]
     outages: tuple[type[Exception], ...] = (BackendUnavailable, OSError)
     conflicts: tuple[type[Exception], ...] = ()
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)

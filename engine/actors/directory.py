@@ -20,6 +20,9 @@ import uuid
 from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
+from engine.actors.use import own_use
+from engine.status import DirectoryStatus, PerformanceStatus
+
 log = logging.getLogger(__name__)
 
 PING_S: Final = 1.0
@@ -43,7 +46,7 @@ class Spawner(Protocol):
     def spawn(self, performance: int, name: str) -> Any: ...
     def find(self, name: str) -> Any | None: ...
     def kill(self, actor: Any) -> None: ...
-    def status(self, actor: Any) -> Awaitable[dict[str, int | str]]: ...
+    def status(self, actor: Any) -> Awaitable[PerformanceStatus]: ...
     def passivate(self, actor: Any) -> Awaitable[bool]: ...
 
 
@@ -88,14 +91,15 @@ class Directory:
             self._active[performance] = active
             return active
 
-    async def status(self) -> list[dict[str, int | str]]:
+    async def status(self) -> DirectoryStatus:
         """What every active performance says of itself; silent ones are left out."""
         active = list(self._active.values())
         answers = await asyncio.gather(
             *(asyncio.wait_for(self._spawner.status(actor), PING_S) for _, actor in active),
             return_exceptions=True,
         )
-        return [answer for answer in answers if not isinstance(answer, BaseException)]
+        told = tuple([one for one in answers if not isinstance(one, BaseException)])
+        return DirectoryStatus(len(active), told, own_use())
 
     async def close(self) -> None:
         """Save and stop every writer that is idle, for a quick start next time."""
@@ -132,7 +136,7 @@ class Directory:
             status = await asyncio.wait_for(self._spawner.status(actor), timeout_s)
         except Exception:
             return False
-        return not status["stopped"]
+        return not status.stopped
 
     async def _patrol_forever(self) -> None:
         while True:
@@ -147,7 +151,7 @@ class Directory:
         for performance, (name, actor) in list(self._active.items()):
             try:
                 status = await asyncio.wait_for(self._spawner.status(actor), PING_S)
-                idle = int(status["idle_ms"]) >= idle_ms and not status["watchers"]
+                idle = status.idle_ms >= idle_ms and not status.watchers
                 if not idle or not await self._spawner.passivate(actor):
                     continue
             except Exception as error:

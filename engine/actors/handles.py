@@ -6,6 +6,8 @@ did not answer may have done its work all the same, so every failure becomes
 """
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,12 +21,16 @@ from engine.actors.journal import JournalActor
 from engine.actors.lane import Address, Lane, LaneBroken, LaneServer
 from engine.actors.payments import WebhookRejected
 from engine.actors.performance import PerformanceActor
+from engine.actors.use import own_use
 from engine.commands import Command, Outcome
 from engine.journal import Append, Claimed, Written
 from engine.orders import Order, OrderRefused, PlaceOrder
+from engine.status import EngineStatus, PerformanceStatus
 from gateway.backend import BackendUnavailable, PerformanceUnknown, SignatureInvalid
 from gateway.batcher import Batcher
 from gateway.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 CALL_S: Final = 10.0
 """A call that takes longer counts as failed."""
@@ -34,6 +40,8 @@ gateway waits for a batch (`gateway.limits.SUBMIT_TIMEOUT_S`), or nobody would e
 WATCH_CALL_S: Final = 8.0
 """A long-poll answers within 5 s when its actor lives."""
 LOCATE_S: Final = 20.0
+STATUS_CALL_S: Final = 1.5
+"""Longer than the directory waits for a performance that is silent (`directory.PING_S`)."""
 ASK_FOR_S: Final = 15.0
 """The desk asks a performance for this long before it leaves the step to its sweeper."""
 
@@ -90,6 +98,11 @@ class RayPerformances:
     async def watch(self, performance: int, epoch: int, seq: int) -> bytes:
         body = msgspec.msgpack.encode((epoch, seq))
         return await self._ask(performance, WATCH, WATCH_CALL_S, body)
+
+    def lanes(self) -> tuple[int, int]:
+        """Lanes that are open, and the calls under way on them."""
+        lanes = [lane for _, lane in self._known.values() if not lane.broken]
+        return len(lanes), sum(lane.calls for lane in lanes)
 
     def close(self) -> None:
         """Close every lane: whoever outlives this must not wait on them."""
@@ -269,6 +282,38 @@ class RayDesk:
         await self._ask("webhook", payload, signature)
 
 
+class RayStatus:
+    """What the parts behind a gateway say of themselves; `actors` by the names of their parts.
+
+    All are asked at once, each for STATUS_CALL_S at most. Runs in the gateway's process.
+    """
+
+    def __init__(self, performances: RayPerformances, actors: Mapping[str, ActorHandle]) -> None:
+        self._performances = performances
+        self._actors = actors
+
+    async def status(self) -> EngineStatus:
+        asked = await asyncio.gather(*(self._ask(actor) for actor in self._actors.values()))
+        told = dict(zip(self._actors, asked, strict=True))
+        directory, journal = told.get("directory"), told.get("journal")
+        uses = {name: getattr(one, "use", one) for name, one in told.items() if one is not None}
+        return EngineStatus(
+            {name: one is not None for name, one in told.items()},
+            {"gateway": own_use(), **uses},
+            directory,
+            journal,
+            *self._performances.lanes(),
+        )
+
+    async def _ask(self, actor: ActorHandle) -> Any:
+        """Its status, or the Use of one that has nothing else to tell; None without an answer."""
+        try:
+            return await call(actor.status.remote(), STATUS_CALL_S)
+        except Exception as error:
+            log.warning("no status: %r", error)
+            return None
+
+
 class RaySpawner:
     """Performance actors as Ray actors; the directory decides, this carries out."""
 
@@ -287,8 +332,8 @@ class RaySpawner:
     def kill(self, actor: ActorHandle) -> None:
         ray.kill(actor, no_restart=True)
 
-    async def status(self, actor: ActorHandle) -> dict[str, int | str]:
-        status: dict[str, int | str] = await actor.status.remote()
+    async def status(self, actor: ActorHandle) -> PerformanceStatus:
+        status: PerformanceStatus = await actor.status.remote()
         return status
 
     async def passivate(self, actor: ActorHandle) -> bool:

@@ -9,13 +9,16 @@ Owns the grouping. The SQL is the store's; knows no rule and no Ray.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
 
 from engine.actors import NotReady
+from engine.actors.use import own_use
 from engine.journal import Append, Claimed, Written
+from engine.status import COMMIT_EDGES_S, Buckets, JournalStatus
 
 MAX_GROUP: Final = 64
 """Batches in one transaction."""
@@ -42,6 +45,9 @@ class JournalActor:
         self._decode = msgspec.msgpack.Decoder(Append).decode
         self._waiting: list[tuple[Append, asyncio.Future[Written]]] = []
         self._flight: asyncio.Task[None] | None = None
+        self._commit_s = Buckets(COMMIT_EDGES_S)
+        self._batches = 0
+        self._failed = 0
 
     async def append(self, batch: bytes) -> Written:
         """Commit msgpack `Append`. Raises what the store raises: the result is unknown."""
@@ -65,17 +71,27 @@ class JournalActor:
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
         await self._store.save_snapshot(performance, epoch, seq, state)
 
+    async def status(self) -> JournalStatus:
+        """Figures for the metrics."""
+        waiting = len(self._waiting)
+        return JournalStatus(self._commit_s, self._batches, self._failed, waiting, own_use())
+
     async def _fly(self) -> None:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+                begins_s = time.perf_counter()
                 try:
                     results = await self._store.append([batch for batch, _ in group])
+                    self._batches += sum(map(bool, results))
                 except Exception as error:
+                    self._failed += 1
                     for _, future in group:
                         if not future.done():
                             future.set_exception(error)
                     continue
+                finally:
+                    self._commit_s.add(time.perf_counter() - begins_s)
                 for (_, future), result in zip(group, results, strict=True):
                     if not future.done():
                         future.set_result(result)

@@ -131,6 +131,11 @@ class Lane(_Framed):
         finally:
             self._waiting.pop(number, None)
 
+    @property
+    def calls(self) -> int:
+        """Calls under way."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Give up: every call under way fails as LaneBroken."""
         self._transport.abort()

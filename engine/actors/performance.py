@@ -25,6 +25,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from engine.actors import NotReady, OutcomeUnknown, Stopped
+from engine.actors.use import own_use
 from engine.commands import ID_BYTES, Command, Event, Expire, Expired, Outcome, Refusal, Refused
 from engine.feed import Feed
 from engine.journal import Append, Claimed, Written
@@ -33,6 +34,7 @@ from engine.performance import Performance
 from engine.plan_io import load_plan
 from engine.projection import project
 from engine.settings import Settings
+from engine.status import PerformanceStatus
 
 log = logging.getLogger(__name__)
 
@@ -154,20 +156,30 @@ class PerformanceActor:
         ended = [token for at, token in self._ended if not same or at > seq]
         return self._encode((feed.since(epoch, seq), ended))
 
-    async def status(self) -> dict[str, int | str]:
+    async def status(self) -> PerformanceStatus:
         """Liveness and figures for the directory and the metrics."""
-        return {
-            "performance": self._performance,
-            "epoch": self._epoch,
-            "seq": self._committed_seq,
-            "uncommitted": self._decided_seq - self._committed_seq,
-            "idle_ms": self._clock_ms() - self._last_used_ms,
-            "watchers": self._watchers,
-            "commits": self._commits,
-            "recoveries": self._recoveries,
-            "stopped": self._stopped,
-            "ready": int(self._ready.is_set()),
-        }
+        status = PerformanceStatus(
+            performance=self._performance,
+            epoch=self._epoch,
+            seq=self._committed_seq,
+            uncommitted=self._decided_seq - self._committed_seq,
+            idle_ms=self._clock_ms() - self._last_used_ms,
+            watchers=self._watchers,
+            commits=self._commits,
+            recoveries=self._recoveries,
+            stopped=self._stopped,
+            ready=self._ready.is_set() and not self._stopped,
+            use=own_use(),
+        )
+        if not status.ready:
+            return status
+        return msgspec.structs.replace(
+            status,
+            seats=self._feed.counts(),
+            area_left=self._feed.area_left,
+            holds=len(self._core.holds),
+            tickets=len(self._core.tickets),
+        )
 
     async def passivate(self) -> bool:
         """Save a snapshot and stop, when nobody uses it; False when somebody does."""

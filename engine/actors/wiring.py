@@ -27,6 +27,7 @@ from engine.actors.handles import (
     RayJournal,
     RayPerformances,
     RaySpawner,
+    RayStatus,
     RegisterInJournal,
     call,
     journal_lane,
@@ -36,6 +37,8 @@ from engine.actors.journal import JournalActor
 from engine.actors.lane import Address
 from engine.actors.payments import StripeGateway
 from engine.actors.performance import PerformanceActor
+from engine.actors.use import own_use
+from engine.status import Use
 from gateway.backend import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -146,6 +149,9 @@ class DeskProcess(OrderDesk):
             shop = Shop(settings.public_url, title)
         super().__init__(store.orders, asker.ask, stripe, shop)
 
+    async def status(self) -> Use:
+        return own_use()
+
 
 class GatewayProcess:
     """One edge: its HTTP and websocket server lives in this actor's event loop."""
@@ -192,12 +198,16 @@ def backend(store: "Store") -> "Backend":
     from persistence.access import NameTaken
 
     directory = ray.get_actor(DIRECTORY)
+    performances = RayPerformances(directory)
+    parts = {name: ray.get_actor(name) for name in (DIRECTORY, JOURNAL, DESK)}
     return Backend(
-        performances=RayPerformances(directory),
+        performances=performances,
         desk=RayDesk(ray.get_actor(DESK)),
         catalogue=store.catalogue,
         access=store.access,
         sales=store.sales,
+        history=store.history,
+        status=RayStatus(performances, parts).status,
         outages=(BackendUnavailable, OSError, SQLAlchemyError),
         conflicts=(NameTaken,),
         checks={

@@ -148,7 +148,7 @@ async def test_a_stale_writer_is_fenced_and_stops(
             await ask(actor, hold(3, 1))
         with pytest.raises(Stopped):
             await actor.watch(0, 0)
-        assert (await actor.status())["stopped"]
+        assert (await actor.status()).stopped
         assert (await ask(successor, hold(4, 1)))[0] == Refused(Refusal.SEAT_TAKEN, (1,))
     finally:
         await end(successor)

@@ -10,6 +10,7 @@ from tests.fakes.access import FakeAccess, NameTaken
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.desk import FakeDesk, FakeSales
 from tests.fakes.performances import FakePerformances
+from tests.fakes.status import FakeStatus
 
 PASSWORD = "correct horse"
 PASSWORD_HASH = hash_password(PASSWORD)
@@ -25,12 +26,15 @@ class FakeBackend:
         self.access = FakeAccess()
         self.desk = FakeDesk(self.performances)
         self.sales = FakeSales(self.desk.orders)
+        self.status = FakeStatus(self.performances)
         self.backend = Backend(
             performances=self.performances,
             desk=self.desk,
             catalogue=self.catalogue,
             access=self.access,
             sales=self.sales,
+            history=self.performances,
+            status=self.status.status,
             outages=(BackendUnavailable, OSError),
             conflicts=(NameTaken,),
             checks={"database": self.catalogue.house},

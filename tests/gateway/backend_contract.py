@@ -35,10 +35,12 @@ from engine.commands import (
     ScanMode,
     Scanned,
     ScanOutcome,
+    SeatStatus,
 )
 from engine.feed import Applied, Replica
 from engine.orders import Buyer, LineState, Order, OrderHold, OrderRefused, OrderState, PlaceOrder
 from engine.plan import Plan
+from engine.status import PerformanceStatus
 from gateway.backend import Backend, PerformanceUnknown, SignatureInvalid
 from gateway.session import digest_of, new_token, now_ms
 
@@ -104,6 +106,14 @@ async def placed(subject: Subject, *seats: int, **values: Any) -> Order:
     order = await subject.backend.desk.place(order_of(subject, token, *seats, **values))
     assert isinstance(order, Order), order
     return order
+
+
+async def told_of(subject: Subject) -> PerformanceStatus:
+    """What its performance says of itself."""
+    directory = (await subject.backend.status()).directory
+    assert directory is not None
+    (told,) = [one for one in directory.performances if one.performance == subject.performance]
+    return told
 
 
 class BackendContract:
@@ -396,3 +406,27 @@ class BackendContract:
         assert subject.backend.checks
         for check in subject.backend.checks.values():
             await check()
+
+    async def test_the_status_tells_what_became_of_a_hold(self, subject: Subject) -> None:
+        await submit(subject, hold(5))
+        before = await told_of(subject)
+        await submit(subject, hold(0, 1))
+        after = await told_of(subject)
+        assert after.seq > before.seq and after.epoch == before.epoch >= 1
+        assert after.commits > before.commits and after.recoveries >= 1
+        assert after.ready and not after.stopped and after.uncommitted == 0
+        assert sum(after.seats) == len(subject.plan.seats)
+        assert (after.holds, after.seats[SeatStatus.HELD]) == (
+            before.holds + 1,
+            before.seats[SeatStatus.HELD] + 2,
+        )
+        assert after.use.resident_bytes > 1_000_000 and after.use.cpu_s > 0
+
+    async def test_the_status_tells_of_every_part_that_answers(self, subject: Subject) -> None:
+        await submit(subject, hold(2))
+        status = await subject.backend.status()
+        assert {"directory", "journal", "desk"} <= set(status.up) and all(status.up.values())
+        assert set(status.uses) == {"gateway", *status.up}
+        assert status.journal is not None and status.journal.batches >= 1
+        assert sum(status.journal.commit_s.counts) >= 1
+        assert status.lanes >= 1
