@@ -177,6 +177,39 @@ snapshots: Final = Table(
     PrimaryKeyConstraint("performance", "seq"),
 )
 
+# Waiting rooms. The seed decides the draw: it is kept from the start, so that a writer that
+# died draws the same, and is public only from the draw on, as an event.
+rooms: Final = Table(
+    "rooms",
+    metadata,
+    Column("performance", ForeignKey("performances.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # of the performance's rooms, from 1
+    Column("seed", LargeBinary, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),  # SHA-256 of the seed
+    Column("closed", Boolean, nullable=False),
+    PrimaryKeyConstraint("performance", "number"),
+    Index(
+        "uq_rooms_open",
+        "performance",
+        unique=True,
+        postgresql_where=text("NOT closed"),
+    ),
+    CheckConstraint("octet_length(seed) = 32", name="seed_size"),
+    CheckConstraint("commitment = sha256(seed)", name="commitment_of_the_seed"),
+)
+
+# One event a row. The key is what keeps two writers apart: an event has one successor.
+room_events: Final = Table(
+    "room_events",
+    metadata,
+    Column("performance", Integer, nullable=False),
+    Column("room", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),  # from 1, without gaps
+    Column("at_ms", BigInteger, nullable=False),
+    Column("event", LargeBinary, nullable=False),  # msgpack engine.waiting.RoomEvent
+    PrimaryKeyConstraint("performance", "room", "seq"),
+)
+
 tickets: Final = Table(
     "tickets",
     metadata,
@@ -348,7 +381,7 @@ audit_log: Final = Table(
 )
 
 # Bytes that are already dense, or too hot to spend time on: stored as they are.
-for _table, _column in ((journal, "events"), (snapshots, "state")):
+for _table, _column in ((journal, "events"), (snapshots, "state"), (room_events, "event")):
     event.listen(
         _table,
         "after_create",

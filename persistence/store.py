@@ -20,6 +20,7 @@ from persistence.catalogue import Catalogue
 from persistence.history import History
 from persistence.journal import Journal
 from persistence.orders import Orders
+from persistence.rooms import Rooms
 from persistence.sales import Sales
 from persistence.url import (
     CONNECT_TIMEOUT_S,
@@ -65,6 +66,7 @@ class Store:
         self.catalogue = Catalogue(self._engine)
         self.sales = Sales(self._engine)
         self.access = Access(self._engine)
+        self.rooms = Rooms(self._engine)
         self.history = History(self._readers)
 
     @classmethod
