@@ -16,7 +16,15 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from gateway import http_admin, http_health, http_operators, http_orders, http_public
+from gateway import (
+    http_admin,
+    http_health,
+    http_operators,
+    http_orders,
+    http_public,
+    http_rooms,
+    http_supervisor,
+)
 from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.config import Config
@@ -30,6 +38,7 @@ from gateway.pages import WEB_DIR, Site
 from gateway.paper import Paper
 from gateway.plans import Plans
 from gateway.programme import Programme
+from gateway.room_log import RoomLogs
 from gateway.session import BuyerTokens, Identities, now_ms
 
 log = structlog.get_logger("gateway.app")
@@ -55,6 +64,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         programme=Programme(backend.catalogue),
         plans=Plans(backend.catalogue),
         paper=Paper(config.ticket_key),
+        room_logs=RoomLogs(backend),
     )
     app = web.Application(middlewares=[every_request])
     app[EDGE] = edge
@@ -62,7 +72,15 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
     app.on_startup.append(_start)
     app.on_shutdown.append(_stop)
     app.router.add_get("/ws", edge.hub.upgrade)
-    for part in (http_public, http_orders, http_operators, http_admin, http_health):
+    for part in (
+        http_public,
+        http_orders,
+        http_operators,
+        http_rooms,
+        http_supervisor,
+        http_admin,
+        http_health,
+    ):
         app.router.add_routes(part.routes)
     Site(web_dir).add_to(app)
     return app
@@ -110,7 +128,7 @@ async def serve(app: web.Application, host: str, port: int) -> Server:
 async def _start(app: web.Application) -> None:
     edge = app[EDGE]
     edge.auditor.start()
-    edge.hub.start()
+    await edge.hub.start()
     app[_WARMING] = asyncio.create_task(_warm(edge), name="warm the plans")
 
 

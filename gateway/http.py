@@ -27,6 +27,7 @@ from gateway.paper import Paper
 from gateway.plans import Plans
 from gateway.problems import Problem, of_http_error, of_validation
 from gateway.programme import Programme
+from gateway.room_log import RoomLogs
 from gateway.session import BuyerTokens, Identities, Principal, Role
 
 log = structlog.get_logger("gateway.http")
@@ -53,6 +54,7 @@ class Edge:
     programme: Programme
     plans: Plans
     paper: Paper
+    room_logs: RoomLogs
 
 
 EDGE: Final = web.AppKey("edge", Edge)
@@ -107,9 +109,9 @@ def query_number(
     text = request.query.get(name)
     if text is None or text == "":
         return default
-    if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= most:
         raise Problem("invalid", f"{name}: a number from {least} to {most}", field=name)
-    return int(text)
+    return int(text[:20])
 
 
 def rows_wanted(request: web.Request, default: int) -> int:

@@ -34,6 +34,7 @@ class FakeBackend:
             access=self.access,
             sales=self.sales,
             history=self.performances,
+            history=self.performances,
             status=self.status.status,
             outages=(BackendUnavailable, OSError),
             conflicts=(NameTaken,),

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.commands import ID_BYTES, Command, Expire, Outcome
 from engine.feed import Feed
+from engine.journal import Page, Recorded
 from engine.performance import Performance
 from engine.plan import Plan
 from engine.settings import Settings
@@ -18,7 +19,7 @@ WATCH_S = 0.5
 
 
 class FakePerformances:
-    """Implements `gateway.backend.Performances`.
+    """Implements `gateway.backend.Performances`, and `History` with what they decided.
 
     Attributes:
         clock_ms: The time of every decision; tests put it forward.
@@ -26,6 +27,7 @@ class FakePerformances:
         down: While set, every call fails.
         lose: The next so many batches are decided, and their answer is lost.
         batches: Sizes of the batches that were decided.
+        page_batches: Batches in a page of a journal.
     """
 
     def __init__(self) -> None:
@@ -36,6 +38,7 @@ class FakePerformances:
         self.lose = 0
         self.batches: list[int] = []
         self.polls = 0
+        self.page_batches = 100
         self._decode = msgspec.msgpack.Decoder(list[Command]).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
@@ -83,6 +86,15 @@ class FakePerformances:
         ended = [token for at, token in live.ended if feed.epoch != epoch or at > seq]
         return self._encode((feed.since(epoch, seq), ended))
 
+    async def page(self, performance: int, after_seq: int) -> Page | None:
+        live = self.live.get(performance)
+        if live is None:
+            return None
+        journal = live.journal
+        first_ms, last_ms = (journal[0].at_ms, journal[-1].at_ms) if journal else (0, 0)
+        batches = [batch for batch in journal if batch.seq > after_seq][: self.page_batches]
+        return Page(live.seq, first_ms, last_ms, tuple(batches))
+
     def wake(self) -> None:
         """Answer every long-poll now."""
         for live in self.live.values():
@@ -115,6 +127,8 @@ class _Live:
         self.core = core
         self.expiries = 0
         self.ended: deque[tuple[int, bytes]] = deque(maxlen=1_000)
+        self.journal: list[Recorded] = []
+        self.seq = 0
         self.published = asyncio.Event()
         self.reign(1)
 
@@ -124,7 +138,12 @@ class _Live:
         self.tell()
 
     def publish(self) -> None:
-        _, changes, areas = self.core.take()
+        events, changes, areas = self.core.take()
+        if events:
+            before, self.seq = self.seq, self.seq + len(events)
+            encoded = msgspec.msgpack.encode(events)
+            epoch, at_ms = self.feed.epoch, events[-1][0]
+            self.journal.append(Recorded(self.seq, before, epoch, at_ms, encoded))
         if self.feed.publish(changes, areas):
             self.tell()
 
