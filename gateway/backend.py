@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine.journal import Page
-from engine.journal import Page
 from engine.orders import Order, OrderRefused, PlaceOrder
 from engine.status import EngineStatus
 from engine.waiting import News, Report, RoomEvent
@@ -296,14 +295,6 @@ class History(Protocol):
         ...
 
 
-class History(Protocol):
-    """The journals, for whoever only looks."""
-
-    async def page(self, performance: int, after_seq: int) -> Page | None:
-        """Batches after a seq, undecoded, in a bounded page; None: no such performance."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Everything behind the edge.
@@ -321,7 +312,6 @@ class Backend:
     catalogue: Catalogue
     access: Access
     sales: Sales
-    history: History
     history: History
     status: Callable[[], Awaitable[EngineStatus]]
     outages: tuple[type[Exception], ...] = (BackendUnavailable, OSError)

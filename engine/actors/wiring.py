@@ -207,7 +207,6 @@ def backend(store: "Store") -> "Backend":
         access=store.access,
         sales=store.sales,
         history=store.history,
-        history=store.history,
         status=RayStatus(performances, parts).status,
         outages=(BackendUnavailable, OSError, SQLAlchemyError),
         conflicts=(NameTaken,),

@@ -34,7 +34,6 @@ class FakeBackend:
             access=self.access,
             sales=self.sales,
             history=self.performances,
-            history=self.performances,
             status=self.status.status,
             outages=(BackendUnavailable, OSError),
             conflicts=(NameTaken,),
