@@ -40,6 +40,7 @@ from gateway.plans import Plans
 from gateway.programme import Programme
 from gateway.room_log import RoomLogs
 from gateway.session import BuyerTokens, Identities, now_ms
+from gateway.vitals import Vitals
 
 log = structlog.get_logger("gateway.app")
 
@@ -64,6 +65,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         programme=Programme(backend.catalogue),
         plans=Plans(backend.catalogue),
         paper=Paper(config.ticket_key),
+        vitals=Vitals(backend.status),
         room_logs=RoomLogs(backend),
     )
     app = web.Application(middlewares=[every_request])

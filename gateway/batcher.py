@@ -141,11 +141,11 @@ class Batcher:
     def _answer(self, batch: list[Waiting], outcomes: list[msgspec.Raw]) -> None:
         now_s = monotonic()
         tally = self._metrics.commands
-        add_latency = self._metrics.latency.add
+        latency = self._metrics.latency
         for (receiver, id, kind, _, since_s), raw in zip(batch, outcomes, strict=True):
             outcome = outcome_name(raw)
             tally[kind, outcome] += 1
-            add_latency(now_s - since_s)
+            latency[kind].add(now_s - since_s)
             receiver.answer(id, kind, outcome, raw)
 
     async def _submit(self, performance: int, batch: bytes) -> bytes:

@@ -29,6 +29,7 @@ from gateway.problems import Problem, of_http_error, of_validation
 from gateway.programme import Programme
 from gateway.room_log import RoomLogs
 from gateway.session import BuyerTokens, Identities, Principal, Role
+from gateway.vitals import Vitals
 
 log = structlog.get_logger("gateway.http")
 
@@ -54,6 +55,7 @@ class Edge:
     programme: Programme
     plans: Plans
     paper: Paper
+    vitals: Vitals
     room_logs: RoomLogs
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.http import EDGE, answer
 from gateway.limits import READY_TIMEOUT_S
+from gateway.vitals import exposition
 
 routes = web.RouteTableDef()
 
@@ -33,7 +34,10 @@ async def readyz(request: web.Request) -> web.Response:
 
 @routes.get("/metrics")
 async def metrics(request: web.Request) -> web.Response:
-    body = request.app[EDGE].metrics.exposition()
+    """Figures of this process, and of the parts behind it that answer in time."""
+    edge = request.app[EDGE]
+    status = await edge.vitals.status()
+    body = edge.metrics.exposition() + exposition(status)
     return web.Response(
         body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )

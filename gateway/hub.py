@@ -7,6 +7,7 @@ end too. Knows no frame after the hello: that is `gateway.socket`.
 
 import asyncio
 import contextlib
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -66,6 +67,7 @@ class Hub:
         self._identities = identities
         self._auditor = auditor
         self._connections: set[Connection] = set()
+        self._clients: Counter[str] = Counter(buyer=0, device=0, operator=0)
         self._empty = asyncio.Event()
         self._arriving: set[web.WebSocketResponse] = set()
         self.stopping = False
@@ -73,6 +75,11 @@ class Hub:
         metrics.gauges["strapontin_sockets"] = (
             "Open websocket connections",
             lambda: len(self._connections),
+        )
+        metrics.gauges_by["strapontin_clients"] = (
+            "Open websocket connections by kind of client",
+            "client",
+            lambda: self._clients,
         )
 
     def start(self) -> None:
@@ -156,6 +163,7 @@ class Hub:
     ) -> None:
         connection = Connection(self, websocket, Outbound(transport, self.loop), principal)
         self._connections.add(connection)
+        self._clients[principal.kind] += 1
         may = tuple(sorted(TAGS[kind] for kind in principal.frames))
         welcome = wire.Welcome(wire.PROTOCOL_VERSION, principal.who, may, now_ms())
         connection.out.send(_encode(welcome))
@@ -173,6 +181,7 @@ class Hub:
             connection.closing = True
             connection.out.end()
             self._connections.discard(connection)
+            self._clients[principal.kind] -= 1
             if not self._connections:
                 self._empty.set()
             self.feeds.forget(connection)

@@ -109,6 +109,8 @@ KEEPALIVE_S: Final = 30.0
 MAX_WEB_BYTES: Final = 16 * 1024 * 1024
 """All files of the web pages together; they are kept in memory."""
 READY_TIMEOUT_S: Final = 3.0
+STATUS_TIMEOUT_S: Final = 3.0
+"""Without an answer by then there is none: what is behind the edge is dead."""
 MAX_JSON_BYTES: Final = 256 * 1024
 """Body of any request but a seating plan."""
 MAX_HOUSE_BYTES: Final = 1024 * 1024

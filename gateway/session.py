@@ -89,6 +89,13 @@ class Principal(Struct, frozen=True):
         return not self.roles & {Role.BUYER, Role.DEVICE}
 
     @property
+    def kind(self) -> str:
+        """What the metrics call this kind of client."""
+        if self.is_buyer:
+            return "buyer"
+        return "operator" if self.is_operator else "device"
+
+    @property
     def holder(self) -> str:
         """The name that holds are kept under; operators' and sessions' never coincide."""
         return self.who if self.is_buyer else f"operator:{self.who}"

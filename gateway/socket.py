@@ -41,6 +41,7 @@ from gateway.limits import (
     PAUSE_BYTES,
     SHED_RETRY_MS,
 )
+from gateway.metrics import FROM_FEED
 from gateway.outbound import PING, Outbound, close_frame
 from gateway.session import Principal, now_ms
 
@@ -193,7 +194,6 @@ class Connection:
             return
         id = _id_of(frame)
         if id:
-            self._hub.metrics.commands[TAGS[type(frame)], "shed"] += 1
             self.shed(id, "rate", int(1000 * debt / self._per_s) + 1)
         else:
             self.error("rate", f"more than {self._per_s:g} frames a second")
@@ -210,6 +210,7 @@ class Connection:
 
     def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
         self._asked.pop(id, None)
+        self._hub.metrics.sheds[reason] += 1
         self.out.send(_encode(wire.Shed(id, reason, retry_ms)))
 
     def lost(self, performance: int, token: bytes) -> None:
@@ -257,7 +258,7 @@ class Connection:
         if sold:
             # A seat is sold for good, or nearly: the answer of most holds of a sold-out
             # house costs no call.
-            self._hub.metrics.commands["hold", "seat_taken_from_feed"] += 1
+            self._hub.metrics.commands["hold", FROM_FEED] += 1
             refused = _encode(Refused(Refusal.SEAT_TAKEN, sold))
             self.out.send(wire.reply_frame(frame.id, refused))
             return

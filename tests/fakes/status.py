@@ -21,6 +21,7 @@ class FakeStatus:
 
     Attributes:
         silent: Parts that do not answer.
+        recovering: Performances that are not ready.
         hangs: While set, nobody answers at all.
         asked: How often it was asked.
     """
@@ -28,6 +29,7 @@ class FakeStatus:
     def __init__(self, performances: FakePerformances) -> None:
         self._performances = performances
         self.silent: set[str] = set()
+        self.recovering: set[int] = set()
         self.hangs = False
         self.asked = 0
 
@@ -57,7 +59,7 @@ class FakeStatus:
                 commits=live.feed.seq,
                 recoveries=live.feed.epoch,
                 stopped="",
-                ready=True,
+                ready=number not in self.recovering,
                 use=USE,
                 seats=live.feed.counts(),
                 area_left=live.feed.area_left,

@@ -256,7 +256,7 @@ async def test_health_readiness_and_metrics(gateway: Running) -> None:
     await (await gateway.socket()).hold(1, 5)
     async with gateway.http.get("/metrics") as response:
         text = await response.text()
-    assert 'strapontin_commands_total{kind="hold",outcome="held"} 1.0' in text
+    assert 'strapontin_commands_total{kind="hold",outcome="held",verdict="accepted"} 1.0' in text
     assert "strapontin_sockets 1.0" in text
     assert 'route="/api/performances/{performance}"' not in text
 

@@ -1,4 +1,4 @@
-"""The small parts: problems, logs, metrics, caches, the sending half, the wire's short cuts."""
+"""The small parts: problems, logs, caches, the sending half, the wire's short cuts."""
 
 import asyncio
 import io
@@ -7,13 +7,11 @@ import json
 import msgspec
 import pytest
 import structlog
-from prometheus_client.parser import text_string_to_metric_families
 
 from engine.commands import Held, Outcome, Refusal, Refused, Rung, Scanned, ScanOutcome
 from gateway import logs, outbound, wire
 from gateway.cache import Kept
 from gateway.limits import MAX_UNSENT_BYTES
-from gateway.metrics import Buckets, Metrics
 from gateway.outbound import Outbound, framed
 from gateway.problems import CODES, Problem, of_validation
 
@@ -102,44 +100,6 @@ def test_people_read_key_value() -> None:
     finally:
         structlog.configure(**before)
     assert "event='serving' port=8000" in stream.getvalue()
-
-
-# Metrics -------------------------------------------------------------------------------
-
-
-def test_metrics_are_what_prometheus_reads() -> None:
-    metrics = Metrics()
-    metrics.commands["hold", "held"] += 3
-    metrics.commands["hold", "seat_taken"] += 1
-    metrics.feed_frames["sent"] += 9
-    metrics.batch.add(7)
-    for value in (0.0005, 0.003, 99.0):
-        metrics.latency.add(value)
-    metrics.gauges["strapontin_sockets"] = ("Open", lambda: 4)
-    metrics.http.labels("GET", "/", 200).inc()
-    samples = {
-        (sample.name, *sorted(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(metrics.exposition().decode())
-        for sample in family.samples
-    }
-    assert samples["strapontin_commands_total", "held", "hold"] == 3
-    assert samples["strapontin_feed_frames_total", "sent"] == 9
-    assert samples["strapontin_sockets",] == 4
-    assert samples["strapontin_command_seconds_bucket", "0.001"] == 1
-    assert samples["strapontin_command_seconds_bucket", "0.005"] == 2
-    assert samples["strapontin_command_seconds_bucket", "+Inf"] == 3
-    assert samples["strapontin_command_seconds_count",] == 3
-    assert samples["strapontin_batch_commands_sum",] == 7
-    assert samples["strapontin_http_requests_total", "/", "200", "GET"] == 1
-
-
-def test_a_value_on_an_edge_counts_below_it() -> None:
-    buckets = Buckets((1.0, 2.0))
-    for value in (1.0, 2.0, 2.5):
-        buckets.add(value)
-    family = buckets.family("x", "x")
-    counts = {sample.labels.get("le"): sample.value for sample in family.samples}
-    assert (counts["1.0"], counts["2.0"], counts["+Inf"]) == (1, 2, 3)
 
 
 # Caches --------------------------------------------------------------------------------
