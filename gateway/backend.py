@@ -109,7 +109,11 @@ class Rooms(Protocol):
         ...
 
     async def open(self, performance: int, opens_ms: int, on_sale_ms: int) -> str:
-        """Announce a room; "" or why not: "performance_unknown", "room_open", "room_times"."""
+        """Announce a room; "" or why not.
+
+        "performance_unknown", "room_open" (with other times), "room_times" (the sale must begin
+        in the future, and after the room opens), "too_many_rooms".
+        """
         ...
 
     async def close(self, performance: int) -> bool:
@@ -314,6 +318,7 @@ class Backend:
     sales: Sales
     history: History
     status: Callable[[], Awaitable[EngineStatus]]
+    rooms: Rooms | None = None
     outages: tuple[type[Exception], ...] = (BackendUnavailable, OSError)
     conflicts: tuple[type[Exception], ...] = ()
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)

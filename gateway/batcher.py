@@ -26,6 +26,7 @@ from gateway.limits import (
     UNKNOWN_PERFORMANCE_S,
 )
 from gateway.metrics import Metrics
+from gateway.pace import Pace
 from gateway.wire import outcome_name
 
 log = structlog.get_logger("gateway.batcher")
@@ -60,6 +61,7 @@ class Batcher:
         self._metrics = metrics
         self._retry_for_s = retry_for_s
         self._queues: dict[int, _Queue] = {}
+        self._paces: dict[int, Pace] = {}
         self._unknown: dict[int, float] = {}
         self._stopping = False
         metrics.gauges["strapontin_commands_waiting"] = (
@@ -86,12 +88,20 @@ class Batcher:
         # Somebody with a ticket stands before a closed door: no crowd of buyers makes them wait.
         line = queue.doors if kind == "scan" else queue.waiting
         if len(line) >= MAX_WAITING_COMMANDS:
+            self._note_shed(performance, 1)
             receiver.shed(id, "busy", SHED_RETRY_MS)
         else:
             # Not the loop's clock: uvloop's ticks in whole milliseconds.
             line.append(Waiting(receiver, id, kind, command, monotonic()))
             if queue.task is None:
                 queue.task = asyncio.create_task(self._run(queue), name=f"queue {performance}")
+
+    def follow(self, performance: int, pace: Pace | None) -> None:
+        """Tell `pace` of every command of this performance from now on; None: no longer."""
+        if pace is None:
+            self._paces.pop(performance, None)
+        else:
+            self._paces[performance] = pace
 
     async def stop(self, within_s: float) -> None:
         """Take nothing more in, and wait for what is under way."""
@@ -110,10 +120,9 @@ class Batcher:
                     await self._serve(queue, batch)
                 except Exception as error:
                     log.exception("batch failed", performance=queue.performance, why=str(error))
-                    _shed(batch)
+                    self._shed(queue, batch)
                 except asyncio.CancelledError:
-                    _shed(batch)
-                    _shed(queue.take_all())
+                    self._shed(queue, batch + queue.take_all())
                     raise
         finally:
             queue.task = None
@@ -131,15 +140,18 @@ class Batcher:
         except BackendUnavailable as error:
             log.warning("performance unavailable", performance=queue.performance, why=str(error))
             # What waits behind would wait as long again for the same silence.
-            _shed(batch)
-            _shed(queue.take_all())
+            self._shed(queue, batch + queue.take_all())
             return
         outcomes = _decode_outcomes(reply)
         assert len(outcomes) == len(batch), f"{len(outcomes)} outcomes for {len(batch)} commands"
-        self._answer(batch, outcomes)
+        self._answer(queue.performance, batch, outcomes)
 
-    def _answer(self, batch: list[Waiting], outcomes: list[msgspec.Raw]) -> None:
+    def _answer(self, performance: int, batch: list[Waiting], outcomes: list[msgspec.Raw]) -> None:
         now_s = monotonic()
+        pace = self._paces.get(performance)
+        if pace is not None:
+            for entry in batch:
+                pace.answered(now_s - entry.since_s)
         tally = self._metrics.commands
         latency = self._metrics.latency
         for (receiver, id, kind, _, since_s), raw in zip(batch, outcomes, strict=True):
@@ -166,6 +178,16 @@ class Batcher:
             attempt += 1
             self._metrics.batch_retries += 1
             await asyncio.sleep(pause_s)
+
+    def _shed(self, queue: "_Queue", batch: list[Waiting]) -> None:
+        self._note_shed(queue.performance, len(batch))
+        for receiver, id, _, _, _ in batch:
+            receiver.shed(id, "unavailable", SHED_RETRY_MS)
+
+    def _note_shed(self, performance: int, commands: int) -> None:
+        pace = self._paces.get(performance)
+        if pace is not None:
+            pace.not_served(commands)
 
     def _is_unknown(self, performance: int) -> bool:
         until_s = self._unknown.get(performance)
@@ -227,11 +249,6 @@ def encode_batch(batch: list[Waiting]) -> bytes:
 def answer_unknown(receiver: Receiver, id: bytes, kind: str, performance: int) -> None:
     refused = Refused(Refusal.MALFORMED, (), f"there is no performance {performance}")
     receiver.answer(id, kind, Refusal.MALFORMED.value, _encode(refused))
-
-
-def _shed(batch: list[Waiting]) -> None:
-    for receiver, id, _, _, _ in batch:
-        receiver.shed(id, "unavailable", SHED_RETRY_MS)
 
 
 assert MAX_BATCH_COMMANDS < 2**16, "a batch is encoded with a 16-bit length"

@@ -72,7 +72,9 @@ async def get_performance(request: web.Request) -> web.Response:
     entry = await request.app[EDGE].programme.entry(number_in(request, "performance"))
     if not staff and not entry.is_public:
         raise Problem("performance_unknown", f"there is no performance {entry.id}")
-    return answer(details(entry, now_ms(), staff=staff))
+    room = request.app[EDGE].hub.rooms.room(entry.id)
+    told = details(entry, now_ms(), staff=staff)
+    return answer(told | {"room": None if room is None else room.summary()})
 
 
 @routes.get("/api/plans/{hash}")

@@ -1,4 +1,4 @@
-"""Everyone who is connected, and what they share: batcher, feeds, identities, audit.
+"""Everyone who is connected, and what they share: batcher, feeds, rooms, identities, audit.
 
 Owns the upgrade of GET /ws (origin, room, hello) and the sweeps over open
 connections: the idle, the expired and the revoked are closed. Owns the orderly
@@ -36,6 +36,7 @@ from gateway.metrics import Metrics
 from gateway.outbound import Outbound
 from gateway.problems import Problem
 from gateway.replica import Feeds
+from gateway.rooms import Rooms
 from gateway.session import Identities, Principal, now_ms
 from gateway.socket import TAGS, Connection
 
@@ -62,6 +63,7 @@ class Hub:
         self.loop: asyncio.AbstractEventLoop
         self.batcher = Batcher(backend.performances, metrics, config.retry_for_s)
         self.feeds = Feeds(backend.performances, metrics, config.feed_linger_s)
+        self.rooms = Rooms(backend, self.batcher, self.feeds, metrics, config.session_key)
         self._outages = backend.outages
         self._config = config
         self._identities = identities
@@ -82,8 +84,9 @@ class Hub:
             lambda: self._clients,
         )
 
-    def start(self) -> None:
+    async def start(self) -> None:
         self.loop = asyncio.get_running_loop()
+        await self.rooms.start()
         self._tasks = [
             asyncio.create_task(self._close_silent(), name="close silent connections"),
             asyncio.create_task(self._close_revoked(), name="close revoked connections"),
@@ -93,6 +96,7 @@ class Hub:
         """Let answers under way leave, then close every connection as "going away"."""
         self.stopping = True
         await self.batcher.stop(STOP_S)
+        await self.rooms.stop()
         await self.feeds.stop()
         for task in self._tasks:
             task.cancel()
@@ -185,6 +189,7 @@ class Hub:
             if not self._connections:
                 self._empty.set()
             self.feeds.forget(connection)
+            self.rooms.forget(connection)
 
     async def _hello(self, websocket: web.WebSocketResponse) -> Principal | None:
         """Who is there; None after the connection was refused."""

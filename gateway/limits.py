@@ -73,6 +73,24 @@ FAN_OUT_CHUNK_SENDS: Final = 500
 MAX_RECENT_BYTES: Final = 64 * 1024
 """Deltas kept per feed, for watchers that come back after a short absence."""
 
+# Waiting rooms
+EXCHANGE_TIMEOUT_S: Final = 5.0
+FIRST_EXCHANGE_S: Final = 3.0
+"""A starting gateway waits this long for the rooms' writer before it serves."""
+ROOM_TICK_S: Final = 1.0
+"""How often everybody in a room is told how it stands."""
+MAX_QUEUES_PER_SOCKET: Final = 8
+"""Rooms in which one connection stands."""
+LATENCY_WINDOWS: Final = 4
+"""Reports whose answering times make up the percentile that admission follows."""
+CENSUS_S: Final = 2.0
+"""How old the number of tickets sold may be where places have no seats."""
+MAX_CACHED_ROOM_LOGS: Final = 4
+"""Compressed; that of a hundred thousand visitors is about 4 MB."""
+ROOM_LOG_CACHE_S: Final = 2.0
+MAX_ROOM_LOG_LOADS: Final = 1
+"""Logs read and written out at once."""
+
 # Who is there
 SESSION_LIFE_S: Final = 7 * 24 * 3600
 """Life of an anonymous buyer's session token; renewed at half of it."""
@@ -111,6 +129,8 @@ MAX_WEB_BYTES: Final = 16 * 1024 * 1024
 READY_TIMEOUT_S: Final = 3.0
 STATUS_TIMEOUT_S: Final = 3.0
 """Without an answer by then there is none: what is behind the edge is dead."""
+STATUS_CACHE_S: Final = 1.0
+"""However many watch, the actors are asked for their figures this seldom."""
 MAX_JSON_BYTES: Final = 256 * 1024
 """Body of any request but a seating plan."""
 MAX_HOUSE_BYTES: Final = 1024 * 1024

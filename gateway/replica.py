@@ -10,7 +10,7 @@ contain only as far as `engine.feed` does.
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -50,6 +50,15 @@ class Watcher(Protocol):
     def lost(self, performance: int, token: bytes) -> None: ...
 
     def error(self, code: str, detail: str) -> None: ...
+
+
+class Census(NamedTuple):
+    """Seats by status, and the places left in areas."""
+
+    available: int
+    held: int
+    sold: int
+    area_left: int
 
 
 class SeatFeed:
@@ -198,6 +207,27 @@ class Feeds:
             return ()
         live = monotonic() - feed.heard_s < FEED_LIVE_S
         return sold if live else ()
+
+    def census(self, performance: int, seats: int) -> Census | None:
+        """How many places have which status; None while there is no live picture.
+
+        `seats` is how many the plan has. Asking keeps the feed for another linger time.
+        """
+        feed = self._feed(performance)
+        if feed is None:
+            return None
+        now_s = monotonic()
+        feed.wanted_s = now_s
+        if feed.replica is None or now_s - feed.heard_s >= FEED_LIVE_S:
+            return None
+        # A picture is whole bytes long: what is over the plan's size is no seat.
+        count = feed.replica.statuses[:seats].count
+        return Census(
+            count(SeatStatus.AVAILABLE),
+            count(SeatStatus.HELD),
+            count(SeatStatus.SOLD),
+            sum(feed.replica.areas),
+        )
 
     async def stop(self) -> None:
         tasks = [feed.task for feed in self._feeds.values() if feed.task is not None]

@@ -49,6 +49,7 @@ OPERATOR_ROLES: Final = (Role.ADMIN, Role.SUPERVISOR, Role.CASHIER, Role.REFUND,
 
 _WATCHING: Final = frozenset({wire.Watch, wire.Unwatch, wire.Ping})
 _HOLDING: Final = frozenset({wire.AskHold, wire.AskBest, wire.AskRelease, wire.AskBasket})
+_QUEUEING: Final = frozenset({wire.AskQueue})
 _BLOCKING: Final = frozenset({wire.AskBlock, wire.AskUnblock})
 _SCANNING: Final = frozenset({wire.AskScan})
 
@@ -58,7 +59,7 @@ FRAMES: Final[dict[Role, frozenset[type]]] = {
     Role.CASHIER: _WATCHING | _HOLDING | _BLOCKING,
     Role.REFUND: _WATCHING,
     Role.DOOR: _WATCHING | _SCANNING,
-    Role.BUYER: _WATCHING | _HOLDING,
+    Role.BUYER: _WATCHING | _HOLDING | _QUEUEING,
     Role.DEVICE: _WATCHING | _SCANNING,
 }
 """Which websocket frames each role may send."""

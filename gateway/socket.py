@@ -43,6 +43,7 @@ from gateway.limits import (
 )
 from gateway.metrics import FROM_FEED
 from gateway.outbound import PING, Outbound, close_frame
+from gateway.rooms import NOWHERE, Room, Unheard
 from gateway.session import Principal, now_ms
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 _decode = msgspec.msgpack.Decoder(wire.ClientFrame).decode
 _encode = msgspec.msgpack.Encoder().encode
 
+_NOT_ADMITTED: Final = _encode(Refused(Refusal.NOT_ADMITTED))
 _HOLDS: Final = frozenset({"held", "basket_is"})
 _STALL_TICK_S: Final = 0.05
 _SERVED: Final = frozenset({WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG})
@@ -74,12 +76,14 @@ class Connection:
         "_refilled_s",
         "_tokens",
         "_websocket",
+        "admissions",
         "asked_s",
         "closing",
         "followed",
         "heard_s",
         "out",
         "principal",
+        "queues",
         "watches",
     )
 
@@ -90,6 +94,8 @@ class Connection:
         self.out = out
         self.watches: set[int] = set()
         self.followed: dict[tuple[int, bytes], None] = {}  # holds: (performance, token)
+        self.queues: tuple[int, ...] = ()
+        self.admissions = NOWHERE
         self.heard_s = hub.loop.time()  # anything at all
         self.asked_s = self.heard_s  # a frame of ours
         self.closing = False
@@ -207,6 +213,8 @@ class Connection:
         self.out.send(wire.reply_frame(id, raw))
         if outcome in _HOLDS and asked is not None:
             self._follow(asked)
+            if outcome == "held" and self.principal.is_buyer:
+                self._hub.rooms.note_held(asked[0], self, raw)
 
     def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
         self._asked.pop(id, None)
@@ -237,6 +245,20 @@ class Connection:
         self._asked[command.id] = (performance, token)
         self._hub.batcher.offer(performance, self, command.id, kind, _encode(command))
 
+    def _is_held_back(self, gate: Room | Unheard, kind: str, id: bytes) -> bool:
+        """Whether a waiting room keeps this hold from being asked; then it is answered."""
+        if not self.principal.is_buyer:
+            return False
+        if isinstance(gate, Unheard):
+            self._hub.metrics.commands[kind, "shed"] += 1
+            self.shed(id, "unavailable", SHED_RETRY_MS)
+            return True
+        if self._hub.rooms.lets_hold(gate, self):
+            return False
+        self._hub.metrics.commands[kind, Refusal.NOT_ADMITTED.value] += 1
+        self.out.send(wire.reply_frame(id, _NOT_ADMITTED))
+        return True
+
     def _on_hello(self, frame: wire.Hello) -> None:
         self._on_malformed("hello comes once, as the first frame")
 
@@ -253,6 +275,9 @@ class Connection:
         self._hub.feeds.unwatch(self, frame.performance)
 
     def _on_hold(self, frame: wire.AskHold) -> None:
+        gate = self._hub.rooms.gate(frame.performance)
+        if gate is not None and self._is_held_back(gate, "hold", frame.id):
+            return
         seats = frame.seats
         sold = self._hub.feeds.sold_among(frame.performance, seats) if seats else ()
         if sold:
@@ -266,6 +291,9 @@ class Connection:
         self._ask("hold", frame.performance, hold, frame.token)
 
     def _on_best(self, frame: wire.AskBest) -> None:
+        gate = self._hub.rooms.gate(frame.performance)
+        if gate is not None and self._is_held_back(gate, "best", frame.id):
+            return
         best = HoldBest(
             frame.id,
             frame.token,
@@ -295,6 +323,9 @@ class Connection:
     def _on_unblock(self, frame: wire.AskUnblock) -> None:
         self._ask("unblock", frame.performance, Unblock(frame.id, frame.seats, frame.areas))
         self._hub.audit(self.principal, "unblock", frame.performance)
+
+    def _on_queue(self, frame: wire.AskQueue) -> None:
+        self._hub.rooms.enter(self, frame.performance, frame.admission)
 
     def _on_scan(self, frame: wire.AskScan) -> None:
         if not self._may_serve(frame.performance, frame.id):
@@ -330,6 +361,7 @@ _HANDLERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
     wire.AskBlock: Connection._on_block,
     wire.AskUnblock: Connection._on_unblock,
     wire.AskScan: Connection._on_scan,
+    wire.AskQueue: Connection._on_queue,
     wire.Ping: Connection._on_ping,
 }
 

@@ -10,6 +10,7 @@ from tests.fakes.access import FakeAccess, NameTaken
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.desk import FakeDesk, FakeSales
 from tests.fakes.performances import FakePerformances
+from tests.fakes.rooms import FakeRooms
 from tests.fakes.status import FakeStatus
 
 PASSWORD = "correct horse"
@@ -26,6 +27,8 @@ class FakeBackend:
         self.access = FakeAccess()
         self.desk = FakeDesk(self.performances)
         self.sales = FakeSales(self.desk.orders)
+        self.rooms = FakeRooms()
+        self.rooms.store.performances = []
         self.status = FakeStatus(self.performances)
         self.backend = Backend(
             performances=self.performances,
@@ -35,6 +38,7 @@ class FakeBackend:
             sales=self.sales,
             history=self.performances,
             status=self.status.status,
+            rooms=self.rooms,
             outages=(BackendUnavailable, OSError),
             conflicts=(NameTaken,),
             checks={"database": self.catalogue.house},
@@ -45,6 +49,7 @@ class FakeBackend:
         starts_ms = now_ms() + 24 * 3600 * 1000
         number = self.catalogue.add(plan, settings, starts_ms, title)
         self.performances.add(number, plan, settings)
+        self.rooms.store.performances.append(number)
         return number
 
     async def operator_token(self, name: str, *roles: str) -> str:
@@ -72,4 +77,5 @@ class FakeBackend:
         return token
 
     async def close(self) -> None:
+        await self.rooms.aclose()
         await self.desk.close()

@@ -22,7 +22,7 @@ async def test_a_buyer_is_welcomed_with_what_it_may_do(gateway: Running) -> None
     tag, protocol, who, may, server_ms = socket.welcome
     assert (tag, protocol) == ("welcome", 1)
     assert len(who) == 32
-    assert may == ["basket", "best", "hold", "ping", "release", "unwatch", "watch"]
+    assert may == ["basket", "best", "hold", "ping", "queue", "release", "unwatch", "watch"]
     assert server_ms > 1_700_000_000_000
 
 

@@ -1,0 +1,556 @@
+"""The waiting rooms as this gateway knows them, and who of its visitors stands in which.
+
+Owns a replica of every open room, made of the same events as its writer's; the exchange
+with the writer; who is connected, and what each of them is told. Whether a session may hold
+is answered from memory. A writer that dies takes nothing along: what is known here stays,
+and what happened meanwhile is told when it is back. Knows neither how many are admitted nor
+when: that is the writer's. Before it was heard once, nobody knows who may buy, and nobody is
+let through.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+import msgspec
+import structlog
+
+from engine.commands import Held
+from engine.limits import EXCHANGE_MS, IDLE_EXCHANGE_MS, MAX_ARRIVALS_PER_REPORT
+from engine.waiting import (
+    Admitted,
+    Arrived,
+    Drawn,
+    News,
+    Phase,
+    Report,
+    RoomNews,
+    RoomReport,
+)
+from engine.waiting_room import RoomEventInvalid, WaitingRoom, rebuild, visitor_of
+from gateway import wire
+from gateway.admissions import AdmissionTokens
+from gateway.backend import Backend
+from gateway.batcher import Batcher
+from gateway.limits import (
+    EXCHANGE_TIMEOUT_S,
+    FAN_OUT_CHUNK_SENDS,
+    FIRST_EXCHANGE_S,
+    MAX_QUEUES_PER_SOCKET,
+    ROOM_TICK_S,
+)
+from gateway.metrics import Metrics
+from gateway.outbound import Outbound, framed
+from gateway.pace import Pace
+from gateway.replica import Feeds
+from gateway.session import Principal, now_ms
+from gateway.vacancies import Vacancies
+
+log = structlog.get_logger("gateway.rooms")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_held = msgspec.msgpack.Decoder(Held).decode
+
+NOWHERE: Final[Mapping[bytes, int]] = MappingProxyType({})
+"""The admissions of a connection that has none, shared by all of them."""
+
+
+class Guest(Protocol):
+    """What a room needs of a connection.
+
+    `queues` are the performances in whose rooms it stands, `admissions` the ends of its
+    admissions by the room's commitment.
+    """
+
+    out: Outbound
+    principal: Principal
+    queues: tuple[int, ...]
+    admissions: Mapping[bytes, int]
+
+    def error(self, code: str, detail: str) -> None: ...
+
+
+class Room:
+    """One open room, and those of its visitors who are connected here."""
+
+    def __init__(self, number: int, line: WaitingRoom) -> None:
+        self.number = number
+        self.line = line
+        self.performance = line.opened.performance
+        self.commitment = line.opened.commitment
+        self.head = 0  # events that there are, as far as was heard
+        self.phase = Phase.SCHEDULED
+        self.per_min = 0
+        self.available = -1
+        self._life = b""
+        self.pace = Pace()
+        self.guests: dict[bytes, list[Guest]] = {}
+        self._distrusted = False  # an event did not fit: begin again
+        self._whole = True  # the writer does not know who is connected here
+        self._arriving: dict[bytes, None] = {}  # connected, and not in the line yet
+        self._moves: dict[bytes, bool] = {}  # in the line, and came (True) or left since
+        self._holding: set[bytes] = set()  # got a first hold
+        self._took: dict[bytes, int] = {}  # of these, who is not reported yet: places
+
+    # Visitors ----------------------------------------------------------------------
+
+    def admitted_until_ms(self, visitor: bytes) -> int:
+        standing = self.line.standing(visitor)
+        return standing.expires_ms if standing is not None else 0
+
+    def join(self, visitor: bytes, guest: Guest) -> None:
+        guests = self.guests.setdefault(visitor, [])
+        if guest not in guests:
+            guests.append(guest)
+        if len(guests) == 1:
+            self._moves[visitor] = True
+
+    def wait(self, visitor: bytes) -> None:
+        """A visitor who is connected wants to be in the line, and is not."""
+        self._arriving[visitor] = None
+
+    def leave(self, visitor: bytes, guest: Guest) -> None:
+        guests = self.guests.get(visitor, [])
+        if guest in guests:
+            guests.remove(guest)
+        if not guests and self.guests.pop(visitor, None) is not None:
+            self._arriving.pop(visitor, None)
+            # Also who is not in the line yet: an arrival may be on its way to the writer.
+            self._moves[visitor] = False
+
+    def note_held(self, visitor: bytes, places: Callable[[], int]) -> None:
+        """A visitor's hold succeeded; `places` counts them, when it is the first."""
+        if visitor not in self._holding:
+            self._holding.add(visitor)
+            self._took[visitor] = places()
+
+    def waiting(self) -> int:
+        """Of those connected here, how many wait for their turn."""
+        return sum(1 for visitor in self.guests if not self.admitted_until_ms(visitor))
+
+    @property
+    def is_complete(self) -> bool:
+        return not self._distrusted and self.line.seq >= self.head
+
+    # To and from the writer -----------------------------------------------------------
+
+    def report(self, available: int, held: int) -> RoomReport:
+        """What is to be told. `unheard` takes it back when the writer did not hear it."""
+        in_line = self.line.standing
+        moves, self._moves = self._moves, {}
+        if self._whole:
+            moves = dict.fromkeys(self.guests, True)
+        took, self._took = self._took, {}
+        latency_ms, shed = self.pace.take()
+        return RoomReport(
+            self.performance,
+            0 if self._distrusted else self.number,
+            0 if self._distrusted else self.line.seq,
+            self._arrivals(),
+            tuple([visitor for visitor, here in moves.items() if here and in_line(visitor)]),
+            tuple([visitor for visitor, here in moves.items() if not here]),
+            self._whole,
+            tuple(took),
+            sum(took.values()),
+            available,
+            held,
+            latency_ms,
+            shed,
+        )
+
+    def _arrivals(self) -> tuple[bytes, ...]:
+        # By the writer's clock, not by this machine's.
+        if self.phase is Phase.SCHEDULED or self.line.full:
+            return ()
+        return tuple(islice(self._arriving, MAX_ARRIVALS_PER_REPORT))
+
+    def heard(self, news: RoomNews) -> None:
+        """The writer has heard the last report; in a new life it knows nobody any more."""
+        self._whole = self._life not in (b"", news.life)
+        self._life = news.life
+
+    def unheard(self, report: RoomReport) -> None:
+        """Nobody knows whether the writer has heard this report."""
+        self._whole = True
+        for visitor in report.took:
+            self._took.setdefault(visitor, 0)
+        if report.took:
+            self._took[report.took[0]] += report.places
+
+    def apply(self, news: RoomNews) -> tuple[list[bytes], list[bytes]]:
+        """Take what is new; those connected here who were (placed, admitted) by it.
+
+        Raises RoomEventInvalid; the next report then asks for everything.
+        """
+        self.head = news.head
+        self.phase, self.per_min, self.available = news.phase, news.per_min, news.available
+        placed: dict[bytes, None] = {}
+        admitted: dict[bytes, None] = {}
+        events = news.events
+        was_distrusted, self._distrusted = self._distrusted, True
+        if events and news.seq == 0:
+            self.line, events = rebuild(events[:1]), events[1:]
+        elif was_distrusted or news.seq != self.line.seq:
+            raise RoomEventInvalid(f"{self.line.seq} events are known, not {news.seq}")
+        for event in events:
+            self.line.apply(event)
+            match event:
+                case Arrived():
+                    here = self._here(event.visitors)
+                    placed.update(here)
+                    for visitor in here:
+                        self._arriving.pop(visitor, None)
+                        self._moves[visitor] = True
+                case Drawn():
+                    placed.update(dict.fromkeys(filter(self.line.waits, self.guests)))
+                case Admitted():
+                    admitted.update(self._here(event.visitors))
+        self._distrusted = False
+        return list(placed), list(admitted)
+
+    def _here(self, visitors: Iterable[bytes]) -> dict[bytes, None]:
+        return dict.fromkeys(filter(self.guests.__contains__, visitors))
+
+    # As it is told ---------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """The room in the answers of the API."""
+        return {
+            "phase": self.phase.value,
+            "opens_ms": self.line.opened.opens_ms,
+            "on_sale_ms": self.line.opened.on_sale_ms,
+            "commitment": self.commitment.hex(),
+        }
+
+    def frame(self, phase: Phase | None = None) -> bytes:
+        """The framed "room" frame now."""
+        line = self.line
+        return framed(
+            _encode(
+                wire.Room(
+                    self.performance,
+                    (phase or self.phase).value,
+                    now_ms(),
+                    line.opened.opens_ms,
+                    line.opened.on_sale_ms,
+                    line.arrived,
+                    line.front,
+                    self.per_min,
+                    self.available,
+                )
+            )
+        )
+
+    def placed_frame(self, visitor: bytes) -> bytes:
+        standing = self.line.standing(visitor)
+        assert standing is not None
+        return framed(
+            _encode(wire.Placed(self.performance, visitor.hex(), standing.number, standing.place))
+        )
+
+
+class Unheard:
+    """In place of a room, while nobody knows whether there is one."""
+
+
+UNHEARD: Final = Unheard()
+
+
+def _nobody_knows(performance: int) -> Unheard:
+    return UNHEARD
+
+
+class Rooms:
+    """All rooms of one gateway. `start` and `stop` it inside its event loop.
+
+    Attributes:
+        gate: The room that stands before a performance's sale, UNHEARD before anything is
+            known, None for none. Asked for every hold: one look into a dict.
+    """
+
+    def __init__(
+        self, backend: Backend, batcher: Batcher, feeds: Feeds, metrics: Metrics, key: bytes
+    ) -> None:
+        self._backend = backend
+        self._batcher = batcher
+        self._vacancies = Vacancies(backend, feeds)
+        self._tokens = AdmissionTokens(key)
+        self._name = secrets.token_bytes(16)
+        self._open: dict[int, Room] = {}
+        self._early: dict[tuple[Guest, int], str] = {}  # came before anything was known
+        self._nudge = asyncio.Event()
+        self._awaited: list[asyncio.Future[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.gate: Callable[[int], Room | Unheard | None] = _nobody_knows
+        if backend.rooms is None:
+            self.gate = self._open.get
+        metrics.gauges["strapontin_rooms"] = ("Open waiting rooms", lambda: len(self._open))
+        metrics.gauges["strapontin_room_waiting"] = (
+            "Visitors connected here who wait for their turn",
+            lambda: sum(room.waiting() for room in self._open.values()),
+        )
+        metrics.gauges["strapontin_room_admitted"] = (
+            "Visitors connected here who were admitted",
+            lambda: sum(len(room.guests) - room.waiting() for room in self._open.values()),
+        )
+
+    async def start(self) -> None:
+        """Hear what rooms there are, for a moment; go on hearing."""
+        if self._backend.rooms is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_EXCHANGE_S):
+                while not self.is_heard:
+                    await self._exchange()
+                    if not self._nudge.is_set():
+                        await asyncio.sleep(EXCHANGE_MS / 1000)
+                    self._nudge.clear()
+        self._tasks = [
+            asyncio.create_task(self._run(), name="exchange with the rooms"),
+            asyncio.create_task(self._tell_everybody(), name="tell the rooms"),
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._vacancies.stop()
+
+    @property
+    def is_heard(self) -> bool:
+        """Every open room is known: once this is so, it stays so."""
+        return self.gate is not _nobody_knows
+
+    def room(self, performance: int) -> Room | None:
+        """The open room of a performance."""
+        return self._open.get(performance)
+
+    async def refresh(self) -> None:
+        """Returns when the writer was asked once more, or does not answer."""
+        done = asyncio.get_running_loop().create_future()
+        self._awaited.append(done)
+        self._nudge.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(done, EXCHANGE_TIMEOUT_S)
+
+    # What connections ask --------------------------------------------------------------
+
+    def enter(self, guest: Guest, performance: int, admission: str) -> None:
+        """Let a session into the line, or back to its place in it, and tell it where it is."""
+        if performance not in guest.queues and len(guest.queues) >= MAX_QUEUES_PER_SOCKET:
+            guest.error("too_many_queues", f"{MAX_QUEUES_PER_SOCKET} at most")
+            return
+        if not self.is_heard:
+            guest.queues = _with(guest.queues, performance)
+            self._early[guest, performance] = admission
+            return
+        room = self._open.get(performance)
+        if room is None:
+            none = wire.Room(performance, Phase.CLOSED.value, now_ms(), 0, 0, 0, 0, 0, -1)
+            guest.out.send(_encode(none))
+            return
+        session, at_ms = guest.principal.who, now_ms()
+        visitor = visitor_of(performance, session)
+        standing = room.line.standing(visitor)
+        if standing is None and room.line.full:
+            guest.error("busy", "this waiting room takes nobody more")
+            return
+        guest.queues = _with(guest.queues, performance)
+        room.join(visitor, guest)
+        guest.out.send_framed(room.frame())
+        if standing is not None:
+            guest.out.send_framed(room.placed_frame(visitor))
+        expires_ms = max(
+            standing.expires_ms if standing is not None else 0,
+            self._tokens.check(admission, performance, room.commitment, session, at_ms),
+        )
+        if expires_ms > at_ms:
+            self._admit(room, guest, expires_ms)
+        elif standing is None or standing.expires_ms:
+            room.wait(visitor)
+
+    def lets_hold(self, room: Room, guest: Guest) -> bool:
+        """Whether this session was admitted, and that is not over."""
+        at_ms = now_ms()
+        if guest.admissions.get(room.commitment, 0) > at_ms:
+            return True
+        # It may have been let in on another connection.
+        return room.line.may_buy(visitor_of(room.performance, guest.principal.who), at_ms)
+
+    def note_held(self, performance: int, guest: Guest, outcome: msgspec.Raw | bytes) -> None:
+        """A buyer's hold succeeded."""
+        room = self._open.get(performance)
+        if room is not None:
+            visitor = visitor_of(performance, guest.principal.who)
+            room.note_held(visitor, lambda: _places_in(outcome))
+
+    def forget(self, guest: Guest) -> None:
+        """The connection has ended."""
+        for performance in guest.queues:
+            self._early.pop((guest, performance), None)
+            room = self._open.get(performance)
+            if room is not None:
+                room.leave(visitor_of(performance, guest.principal.who), guest)
+        guest.queues = ()
+
+    # The exchange ----------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            pause_ms = EXCHANGE_MS if self._open or not self.is_heard else IDLE_EXCHANGE_MS
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nudge.wait(), pause_ms / 1000)
+            self._nudge.clear()
+            await self._exchange()
+
+    async def _exchange(self) -> None:
+        """Ask once; on failure everything goes on as it was known."""
+        awaited, self._awaited = self._awaited, []
+        report = Report(self._name, tuple([self._report(room) for room in self._open.values()]))
+        try:
+            async with asyncio.timeout(EXCHANGE_TIMEOUT_S):
+                news = await self._backend.rooms.exchange(report)
+            await self._take(news, {told.performance for told in report.rooms})
+        except Exception as error:
+            # The writer is away, or what it says does not fit: ask again, for everything.
+            log.warning("rooms wait", why=repr(error))
+            self._take_back(report)
+        except asyncio.CancelledError:
+            self._take_back(report)
+            raise
+        finally:
+            for done in awaited:
+                if not done.done():
+                    done.set_result(None)
+
+    def _report(self, room: Room) -> RoomReport:
+        return room.report(*self._vacancies.of(room.performance))
+
+    def _take_back(self, report: Report) -> None:
+        for told in report.rooms:
+            room = self._open.get(told.performance)
+            if room is not None:
+                room.unheard(told)
+
+    async def _take(self, news: News, reported: set[int]) -> None:
+        """Make our rooms what the writer's are, and tell whom it concerns."""
+        numbers = {told.performance: told.room for told in news.rooms}
+        for room in list(self._open.values()):
+            if numbers.get(room.performance) != room.number:
+                self._close(room)
+                reported.discard(room.performance)
+        for told in news.rooms:
+            room = self._open.get(told.performance) or self._begin(told)
+            if room is not None:
+                if told.performance in reported:
+                    room.heard(told)
+                await self._follow(room, told)
+        complete = all(
+            told.performance in self._open and self._open[told.performance].is_complete
+            for told in news.rooms
+        )
+        if not complete:
+            self._nudge.set()
+        elif not self.is_heard:
+            self._be_heard()
+
+    def _begin(self, told: RoomNews) -> Room | None:
+        """A room that is new here; None when nothing of it is told yet."""
+        if not told.events:
+            return None
+        room = Room(told.room, rebuild(told.events[:1]))
+        self._open[room.performance] = room
+        self._batcher.follow(room.performance, room.pace)
+        return room
+
+    async def _follow(self, room: Room, told: RoomNews) -> None:
+        before = room.phase
+        try:
+            placed, admitted = room.apply(told)
+        except RoomEventInvalid:
+            log.exception("room begins again", performance=room.performance)
+            return
+        if room.line.closed:
+            self._close(room)
+            return
+        if room.phase is not before:
+            await self._tell(room)
+        await self._tell_places(room, placed)
+        await self._tell_admissions(room, admitted)
+
+    def _be_heard(self) -> None:
+        self.gate = self._open.get
+        early, self._early = self._early, {}
+        for (guest, performance), admission in early.items():
+            self.enter(guest, performance, admission)
+
+    def _close(self, room: Room) -> None:
+        """The room is over: whoever comes may buy."""
+        del self._open[room.performance]
+        self._batcher.follow(room.performance, None)
+        frame = room.frame(Phase.CLOSED)
+        for guests in list(room.guests.values()):
+            for guest in guests:
+                guest.queues = tuple(one for one in guest.queues if one != room.performance)
+                guest.admissions = _without(guest.admissions, room.commitment)
+                guest.out.send_framed(frame)
+
+    # Telling ---------------------------------------------------------------------------
+
+    async def _tell_everybody(self) -> None:
+        while True:
+            await asyncio.sleep(ROOM_TICK_S)
+            for room in list(self._open.values()):
+                await self._tell(room)
+
+    async def _tell(self, room: Room) -> None:
+        """How the room stands: the same bytes to everybody in it."""
+        frame = room.frame()
+        sent = 0
+        for guests in list(room.guests.values()):
+            for guest in guests:
+                # A slow reader misses this one: the next comes in a second.
+                guest.out.post(frame)
+                sent += 1
+                if sent % FAN_OUT_CHUNK_SENDS == 0:
+                    await asyncio.sleep(0)
+
+    async def _tell_places(self, room: Room, visitors: list[bytes]) -> None:
+        for told, visitor in enumerate(visitors, 1):
+            frame = room.placed_frame(visitor)
+            for guest in room.guests.get(visitor, ()):
+                guest.out.send_framed(frame)
+            if told % FAN_OUT_CHUNK_SENDS == 0:
+                await asyncio.sleep(0)
+
+    async def _tell_admissions(self, room: Room, visitors: list[bytes]) -> None:
+        for told, visitor in enumerate(visitors, 1):
+            expires_ms = room.admitted_until_ms(visitor)
+            for guest in room.guests.get(visitor, ()):
+                self._admit(room, guest, expires_ms)
+            if told % FAN_OUT_CHUNK_SENDS == 0:
+                await asyncio.sleep(0)
+
+    def _admit(self, room: Room, guest: Guest, expires_ms: int) -> None:
+        session = guest.principal.who
+        guest.admissions = {**guest.admissions, room.commitment: expires_ms}
+        token = self._tokens.token(room.performance, room.commitment, session, expires_ms)
+        guest.out.send(_encode(wire.Admitted(room.performance, token, expires_ms)))
+
+
+def _with(queues: tuple[int, ...], performance: int) -> tuple[int, ...]:
+    return queues if performance in queues else (*queues, performance)
+
+
+def _without(admissions: Mapping[bytes, int], commitment: bytes) -> Mapping[bytes, int]:
+    left = {key: end for key, end in admissions.items() if key != commitment}
+    return left or NOWHERE
+
+
+def _places_in(outcome: msgspec.Raw | bytes) -> int:
+    held = _decode_held(outcome)
+    return len(held.seats) + sum(quantity for _, quantity in held.areas)
