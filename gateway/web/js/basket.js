@@ -23,6 +23,7 @@ export class Basket extends EventTarget {
     this.pendingAreas = new Map(); // area -> places on their way, negative when leaving
     this.expiresMs = 0;
     this.order = ""; // the order that is paying for this hold
+    this.known = !this.token; // false: kept from before, and the server has not told what is in it
     connection.addEventListener("lost", ({ detail }) => {
       if (detail.performance === performance && hex(detail.token) === this.token) this.#lost();
     });
@@ -105,9 +106,13 @@ export class Basket extends EventTarget {
     const asked = this.token;
     const outcome = await this.#ask("basket", unhex(asked));
     if (asked !== this.token) return;
+    this.known = true;
     if (outcome[0] === "basket_is") this.#is(outcome);
     else if (outcome[0] === "refused" && this.size) this.#lost();
-    else if (outcome[0] === "refused" && !this.waiting) this.#emptied();
+    else if (outcome[0] === "refused" && !this.waiting) {
+      this.#emptied();
+      this.#changed([]);
+    }
   }
 
   /** The price types chosen for a seat ("s12") or the places of an area ("a3"): a list. */

@@ -1,6 +1,8 @@
 // What this browser keeps between pages and visits: the hold's token and the order being paid, per
 // performance. Saved before anything is sent, so that a reload repeats instead of starting over.
+// And the admission from a waiting room, which lets every tab of this browser in.
 
+const admissionKey = (performance) => `strapontin.admission.${performance}`;
 const basketKey = (performance) => `strapontin.basket.${performance}`;
 const orderKey = (performance) => `strapontin.order.${performance}`;
 
@@ -21,6 +23,14 @@ export const forgetBasket = (performance) => localStorage.removeItem(basketKey(p
 export const keptOrder = (performance) => read(orderKey(performance));
 export const keepOrder = (performance, order) => localStorage.setItem(orderKey(performance), JSON.stringify(order));
 export const forgetOrder = (performance) => localStorage.removeItem(orderKey(performance));
+
+/** {admission, expires_ms, number, on_sale_ms} of the `number`th who came to the draw at `on_sale_ms`, or null. */
+export const keptAdmission = (performance) => read(admissionKey(performance));
+export const keepAdmission = (performance, admission) =>
+  localStorage.setItem(admissionKey(performance), JSON.stringify(admission));
+export const forgetAdmission = (performance) => localStorage.removeItem(admissionKey(performance));
+/** Whether a "storage" event is about this performance's admission: another tab was let in. */
+export const isAdmission = (event, performance) => event.key === admissionKey(performance);
 
 /** {name, email} as last typed, so that nobody types them twice. */
 export const keptBuyer = () => read("strapontin.buyer") ?? { name: "", email: "" };

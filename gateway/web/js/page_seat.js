@@ -12,6 +12,7 @@ import { Countdown } from "./countdown.js";
 import { byId, setText } from "./dom.js";
 import { Applied, Feed } from "./feed.js";
 import { clock, currentLanguage, list, longDate, number, plural, t } from "./i18n.js";
+import { keptBasket, keptOrder } from "./keep.js";
 import { Look } from "./map_seats.js";
 import { MapTip } from "./map_tip.js";
 import { seatsText } from "./places.js";
@@ -26,15 +27,15 @@ import { Connection } from "./socket.js";
 import { Stock } from "./stock.js";
 
 const VIEW_KEY = "strapontin.view";
+const PLAN_AGAIN_MS = 2_000;
 const COUNTS_EVERY_MS = 400; // places left in words and menus follow the feed this often at most
 
 class SeatPage {
-  constructor(house, performance, plan) {
-    this.house = house;
-    this.performance = performance;
-    this.plan = plan;
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.connection = new Connection(`${scheme}://${location.host}/ws`, api.sessionToken, currentLanguage());
+  /** `visit` is told of holds refused for want of an admission, and of every change of the basket. */
+  constructor(visit, plan) {
+    const { house, performance, connection } = visit;
+    Object.assign(this, { visit, house, performance, plan, connection });
+    this.away = false; // in the waiting room
     this.now = () => this.connection.serverNow();
     this.feed = new Feed(plan.count, plan.areas.length);
     this.basket = new Basket(performance.id, this.connection);
@@ -112,14 +113,38 @@ class SeatPage {
   }
 
   async open() {
-    this.connection.watch(this.performance.id, () => [this.feed.epoch, this.feed.seq]);
-    this.connection.start();
+    this.#watch();
     this.showView(localStorage.getItem(VIEW_KEY) === "list" ? "list" : "map");
     if (await this.checkout.resume()) {
       this.countdown.until(this.checkout.order.expires_ms);
       history.replaceState(null, "", "#checkout");
     }
     this.route();
+  }
+
+  #watch() {
+    this.connection.watch(this.performance.id, () => [this.feed.epoch, this.feed.seq]);
+  }
+
+  /** Leaves the screen to the waiting room: nothing is watched or shown until `comeBack`. */
+  stepAside() {
+    this.away = true;
+    this.connection.unwatch(this.performance.id);
+    this.sheet.close();
+    this.route();
+  }
+
+  comeBack() {
+    if (!this.away) return;
+    this.away = false;
+    this.#watch();
+    this.route();
+  }
+
+  /** Whether something is in the basket, may be, or is being paid. */
+  holding() {
+    const { basket, checkout } = this;
+    return !basket.known || basket.size > 0 || basket.waiting || Boolean(checkout.order);
   }
 
   #toCheckout() {
@@ -134,6 +159,10 @@ class SeatPage {
 
   /** Seats or checkout, as the address says and the basket allows. */
   route() {
+    if (this.away) {
+      byId("seats").hidden = byId("checkout").hidden = true;
+      return;
+    }
     const { order } = this.checkout;
     const paying = location.hash === "#checkout" && (order || this.panel.items().length > 0);
     if (!paying && order) {
@@ -205,6 +234,7 @@ class SeatPage {
     this.#looked(seats);
     this.countdown.until(this.checkout.order?.expires_ms ?? this.basket.expiresMs);
     if (location.hash === "#checkout" && byId("checkout").hidden && this.panel.items().length) this.route();
+    this.visit.settle();
   }
 
   #choose(seat) {
@@ -246,7 +276,8 @@ class SeatPage {
     }
   }
 
-  #refused({ code, seats, asked }) {
+  async #refused({ code, seats, asked }) {
+    if (code === "not_admitted" && await this.visit.turnedAway()) return;
     if (seats.length) this.map.mark(seats);
     const values = { most: number(this.performance.max_per_order), size: number(asked.size ?? 0) };
     note(refusalText(this.plan, code, seats, values), { tone: "warning", action: this.#wayOut(code, seats, asked) });
@@ -271,6 +302,7 @@ class SeatPage {
   }
 
   #line(state) {
+    if (this.away) return;
     const banner = byId("line");
     banner.hidden = state !== "retrying";
     setText(banner, state === "retrying" ? t("web.line.lost") : "");
@@ -282,6 +314,89 @@ class SeatPage {
     }
   }
 }
+
+/** A buyer's visit to one performance: its seats, and the waiting room before them where there is one. */
+class Visit {
+  #plan = null;
+
+  constructor(house, performance, plan) {
+    this.house = house;
+    this.performance = performance;
+    this.#plan = plan;
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    this.connection = new Connection(`${scheme}://${location.host}/ws`, api.sessionToken, currentLanguage());
+    this.page = null;
+    this.room = null;
+  }
+
+  async open() {
+    fillPlaybill(this.performance);
+    if (hasQueue(this.performance)) {
+      byId("seats").hidden = true;
+      await this.#openRoom();
+      this.connection.start();
+    } else {
+      this.connection.start();
+      await this.show();
+    }
+  }
+
+  /** The seats on the screen. Throws when their plan cannot be had and no waiting room stands before them. */
+  async show() {
+    if (this.page) {
+      this.page.comeBack();
+      return;
+    }
+    const plan = new Plan(await this.#planned());
+    byId("seats").hidden = false;
+    this.page = new SeatPage(this, plan);
+    await this.page.open();
+  }
+
+  hide() {
+    if (this.page) this.page.stepAside();
+    else byId("seats").hidden = true;
+  }
+
+  holding() {
+    const { id } = this.performance;
+    return this.page ? this.page.holding() : Boolean(keptBasket(id) || keptOrder(id));
+  }
+
+  settle() {
+    this.room?.settle();
+  }
+
+  /** Not let in: the waiting room may have opened since this page did. Answers whether it is shown. */
+  async turnedAway() {
+    if (!this.room) {
+      this.performance = await api.performance(this.performance.id).catch(() => this.performance);
+      await this.#openRoom();
+    }
+    return this.room.refused();
+  }
+
+  async #openRoom() {
+    const { openWaitingRoom } = await import("./waiting.js");
+    this.room ??= await openWaitingRoom(this.performance, this.connection, this);
+  }
+
+  /** The plan: who waited in line for it does not give up because a line broke. */
+  async #planned() {
+    for (;;) {
+      try {
+        return await this.#plan;
+      } catch (error) {
+        if (!this.room) throw error;
+        await new Promise((resume) => { setTimeout(resume, PLAN_AGAIN_MS); });
+        this.#plan = api.plan(this.performance.plan);
+      }
+    }
+  }
+}
+
+/** Whether a waiting room stands before the seats. */
+const hasQueue = ({ room, status }) => Boolean(room) && room.phase !== "closed" && status !== "ended";
 
 function fillPlaybill(performance) {
   const [title, subtitle] = titles(performance);
@@ -298,10 +413,11 @@ function fillPlaybill(performance) {
 runPage(async () => {
   const id = Number(location.pathname.split("/").pop());
   const told = api.performance(id);
+  const plan = told.then((performance) => api.plan(performance.plan));
   // Nothing waits for what it does not need: plan and session come while the words do.
-  const [house, performance, json] = await Promise.all([
-    openHouse(), told, told.then(({ plan }) => api.plan(plan)), api.sessionToken(),
+  const [house, performance] = await Promise.all([
+    openHouse(), told, told.then((known) => (hasQueue(known) ? null : plan)), api.sessionToken(),
   ]);
-  fillPlaybill(performance);
-  await new SeatPage(house, performance, new Plan(json)).open();
+  plan.catch(() => {}); // heard again by whoever needs it
+  await new Visit(house, performance, plan).open();
 });

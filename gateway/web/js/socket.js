@@ -2,10 +2,12 @@
 //
 // Owns the connection's life: back-off with jitter, watching again from where each feed stands,
 // sending unanswered commands again with the same id (the server decides an id once), waiting out
-// "shed", and the server's clock. Knows nothing of seats: feed frames are handed on as they are.
+// "shed", and the server's clock. Knows nothing of seats and places in line: the frames of feeds and
+// waiting rooms are handed on as they are.
 //
-// Events: "state" (detail: "connecting" | "open" | "retrying"), "feed" (a frame), "lost"
-// ({performance, token}), "fault" ({code, detail}: a frame without an id could not be served).
+// Events: "state" (detail: "connecting" | "open" | "retrying"), "feed", "room", "placed" and
+// "admitted" (a frame), "lost" ({performance, token}), "fault" ({code, detail}: a frame without an id
+// could not be served).
 
 import { encode, decode } from "./msgpack.js";
 
@@ -39,6 +41,7 @@ export class Connection extends EventTarget {
   #pingSentMs = 0;
   #offsetMs = 0;
   #watched = new Map(); // performance -> () => [epoch, seq]
+  #queued = new Map(); // performance -> () => admission
   #unanswered = new Map(); // id as hex -> {frame, resolve, reject, timer}
 
   /**
@@ -89,6 +92,22 @@ export class Connection extends EventTarget {
   /** Asks for the feed again from where it stands: a gap was found. */
   rewatch(performance) {
     if (this.#welcomed) this.#send(["watch", performance, ...this.#watched.get(performance)()]);
+  }
+
+  /** Watches a performance no longer. */
+  unwatch(performance) {
+    if (this.#watched.delete(performance) && this.#welcomed) this.#send(["unwatch", performance]);
+  }
+
+  /** Stands in a performance's waiting room, on every line to come too; `admission()` tells the token, or "". */
+  queue(performance, admission) {
+    this.#queued.set(performance, admission);
+    if (this.#welcomed) this.#send(["queue", performance, admission()]);
+  }
+
+  /** Comes back to the waiting room no more. */
+  unqueue(performance) {
+    this.#queued.delete(performance);
   }
 
   /**
@@ -181,6 +200,9 @@ export class Connection extends EventTarget {
       case "shed": return this.#shed(frame[1], frame[3]);
       case "snapshot":
       case "delta": return this.#tell("feed", frame);
+      case "room":
+      case "placed":
+      case "admitted": return this.#tell(frame[0], frame);
       case "lost": return this.#tell("lost", { performance: frame[1], token: frame[2] });
       case "pong": return this.#ponged(frame);
       case "error": return this.#faulted(frame[1], frame[2], frame[3]);
@@ -192,6 +214,8 @@ export class Connection extends EventTarget {
     this.#welcomed = true;
     this.#attempt = 0;
     this.#offsetMs = serverMs - this.now();
+    // The waiting room first: what is asked again below may need to be let in.
+    for (const [performance, admission] of this.#queued) this.#send(["queue", performance, admission()]);
     for (const performance of this.#watched.keys()) this.rewatch(performance);
     for (const { frame } of this.#unanswered.values()) this.#send(frame);
     this.#pingTimer = this.setTimer(this.#ping, PING_EVERY_MS);
