@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -264,6 +265,23 @@ def _nobody_knows(performance: int) -> Unheard:
     return UNHEARD
 
 
+_FIGURES: Final[dict[str, tuple[str, Callable[[Room], float]]]] = {
+    "strapontin_room_arrived": ("Visitors who ever came", lambda room: room.line.arrived),
+    "strapontin_room_front": (
+        "The first place that is not admitted yet",
+        lambda room: room.line.front,
+    ),
+    "strapontin_room_admitted_per_minute": (
+        "Visitors admitted in the last minute",
+        lambda room: room.per_min,
+    ),
+    "strapontin_room_available": (
+        "Places that are free, as admission sees it; -1 while it is not known",
+        lambda room: room.available,
+    ),
+}
+
+
 class Rooms:
     """All rooms of one gateway. `start` and `stop` it inside its event loop.
 
@@ -297,6 +315,11 @@ class Rooms:
             "Visitors connected here who were admitted",
             lambda: sum(len(room.guests) - room.waiting() for room in self._open.values()),
         )
+        for name, (text, read) in _FIGURES.items():
+            metrics.gauges_by[name] = (text, "performance", partial(self._figures, read))
+
+    def _figures(self, read: Callable[[Room], float]) -> dict[str, float]:
+        return {str(number): read(room) for number, room in self._open.items()}
 
     async def start(self) -> None:
         """Hear what rooms there are, for a moment; go on hearing."""
