@@ -26,6 +26,7 @@ from engine.commands import Command, Outcome
 from engine.journal import Append, Claimed, Written
 from engine.orders import Order, OrderRefused, PlaceOrder
 from engine.status import EngineStatus, PerformanceStatus
+from engine.waiting import News, Report, RoomEvent
 from gateway.backend import BackendUnavailable, PerformanceUnknown, SignatureInvalid
 from gateway.batcher import Batcher
 from gateway.metrics import Metrics
@@ -280,6 +281,36 @@ class RayDesk:
 
     async def webhook(self, payload: bytes, signature: str) -> None:
         await self._ask("webhook", payload, signature)
+
+
+class RayRooms:
+    """The waiting rooms' writer, as a gateway sees it. Packed: a report may name thousands."""
+
+    def __init__(self, rooms: ActorHandle) -> None:
+        self._rooms = rooms
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._news = msgspec.msgpack.Decoder(News).decode
+        self._events = msgspec.msgpack.Decoder(tuple[RoomEvent, ...]).decode
+
+    async def _ask(self, method: str, *args: Any) -> Any:
+        try:
+            return await call(getattr(self._rooms, method).remote(*args))
+        except ActorFault as error:
+            raise BackendUnavailable(repr(error)) from error
+
+    async def exchange(self, report: Report) -> News:
+        return self._news(await self._ask("exchange_packed", self._encode(report)))
+
+    async def open(self, performance: int, opens_ms: int, on_sale_ms: int) -> str:
+        refusal: str = await self._ask("open", performance, opens_ms, on_sale_ms)
+        return refusal
+
+    async def close(self, performance: int) -> bool:
+        closed: bool = await self._ask("close", performance)
+        return closed
+
+    async def events(self, performance: int) -> tuple[RoomEvent, ...]:
+        return self._events(await self._ask("events_packed", performance))
 
 
 class RayStatus:

@@ -4,9 +4,9 @@ The only module that calls `ray.remote` and the only one that imports
 `persistence` and `gateway.app`; imports of theirs are inside the processes that
 need them, so that a performance's process carries neither SQL nor HTTP.
 
-Restarts: the journal, the directory, the desk and the gateway are restarted by
-Ray (`max_restarts=-1`, which reruns the constructor); performances are replaced
-by the directory (see `engine.actors.directory`). No call is ever retried by
+Restarts: the journal, the directory, the desk, the rooms and the gateway are
+restarted by Ray (`max_restarts=-1`, which reruns the constructor); performances
+are replaced by the directory (see `engine.actors.directory`). No call is ever retried by
 Ray (`max_task_retries=0`): retries are ours, with the same command ids.
 """
 
@@ -15,6 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 import ray
 from msgspec import Struct
 from ray.actor import ActorHandle
@@ -26,6 +27,7 @@ from engine.actors.handles import (
     RayDesk,
     RayJournal,
     RayPerformances,
+    RayRooms,
     RaySpawner,
     RayStatus,
     RegisterInJournal,
@@ -37,8 +39,10 @@ from engine.actors.journal import JournalActor
 from engine.actors.lane import Address
 from engine.actors.payments import StripeGateway
 from engine.actors.performance import PerformanceActor
+from engine.actors.rooms import RoomsActor
 from engine.actors.use import own_use
 from engine.status import Use
+from engine.waiting import Report
 from gateway.backend import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-JOURNAL, DIRECTORY, DESK, GATEWAY = "journal", "directory", "desk", "gateway"
+JOURNAL, DIRECTORY, DESK, ROOMS, GATEWAY = "journal", "directory", "desk", "rooms", "gateway"
 """The names of the actors that there is one of."""
 MAX_CONCURRENT_CALLS: Final = 10_000
 """Calls that one actor has under way; the edge sheds load long before."""
@@ -153,6 +157,28 @@ class DeskProcess(OrderDesk):
         return own_use()
 
 
+class RoomsProcess(RoomsActor):
+    """The writer of the waiting rooms over Postgres."""
+
+    def __init__(self, url: str) -> None:
+        from persistence.store import Store
+
+        _log_to_stderr()
+        super().__init__(Store(url).rooms)
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._report = msgspec.msgpack.Decoder(Report).decode
+
+    async def exchange_packed(self, report: bytes) -> bytes:
+        """msgpack Report -> msgpack News; see `handles.RayRooms`."""
+        return self._encode(await self.exchange(self._report(report)))
+
+    async def events_packed(self, performance: int) -> bytes:
+        return self._encode(await self.events(performance))
+
+    async def status(self) -> Use:
+        return own_use()
+
+
 class GatewayProcess:
     """One edge: its HTTP and websocket server lives in this actor's event loop."""
 
@@ -199,7 +225,7 @@ def backend(store: "Store") -> "Backend":
 
     directory = ray.get_actor(DIRECTORY)
     performances = RayPerformances(directory)
-    parts = {name: ray.get_actor(name) for name in (DIRECTORY, JOURNAL, DESK)}
+    parts = {name: ray.get_actor(name) for name in (DIRECTORY, JOURNAL, DESK, ROOMS)}
     return Backend(
         performances=performances,
         desk=RayDesk(ray.get_actor(DESK)),
@@ -208,6 +234,7 @@ def backend(store: "Store") -> "Backend":
         sales=store.sales,
         history=store.history,
         status=RayStatus(performances, parts).status,
+        rooms=RayRooms(ray.get_actor(ROOMS)),
         outages=(BackendUnavailable, OSError, SQLAlchemyError),
         conflicts=(NameTaken,),
         checks={
@@ -237,6 +264,7 @@ class Installation:
         self._journal = _remote(JournalProcess, JOURNAL, -1, settings.database_url)
         self._directory = _remote(self.directory_process, DIRECTORY, -1)
         self._desk = _remote(DeskProcess, DESK, -1, settings)
+        self._rooms = _remote(RoomsProcess, ROOMS, -1, settings.database_url)
         self._gateway = _remote(GatewayProcess, GATEWAY, -1, settings)
 
     def wait_ready(self) -> None:
