@@ -120,8 +120,8 @@ class _Room:
         if report.available >= 0:
             self._places = report.available, report.held
             self._places_until_s = at_s + PLACES_LIVE_S
-        if (report.room, report.seq) > (self.stored.number, self.state.seq):
-            self.doubtful = True
+        if report.room == self.stored.number and report.seq > self.state.seq:
+            self.doubtful = True  # another writer was here
 
     def places(self, at_s: float) -> tuple[int, int]:
         """(available, held); -1, -1 when no gateway has a live picture."""
@@ -217,9 +217,10 @@ class RoomsActor:
             gateway = self._gateways[report.gateway] = _Gateway(at_s)
         gateway.heard_s = at_s
         reports = {each.performance: each for each in report.rooms}
-        if any(each.performance not in self._rooms for each in report.rooms):
-            # Closed here, or opened by another writer: reading tells which.
-            self._look()
+        if any(map(self._is_strange, report.rooms)):
+            # Closed, or opened by another writer: who is not told of a room opens the doors.
+            async with self._turn:
+                await self._reach(self._read())
         room_for = [MAX_NEWS_EVENTS, MAX_NEWS_VISITORS]
         news = []
         for performance, room in self._rooms.items():
@@ -347,7 +348,12 @@ class RoomsActor:
             self._unread = True
             raise
         self._ready = True
-        self._stirred.set()
+        if self._rooms:
+            self._stirred.set()
+
+    def _is_strange(self, report: RoomReport) -> bool:
+        room = self._rooms.get(report.performance)
+        return room is None or report.room > room.stored.number
 
     def _look(self) -> None:
         self._unread = True
