@@ -10,6 +10,7 @@ doing. Runs in whatever event loop it is started in; uvloop is faster.
 """
 
 import asyncio
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +71,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
     )
     app = web.Application(middlewares=[every_request])
     app[EDGE] = edge
+    app[http_supervisor.NAME] = secrets.token_hex(8)
     app.on_response_prepare.append(add_safe_headers)
     app.on_startup.append(_start)
     app.on_shutdown.append(_stop)
