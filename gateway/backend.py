@@ -317,8 +317,8 @@ class Backend:
     access: Access
     sales: Sales
     history: History
+    rooms: Rooms
     status: Callable[[], Awaitable[EngineStatus]]
-    rooms: Rooms | None = None
     outages: tuple[type[Exception], ...] = (BackendUnavailable, OSError)
     conflicts: tuple[type[Exception], ...] = ()
     checks: Mapping[str, Callable[[], Awaitable[object]]] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from gateway.http import EDGE, Edge, answer, number_in, operator, read_json
 from gateway.problems import Problem
+from gateway.room_log import no_room
 from gateway.session import Role
 
 _SUPERVISING: Final = (Role.ADMIN, Role.SUPERVISOR)
@@ -56,7 +57,7 @@ async def delete_room(request: web.Request) -> web.Response:
     edge, performance = request.app[EDGE], number_in(request, "performance")
     principal = await operator(request, *_SUPERVISING)
     if not await edge.backend.rooms.close(performance):
-        raise _no_room(performance)
+        raise no_room(performance)
     edge.auditor.note(principal, "close_room", performance)
     await edge.hub.rooms.refresh()
     return answer({})
@@ -67,8 +68,6 @@ async def get_room_log(request: web.Request) -> web.Response:
     """The public log of the performance's latest room."""
     edge, performance = request.app[EDGE], number_in(request, "performance")
     packed = await edge.room_logs.packed(performance)
-    if not packed:
-        raise _no_room(performance)
     headers = {hdrs.CACHE_CONTROL: "no-cache", hdrs.VARY: "Accept-Encoding"}
     if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
         headers[hdrs.CONTENT_ENCODING] = "gzip"
@@ -90,13 +89,9 @@ def _room(edge: Edge, performance: int) -> dict[str, Any]:
     if room is None:
         if not rooms.is_heard:
             raise Problem("unavailable", headers={hdrs.RETRY_AFTER: "1"})
-        raise _no_room(performance)
+        raise no_room(performance)
     return room.summary() | {
         "arrived": room.line.arrived,
         "front": room.line.front,
         "available": room.available,
     }
-
-
-def _no_room(performance: int) -> Problem:
-    return Problem("no_room", f"performance {performance} has no waiting room")

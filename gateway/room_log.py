@@ -15,6 +15,7 @@ from engine.waiting import Admitted, Arrived, Closed, Drawn, Opened, RoomEvent
 from gateway.backend import Backend
 from gateway.cache import Kept
 from gateway.limits import MAX_CACHED_ROOM_LOGS, MAX_ROOM_LOG_LOADS, ROOM_LOG_CACHE_S
+from gateway.problems import Problem
 
 
 class RoomLogs:
@@ -26,13 +27,19 @@ class RoomLogs:
         self._turn = asyncio.Semaphore(MAX_ROOM_LOG_LOADS)
 
     async def packed(self, performance: int) -> bytes:
-        """gzip of the latest room's log; nothing when there was none."""
+        """gzip of the latest room's log. Raises Problem("no_room")."""
         return await self._kept.get(performance, lambda: self._load(performance))
 
     async def _load(self, performance: int) -> bytes:
         async with self._turn:
             events = await self._backend.rooms.events(performance)
-            return await asyncio.to_thread(_pack, events) if events else b""
+            if not events:
+                raise no_room(performance)
+            return await asyncio.to_thread(_pack, events)
+
+
+def no_room(performance: int) -> Problem:
+    return Problem("no_room", f"performance {performance} has no waiting room")
 
 
 def public_log(events: Sequence[RoomEvent]) -> dict[str, Any]:

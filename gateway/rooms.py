@@ -42,6 +42,7 @@ from gateway.limits import (
     FAN_OUT_CHUNK_SENDS,
     FIRST_EXCHANGE_S,
     MAX_QUEUES_PER_SOCKET,
+    RETRY_PAUSES_S,
     ROOM_TICK_S,
 )
 from gateway.metrics import Metrics
@@ -304,8 +305,6 @@ class Rooms:
         self._awaited: list[asyncio.Future[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.gate: Callable[[int], Room | Unheard | None] = _nobody_knows
-        if backend.rooms is None:
-            self.gate = self._open.get
         metrics.gauges["strapontin_rooms"] = ("Open waiting rooms", lambda: len(self._open))
         metrics.gauges["strapontin_room_waiting"] = (
             "Visitors connected here who wait for their turn",
@@ -323,14 +322,12 @@ class Rooms:
 
     async def start(self) -> None:
         """Hear what rooms there are, for a moment; go on hearing."""
-        if self._backend.rooms is None:
-            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_EXCHANGE_S):
                 while not self.is_heard:
                     await self._exchange()
                     if not self._nudge.is_set():
-                        await asyncio.sleep(EXCHANGE_MS / 1000)
+                        await asyncio.sleep(RETRY_PAUSES_S[0])
                     self._nudge.clear()
         self._tasks = [
             asyncio.create_task(self._run(), name="exchange with the rooms"),

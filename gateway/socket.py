@@ -250,7 +250,6 @@ class Connection:
         if not self.principal.is_buyer:
             return False
         if isinstance(gate, Unheard):
-            self._hub.metrics.commands[kind, "shed"] += 1
             self.shed(id, "unavailable", SHED_RETRY_MS)
             return True
         if self._hub.rooms.lets_hold(gate, self):
