@@ -65,7 +65,8 @@ class FakeCatalogue:
     def add(self, plan: Plan, settings: Settings, starts_ms: int, title: str = "The Test") -> int:
         """A plan, a production and a performance of it at once; answers its number."""
         plan_hash = plan.content_hash()
-        summary = PlanSummary(plan_hash, plan.name, len(plan.seats), len(plan.seats), 0)
+        places = len(plan.seats) + sum(area.capacity for area in plan.areas)
+        summary = PlanSummary(plan_hash, plan.name, len(plan.seats), places, 0)
         self.plans[plan_hash] = (summary, dump_plan(plan))
         number = len(self.productions) + 1
         texts = {"en": title, "fr": f"{title} (fr)"}
