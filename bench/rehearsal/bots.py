@@ -69,7 +69,12 @@ class StayUntil(Struct, frozen=True):
 
 
 class Queue(Struct, frozen=True):
-    """Go through the waiting room: heard "admitted" or "sold_out"."""
+    """Go through the waiting room: heard "admitted" or "sold_out".
+
+    `losses` are people's seconds between lost connections while waiting.
+    """
+
+    losses: tuple[float, ...] = ()
 
 
 class Look(Struct, frozen=True):
@@ -270,9 +275,9 @@ class Bot:
     def _buy(self, hall: Hall) -> Script:
         yield from self._moments()
         if self._queues:
-            heard = yield Queue()
+            heard = yield Queue(self._losses())
             if heard.what != "admitted":
-                return End.SOLD_OUT if heard.what == "sold_out" else End.GAVE_UP
+                return End.SOLD_OUT
         if (ended := (yield from self._take(hall))) is not None:
             return ended
         if self._happens(self.kind.change_mind):
@@ -312,7 +317,7 @@ class Bot:
             if heard.code == "not_admitted" and self._queues:
                 heard = yield Queue()
                 if heard.what != "admitted":
-                    return End.SOLD_OUT if heard.what == "sold_out" else End.GAVE_UP
+                    return End.SOLD_OUT
         return End.GAVE_UP
 
     def _check_out(self) -> Script:
@@ -392,6 +397,14 @@ class Bot:
 
     def _happens(self, chance: float) -> bool:
         return self.chance.random() < chance
+
+    def _losses(self) -> tuple[float, ...]:
+        """When the connection is lost in the waiting room, by bad luck or by pressing reload."""
+        found: list[float] = []
+        chance = max(self.kind.reload, self.kind.reconnect)
+        while len(found) < MAX_MOMENTS and self._happens(chance):
+            found.append(self._thought().seconds)
+        return tuple(found)
 
     def _thought(self) -> Think:
         return Think(self.chance.uniform(*self.kind.think_s))

@@ -236,7 +236,7 @@ class _Visit:
                 self._be("holding")
                 await self._wait(max(0, action.at_ms - now_ms()) / 1_000)
             case does.Queue():
-                return await self._queue()
+                return await self._queue(action)
             case does.Look():
                 return Heard("seen", statuses=self._crowd.replica.statuses)
             case does.Choose():
@@ -323,7 +323,7 @@ class _Visit:
 
     # The waiting room --------------------------------------------------------------
 
-    async def _queue(self) -> Heard:
+    async def _queue(self, action: does.Queue) -> Heard:
         self._be("waiting")
         if self._turn is None:
             self._turn = Turn(self._bot.number, self._book.now_s)
@@ -332,6 +332,11 @@ class _Visit:
         self._admission = ""
         self._line.opened = self._stand
         self._stand()
+        for pause_s in action.losses:
+            await asyncio.wait((self._let_in,), timeout=pause_s / self._crowd.factor)
+            if self._let_in.done():
+                break
+            await self._come_back()
         return Heard(await self._let_in, at_ms=now_ms())
 
     def _stand(self) -> None:
@@ -344,6 +349,9 @@ class _Visit:
             return
         told = ""
         if frame[0] == "placed":
+            # A reload or a lost connection neither loses nor gains a place.
+            if turn.number not in (0, frame[3]) or turn.place not in (-1, frame[4]):
+                self._book.surprises["place_changed"] += 1
             turn.number, turn.place = frame[3], frame[4]
         elif frame[0] == "admitted":
             self._admission = frame[2]

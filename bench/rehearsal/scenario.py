@@ -46,7 +46,7 @@ class _Table(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Shape(StrEnum):
-    """How arrivals are spread: all at once, evenly, or many at first and ever fewer."""
+    """How arrivals are spread: most at the beginning, evenly, or most in the middle."""
 
     BURST = "burst"
     EVEN = "even"

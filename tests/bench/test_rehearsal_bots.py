@@ -243,6 +243,18 @@ def test_a_bot_queues_where_there_is_a_room_and_leaves_a_house_that_is_full() ->
     assert House(bytes([SOLD]) * (ROWS * SEATS)).play(bot()) is End.SOLD_OUT
 
 
+def test_restless_bots_lose_their_connection_in_the_waiting_room() -> None:
+    queued = [cast(load(find("storm")), seed, True)[0] for seed in range(20)]
+    losses = [next(iter(_queues(one))).losses for one in queued]
+    assert any(losses) and max(map(len, losses)) <= does.MAX_MOMENTS
+
+
+def _queues(bot: Bot) -> list[does.Queue]:
+    house = House()
+    house.play(bot)
+    return [action for action in house.asked if isinstance(action, does.Queue)]
+
+
 def test_who_is_always_refused_gives_up() -> None:
     house = House(refuse=Counter({"Choose": 100}))
     assert house.play(bot(tries=4)) is End.GAVE_UP

@@ -18,7 +18,7 @@ Answers = Callable[[web.WebSocketResponse, list[Any], int], Awaitable[None]]
 
 
 class Server:
-    """Welcomes everybody; what follows is `answers`, given the frame and the connection's number."""
+    """Welcomes everybody; then `answers` does, given the frame and the connection's number."""
 
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
@@ -127,21 +127,24 @@ async def test_a_double_click_sends_twice_and_hears_once(server: Server) -> None
 
 
 async def test_coming_back_resumes_the_feed_and_says_so(server: Server) -> None:
+    watched_again, has_delta = asyncio.Event(), asyncio.Event()
+
     async def feeds(socket: web.WebSocketResponse, frame: list[Any], number: int) -> None:
         if number == 1:
             await socket.send_bytes(msgpack.packb(["snapshot", 4, 7, 30, b"", []]))
             await socket.send_bytes(msgpack.packb(["delta", 4, 7, 30, 31, b"", []]))
+        else:
+            watched_again.set()
 
     server.answers = feeds
     line = await opened(server, Book(), watch=True)
     came: list[int] = []
     line.opened = lambda: came.append(server.connections)
+    line.also = lambda frame: has_delta.set() if frame[0] == "delta" else None
     async with asyncio.timeout(5):
-        while line.position != (7, 31):
-            await asyncio.sleep(0.01)
+        await has_delta.wait()
         await line.come_back()
-        while len(server.heard) < 2:
-            await asyncio.sleep(0.01)
+        await watched_again.wait()
     line.close()
     assert server.heard == [["watch", 4, 0, 0], ["watch", 4, 7, 31]]
     assert came == [2]
