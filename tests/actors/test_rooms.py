@@ -343,19 +343,104 @@ async def test_who_is_away_is_passed_over_and_let_in_when_back(
     assert admitted(gateway) == {line[0], line[1], line[2]}
 
 
+async def test_who_comes_late_is_let_in_too(
+    actor: RoomsActor, gateway: Gateway, clock: Clock
+) -> None:
+    await on_sale(actor, gateway, clock)
+    gateway.there = visitors(1)
+    await gateway.exchange(actor, available=10, held=0)
+    await actor.tick()
+    await actor.tick()
+    await gateway.exchange(actor)
+    assert admitted(gateway) == visitors(1), "at the tick after the one that took them in"
+
+
+async def test_a_gateway_that_tells_everybody_forgets_the_others(
+    actor: RoomsActor, gateway: Gateway, clock: Clock
+) -> None:
+    await arrive(actor, gateway, 1, 2)
+    room = await on_sale(actor, gateway, clock)
+    whole = RoomReport(HOUSE, whole=True, came=tuple(visitors(1)), available=10, held=0)
+    await actor.exchange(Report(gateway.name, (whole,)))
+    await actor.tick()
+    await gateway.catch_up(actor)
+    assert (room.admitted, room.waits(*visitors(2))) == (1, True)
+
+
+@pytest.mark.parametrize("lose", ["before", "after"])
+async def test_an_admission_nobody_knows_of_is_made_once(
+    actor: RoomsActor, store: MemoryRooms, gateway: Gateway, clock: Clock, lose: str
+) -> None:
+    await arrive(actor, gateway, *range(4))
+    room = await on_sale(actor, gateway, clock)
+    await gateway.exchange(actor, available=4, held=0)
+    store.lose = lose
+    await actor.tick()
+    await gateway.exchange(actor)
+    assert room.admitted == 0
+    await actor.tick()
+    await gateway.catch_up(actor)
+    line = sorted(gateway.there, key=room.place)
+    assert set(line[:2]) <= admitted(gateway) and room.admitted in (2, 3)
+    assert verify(await actor.events(HOUSE)) == []
+
+
+async def test_a_clock_that_is_put_back_stops_nothing(
+    actor: RoomsActor, gateway: Gateway, clock: Clock
+) -> None:
+    await arrive(actor, gateway, 1)
+    await on_sale(actor, gateway, clock)
+    clock.ms -= 30_000
+    await arrive(actor, gateway, 2)
+    await gateway.exchange(actor, available=10, held=0)
+    await actor.tick()
+    await gateway.exchange(actor)
+    assert admitted(gateway) == visitors(1, 2)
+    assert verify(await actor.events(HOUSE)) == []
+
+
+async def test_those_let_in_before_a_restart_are_still_choosing(
+    actor: RoomsActor, store: MemoryRooms, gateway: Gateway, clock: Clock
+) -> None:
+    await arrive(actor, gateway, *range(9))
+    room = await on_sale(actor, gateway, clock)
+    await gateway.exchange(actor, available=8, held=0)
+    await actor.tick()
+    await gateway.exchange(actor)
+    assert room.admitted == 4
+    await end(actor)
+    successor = await another(store, clock)
+    for _ in range(2):
+        await gateway.exchange(successor, available=8, held=0)
+    await successor.tick()
+    await gateway.exchange(successor)
+    assert room.admitted == 5
+    await end(successor)
+
+
+async def test_those_who_tell_themselves_twice_take_no_room(
+    actor: RoomsActor, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "MAX_ARRIVALS_PER_ROOM", 3)
+    await arrive(actor, gateway, 1)
+    await actor.exchange(Report(b"south", (RoomReport(HOUSE, arrivals=tuple(visitors(1))),)))
+    await arrive(actor, gateway, 2, 3)
+    assert gateway.standings().keys() == visitors(1, 2, 3)
+
+
 async def test_a_slow_engine_slows_the_door(
     actor: RoomsActor, gateway: Gateway, clock: Clock
 ) -> None:
     await arrive(actor, gateway, *range(300))
     room = await on_sale(actor, gateway, clock)
     counts = []
-    for latency_ms in (10.0, 500.0, 500.0, 10.0):
+    for latency_ms, shed in ((10.0, 0), (500.0, 0), (500.0, 0), (10.0, 0), (10.0, 3), (10.0, 0)):
         before = room.admitted
-        await gateway.exchange(actor, available=10_000, held=0, latency_ms=latency_ms)
+        await gateway.exchange(actor, available=10_000, held=0, latency_ms=latency_ms, shed=shed)
         await actor.tick()
         await gateway.exchange(actor)
         counts.append(room.admitted - before)
-    assert counts == [50, 25, 12, 22]
+    assert counts == [50, 25, 12, 22, 11, 21]
 
 
 async def test_a_picture_of_the_house_is_not_believed_for_ever(
