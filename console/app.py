@@ -33,6 +33,7 @@ from console.screens.programme import ProgrammeScreen
 from console.screens.sale import SaleScreen
 from console.screens.sales import SalesScreen
 from console.screens.sold import SoldDialog
+from console.screens.supervisor import SupervisorScreen
 from console.seating import Seating
 from console.slip import AllTillsBusy, SlipFile
 from console.till import Resumed, Till
@@ -45,6 +46,7 @@ from renderers.money import format_time
 MAX_HOUSES: Final = 8
 """Performances kept with their plans, for the words of orders' places."""
 SELLING_ROLES: Final = frozenset({"admin", "supervisor", "cashier", "refund"})
+SUPERVISING_ROLES: Final = frozenset({"admin", "supervisor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,10 @@ class ConsoleApp(App[None]):
     @property
     def sells(self) -> bool:
         return bool(self.roles & SELLING_ROLES)
+
+    @property
+    def supervises(self) -> bool:
+        return bool(self.roles & SUPERVISING_ROLES)
 
     async def log_in(self, name: str, password: str) -> None:
         """Log in, connect, and pick up the sale that was left behind, if any.
@@ -234,6 +240,17 @@ class ConsoleApp(App[None]):
             self.notify(error_words(self.t, error), severity="error")
             return
         self.push_screen(DoorScreen(found, seating, Scanner(self.link, performance_id)))
+
+    def open_supervisor(self, performance_id: int) -> None:
+        self.run_worker(self._open_supervisor(performance_id), group="open", exclusive=True)
+
+    async def _open_supervisor(self, performance_id: int) -> None:
+        try:
+            found, seating = await self.house_of(performance_id)
+        except ClientError as error:
+            self.notify(error_words(self.t, error), severity="error")
+            return
+        self.push_screen(SupervisorScreen(found, seating.place_count))
 
     def finish_sale(self, till: Till) -> None:
         """Show the change and print; the next sale begins when that is closed."""

@@ -140,6 +140,40 @@ def scan(
         return _fail(str(error))
 
 
+@app.command(help=t("console.watch_command.help"))
+def watch(
+    performance: Annotated[int, Parameter(help=t("console.watch_command.performance"))],
+    *,
+    replay: Annotated[bool, Parameter(negative=(), help=t("console.watch_command.replay"))] = False,
+    speed: Annotated[float, Parameter(help=t("console.watch_command.speed"))] = 0.0,
+    server: Server = DEFAULT_SERVER,
+    token: Token = "",
+    login: Login = "",
+    json: Json = False,
+    language: Language = None,
+) -> int:
+    import asyncio
+
+    from console.client import Client, ClientError
+    from console.watch_cli import run_watch
+    from console.words import error_words
+
+    words = _translator(language)
+
+    async def run() -> int:
+        client = Client(server, token)
+        if not token:
+            if not login:
+                return _fail(words("console.watch_command.no_token"))
+            await client.login(login, _password(words))
+        return await run_watch(client, words, performance, replay, speed, json)
+
+    try:
+        return asyncio.run(run())
+    except ClientError as error:
+        return _fail(error_words(words, error))
+
+
 @app.command(help=t("cli.doctor.help"))
 def doctor(
     *,

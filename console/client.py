@@ -22,6 +22,7 @@ import msgspec
 
 from console.programme import Performance
 from console.seating import PlanColumns
+from engine.journal import Page
 from engine.orders import Order, PlaceOrder
 
 T = TypeVar("T")
@@ -197,6 +198,21 @@ class Client:
         if performance >= 0:
             query["performance"] = str(performance)
         return await self._ask(list[Order], "GET", f"/api/sales?{urlencode(query)}")
+
+    # Watching ----------------------------------------------------------------
+
+    async def journal(self, performance: int, after_seq: int) -> Page:
+        """What was decided after a position, a page of it, undecoded."""
+        path = f"/api/performances/{performance}/journal?after={after_seq}"
+        content = await self._persist("GET", path, None, "application/msgpack")
+        try:
+            return msgspec.msgpack.decode(content, type=Page)
+        except msgspec.DecodeError as error:
+            raise Problem(200, "unexpected", str(error)) from error
+
+    async def status(self, performance: int, kind: type[T]) -> T:
+        """The gateway's own figures and the performance's waiting room, read as a `kind`."""
+        return await self._ask(kind, "GET", f"/api/status?performance={performance}")
 
     # The wire ----------------------------------------------------------------
 

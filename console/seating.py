@@ -114,6 +114,11 @@ class Seating:
     def spot_count(self) -> int:
         return len(self.spot_x)
 
+    @property
+    def place_count(self) -> int:
+        """How many people the house has room for."""
+        return self.seat_count + sum(area.capacity for area in self.plan.areas)
+
     def area_of(self, spot: int) -> int:
         """The area a spot is, or -1 for a seat."""
         return spot - self.seat_count if spot >= self.seat_count else -1

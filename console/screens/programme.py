@@ -26,6 +26,7 @@ class ProgrammeScreen(TillScreen):
         Binding("enter", "choose", "console.key.sell", priority=True),
         Binding("d", "door", "console.key.door"),
         Binding("s", "sales", "console.key.sales"),
+        Binding("w", "watch", "console.key.watch"),
         Binding("r", "reload", "console.key.reload"),
         Binding("l", "log_out", "console.key.log_out"),
     ]
@@ -135,6 +136,11 @@ class ProgrammeScreen(TillScreen):
         if chosen is not None:
             self.console.open_door(chosen.id)
 
+    def action_watch(self) -> None:
+        chosen = self._chosen()
+        if chosen is not None:
+            self.console.open_supervisor(chosen.id)
+
     def action_sales(self) -> None:
         self.console.open_sales(-1)
 
@@ -146,4 +152,6 @@ class ProgrammeScreen(TillScreen):
             return "scan" in self.console.may
         if action == "sales":
             return self.console.sells
+        if action == "watch":
+            return self.console.supervises
         return True
