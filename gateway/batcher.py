@@ -1,7 +1,9 @@
 """Commands gathered into batches: one in flight per performance, the next one fills meanwhile.
 
 Owns the queues: what waits for each performance, in the order it came, and the
-sending again of a batch whose fate is unknown. A performance actor that died is
+sending again of a batch whose fate is unknown. Scans have a queue and batches of
+their own: somebody with a ticket stands before a closed door, and no crowd of
+buyers makes them wait. A performance actor that died is
 met by repeating the same commands with the same ids until the directory has
 activated another; the engine answers a repeated id as it did before. Knows
 neither sockets nor the meaning of a command: it carries bytes.
@@ -60,20 +62,20 @@ class Batcher:
         self._performances = performances
         self._metrics = metrics
         self._retry_for_s = retry_for_s
-        self._queues: dict[int, _Queue] = {}
+        self._queues: dict[tuple[int, bool], _Queue] = {}  # (performance, are they scans)
         self._paces: dict[int, Pace] = {}
         self._unknown: dict[int, float] = {}
         self._stopping = False
         metrics.gauges["strapontin_commands_waiting"] = (
             "Commands waiting for a batch",
-            lambda: sum(len(queue.doors) + len(queue.waiting) for queue in self._queues.values()),
+            lambda: sum(len(queue.waiting) for queue in self._queues.values()),
         )
 
     def offer(
         self, performance: int, receiver: Receiver, id: bytes, kind: str, command: bytes
     ) -> None:
         """Take a command in; its receiver hears later, or at once when it is shed."""
-        queue = self._queues.get(performance)
+        queue = self._queues.get((performance, kind == "scan"))
         if queue is None:
             if self._is_unknown(performance):
                 answer_unknown(receiver, id, kind, performance)
@@ -81,18 +83,16 @@ class Batcher:
             if len(self._queues) >= MAX_QUEUES:
                 receiver.shed(id, "busy", SHED_RETRY_MS)
                 return
-            queue = self._queues[performance] = _Queue(performance)
+            queue = _Queue(performance, kind == "scan")
+            self._queues[queue.key] = queue
         if self._stopping:
             receiver.shed(id, "unavailable", SHED_RETRY_MS)
-            return
-        # Somebody with a ticket stands before a closed door: no crowd of buyers makes them wait.
-        line = queue.doors if kind == "scan" else queue.waiting
-        if len(line) >= MAX_WAITING_COMMANDS:
+        elif len(queue.waiting) >= MAX_WAITING_COMMANDS:
             self._note_shed(performance, 1)
             receiver.shed(id, "busy", SHED_RETRY_MS)
         else:
             # Not the loop's clock: uvloop's ticks in whole milliseconds.
-            line.append(Waiting(receiver, id, kind, command, monotonic()))
+            queue.waiting.append(Waiting(receiver, id, kind, command, monotonic()))
             if queue.task is None:
                 queue.task = asyncio.create_task(self._run(queue), name=f"queue {performance}")
 
@@ -126,7 +126,7 @@ class Batcher:
                     raise
         finally:
             queue.task = None
-            self._queues.pop(queue.performance, None)
+            self._queues.pop(queue.key, None)
 
     async def _serve(self, queue: "_Queue", batch: list[Waiting]) -> None:
         self._metrics.batch.add(len(batch))
@@ -205,35 +205,31 @@ class Batcher:
 
 
 class _Queue:
-    """What waits for one performance: scans before everything else, each in its order."""
+    """What waits for one performance, in the order it came: scans, or everything else."""
 
-    __slots__ = ("doors", "performance", "task", "waiting")
+    __slots__ = ("key", "performance", "task", "waiting")
 
-    def __init__(self, performance: int) -> None:
+    def __init__(self, performance: int, scans: bool) -> None:
+        self.key = performance, scans
         self.performance = performance
-        self.doors: list[Waiting] = []
         self.waiting: list[Waiting] = []
         self.task: asyncio.Task[None] | None = None
 
     def take(self) -> list[Waiting]:
         """What fits into one batch, one command at least; nothing when nothing waits."""
         size = _ARRAY_HEAD_BYTES
-        taken: list[Waiting] = []
-        for line in (self.doors, self.waiting):
-            count = 0
-            for entry in line[: MAX_BATCH_COMMANDS - len(taken)]:
-                size += len(entry.command)
-                if size > MAX_BATCH_BYTES and (taken or count):
-                    break
-                count += 1
-            taken += line[:count]
-            del line[:count]
+        count = 0
+        for entry in self.waiting[:MAX_BATCH_COMMANDS]:
+            size += len(entry.command)
+            if size > MAX_BATCH_BYTES and count:
+                break
+            count += 1
+        taken = self.waiting[:count]
+        del self.waiting[:count]
         return taken
 
     def take_all(self) -> list[Waiting]:
-        everything = self.doors + self.waiting
-        self.doors.clear()
-        self.waiting.clear()
+        everything, self.waiting = self.waiting, []
         return everything
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 import structlog
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, hdrs, web
 from yarl import URL
 
-from engine.limits import MAX_FRAME_BYTES
 from gateway import wire
+from gateway.arrival import Arrival, Upgrade, take_over
 from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.batcher import Batcher
@@ -25,7 +25,6 @@ from gateway.doors import Secrets
 from gateway.limits import (
     BUYER_BURST_COMMANDS,
     BUYER_COMMANDS_PER_S,
-    CLOSE_S,
     MAX_SOCKETS,
     SILENCE_TICK_S,
     STAFF_BURST_COMMANDS,
@@ -33,7 +32,6 @@ from gateway.limits import (
     STOP_S,
 )
 from gateway.metrics import Metrics
-from gateway.outbound import Outbound
 from gateway.problems import Problem
 from gateway.replica import Feeds
 from gateway.rooms import Rooms
@@ -42,7 +40,6 @@ from gateway.socket import TAGS, Connection
 
 log = structlog.get_logger("gateway.hub")
 
-_decode_hello = msgspec.msgpack.Decoder(wire.Hello).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -71,7 +68,8 @@ class Hub:
         self._connections: set[Connection] = set()
         self._clients: Counter[str] = Counter(buyer=0, device=0, operator=0)
         self._empty = asyncio.Event()
-        self._arriving: set[web.WebSocketResponse] = set()
+        self._arriving: dict[Arrival, asyncio.Task[None] | None] = {}
+        """Who has not said who it is, and the look for whose token it is."""
         self.stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         metrics.gauges["strapontin_sockets"] = (
@@ -103,11 +101,9 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in self._connections:
             connection.close(WSCloseCode.GOING_AWAY, "server_stops")
-        arriving = [one for one in self._arriving if one.prepared]
-        await asyncio.gather(
-            *(self._close(one, WSCloseCode.GOING_AWAY, "server_stops") for one in arriving)
-        )
-        if self._connections:
+        for arrival in list(self._arriving):
+            arrival.close(WSCloseCode.GOING_AWAY, "server_stops")
+        if self._connections or self._arriving:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), STOP_S)
@@ -136,98 +132,68 @@ class Hub:
 
     # A connection's beginning ------------------------------------------------------
 
-    async def upgrade(self, request: web.Request) -> web.WebSocketResponse:
-        """GET /ws: serve a websocket until it ends."""
+    async def upgrade(self, request: web.Request) -> web.StreamResponse:
+        """GET /ws: begin a websocket, which then lives without this request."""
         self._check_origin(request)
         if self.stopping:
             raise Problem("unavailable", "this gateway is stopping")
         if len(self._connections) + len(self._arriving) >= MAX_SOCKETS:
             raise Problem("busy", "too many connections", headers={hdrs.RETRY_AFTER: "5"})
-        websocket = web.WebSocketResponse(
-            timeout=CLOSE_S,
-            autoclose=False,
-            autoping=False,  # aiohttp's own heartbeat sets a timer for every frame received
-            compress=False,
-            max_msg_size=MAX_FRAME_BYTES,
-        )
-        if not websocket.can_prepare(request):
-            raise Problem("bad_request", "this address speaks websocket only")
-        self._arriving.add(websocket)
-        try:
-            await websocket.prepare(request)
-            principal = await self._hello(websocket)
-        finally:
-            self._arriving.discard(websocket)
-        if principal is not None and request.transport is not None:
-            await self._serve(websocket, request.transport, principal)
-        return websocket
+        upgrade = Upgrade(request)
+        await upgrade.prepare(request)
+        transport = take_over(request)
+        if transport is not None:
+            within_s = self._config.hello_timeout_s
+            arrival = Arrival(
+                transport, self.loop, self.metrics, within_s, self._on_hello, self._left_early
+            )
+            self._arriving[arrival] = None
+        return upgrade
 
-    async def _serve(
-        self, websocket: web.WebSocketResponse, transport: asyncio.Transport, principal: Principal
-    ) -> None:
-        connection = Connection(self, websocket, Outbound(transport, self.loop), principal)
+    def _on_hello(self, arrival: Arrival, token: str) -> None:
+        looking = self._look_up(arrival, token)
+        self._arriving[arrival] = asyncio.create_task(looking, name="who is there")
+
+    async def _look_up(self, arrival: Arrival, token: str) -> None:
+        try:
+            principal = await self._identities.identify(token)
+        except self._outages:
+            arrival.close(WSCloseCode.TRY_AGAIN_LATER, "unavailable")
+            return
+        except Exception:
+            log.exception("nobody knows who is there")
+            arrival.close(WSCloseCode.INTERNAL_ERROR, "internal")
+            return
+        if principal is None:
+            arrival.refuse("unauthenticated", "the token is unknown, expired or revoked")
+        elif not arrival.closing:
+            self._serve(arrival, principal)
+
+    def _serve(self, arrival: Arrival, principal: Principal) -> None:
+        del self._arriving[arrival]
+        connection = Connection(self, arrival.transport, principal)
         self._connections.add(connection)
         self._clients[principal.kind] += 1
         may = tuple(sorted(TAGS[kind] for kind in principal.frames))
         welcome = wire.Welcome(wire.PROTOCOL_VERSION, principal.who, may, now_ms())
         connection.out.send(_encode(welcome))
-        try:
-            if self.stopping:
-                connection.close(WSCloseCode.GOING_AWAY, "server_stops")
-            # In a task of its own: each frame then wakes one coroutine, not the whole stack of
-            # middlewares above it.
-            await asyncio.create_task(connection.run(), name="connection")
-        except Exception:
-            log.exception("connection failed")
-            connection.out.end()
-            await self._close(websocket, WSCloseCode.INTERNAL_ERROR, "internal")
-        finally:
-            connection.closing = True
-            connection.out.end()
-            self._connections.discard(connection)
-            self._clients[principal.kind] -= 1
-            if not self._connections:
-                self._empty.set()
-            self.feeds.forget(connection)
-            self.rooms.forget(connection)
+        arrival.hand_over(connection)
 
-    async def _hello(self, websocket: web.WebSocketResponse) -> Principal | None:
-        """Who is there; None after the connection was refused."""
-        try:
-            async with asyncio.timeout(self._config.hello_timeout_s):
-                while (message := await websocket.receive()).type is WSMsgType.PING:
-                    await websocket.pong(message.data)
-        except TimeoutError:
-            await self._refuse(websocket, "hello_missing", "no hello came in time")
-            return None
-        if message.type is WSMsgType.TEXT:
-            await self._close(websocket, WSCloseCode.UNSUPPORTED_DATA, "binary_frames_only")
-            return None
-        if message.type is not WSMsgType.BINARY:
-            return None
-        try:
-            hello = _decode_hello(message.data)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            await self._refuse(websocket, "hello_missing", "the first frame is hello")
-            return None
-        try:
-            principal = await self._identities.identify(hello.token)
-        except self._outages:
-            await self._close(websocket, WSCloseCode.TRY_AGAIN_LATER, "unavailable")
-            return None
-        if principal is None:
-            detail = "the token is unknown, expired or revoked"
-            await self._refuse(websocket, "unauthenticated", detail)
-        return principal
+    def _left_early(self, arrival: Arrival) -> None:
+        self._arriving.pop(arrival, None)
+        self._note_empty()
 
-    async def _refuse(self, websocket: web.WebSocketResponse, code: str, detail: str) -> None:
-        self.metrics.frames_refused[code] += 1
-        await websocket.send_bytes(_encode(wire.Error(code, detail)))
-        await self._close(websocket, WSCloseCode.POLICY_VIOLATION, code)
+    def left(self, connection: Connection) -> None:
+        """A connection is over."""
+        self._connections.discard(connection)
+        self._clients[connection.principal.kind] -= 1
+        self.feeds.forget(connection)
+        self.rooms.forget(connection)
+        self._note_empty()
 
-    async def _close(self, websocket: web.WebSocketResponse, code: int, why: str) -> None:
-        self.metrics.closed[why] += 1
-        await websocket.close(code=code, message=why.encode())
+    def _note_empty(self) -> None:
+        if not self._connections and not self._arriving:
+            self._empty.set()
 
     def _check_origin(self, request: web.Request) -> None:
         """A page of another site must not act with what its visitor's browser may reach."""

@@ -33,6 +33,11 @@ def close_frame(code: int, why: str) -> bytes:
     return bytes((0x88, len(body))) + body
 
 
+def pong_frame(payload: bytes) -> bytes:
+    """The framed answer to a ping; `payload` is the ping's, at most 125 bytes."""
+    return bytes((0x8A, len(payload))) + payload
+
+
 class Outbound:
     """Writes to `transport` until closed. Everything sent in one turn of the loop is one write."""
 
@@ -89,14 +94,6 @@ class Outbound:
         self.flush()
         self._closed = True
         self._pending.clear()
-
-    def close(self) -> None:
-        """Close the connection; what the peer has not taken by now is dropped."""
-        self.end()
-        if self.unsent_bytes():
-            self._transport.abort()
-        else:
-            self._transport.close()
 
     def abort(self) -> None:
         """Drop the connection with everything unsent: for a peer that does not read."""

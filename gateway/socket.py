@@ -4,7 +4,8 @@ Owns the conversation with one client that said who it is. What it asks goes to
 the batcher as an encoded engine command and comes back through `answer`;
 colours come from the feeds. Nothing here waits for a decision: a client may
 send many commands without waiting, and replies leave as they come. Knows
-nothing of HTTP: the upgrade and the hello are `gateway.hub`'s.
+nothing of HTTP nor of bytes: the upgrade and the hello are `gateway.arrival`'s, the framing is
+`gateway.inbound`'s.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode
 
 from engine.commands import (
     ID_BYTES,
@@ -30,8 +31,8 @@ from engine.commands import (
     Unblock,
 )
 from gateway import wire
+from gateway.inbound import Peer
 from gateway.limits import (
-    CLOSE_S,
     MAX_HOLDS_PER_SOCKET,
     MAX_MALFORMED_FRAMES,
     MAX_RATE_DEBT_COMMANDS,
@@ -42,7 +43,7 @@ from gateway.limits import (
     SHED_RETRY_MS,
 )
 from gateway.metrics import FROM_FEED
-from gateway.outbound import PING, Outbound, close_frame
+from gateway.outbound import PING
 from gateway.rooms import NOWHERE, Room, Unheard
 from gateway.session import Principal, now_ms
 
@@ -54,13 +55,11 @@ _encode = msgspec.msgpack.Encoder().encode
 
 _NOT_ADMITTED: Final = _encode(Refused(Refusal.NOT_ADMITTED))
 _HOLDS: Final = frozenset({"held", "basket_is"})
-_STALL_TICK_S: Final = 0.05
-_SERVED: Final = frozenset({WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG})
 
 TAGS: Final = {frame: str(frame.__struct_config__.tag) for frame in wire.ClientFrame.__args__}
 
 
-class Connection:
+class Connection(Peer):
     """A client that said who it is."""
 
     # Ten thousand of them watch an on-sale: what each one carries counts.
@@ -74,33 +73,29 @@ class Connection:
         "_malformed",
         "_per_s",
         "_refilled_s",
+        "_stalled",
         "_tokens",
-        "_websocket",
         "admissions",
         "asked_s",
-        "closing",
         "followed",
         "heard_s",
-        "out",
         "principal",
         "queues",
         "watches",
     )
 
-    def __init__(
-        self, hub: Hub, websocket: web.WebSocketResponse, out: Outbound, principal: Principal
-    ) -> None:
+    def __init__(self, hub: Hub, transport: asyncio.Transport, principal: Principal) -> None:
+        super().__init__(transport, hub.loop)
+        transport.set_write_buffer_limits(high=PAUSE_BYTES)
         self.principal = principal
-        self.out = out
         self.watches: set[int] = set()
         self.followed: dict[tuple[int, bytes], None] = {}  # holds: (performance, token)
         self.queues: tuple[int, ...] = ()
         self.admissions = NOWHERE
         self.heard_s = hub.loop.time()  # anything at all
         self.asked_s = self.heard_s  # a frame of ours
-        self.closing = False
         self._hub = hub
-        self._websocket = websocket
+        self._stalled: asyncio.TimerHandle | None = None
         self._asked: dict[bytes, tuple[int, bytes]] = {}  # id -> (performance, hold token)
         self._malformed = 0
         self._per_s, self._burst = hub.rate_of(principal)
@@ -112,46 +107,30 @@ class Connection:
 
     # The connection ------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Serve frames until either side is done."""
-        receive = self._websocket.receive
-        while (message := await receive()).type in _SERVED:
-            if self.closing:
-                continue  # all that is waited for is the peer's close frame
-            if message.type is WSMsgType.BINARY:
-                self.handle(message.data)
-            elif message.type is WSMsgType.TEXT:
-                self.close(WSCloseCode.UNSUPPORTED_DATA, "binary_frames_only")
-            else:
-                self.heard_s = self._hub.loop.time()
-                if message.type is WSMsgType.PING:
-                    await self._websocket.pong(message.data)
-            if self.out.unsent_bytes() > PAUSE_BYTES:
-                await self._wait_for_reader()
-        if self.closing:
-            self.out.close()
-        else:
-            self.closing = True
-            self.out.end()
-            await self._websocket.close(drain=False)
+    def heard(self) -> None:
+        self.heard_s = self._hub.loop.time()
 
-    def close(self, code: int, why: str) -> None:
-        """Send what is pending and the close frame; the peer has CLOSE_S to answer it."""
-        if not self.closing:
-            self.closing = True
-            self._hub.metrics.closed[why] += 1
-            self.out.send_framed(close_frame(code, why))
-            self.out.end()
-            self._hub.loop.call_later(CLOSE_S, self.out.close)
+    def ends(self, why: str) -> None:
+        self._hub.metrics.closed[why] += 1
 
-    async def _wait_for_reader(self) -> None:
-        loop = self._hub.loop
-        patience_s = loop.time() + MAX_STALL_S
-        while self.out.unsent_bytes() > PAUSE_BYTES and not self.closing:
-            if loop.time() > patience_s:
-                self.cut_off("does_not_read")
-                return
-            await asyncio.sleep(_STALL_TICK_S)
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closing = True
+        self.resume_writing()
+        self.out.end()
+        self._hub.left(self)
+
+    def pause_writing(self) -> None:
+        """The peer asks more than it reads: it is not read from until it caught up."""
+        if self._stalled is None and not self.closing:
+            self.halt()
+            self._stalled = self._hub.loop.call_later(MAX_STALL_S, self.cut_off, "does_not_read")
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+            if not self.closing:
+                self.go_on()
 
     def cut_off(self, why: str) -> None:
         """Drop a peer that a close frame would not reach."""
@@ -165,7 +144,7 @@ class Connection:
 
     # Frames --------------------------------------------------------------------
 
-    def handle(self, data: bytes) -> None:
+    def message(self, data: bytes) -> None:
         """Serve one frame: exactly one of an error, a shed, or its handler's doing."""
         self.heard_s = self.asked_s = now_s = self._hub.loop.time()
         try:

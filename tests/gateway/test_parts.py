@@ -219,17 +219,6 @@ async def test_a_closed_sender_flushes_first_and_then_sends_nothing() -> None:
     assert transport.writes == [framed(b"a")]
 
 
-@pytest.mark.parametrize(("unsent", "closed", "aborted"), [(0, True, False), (1, False, True)])
-async def test_a_connection_ends_at_once_for_a_peer_that_takes_nothing(
-    unsent: int, closed: bool, aborted: bool
-) -> None:
-    transport = Transport()
-    out = Outbound(transport, asyncio.get_running_loop())
-    transport.unsent = unsent
-    out.close()
-    assert (transport.closing, transport.aborted) == (closed, aborted)
-
-
 def test_a_close_frame_carries_its_code_and_reason() -> None:
     assert outbound.close_frame(1001, "server_stops") == b"\x88\x0e\x03\xe9server_stops"
 
