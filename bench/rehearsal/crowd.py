@@ -277,7 +277,7 @@ class _Visit:
         self._book.answered(self._book.holds, self._due_s, honest=self._bot.kind.honest)
         for outcome in outcomes:
             if outcome[0] == "held":
-                self._book.hold()
+                self._book.hold(self._due_s)
             else:
                 self._book.refused(outcome[1])
         good = [outcome for outcome in outcomes if outcome[0] == "held"]
@@ -431,7 +431,7 @@ class _Visit:
         order = told["order"]
         if order["id"] not in self._bought:  # who clicks twice hears of the same sale twice
             self._bought.add(order["id"])
-            self._book.sell(order["id"], self._bot.number, tickets_of(order))
+            self._book.sell(order["id"], self._bot.number, tickets_of(order), self._due_s)
         return ""
 
     def _order(self, number: int) -> str:

@@ -46,7 +46,8 @@ class Turn(Struct):
 
 
 class Kill(Struct):
-    """A fault as it was carried out; `good_s` is when a hold or a sale succeeded again."""
+    """A fault as it was carried out; `good_s` is when a hold or a sale succeeded
+    that was asked for after it."""
 
     victim: str
     pids: tuple[int, ...]
@@ -120,20 +121,22 @@ class Book:
             now_s = self.now_s
             timing.add(now_s, now_s - due_s)
 
-    def good(self) -> None:
-        """Something was held or sold: whatever was killed serves again."""
+    def hold(self, due_s: float) -> None:
+        """A hold succeeded that was asked for then."""
+        self.held.append(self.now_s)
+        self._good(due_s)
+
+    def sell(self, order: str, bot: int, tickets: tuple[Ticket, ...], due_s: float = 0.0) -> None:
+        """An order is confirmed whose payment was due then."""
+        self.sales.append(Sale(order, bot, tickets, self.now_s))
+        self._good(due_s)
+
+    def _good(self, due_s: float) -> None:
+        """Whatever was killed before this was asked for serves again."""
         now_s = self.now_s
         for kill in self.kills:
-            if kill.good_s < 0:
+            if kill.good_s < 0 and due_s >= kill.at_s:
                 kill.good_s = now_s
-
-    def hold(self) -> None:
-        self.held.append(self.now_s)
-        self.good()
-
-    def sell(self, order: str, bot: int, tickets: tuple[Ticket, ...]) -> None:
-        self.sales.append(Sale(order, bot, tickets, self.now_s))
-        self.good()
 
     def refused(self, code: str) -> None:
         self.refusals[code] += 1

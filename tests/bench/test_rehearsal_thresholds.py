@@ -118,3 +118,12 @@ def test_who_is_let_in_after_somebody_behind_is_overtaken() -> None:
     assert overtaken(line(9, 9, 5)) == 2
     assert overtaken(line(0, -1, 5)) == 1, "never let in, and somebody behind was"
     assert overtaken(line(0, 5, -1, -1)) == 0, "the end of the line of a full house"
+
+
+def test_recovery_counts_from_the_kill_to_what_was_asked_for_after_it() -> None:
+    found = Book()
+    found.kills.append(Kill("desk", (1,), found.now_s))
+    found.hold(found.kills[0].at_s - 0.1)
+    assert found.kills[0].good_s < 0, "that was under way before"
+    found.hold(found.kills[0].at_s + 0.0001)
+    assert found.kills[0].good_s >= found.kills[0].at_s

@@ -1,0 +1,61 @@
+"""Rehearsals as an operator starts them: real processes, real bots, and what is reported."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.timeout(150)]
+
+
+def rehearse(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "console", "rehearse", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=140,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+    )
+
+
+def report(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """The JSON of a rehearsal in which everything held."""
+    file, page = tmp_path / "report.json", tmp_path / "report.html"
+    done = rehearse(*arguments, "--json", str(file), "--html", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    told: dict[str, Any] = json.loads(file.read_text())
+    assert told["passed"] and "Everything held." in done.stdout
+    assert [one["value"] for one in told["invariants"]] == [0] * 5
+    assert "<svg" in page.read_text(encoding="utf-8")
+    assert told["sales"] > 10
+    return told
+
+
+def test_a_spike_through_a_waiting_room(tmp_path: Path) -> None:
+    told = report(tmp_path, "spike", "--bots", "40", "--seconds", "8", "--seed", "5")
+    judged = {one["key"]: one["value"] for one in told["thresholds"]}
+    assert judged["fairness"] >= 0.98 and judged["overtaken"] == 0
+    assert sum(one["bots"] for one in told["ends"]) == 40
+    assert told["kills"] == []
+
+
+def test_a_sale_in_which_everything_is_killed_once(tmp_path: Path) -> None:
+    scenario = tmp_path / "crash.toml"
+    assert rehearse("--copy", "crash", str(scenario)).returncode == 0
+    told = report(tmp_path, str(scenario), "--bots", "40", "--seconds", "14")
+    killed = {one["victim"]: one["pids"] for one in told["kills"]}
+    assert killed.keys() == {"performance", "journal", "desk", "gateway", "database"}
+    assert all(killed.values()), "each was there to be killed"
+    assert told["repeats"] > 0, "the deaths were noticed"
+    assert told["admitted"] > 0
+
+
+def test_what_cannot_begin_says_why_in_one_line() -> None:
+    done = rehearse("nothing")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "spike" in done.stderr
