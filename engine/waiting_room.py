@@ -72,14 +72,8 @@ def commitment_of(seed: bytes) -> bytes:
 def draw(seed: bytes, visitors: Sequence[bytes]) -> list[int]:
     """The order of the draw, as indexes into `visitors`."""
     key = sha256(seed + sha256(b"".join(visitors)).digest()).digest()
-    begun = sha256(key)
-
-    def lot(index: int) -> bytes:
-        mixed = begun.copy()
-        mixed.update(visitors[index])
-        return mixed.digest()
-
-    return sorted(range(len(visitors)), key=lot)
+    lots = [sha256(key + visitor).digest() for visitor in visitors]
+    return sorted(range(len(visitors)), key=lots.__getitem__)
 
 
 class WaitingRoom:
