@@ -101,8 +101,9 @@ class Feed:
 
     def counts(self) -> tuple[int, int, int, int]:
         """Seats by status, in the order of SeatStatus."""
-        count = self._statuses.count
-        return count(0), count(1), count(2), count(3)
+        statuses = self._statuses
+        held, sold, blocked = statuses.count(1), statuses.count(2), statuses.count(3)
+        return len(statuses) - held - sold - blocked, held, sold, blocked
 
     @property
     def area_left(self) -> int:

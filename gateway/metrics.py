@@ -88,9 +88,9 @@ class Metrics:
             registry=self._registry,
         )
 
-    def exposition(self) -> bytes:
-        """The text format that Prometheus reads."""
-        return generate_latest(self._registry)
+    def families(self) -> list[Metric]:
+        """Everything as it is now."""
+        return list(self._registry.collect())
 
     def collect(self) -> Iterable[Metric]:
         yield _counter(
@@ -127,6 +127,16 @@ class Metrics:
             for value, number in sorted(read_by().items()):
                 family.add_metric((value,), number)
             yield family
+
+
+class _Families(list[Metric]):
+    def collect(self) -> Iterable[Metric]:
+        return self
+
+
+def exposition(families: Iterable[Metric]) -> bytes:
+    """The text that Prometheus reads. Takes its time: call it in a thread."""
+    return generate_latest(_Families(families))
 
 
 def histogram(

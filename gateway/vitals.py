@@ -7,11 +7,10 @@ that are not active have none either: that bounds their labels
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import structlog
-from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from engine.commands import SeatStatus
@@ -53,17 +52,8 @@ class Vitals:
             return None
 
 
-class _Families(list[Metric]):
-    def collect(self) -> Iterable[Metric]:
-        return self
-
-
-def exposition(status: EngineStatus | None) -> bytes:
-    """The text that Prometheus reads."""
-    return generate_latest(_Families(_families(status)))
-
-
-def _families(status: EngineStatus | None) -> Iterator[Metric]:
+def families(status: EngineStatus | None) -> Iterator[Metric]:
+    """What a status says, in Prometheus' terms."""
     up = GaugeMetricFamily(
         "strapontin_backend_up", "1 when this part answers in time", labels=("actor",)
     )

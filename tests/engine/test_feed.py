@@ -197,3 +197,5 @@ def test_whoever_asks_from_where_they_are_ends_up_right(
     assert replica.statuses == truth
     assert replica.areas == areas
     assert (replica.epoch, replica.seq) == (published.epoch, published.seq)
+    assert published.counts() == tuple(map(truth.count, range(4)))
+    assert published.area_left == sum(areas)

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engine.status import Buckets
 from gateway import vitals
-from gateway.metrics import Metrics, histogram
+from gateway.metrics import Metrics, exposition, histogram
 from tests.actors.houses import settings, small_plan
 from tests.gateway.client import new_id, until
 from tests.gateway.conftest import Running, Start
@@ -49,7 +49,7 @@ def test_metrics_are_what_prometheus_reads() -> None:
     metrics.gauges["strapontin_sockets"] = ("Open", lambda: 4)
     metrics.gauges_by["strapontin_clients"] = ("Open", "client", lambda: {"buyer": 3, "device": 1})
     metrics.http.labels("GET", "/", 200).inc()
-    samples = samples_of(text_string_to_metric_families(metrics.exposition().decode()))
+    samples = samples_of(text_string_to_metric_families(exposition(metrics.families()).decode()))
     assert samples["strapontin_commands_total", "hold", "held", "accepted"] == 3
     assert samples["strapontin_commands_total", "hold", "seat_taken", "refused"] == 1
     assert samples["strapontin_commands_total", "scan", "ADMITTED", "accepted"] == 5
