@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 from aiohttp import WSCloseCode
 from msgspec.structs import replace
@@ -31,8 +34,10 @@ from gateway.http import EDGE
 from gateway.session import now_ms
 from tests.fakes.backend import FakeBackend
 from tests.fakes.stripe_server import FakeStripe
+from tests.gateway.client import Socket
 
-HOUR_MS = 3600 * 1000
+MINUTE_MS = 60 * 1000
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 FULL = PriceType("full", {"en": "Full price", "fr": "Plein tarif"})
 CHILD = PriceType("child", {"en": "Under 18", "fr": "Moins de 18 ans"})
@@ -96,6 +101,7 @@ class Stand:
         shown = [dict(zip(("en", "fr"), texts, strict=True)) for texts in (titles, subtitles)]
         entry.production = replace(entry.production, titles=shown[0], subtitles=shown[1])
         self.fake.performances.add(number, plan, settings)
+        self.fake.rooms.store.performances.append(number)
         return number
 
     # What others do ---------------------------------------------------------------
@@ -129,6 +135,41 @@ class Stand:
     async def _ask(self, performance: int, command: Command) -> None:
         outcome = await self.fake.performances.ask(performance, command)
         assert not isinstance(outcome, Refused), outcome
+
+    # The waiting room ------------------------------------------------------------
+
+    async def open_room(
+        self, performance: int, opens_in_ms: int = -1_000, on_sale_in_ms: int = MINUTE_MS
+    ) -> None:
+        """By the clock of the rooms' writer, which `fake.rooms.advance` puts forward."""
+        at_ms = self.fake.rooms.clock_ms()
+        opened = await self.fake.rooms.open(performance, at_ms + opens_in_ms, at_ms + on_sale_in_ms)
+        assert opened == ""
+        await self._app[EDGE].hub.rooms.refresh()
+
+    async def close_room(self, performance: int) -> None:
+        await self.fake.rooms.close(performance)
+        await self._app[EDGE].hub.rooms.refresh()
+
+    @contextlib.asynccontextmanager
+    async def crowd(self, performance: int, count: int) -> AsyncIterator[list[Socket]]:
+        """So many other buyers, one after the other in the line."""
+        async with aiohttp.ClientSession(self.url) as http:
+            people = []
+            for _ in range(count):
+                async with http.post("/api/session", json={}) as answer:
+                    token = (await answer.json())["token"]
+                one = Socket(await http.ws_connect("/ws"))
+                await one.hello(token)
+                await one.send("queue", performance)
+                await one.next("placed")
+                people.append(one)
+            yield people
+
+    def watched(self, performance: int) -> int:
+        """How many connections watch the performance's seats."""
+        connections = self._app[EDGE].hub._connections
+        return sum(1 for connection in connections if performance in connection.watches)
 
     # What goes wrong ---------------------------------------------------------------
 
