@@ -5,7 +5,6 @@ because a rehearsal that saw nothing has shown nothing.
 """
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Final
 
 from bench.figures import QUANTILES, quantiles_ms
@@ -85,16 +84,15 @@ def recovery_s(book: Book) -> float | None:
 def fairness(turns: Sequence[Turn]) -> float | None:
     """Spearman's rank correlation of place in the line and moment of admission.
 
-    Who is let in together shares a rank. 1 when all were let in at once; None for less
-    than two admissions.
+    Among those who are let in together no order is better than another: they count in the
+    order of their places. None for less than two admissions.
     """
     admitted = [turn for turn in turns if turn.admitted_s >= 0]
     if len(admitted) < 2:
         return None
     moments = _together([turn.admitted_s for turn in admitted])
-    if len(set(moments)) == 1:
-        return 1.0
-    return _correlation(_ranks([float(turn.place) for turn in admitted]), _ranks(moments))
+    by_moment = sorted(zip(moments, [turn.place for turn in admitted], strict=True))
+    return _rank_correlation([place for _, place in by_moment])
 
 
 def overtaken(turns: Sequence[Turn]) -> int:
@@ -120,16 +118,8 @@ def _together(moments: Sequence[float]) -> list[float]:
     return [firsts[at] for at in moments]
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
-    """From 0; equal values share the mean of their ranks."""
-    places: dict[float, list[int]] = {}
-    for rank, value in enumerate(sorted(values)):
-        places.setdefault(value, []).append(rank)
-    return [fmean(places[value]) for value in values]
-
-
-def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
-    middle_one, middle_other = fmean(one), fmean(other)
-    pairs = [(a - middle_one, b - middle_other) for a, b in zip(one, other, strict=True)]
-    spread = (sum(a * a for a, _ in pairs) * sum(b * b for _, b in pairs)) ** 0.5
-    return sum(a * b for a, b in pairs) / spread if spread else 0.0
+def _rank_correlation(values: Sequence[int]) -> float:
+    """Of different values with the order in which they stand."""
+    rank = {value: number for number, value in enumerate(sorted(values))}
+    apart = sum((rank[value] - number) ** 2 for number, value in enumerate(values))
+    return 1 - 6 * apart / (len(values) * (len(values) ** 2 - 1))
