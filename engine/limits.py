@@ -69,7 +69,7 @@ MAX_UNCOMMITTED_COMMANDS: Final = 50_000
 MAX_ROOMS: Final = 64
 """Rooms that are not closed, at once."""
 MAX_ARRIVALS_PER_ROOM: Final = 500_000
-"""Whoever comes back after an admission that is over counts again. About 250 bytes each."""
+"""Whoever comes back after an admission counts again. About 350 bytes each in the writer."""
 MAX_VISITORS_PER_EVENT: Final = 3_500
 """18 bytes each: an event stays under 64 KB."""
 EXCHANGE_MS: Final = 250
