@@ -38,6 +38,7 @@ app = App(
     help_format="plaintext",
 )
 app.command("console.plan_cli:app", name="plan", help=t("cli.plan.help"))
+app.command("console.queue_cli:app", name="queue", help=t("cli.queue.help"))
 app.command("bench.cli:app", name="bench", help=t("cli.bench.help"))
 app.command("bench.rehearsal.cli:app", name="rehearse", help=t("rehearse.help"))
 
@@ -85,9 +86,9 @@ def console(
     try:
         address = server_address(server)
     except BadAddress:
-        return _fail(words("console.error.address", server=server))
+        return fail(words("console.error.address", server=server))
     if not sys.stdin.isatty() or not sys.stdout.isatty():
-        return _fail(words("cli.console.no_terminal"))
+        return fail(words("cli.console.no_terminal"))
     from console.app import ConsoleApp, Settings
 
     state = state_directory(os.environ)
@@ -128,16 +129,16 @@ def scan(
         client = Client(server, token)
         if not token:
             if not login:
-                return _fail(words("cli.scan.no_token"))
-            await client.login(login, _password(words))
+                return fail(words("cli.scan.no_token"))
+            await client.login(login, password(words))
         return await run_scanner(client, words, performance, gate, mode, pictures, json, sys.stdin)
 
     try:
         return asyncio.run(run())
     except ClientError as error:
-        return _fail(error_words(words, error))
+        return fail(error_words(words, error))
     except ScanError as error:
-        return _fail(str(error))
+        return fail(str(error))
 
 
 @app.command(help=t("console.watch_command.help"))
@@ -164,14 +165,14 @@ def watch(
         client = Client(server, token)
         if not token:
             if not login:
-                return _fail(words("console.watch_command.no_token"))
-            await client.login(login, _password(words))
+                return fail(words("console.watch_command.no_token"))
+            await client.login(login, password(words))
         return await run_watch(client, words, performance, replay, speed, json)
 
     try:
         return asyncio.run(run())
     except ClientError as error:
-        return _fail(error_words(words, error))
+        return fail(error_words(words, error))
 
 
 @app.command(help=t("cli.doctor.help"))
@@ -192,7 +193,7 @@ def _translator(language: str | None) -> Translator:
     return translator(language) if language else t
 
 
-def _password(words: Translator) -> str:
+def password(words: Translator) -> str:
     """From the environment, else asked for on the terminal: never an argument that `ps` shows."""
     known = os.environ.get("STRAPONTIN_PASSWORD")
     if known is not None:
@@ -202,7 +203,7 @@ def _password(words: Translator) -> str:
     return getpass(words("cli.scan.password"))
 
 
-def _fail(text: str) -> int:
+def fail(text: str) -> int:
     sys.stderr.write(f"strapontin: {text}\n")
     return COULD_NOT_BEGIN
 
@@ -213,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:
         # One line, as every other error of ours.
-        code = _fail(f"{' '.join(str(error).split())} ({t('cli.see_help')})")
+        code = fail(f"{' '.join(str(error).split())} ({t('cli.see_help')})")
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:

@@ -90,6 +90,18 @@ class HouseInfo(msgspec.Struct, frozen=True):
     time_zone: str
 
 
+class RoomInfo(msgspec.Struct, frozen=True):
+    """An open waiting room. `available` is -1 while it is not known."""
+
+    phase: str
+    opens_ms: int
+    on_sale_ms: int
+    commitment: str
+    arrived: int
+    front: int
+    available: int
+
+
 class Paid(msgspec.Struct, frozen=True):
     order: Order
 
@@ -155,6 +167,24 @@ class Client:
         """The plan of a content hash."""
         return await self._ask(PlanColumns, "GET", f"/api/plans/{quote(plan)}")
 
+    # Waiting rooms -----------------------------------------------------------
+
+    async def open_room(self, performance: int, opens_ms: int, on_sale_ms: int) -> RoomInfo:
+        """Announce a waiting room; the same again changes nothing."""
+        body = {"opens_ms": opens_ms, "on_sale_ms": on_sale_ms}
+        return await self._ask(RoomInfo, "POST", f"/api/performances/{performance}/queue", body)
+
+    async def room(self, performance: int) -> RoomInfo:
+        return await self._ask(RoomInfo, "GET", f"/api/performances/{performance}/queue")
+
+    async def close_room(self, performance: int) -> None:
+        await self._once("DELETE", f"/api/performances/{performance}/queue", None)
+
+    async def room_log(self, performance: int) -> bytes:
+        """The public log, as it was sent."""
+        path = f"/api/performances/{performance}/queue/log"
+        return await self._persist("GET", path, None, "application/json")
+
     # Orders ------------------------------------------------------------------
     # Every one of these carries an id made and saved by the caller, so that a
     # request whose answer was lost is sent again and counts once.
@@ -215,6 +245,10 @@ class Client:
         return await self._ask(kind, "GET", f"/api/status?performance={performance}")
 
     # The wire ----------------------------------------------------------------
+
+    async def get(self, path: str) -> bytes:
+        """What this server answers at a path."""
+        return await self._persist("GET", path, None, "*/*")
 
     async def ready(self) -> bool:
         """Whether the server, its database and its directory answer."""

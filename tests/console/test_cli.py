@@ -46,6 +46,7 @@ def imported(module: str) -> set[str]:
         ("console.app", HEAVY),
         ("console.scan", (*HEAVY, "textual")),
         ("console.doctor", (*HEAVY, "textual", "psutil")),
+        ("console.queue_cli", (*HEAVY, "textual")),
     ],
 )
 def test_what_starts_must_not_pull_in_the_engine_room(module: str, absent: tuple[str, ...]) -> None:
@@ -68,7 +69,7 @@ def test_the_time_to_start_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
-    for command in ("serve", "console", "scan", "plan", "bench", "doctor", "--version"):
+    for command in ("serve", "console", "scan", "plan", "queue", "bench", "doctor", "--version"):
         assert command in text
 
 
