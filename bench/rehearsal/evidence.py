@@ -13,6 +13,7 @@ import msgspec
 from bench.client import Frame
 from bench.rehearsal.crowd import Stage
 from bench.rehearsal.history import Book
+from bench.rehearsal.installation import CannotBegin
 from bench.rehearsal.invariants import Evidence, LiveTicket
 from bench.rehearsal.line import Http, Line
 from bench.rehearsal.stage import Theatre
@@ -21,6 +22,8 @@ from engine.feed import Replica
 
 QUIET_S: Final = 30.0
 """How long orders may take that are between their money and their tickets."""
+READ_S: Final = 180.0
+"""The longest that reading the record may take, whatever happens."""
 PAUSE_S: Final = 0.5
 PICTURE_S: Final = 20.0
 MAX_LOOKED_UP: Final = 200
@@ -44,6 +47,24 @@ _MOVING_ORDERS: Final = (
     " order_lines.order_number = orders.number"
     " WHERE performance = $1 AND orders.state IN ('paid', 'failed')"
 )
+
+
+async def read(
+    theatre: Theatre, stage: Stage, http: Http, book: Book, database_url: str
+) -> Evidence | str:
+    """The record, from the database where there is an address; a line where there is none to read.
+
+    An installation that does not answer any more has kept nothing that can be shown.
+    """
+    import asyncpg
+
+    try:
+        async with asyncio.timeout(READ_S):
+            if database_url:
+                return await from_database(database_url, stage, http, book)
+            return await from_http(theatre, stage, http, book)
+    except (CannotBegin, OSError, TimeoutError, asyncpg.PostgresError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 async def from_database(url: str, stage: Stage, http: Http, book: Book) -> Evidence:

@@ -13,6 +13,13 @@ from msgspec import Struct
 from bench.rehearsal.history import Sale
 
 MAX_EXAMPLES: Final = 5
+INVARIANTS: Final = (
+    "seats_sold_twice",
+    "sales_lost",
+    "money_without_tickets",
+    "admitted_twice",
+    "surprises",
+)
 
 
 class LiveTicket(Struct, frozen=True):
@@ -70,6 +77,11 @@ def judge(
             "surprises", [name for name, many in sorted(surprises.items()) for _ in range(many)]
         ),
     ]
+
+
+def unproven(why: str) -> list[Finding]:
+    """Where there is no record nothing is shown to hold."""
+    return [Finding(key, None, 0, False, (why,)) for key in INVARIANTS]
 
 
 def sold_twice(sales: Sequence[Sale], evidence: Evidence) -> list[str]:

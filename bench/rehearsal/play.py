@@ -9,6 +9,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +18,8 @@ from bench.rehearsal import evidence, faults, invariants, thresholds
 from bench.rehearsal.bots import Bot, cast
 from bench.rehearsal.crowd import Crowd, Stage
 from bench.rehearsal.history import Book
-from bench.rehearsal.installation import Installation
+from bench.rehearsal.installation import CannotBegin, Installation
+from bench.rehearsal.invariants import Evidence, Finding
 from bench.rehearsal.line import Http
 from bench.rehearsal.live import View
 from bench.rehearsal.report import Report, lag_ms
@@ -25,6 +27,9 @@ from bench.rehearsal.scenario import Scenario
 from bench.rehearsal.stage import Theatre, sale_times
 from engine.commands import ScanOutcome
 from renderers.i18n import translator
+
+OPEN_S: Final = 60.0
+"""The longest wait for the first picture of the house."""
 
 
 class Order(Struct, frozen=True):
@@ -53,6 +58,7 @@ async def rehearse(order: Order, view: View) -> tuple[Report, Book]:
         theatre = Theatre(order.url, http, book)
         view.phase("rehearse.phase.stage")
         await theatre.log_in(order.login, order.password)
+        theatre.check_rights(scenario, creates=not order.performance)
         bots = cast(scenario, order.seed, scenario.room is not None)
         if order.performance:
             theatre.performance = order.performance
@@ -62,13 +68,13 @@ async def rehearse(order: Order, view: View) -> tuple[Report, Book]:
             stage = await theatre.dress(scenario, bots, order.seed, secrets.token_bytes(16))
             took_s = await _play(order, theatre, stage, bots, book, http, view)
             view.phase("rehearse.phase.evidence")
-            if order.installation is not None:
-                url = order.installation.database_url
-                record = await evidence.from_database(url, stage, http, book)
-            else:
-                record = await evidence.from_http(theatre, stage, http, book)
+            own = order.installation
+            record = await evidence.read(
+                theatre, stage, http, book, own.database_url if own is not None else ""
+            )
         finally:
-            await theatre.tidy()
+            if order.installation is None:
+                await _tidy(theatre, book)
     measured = thresholds.figures(book, explained())
     report = Report(
         scenario=scenario,
@@ -77,17 +83,28 @@ async def rehearse(order: Order, view: View) -> tuple[Report, Book]:
         seconds=took_s,
         url=order.url,
         performance=theatre.performance,
-        source=record.source,
-        invariants=tuple(
-            invariants.judge(
-                book.sales, [ticket for ticket, _ in book.admissions], book.surprises, record
-            )
-        ),
+        source="none" if isinstance(record, str) else record.source,
+        invariants=tuple(_judged(book, record)),
         thresholds=tuple(thresholds.judge(scenario.thresholds, measured)),
         figures=measured,
         lag_ms=lag_ms(book),
     )
     return report, book
+
+
+def _judged(book: Book, record: Evidence | str) -> list[Finding]:
+    if isinstance(record, str):
+        return invariants.unproven(record)
+    admitted = [ticket for ticket, _ in book.admissions]
+    return invariants.judge(book.sales, admitted, book.surprises, record)
+
+
+async def _tidy(theatre: Theatre, book: Book) -> None:
+    """What cannot be tidied is reported, and keeps nobody from the report."""
+    try:
+        await theatre.tidy()
+    except CannotBegin as error:
+        book.failed(f"not tidied: {error}")
 
 
 async def _play(
@@ -102,7 +119,11 @@ async def _play(
     """The bots come and go; how long it took, in seconds."""
     scenario = order.scenario
     crowd = Crowd(stage, list(bots), book, http, scenario.factor, scenario.doors.scanners)
-    await crowd.open()
+    try:
+        async with asyncio.timeout(OPEN_S):
+            await crowd.open()
+    except TimeoutError:
+        raise CannotBegin(f"{order.url} shows no seats: is it well? strapontin doctor") from None
     if scenario.room is not None:
         await theatre.open_room(*sale_times(scenario.seconds, scenario.room.on_sale))
     _forget_the_preparation(book)

@@ -26,6 +26,8 @@ PASSED, FAILED = 0, 99
 """Exit codes."""
 MAX_LAG_MS: Final = 50.0
 """Bots that are later than this measure their own machine as well."""
+MARKS: Final = 8
+"""Moments named below a plot over time, about."""
 SLICE_S: Final = 1.0
 """The grain of the plots over time."""
 
@@ -208,6 +210,8 @@ def html(report: Report, book: Book, t: Translator) -> str:
         t("rehearse.plot.scan_p99"): _p99s(book.scans, report.seconds),
     }
     queue = _queue(book, report.seconds)
+    step = max(1, len(queue) // MARKS)
+    seconds = [f"{at * SLICE_S:g} s" if at % step == 0 else "" for at in range(len(queue))]
     parts = [
         f"<p>{escape(verdict(report, t))}</p>",
         f"<h2>{escape(t('rehearse.report.invariants'))}</h2>",
@@ -220,14 +224,14 @@ def html(report: Report, book: Book, t: Translator) -> str:
         f"<h2>{escape(t('rehearse.plot.latency'))}</h2>",
         plot(latencies, names),
         f"<h2>{escape(t('rehearse.plot.per_s'))}</h2>",
-        plot({key: values for key, values in over_time.items() if any(values)}, []),
+        plot({key: values for key, values in over_time.items() if any(values)}, seconds),
         f"<h2>{escape(t('rehearse.plot.waits'))}</h2>",
-        plot({key: values for key, values in waits.items() if any(values)}, []),
+        plot({key: values for key, values in waits.items() if any(values)}, seconds),
     ]
     if any(queue):
         parts += [
             f"<h2>{escape(t('rehearse.plot.queue'))}</h2>",
-            plot({t("rehearse.state.waiting"): queue}, []),
+            plot({t("rehearse.state.waiting"): queue}, seconds),
         ]
     told = msgspec.json.format(msgspec.json.encode(as_json(report, book)), indent=2).decode()
     parts.append(f"<details><summary>JSON</summary><pre>{escape(told)}</pre></details>")

@@ -21,6 +21,8 @@ from bench.rehearsal.installation import CannotBegin
 from bench.rehearsal.line import Http, Line
 from bench.rehearsal.scenario import House, Scenario, Wants
 
+ANSWER_S: Final = 60.0
+"""A server that is silent for this long is not there any more."""
 SEATS_AN_ORDER: Final = 60
 ORDERS_AT_ONCE: Final = 4
 LEAD_MS: Final = 24 * 3_600_000
@@ -39,6 +41,7 @@ class Theatre:
         self._http = http
         self._book = book
         self._token = ""
+        self._roles: frozenset[str] = frozenset()
         self._settings: dict[str, Any] = {}
         self._ours = 0
         self._room = False
@@ -57,12 +60,7 @@ class Theatre:
             code = told.get("code", status) if isinstance(told, dict) else status
             raise CannotBegin(f"{self._url}: {name} cannot log in: {code}")
         self._token = told["token"]
-        roles = told["operator"]["roles"]
-        if not {"admin", "supervisor", "cashier"} & set(roles):
-            raise CannotBegin(
-                f"{name} may not see sales ({', '.join(roles)}): log in as a cashier,"
-                " a supervisor or an administrator"
-            )
+        self._roles = frozenset(told["operator"]["roles"])
         house = await self._do("GET", "/api/house")
         if "test_card" not in house["payment_methods"]:
             raise CannotBegin(
@@ -71,6 +69,25 @@ class Theatre:
             )
 
     # Before ------------------------------------------------------------------------
+
+    def check_rights(self, scenario: Scenario, *, creates: bool) -> None:
+        """Raises CannotBegin where the operator may not do what the scenario needs."""
+        selling = {"cashier", "supervisor", "admin"}
+        ruling = {"supervisor", "admin"}
+        enters = any(kind.wants is Wants.ENTER or kind.enter for kind in scenario.kinds)
+        sells = any(kind.wants is Wants.ENTER for kind in scenario.kinds)
+        for needed, roles, what in (
+            (True, selling | {"refund"}, "read the sales"),
+            (creates, {"admin"}, "create a performance (or name one with --performance)"),
+            (scenario.room is not None, ruling, "open a waiting room"),
+            (enters, ruling | {"door"}, "scan tickets"),
+            (sells, selling, "sell tickets beforehand"),
+        ):
+            if needed and not self._roles & roles:
+                raise CannotBegin(
+                    f"this operator is {', '.join(sorted(self._roles))}, and to {what} it takes"
+                    f" {' or '.join(sorted(roles))}: log in as one"
+                )
 
     async def create(self, house: House, title: dict[str, str], beside: Path) -> None:
         """A performance of the rehearsal's own. Raises CannotBegin."""
@@ -208,7 +225,11 @@ class Theatre:
         return found
 
     async def _do(self, method: str, path: str, body: Any = None) -> Any:
-        status, told = await self._http.ask(method, path, body, self._token)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                status, told = await self._http.ask(method, path, body, self._token)
+        except TimeoutError:
+            raise CannotBegin(f"{self._url} does not answer: {method} {path}") from None
         if status >= 400:
             code = told.get("code", status) if isinstance(told, dict) else status
             detail = told.get("detail", "") if isinstance(told, dict) else ""
