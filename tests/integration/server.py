@@ -31,13 +31,16 @@ def free_port() -> int:
 
 
 class ServedHouse:
-    """A demo house, served from `data`; as a context manager it is stopped at the end."""
+    """A demo house, served from `data`; as a context manager it is stopped at the end.
 
-    def __init__(self, data: Path, *, careless: bool = False) -> None:
+    `module` serves it instead of the command, with one of its rules switched off.
+    """
+
+    def __init__(self, data: Path, *, module: str = "") -> None:
         self.data = data
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._careless = careless
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data.with_suffix(".log")
 
@@ -50,9 +53,8 @@ class ServedHouse:
 
     def start(self) -> None:
         """Returns when the house answers; raises with the server's own words otherwise."""
-        if self._careless:
-            module = "tests.integration.careless_server"
-            command = [sys.executable, "-m", module, str(self.data), str(self.port)]
+        if self._module:
+            command = [sys.executable, "-m", self._module, str(self.data), str(self.port)]
         else:
             serve = ["serve", "--data", str(self.data), "--port", str(self.port)]
             command = [str(Path(sys.executable).with_name("strapontin")), *serve]

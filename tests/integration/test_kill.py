@@ -142,7 +142,7 @@ async def test_a_paused_writer_is_replaced_and_stays_silent_when_it_wakes(data: 
 
 async def test_without_the_commit_rule_the_same_kill_loses_sales(data: Path) -> None:
     """The positive control."""
-    with ServedHouse(data, careless=True) as house:
+    with ServedHouse(data, module="tests.integration.careless_server") as house:
         buyers = Buyers(house, PERFORMANCE, BUYERS)
         await buyers.until(SALES_BETWEEN, 60)
         for _ in range(5):

@@ -1,107 +1,130 @@
-"""The real writer of the waiting rooms, killed: its own process, real Ray, real Postgres."""
+"""A waiting room on a real installation, while what it rests on is killed.
+
+What must hold: whoever came keeps their place and their turn, nobody holds a seat before
+theirs, and the public log proves the order. The same hold on a server without the gate is
+taken, which proves that these tests can see it.
+"""
 
 import asyncio
-import os
-import signal
-from collections.abc import Iterator
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 
-from engine.actors import local_ray
-from engine.actors.performance import now_ms
-from engine.waiting import News, Phase, Report, RoomReport
-from engine.waiting_room import rebuild, verify
-from gateway.backend import BackendUnavailable, Rooms
-from persistence.embedded import EmbeddedPostgres
-from persistence.migrations import migrate
-from persistence.store import Store
-from tests.conftest import copy_of
-from tests.persistence.houses import open_house
+from console.room_log import read_log, verdict_of
+from tests.integration.server import ServedHouse
+from tests.integration.visitors import Visitor, hold_straight
 
-pytestmark = [pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(240)]
 
-SALE_AFTER_MS = 3_000
-GUESTS = tuple(bytes([number]) * 16 for number in range(40))
+PERFORMANCE = 1
+VISITORS = 200
+GATHERING_S = 35
+NOT_ADMITTED = ["refused", "not_admitted", [], ""]
+PATH = f"/api/performances/{PERFORMANCE}/queue"
 
 
-@pytest.fixture(scope="module")
-def writer(
-    postgres_server: EmbeddedPostgres, database_template: str
-) -> Iterator[tuple[Rooms, str, int]]:
-    """The rooms of a house, written by a process of Ray's; its database, a performance."""
-    with copy_of(postgres_server.url, database_template) as url:
-
-        async def prepare() -> int:
-            await migrate(url)
-            async with Store(url) as store:
-                return (await open_house(store)).first
-
-        performance = asyncio.run(prepare())
-        local_ray.start()
-        from engine.actors import wiring
-
-        actor = wiring._remote(wiring.RoomsProcess, wiring.ROOMS, -1, url)
-        try:
-            yield wiring.RayRooms(actor), url, performance
-        finally:
-            local_ray.stop()
+@pytest.fixture
+def data() -> Iterator[Path]:
+    # Not under pytest's own folder, which it closes to the user that Postgres runs as.
+    with tempfile.TemporaryDirectory(prefix="strapontin-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "data"
 
 
-async def heard(rooms: Rooms, report: Report) -> News:
-    """As a gateway does: ask again until somebody answers."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await rooms.exchange(report)
-            except BackendUnavailable:
-                await asyncio.sleep(0.1)
+async def open_room(house: ServedHouse, gathering_s: float) -> dict[str, Any]:
+    login = {"name": "admin", "password": house.logins["admin"]}
+    admin = (await house.ask("/api/login", login))["token"]
+    at_ms = time.time_ns() // 1_000_000
+    times = {"opens_ms": at_ms, "on_sale_ms": at_ms + int(1000 * gathering_s)}
+    room: dict[str, Any] = await house.ask(PATH, times, admin)
+    return room
 
 
-async def until(rooms: Rooms, report: Report, seq: int) -> News:
-    """News that go as far as `seq` at least."""
-    async with asyncio.timeout(60):
-        while True:
-            news = await heard(rooms, report)
-            if news.rooms[0].head >= seq:
-                return news
-            await asyncio.sleep(0.05)
+async def session(house: ServedHouse) -> str:
+    token: str = (await house.ask("/api/session", {}))["token"]
+    return token
 
 
-def kill_writer() -> None:
-    below = psutil.Process(os.getpid()).children(recursive=True)
-    (process,) = [each for each in below if " ".join(each.cmdline()).startswith("ray::RoomsProc")]
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
+async def until_all(visitors: Sequence[Visitor], what: str, within_s: float) -> None:
+    """Until something is true of all of them; says of how many it was."""
+    ends_s = time.monotonic() + within_s
+    while (count := sum(1 for one in visitors if getattr(one, what))) < len(visitors):
+        assert time.monotonic() < ends_s, f"{what}: {count} of {len(visitors)}"
+        await asyncio.sleep(0.05)
 
 
-async def test_a_killed_writer_loses_no_place(writer: tuple[Rooms, str, int]) -> None:
-    rooms, url, performance = writer
-    await heard(rooms, Report(b"g"))
-    opens_ms = now_ms()
-    sale_ms = opens_ms + SALE_AFTER_MS
-    assert await rooms.open(performance + 9, opens_ms, sale_ms) == "performance_unknown"
-    assert await rooms.open(performance, opens_ms, sale_ms) == ""
-    arriving = RoomReport(performance, whole=True, arrivals=GUESTS)
-    told = (await until(rooms, Report(b"g", (arriving,)), 2)).rooms[0]
-    before = rebuild(told.events)
-    assert before.arrived == len(GUESTS)
+async def back(visitors: Sequence[Visitor], connections: list[int], within_s: float) -> None:
+    """Until everybody is connected again."""
+    ends_s = time.monotonic() + within_s
+    while any(one.connections <= before for one, before in zip(visitors, connections, strict=True)):
+        assert time.monotonic() < ends_s, "not everybody is back"
+        await asyncio.sleep(0.05)
 
-    kill_writer()
-    here = RoomReport(performance, 1, 2, whole=True, came=GUESTS, available=20, held=0)
-    news = (await until(rooms, Report(b"g", (here,)), 4)).rooms[0]
-    assert (news.seq, news.phase) == (2, Phase.ADMITTING) and news.life != told.life
-    room = rebuild(told.events + news.events)
-    for one in GUESTS:
-        was, now = before.standing(one), room.standing(one)
-        assert was is not None and now is not None and was.number == now.number
-    assert room.drawn == len(GUESTS) and room.admitted >= 10
 
-    kill_writer()
-    await heard(rooms, Report(b"g"))
-    assert await rooms.close(performance) is True
-    log = await rooms.events(performance)
-    assert verify(log) == [] and rebuild(log).closed
-    async with Store(url) as store:
-        assert tuple(await store.rooms.events(performance, 1)) == log
-        assert await store.rooms.open_rooms() == []
+async def test_nobody_loses_a_place_whatever_is_killed(data: Path) -> None:
+    with ServedHouse(data) as house:
+        room = await open_room(house, GATHERING_S)
+        assert room["phase"] == "gathering"
+        intruder = await session(house)
+        assert await hold_straight(house, PERFORMANCE, intruder) == NOT_ADMITTED
+        visitors = [Visitor(house, PERFORMANCE, await session(house)) for _ in range(VISITORS)]
+        await until_all(visitors[: VISITORS // 2], "names", 20)
+        assert house.kill("RoomsProcess") == 1
+        await until_all(visitors, "names", 20)
+
+        # Both at once: the new gateway knows nothing until the new writer has read.
+        before = [one.connections for one in visitors]
+        assert house.kill("GatewayProcess") == house.kill("RoomsProcess") == 1
+        await back(visitors, before, 30)
+        assert await hold_straight(house, PERFORMANCE, intruder) == NOT_ADMITTED
+        assert not any(one.admitted.is_set() for one in visitors)
+
+        await asyncio.wait_for(visitors[0].admitted.wait(), GATHERING_S + 20)
+        assert house.kill("RoomsProcess") == 1
+        await asyncio.sleep(1.0)
+        before = [one.connections for one in visitors]
+        assert house.kill("GatewayProcess") == 1
+        await back(visitors, before, 30)
+        await until_all(visitors, "outcome", 60)
+        assert await hold_straight(house, PERFORMANCE, intruder) == NOT_ADMITTED
+
+        assert [one.outcome[0] for one in visitors] == ["held"] * VISITORS
+        seats = [seat for one in visitors for seat in one.outcome[2]]
+        assert len(set(seats)) == VISITORS
+        assert_one_place_each(await asyncio.to_thread(public_log, house), room, visitors)
+        for one in visitors:
+            await one.leave()
+
+
+def public_log(house: ServedHouse) -> bytes:
+    return json.dumps(house.http(f"{PATH}/log")).encode()
+
+
+def assert_one_place_each(data: bytes, room: dict[str, Any], visitors: Sequence[Visitor]) -> None:
+    log = read_log(data)
+    verdict = verdict_of(log)
+    assert verdict.disagreements == ()
+    assert verdict.commitment == room["commitment"], "as it was published before anybody came"
+    assert (verdict.arrived, verdict.drawn, verdict.admitted) == (VISITORS,) * 3
+    places = []
+    for one in visitors:
+        ((name, number),) = one.names
+        (place,) = one.places - {-1}
+        places.append(place)
+        standing = verdict_of(log, bytes.fromhex(name)).visitor
+        assert standing is not None and standing.admitted_ms > 0
+        assert (standing.number, standing.place) == (number, place)
+    assert sorted(places) == list(range(VISITORS))
+
+
+async def test_without_the_gate_the_same_hold_is_taken(data: Path) -> None:
+    """The positive control."""
+    with ServedHouse(data, module="tests.integration.open_gate_server") as house:
+        assert (await open_room(house, 600))["phase"] == "gathering"
+        outcome = await hold_straight(house, PERFORMANCE, await session(house))
+        assert outcome[0] == "held"
