@@ -26,7 +26,7 @@ from console.widgets.figures import Curve, HouseBar, Panel, Row, Slice, line, sp
 from console.words import error_words
 from engine.commands import ScanOutcome
 from engine.tally import MINUTE_MS, OTHER, Figures, Share
-from renderers.money import format_number, format_time, format_weekday_date
+from renderers.money import format_number, format_percent, format_time, format_weekday_date
 
 TICK_S: Final = 0.25
 """How often the figures are drawn, and how long a replay sleeps between steps."""
@@ -190,6 +190,9 @@ class SupervisorScreen(TillScreen):
     def number(self, count: int) -> str:
         return format_number(count, self.t.language)
 
+    def percent(self, share: float) -> str:
+        return format_percent(100 * round(100 * share), self.t.language)
+
     def short_money(self, minor: int) -> str:
         """An amount without its currency, for a table of them."""
         return _NOT_A_FIGURE.sub("", self.money(minor, self.performance.currency)).strip()
@@ -217,7 +220,7 @@ class SupervisorScreen(TillScreen):
             parts = [
                 (f"… {t('console.watch.reading')} ", "bold $warning"),
                 *track(share, PROGRESS_COLUMNS),
-                (f" {share:4.0%}  {events}", ""),
+                (f" {self.percent(share):>5}  {events}", ""),
             ]
         elif not watching.replay:
             parts = [(f"● {t('console.watch.live')}  ", "bold $success"), (events, "")]
@@ -231,12 +234,12 @@ class SupervisorScreen(TillScreen):
                 speed = t("console.watch.speed", times=f"{watching.speed:.0f}")
             if watching.at_end:
                 sign, speed = "■", t("console.watch.ended")
-            when = self.exact_time(self.moment_ms())
+            when, wide = self.exact_time(self.moment_ms()), self.has_class("-wide")
             parts = [
                 (f"{sign} {t('console.watch.replay')} {speed}  ", "bold $brass-text"),
                 (f"{when}  ", "bold"),
-                *track(share, PROGRESS_COLUMNS),
-                (f" {share:4.0%}  {events}", ""),
+                *track(share, PROGRESS_COLUMNS if wide else PROGRESS_COLUMNS // 2),
+                (f" {self.percent(share):>5}  {events if wide else ''}", ""),
             ]
         mode = self.query_one("#mode", Static)
         width = max(mode.content_size.width, 1)
@@ -404,7 +407,7 @@ class SupervisorScreen(TillScreen):
         inside = ""
         if figures.total.sold:
             share = figures.admitted / figures.total.sold
-            inside = t("console.watch.inside", share=f"{share:.0%}")
+            inside = t("console.watch.inside", share=self.percent(share))
         self.query_one("#doors", Panel).say(
             t("console.watch.doors"), rows or self._nothing(), inside
         )
