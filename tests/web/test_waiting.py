@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from playwright.async_api import Page, expect
 
 from engine.limits import ADMISSION_MS
+from engine.settings import SaleStatus
 from engine.waiting_room import visitor_of
 from tests.web.buyer import find_best, list_seat, notes, show_row
 from tests.web.conftest import THEATRE, OpenPage
@@ -129,7 +130,7 @@ async def test_the_draw_can_be_checked_with_what_the_page_shows(
 
 
 async def test_a_place_survives_reload_second_tab_and_lost_line(
-    stand: Stand, performance: int, open_page: OpenPage
+    stand: Stand, performance: int, open_page: OpenPage, faults: list[str]
 ) -> None:
     await on_sale(stand, performance, STANDING_STILL)
     async with stand.crowd(performance, 3):
@@ -151,6 +152,8 @@ async def test_a_place_survives_reload_second_tab_and_lost_line(
             await expect(banner).to_have_text("Connection lost, retrying. Your place is kept.")
             await page.context.set_offline(False)
             await expect(banner).to_be_hidden()
+            # The browser may log the attempts that it made without a network.
+            faults[:] = [fault for fault in faults if "ERR_INTERNET_DISCONNECTED" not in fault]
             await expect(page.locator("#waiting-figure")).to_have_text("3")
             # The turn comes in all tabs, and lasts over a reload.
             stand.fake.rooms.places = (100, 0)
@@ -193,6 +196,20 @@ async def test_a_closed_room_lets_everybody_in(
     await is_inside(page)
     await expect(notes(page)).to_contain_text("everyone may choose now")
     await expect(page.locator("#turn")).to_be_hidden()
+    await find_best(page, 1)
+
+
+async def test_a_sale_that_began_meanwhile_is_on(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    stand.set_status(performance, SaleStatus.CLOSED)
+    await stand.open_room(performance)
+    page = await enter(stand, performance, open_page)
+    await is_at(page, "gathering")
+    stand.set_status(performance, SaleStatus.ON_SALE)
+    stand.fake.rooms.advance(MINUTE_MS)
+    await is_inside(page)
+    await expect(page.locator("#closed")).to_be_hidden()
     await find_best(page, 1)
 
 

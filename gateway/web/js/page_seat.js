@@ -348,6 +348,8 @@ class Visit {
       return;
     }
     const plan = new Plan(await this.#planned());
+    // The sale may have begun while one waited for it.
+    if (this.room && this.performance.status !== "on_sale") await this.#learn();
     byId("seats").hidden = false;
     this.page = new SeatPage(this, plan);
     await this.page.open();
@@ -370,10 +372,16 @@ class Visit {
   /** Not let in: the waiting room may have opened since this page did. Answers whether it is shown. */
   async turnedAway() {
     if (!this.room) {
-      this.performance = await api.performance(this.performance.id).catch(() => this.performance);
+      await this.#learn();
       await this.#openRoom();
     }
     return this.room.refused();
+  }
+
+  /** How the performance is now; as it was, when nobody answers. */
+  async #learn() {
+    this.performance = await api.performance(this.performance.id).catch(() => this.performance);
+    fillPlaybill(this.performance);
   }
 
   async #openRoom() {
