@@ -6,7 +6,7 @@ so that it settles where the machine's own limit is. The places left bound how m
 without a hold: whoever is let in should find something. Knows no visitor's place and no clock.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -34,7 +34,8 @@ class Pace:
     def __init__(self) -> None:
         self._per_tick = FIRST_PER_TICK
         self._rate_was_used = False
-        self._undecided: dict[bytes, int] = {}  # since when, the oldest first
+        # Since when, the oldest first. A dict would look for its first entry ever longer.
+        self._undecided: OrderedDict[bytes, int] = OrderedDict()
         self._holds = EXPECTED_WEIGHT_HOLDS
         self._places = EXPECTED_WEIGHT_HOLDS * EXPECTED_PLACES_PER_HOLD
         self._minute: deque[tuple[int, int]] = deque()  # (when, how many)
