@@ -26,8 +26,8 @@ from engine.tally import Minute, Tally
 
 POLL_S: Final = 1.0
 """How often the journal's end, and the status, are asked for."""
-MAX_EVENTS_PER_STEP: Final = 4_000
-"""Events folded before keys and screen get their turn: some 10 ms."""
+MAX_EVENTS_PER_STEP: Final = 1_000
+"""Events folded before keys and screen get their turn: some 20 ms."""
 SPEEDS: Final = (1.0, 10.0, 60.0, 600.0, inf)
 """Of a replay; the last one is as fast as it can be read."""
 MAX_REIGNS: Final = 20
@@ -36,6 +36,8 @@ MAX_GATEWAYS: Final = 16
 """Gateways whose last counters are remembered; polls of one address may reach several."""
 WINDOW_POLLS: Final = 10
 """Polls whose answers make up the percentiles."""
+EDGE_REFUSALS: Final = ("seat_taken_from_feed", "not_admitted")
+"""Outcomes that a gateway makes by itself: no journal has them."""
 MAX_SAMPLES: Final = 240
 """Points of a line over time."""
 
@@ -212,7 +214,7 @@ class Watching:
     def _arrive(self) -> None:
         """Nothing more is due: the moment that was asked for is reached."""
         self._target_ms = None
-        if not self.replay:
+        if not self.replay or self.at_end:
             self.clock_ms = self.tally.last_ms
 
 
@@ -260,15 +262,15 @@ class Pulse:
     Attributes:
         status: The last one, None before the first.
         per_s: Commands answered a second, between the last two of the same gateway.
-        sheds, frames_refused: What was not served since this began to look, by reason.
+        turned_back: What the gateways refused or shed by themselves since this began to look,
+            by reason.
         p95_ms: The 95th percentile at each poll that had answers to count, the newest last.
     """
 
     def __init__(self) -> None:
         self.status: Status | None = None
         self.per_s = 0.0
-        self.sheds: Counter[str] = Counter()
-        self.frames_refused: Counter[str] = Counter()
+        self.turned_back: Counter[str] = Counter()
         self.p95_ms: deque[float] = deque(maxlen=MAX_SAMPLES)
         self._before: dict[str, Status] = {}
         self._windows: deque[list[int]] = deque(maxlen=WINDOW_POLLS)
@@ -283,8 +285,7 @@ class Pulse:
             return
         span_s = (status.at_ms - before.at_ms) / 1_000
         self.per_s = (sum(status.outcomes.values()) - sum(before.outcomes.values())) / span_s
-        self.sheds += Counter(status.sheds) - Counter(before.sheds)
-        self.frames_refused += Counter(status.frames_refused) - Counter(before.frames_refused)
+        self.turned_back += _turned_back(status) - _turned_back(before)
         window = [
             now - then
             for now, then in zip(status.latency.counts, before.latency.counts, strict=True)
@@ -302,6 +303,11 @@ class Pulse:
         counts = [sum(column) for column in zip(*self._windows, strict=True)]
         found = percentile_s(self.status.latency.edges_s, counts, share)
         return None if found is None else 1_000 * found
+
+
+def _turned_back(status: Status) -> Counter[str]:
+    made_here = {name: status.outcomes.get(name, 0) for name in EDGE_REFUSALS}
+    return Counter(status.sheds) + Counter(status.frames_refused) + Counter(made_here)
 
 
 def percentile_s(edges_s: Sequence[float], counts: Sequence[int], share: float) -> float | None:

@@ -445,7 +445,7 @@ class SupervisorScreen(TillScreen):
         edge.append(Row(t("console.watch.retries"), number(status.batch_retries)))
         edge += [
             Row(f"× {self._shed_words(code)}", number(count), style="$error")
-            for code, count in (pulse.sheds + pulse.frames_refused).most_common()
+            for code, count in pulse.turned_back.most_common()
         ]
         self.query_one("#edge", Panel).say(t("console.watch.queue"), edge)
         room = self._room_rows(status) if status.room else people

@@ -208,6 +208,7 @@ async def test_a_replay_ends_where_live_is(speed: float) -> None:
                 break
             now_s += 60.0 / min(speed, 60.0)
     assert told(watching) == expected
+    assert watching.clock_ms == watching.last_ms and watching.time_progress == 1.0
     asked = len(journal.asked)
     await settled(watching, now_s + 100 * POLL_S)
     assert len(journal.asked) == asked, "a replay that is over asks for nothing more"
@@ -332,12 +333,14 @@ def test_a_pulse_is_the_difference_of_two_statuses_of_one_gateway() -> None:
     pulse.take(status(3_000, 1_000, 10, 0, 0, sheds={"busy": 4}))
     assert pulse.per_s == 5.0
     assert pulse.percentile_ms(0.5) == pytest.approx(5.5)
-    assert pulse.sheds == {"busy": 4}
+    assert pulse.turned_back == {"busy": 4}
     # Another gateway on the same address has counters of its own.
     pulse.take(status(4_000, 7, 7, 7, 7, gateway="other", sheds={"busy": 900}))
-    assert pulse.per_s == 5.0 and pulse.sheds == {"busy": 4}
-    pulse.take(status(5_000, 1_000, 10, 10, 0, sheds={"busy": 5}))
-    assert pulse.per_s == 5.0 and pulse.sheds == {"busy": 5}
+    assert pulse.per_s == 5.0 and pulse.turned_back == {"busy": 4}
+    outcomes = {"held": 1_014, "seat_taken_from_feed": 6}
+    pulse.take(status(5_000, 1_000, 10, 10, 0, sheds={"busy": 5}, outcomes=outcomes))
+    assert pulse.per_s == 5.0
+    assert pulse.turned_back == {"busy": 5, "seat_taken_from_feed": 6}
     assert len(pulse.p95_ms) == 2 and pulse.p95_ms[1] > 10
 
 
