@@ -23,6 +23,7 @@ from engine.commands import (
     BasketIs,
     Channel,
     Command,
+    Event,
     Held,
     Hold,
     Line,
@@ -406,6 +407,25 @@ class BackendContract:
         assert subject.backend.checks
         for check in subject.backend.checks.values():
             await check()
+
+    async def test_a_journal_is_read_from_any_position(self, subject: Subject) -> None:
+        page, performance = subject.backend.history.page, subject.performance
+        commands = [hold(0, 1), hold(1), hold(3)]
+        for command in commands:
+            await submit(subject, command)
+        told, seq = [], 0
+        while (found := await page(performance, seq)) is not None and found.batches:
+            for batch in found.batches:
+                assert batch.prev_seq == seq and batch.epoch >= 1
+                seq = batch.seq
+                told += msgspec.msgpack.decode(batch.events, type=list[Event])
+            assert found.first_ms <= found.batches[-1].at_ms <= found.last_ms
+            assert seq <= found.head_seq
+        assert found is not None and found.head_seq == seq == len(told)
+        asked = [event for event in told if event.command in commands]
+        assert [event.command for event in asked] == commands
+        assert isinstance(asked[1].outcome, Refused)
+        assert await page(performance + 1_000, 0) is None
 
     async def test_the_status_tells_what_became_of_a_hold(self, subject: Subject) -> None:
         await submit(subject, hold(5))
