@@ -7,7 +7,7 @@ command line.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -144,9 +144,9 @@ async def _faults(order: Order, book: Book) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _beside(*jobs: object) -> AsyncIterator[None]:
+async def _beside(*jobs: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Run these while the block runs; what went wrong in them is raised afterwards."""
-    tasks = [asyncio.create_task(job) for job in jobs]  # type: ignore[arg-type]
+    tasks = [asyncio.create_task(job) for job in jobs]
     try:
         yield
     finally:

@@ -74,7 +74,7 @@ class Victim(StrEnum):
     DATABASE = "database"
 
 
-class House(_Table):
+class House(_Table, frozen=True):
     """The performance that a rehearsal creates; unused where one is named."""
 
     plan: Annotated[str, Meta(min_length=1)] = "theatre"
@@ -86,26 +86,26 @@ class House(_Table):
     orphan_rule: bool = True
 
 
-class Room(_Table):
+class Room(_Table, frozen=True):
     """A waiting room: it opens at the beginning, and sale begins at `on_sale`."""
 
     on_sale: Share = 0.2
 
 
-class Arrivals(_Table):
+class Arrivals(_Table, frozen=True):
     """When bots come: spread as `shape` says over the first `over` of the rehearsal."""
 
     shape: Shape = Shape.BURST
     over: Share = 0.02
 
 
-class Doors(_Table):
+class Doors(_Table, frozen=True):
     """Those who enter, and what they meet."""
 
     scanners: Annotated[int, Meta(ge=1, le=MAX_SCANNERS)] = 8
 
 
-class Kind(_Table):
+class Kind(_Table, frozen=True):
     """Bots that are alike. `share` is of all bots; the rest are chances and counts per bot."""
 
     name: Annotated[str, Meta(min_length=1, max_length=40)]
@@ -128,14 +128,14 @@ class Kind(_Table):
     copied: Share = 0.0
 
 
-class Fault(_Table):
+class Fault(_Table, frozen=True):
     """At this share of the rehearsal, every process of this kind is killed."""
 
     at: Share
     kill: Victim
 
 
-class Thresholds(_Table):
+class Thresholds(_Table, frozen=True):
     """What must not be passed; a key that is left out is not judged."""
 
     hold_p50_ms: Most | None = None
@@ -156,7 +156,7 @@ AT_LEAST: Final = frozenset({"honest_success", "fairness"})
 """Thresholds that are passed from below; all others are not to be exceeded."""
 
 
-class Scenario(_Table, kw_only=True):
+class Scenario(_Table, frozen=True, kw_only=True):
     """What is rehearsed."""
 
     title: dict[str, str]

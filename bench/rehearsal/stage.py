@@ -8,6 +8,7 @@ sold beforehand, a waiting room. Touches no other performance.
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -20,6 +21,7 @@ from bench.rehearsal.history import Book
 from bench.rehearsal.installation import CannotBegin
 from bench.rehearsal.line import Http, Line
 from bench.rehearsal.scenario import House, Scenario, Wants
+from engine.plan import Plan
 
 ANSWER_S: Final = 60.0
 """A server that is silent for this long is not there any more."""
@@ -260,7 +262,11 @@ def _plan(house: House, beside: Path) -> bytes:
     from engine.demo_houses import club, italian_theatre
     from engine.plan_io import dump_plan
 
-    ours = {"theatre": italian_theatre, "club": club, "large": large_house}
+    ours: dict[str, Callable[[], Plan]] = {
+        "theatre": italian_theatre,
+        "club": club,
+        "large": large_house,
+    }
     if house.plan in ours:
         return dump_plan(ours[house.plan]())
     path = beside / house.plan
