@@ -219,8 +219,7 @@ class Hub:
                 silent_s = now_s - connection.heard_s
                 if silent_s > 1.5 * beat_s:
                     connection.cut_off("silent")
-                elif connection.principal.is_buyer and now_s - connection.asked_s > idle_s:
-                    # A scanner or a till may rest for hours; its heartbeat says it is there.
+                elif now_s - connection.asked_s > idle_s and _may_not_rest(connection):
                     connection.close(WSCloseCode.POLICY_VIOLATION, "idle")
                 elif silent_s > beat_s:
                     connection.ping()
@@ -246,3 +245,9 @@ class Hub:
     def _sign_out(self, connection: Connection) -> None:
         connection.error("unauthenticated", "the token has expired or was revoked")
         connection.close(WSCloseCode.POLICY_VIOLATION, "unauthenticated")
+
+
+def _may_not_rest(connection: Connection) -> bool:
+    """Whether a long silence ends it: not a till's or a scanner's, nor that of who waits a turn."""
+    # They may rest for hours: the heartbeat says that they are there.
+    return connection.principal.is_buyer and not connection.queues

@@ -304,6 +304,7 @@ class Rooms:
         self._nudge = asyncio.Event()
         self._awaited: list[asyncio.Future[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_answered = True  # the writer, when it was last asked
         self.gate: Callable[[int], Room | Unheard | None] = _nobody_knows
         metrics.gauges["strapontin_rooms"] = ("Open waiting rooms", lambda: len(self._open))
         metrics.gauges["strapontin_room_waiting"] = (
@@ -435,9 +436,10 @@ class Rooms:
             async with asyncio.timeout(EXCHANGE_TIMEOUT_S):
                 news = await self._backend.rooms.exchange(report)
             await self._take(news, {told.performance for told in report.rooms})
+            self._note_answered("")
         except Exception as error:
             # The writer is away, or what it says does not fit: ask again, for everything.
-            log.warning("rooms wait", why=repr(error))
+            self._note_answered(repr(error))
             self._take_back(report)
         except asyncio.CancelledError:
             self._take_back(report)
@@ -450,6 +452,14 @@ class Rooms:
     def _report(self, room: Room) -> RoomReport:
         return room.report(*self._vacancies.of(room.performance))
 
+    def _note_answered(self, why_not: str) -> None:
+        """Say when the writer is lost and when it is back, not at every question between."""
+        if why_not and self._is_answered:
+            log.warning("rooms wait", why=why_not)
+        elif not why_not and not self._is_answered:
+            log.info("rooms answer")
+        self._is_answered = not why_not
+
     def _take_back(self, report: Report) -> None:
         for told in report.rooms:
             room = self._open.get(told.performance)
@@ -461,7 +471,7 @@ class Rooms:
         numbers = {told.performance: told.room for told in news.rooms}
         for room in list(self._open.values()):
             if numbers.get(room.performance) != room.number:
-                self._close(room)
+                await self._close(room)
                 reported.discard(room.performance)
         for told in news.rooms:
             room = self._open.get(told.performance) or self._begin(told)
@@ -495,7 +505,7 @@ class Rooms:
             log.exception("room begins again", performance=room.performance)
             return
         if room.line.closed:
-            self._close(room)
+            await self._close(room)
             return
         if room.phase is not before:
             await self._tell(room)
@@ -508,12 +518,14 @@ class Rooms:
         for (guest, performance), admission in early.items():
             self.enter(guest, performance, admission)
 
-    def _close(self, room: Room) -> None:
+    async def _close(self, room: Room) -> None:
         """The room is over: whoever comes may buy."""
         del self._open[room.performance]
         self._batcher.follow(room.performance, None)
         frame = room.frame(Phase.CLOSED)
-        for guests in list(room.guests.values()):
+        for told, guests in enumerate(list(room.guests.values()), 1):
+            if told % FAN_OUT_CHUNK_SENDS == 0:
+                await asyncio.sleep(0)
             for guest in guests:
                 guest.queues = tuple(one for one in guest.queues if one != room.performance)
                 guest.admissions = _without(guest.admissions, room.commitment)

@@ -192,7 +192,8 @@ class Connection(Peer):
         self.out.send(wire.reply_frame(id, raw))
         if outcome in _HOLDS and asked is not None:
             self._follow(asked)
-            if outcome == "held" and self.principal.is_buyer:
+            room = self._hub.rooms.gate(asked[0])
+            if room is not None and outcome == "held" and self.principal.is_buyer:
                 self._hub.rooms.note_held(asked[0], self, raw)
 
     def shed(self, id: bytes, reason: str, retry_ms: int) -> None:

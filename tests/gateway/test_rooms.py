@@ -252,6 +252,18 @@ async def test_who_is_away_when_their_turn_comes_is_let_in_when_they_are_back(
     await back.next("admitted")
 
 
+async def test_who_waits_for_hours_is_not_idle(start: Start) -> None:
+    gateway = await start(idle_timeout_s=0.4, heartbeat_s=30.0)
+    gateway.fake.add_performance(small_plan(), settings())
+    await open_room(gateway)
+    patient, _ = await queued(gateway)
+    idler = await gateway.socket()
+    assert await idler.closed() == 1008
+    await until(lambda: len(gateway.edge.hub._connections) == 1)
+    go_on_sale(gateway)
+    await patient.next("admitted")
+
+
 # What everybody is told -----------------------------------------------------------------
 
 
