@@ -102,8 +102,15 @@ class View:
         columns = Table.grid(padding=(0, 4))
         columns.add_row(people, speed, trouble)
         killed = [
-            Text(t("rehearse.live.killed", victim=kill.victim, seconds=f"{kill.at_s:.1f}"))
+            Text(
+                t(
+                    "rehearse.live.killed",
+                    victim=t(f"rehearse.victim.{kill.victim}"),
+                    seconds=f"{kill.at_s:.1f}",
+                )
+            )
             for kill in book.kills
+            if kill.pids
         ]
         return Group(head, columns, *killed)
 

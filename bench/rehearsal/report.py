@@ -163,7 +163,8 @@ def remarks(report: Report, book: Book, t: Translator) -> list[str]:
     for kill in book.kills:
         key = "rehearse.report.killed" if kill.pids else "rehearse.report.not_there"
         after = "–" if kill.good_s < 0 else f"{kill.good_s - kill.at_s:.1f}"
-        found.append(t(key, victim=kill.victim, at=f"{kill.at_s:.1f}", after=after))
+        victim = t(f"rehearse.victim.{kill.victim}")
+        found.append(t(key, victim=victim, at=f"{kill.at_s:.1f}", after=after))
     if report.scenario.factor != 1:
         found.append(
             t(

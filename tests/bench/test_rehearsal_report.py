@@ -19,7 +19,7 @@ from bench.rehearsal.history import Book, Kill, Ticket, Turn
 from bench.rehearsal.installation import CannotBegin
 from bench.rehearsal.invariants import Evidence, Finding, judge
 from bench.rehearsal.play import explained
-from bench.rehearsal.scenario import Thresholds, find, load
+from bench.rehearsal.scenario import Thresholds, Victim, find, load
 from bench.rehearsal.thresholds import figures
 from engine.commands import Refusal
 from engine.orders import DeskRefusal
@@ -106,7 +106,8 @@ def test_table_and_page_say_it_in_both_languages_with_invariants_first(language:
         assert t("rehearse.no_reason") in text
     assert escape(t("rehearse.report.lag", ms="80")) in page
     assert t("rehearse.report.factor", factor="60", real="40", seconds="40") in page
-    assert t("rehearse.report.not_there", victim="journal", at="0.7") in page
+    victim = t("rehearse.victim.journal")
+    assert escape(t("rehearse.report.not_there", victim=victim, at="0.7")) in page
     assert page.count("<svg viewBox") >= 3 and "&lt;lost&gt;" in page and "<lost>" not in page
     assert escape(t.plural("rehearse.report.failed", 3)) in page
 
@@ -128,6 +129,7 @@ def test_every_end_state_judgement_and_phase_has_words(language: str) -> None:
     wanted = [f"rehearse.judged.{key}" for key in judged]
     wanted += [f"rehearse.end.{end}" for end in End]
     wanted += [f"rehearse.state.{state}" for state in live.STATES]
+    wanted += [f"rehearse.victim.{victim}" for victim in Victim]
     assert [key for key in wanted if key not in t] == []
 
 
@@ -151,7 +153,9 @@ def test_the_live_view_shows_the_moment(language: str) -> None:
     text = console.export_text()
     for words in ("seat_taken", t("rehearse.state.waiting"), t("rehearse.phase.bots"), "12"):
         assert words in text
-    assert t("rehearse.live.killed", victim="desk", seconds="0.5") in text
+    victims = {one: t(f"rehearse.victim.{one}") for one in ("desk", "journal")}
+    assert t("rehearse.live.killed", victim=victims["desk"], seconds="0.5") in text
+    assert t("rehearse.live.killed", victim=victims["journal"], seconds="0.7") not in text
 
 
 # The command ---------------------------------------------------------------------------
