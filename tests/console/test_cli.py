@@ -69,7 +69,17 @@ def test_the_time_to_start_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_names_every_command() -> None:
     text = run("--help").stdout
-    for command in ("serve", "console", "scan", "plan", "queue", "bench", "doctor", "--version"):
+    for command in (
+        "serve",
+        "console",
+        "scan",
+        "plan",
+        "queue",
+        "rehearse",
+        "bench",
+        "doctor",
+        "--version",
+    ):
         assert command in text
 
 
