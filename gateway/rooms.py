@@ -516,6 +516,7 @@ class Rooms:
         self.gate = self._open.get
         early, self._early = self._early, {}
         for (guest, performance), admission in early.items():
+            guest.queues = _without_queue(guest.queues, performance)
             self.enter(guest, performance, admission)
 
     async def _close(self, room: Room) -> None:
@@ -527,7 +528,7 @@ class Rooms:
             if told % FAN_OUT_CHUNK_SENDS == 0:
                 await asyncio.sleep(0)
             for guest in guests:
-                guest.queues = tuple(one for one in guest.queues if one != room.performance)
+                guest.queues = _without_queue(guest.queues, room.performance)
                 guest.admissions = _without(guest.admissions, room.commitment)
                 guest.out.send_framed(frame)
 
@@ -576,6 +577,10 @@ class Rooms:
 
 def _with(queues: tuple[int, ...], performance: int) -> tuple[int, ...]:
     return queues if performance in queues else (*queues, performance)
+
+
+def _without_queue(queues: tuple[int, ...], performance: int) -> tuple[int, ...]:
+    return tuple(one for one in queues if one != performance)
 
 
 def _without(admissions: Mapping[bytes, int], commitment: bytes) -> Mapping[bytes, int]:
