@@ -502,7 +502,12 @@ class SupervisorScreen(TillScreen):
             silent = t("console.watch.silent")
             panel.say(t("console.watch.actors"), [Row(silent, "", style="$warning")])
             return
-        rows = []
+        # Whoever is silent comes first: a small screen has no room for all.
+        rows = [
+            Row(name, f"× {t('console.watch.down')}", style="$error")
+            for name, up in engine.up.items()
+            if not up
+        ]
         told = engine.directory.performances if engine.directory else ()
         ours = [one for one in told if one.performance == self.performance.id]
         for one in ours:
@@ -519,10 +524,7 @@ class SupervisorScreen(TillScreen):
                 rows.append(Row(f"▲ {t('console.watch.recovering')}", "", style="bold $warning"))
         if not ours:
             rows.append(Row(t("console.watch.asleep"), "", style="$muted"))
-        rows += [
-            Row(name, "✓" if up else f"× {t('console.watch.down')}", style="" if up else "$error")
-            for name, up in engine.up.items()
-        ]
+        rows += [Row(name, "✓") for name, up in engine.up.items() if up]
         if engine.directory:
             rows.append(Row(t("console.watch.active"), number(engine.directory.active)))
         panel.say(t("console.watch.actors"), rows)
