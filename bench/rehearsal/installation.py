@@ -40,7 +40,7 @@ class Installation:
         self.data = data
         self.url = f"http://127.0.0.1:{_free_port()}"
         self._log = data.with_suffix(".log")
-        self._process: subprocess.Popen[bytes]
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Returns when it answers. Raises CannotBegin with the last words of the server."""
@@ -58,7 +58,8 @@ class Installation:
                 start_new_session=True,
             )
         ends_s = time.monotonic() + START_S
-        while time.monotonic() < ends_s and self._process.poll() is None:
+        process = self._process
+        while time.monotonic() < ends_s and process.poll() is None:
             if self._answers():
                 return
             time.sleep(POLL_S)
@@ -68,15 +69,16 @@ class Installation:
 
     def stop(self) -> None:
         """As Ctrl-C does; whatever is left after that is killed."""
-        if self._process.poll() is not None:
+        process = self._process
+        if process is None or process.poll() is not None:
             return
         below = self._below()
-        self._process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(STOP_S)
+            process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
         for each in below:
             with contextlib.suppress(psutil.Error):
                 each.kill()
@@ -106,7 +108,9 @@ class Installation:
 
     def _below(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error):
-            return psutil.Process(self._process.pid).children(recursive=True)
+            if self._process is not None:
+                below: list[psutil.Process] = psutil.Process(self._process.pid).children(True)
+                return below
         return []
 
     def _answers(self) -> bool:
@@ -119,11 +123,13 @@ class Installation:
 
 @contextlib.contextmanager
 def own() -> Iterator[Installation]:
-    """An installation that is there for as long as the block.
+    """An installation that is there for as long as the block, also when that is terminated.
 
     Raises:
         CannotBegin: It does not start.
     """
+    # SIGTERM would end this process and leave the installation behind: it becomes a Ctrl-C.
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="strapontin-rehearsal-") as folder:
         Path(folder).chmod(0o755)  # Postgres may run as another user
         installation = Installation(Path(folder) / "data")
@@ -132,6 +138,7 @@ def own() -> Iterator[Installation]:
             yield installation
         finally:
             installation.stop()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _title(process: psutil.Process) -> str:
