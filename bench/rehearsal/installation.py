@@ -129,7 +129,7 @@ def own() -> Iterator[Installation]:
         CannotBegin: It does not start.
     """
     # SIGTERM would end this process and leave the installation behind: it becomes a Ctrl-C.
-    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="strapontin-rehearsal-") as folder:
         Path(folder).chmod(0o755)  # Postgres may run as another user
         installation = Installation(Path(folder) / "data")
@@ -139,6 +139,10 @@ def own() -> Iterator[Installation]:
         finally:
             installation.stop()
             signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _title(process: psutil.Process) -> str:
