@@ -250,7 +250,7 @@ def outcome_name(outcome: Raw | bytes) -> str:
     code after it, are strings under 32 bytes.
     """
     view = memoryview(outcome)
-    if view[:6] == _HELD_HEAD:  # nearly all of them, in a good hour
+    if bytes(view[:6]) == _HELD_HEAD:  # nearly all of them, in a good hour
         return "held"
     head = bytes(view[:72])
     end = 2 + (head[1] & 31)

@@ -6,10 +6,10 @@ in the journal lets one of them write. The directory keeps nothing that cannot
 be asked again: killed, it comes back and finds the actors by the names that the
 database keeps.
 
-Why the directory makes new actors instead of letting Ray restart them: a new
-process from the warm pool serves within a tenth of a second where a restart
-takes more than one, and one decider means that a replaced writer never comes
-back to life and claims the reign again.
+Why the directory makes new actors instead of letting Ray restart them: one
+decider means that a replaced writer never comes back to life and claims the
+reign again. And it keeps a spare process that has started already: a cold
+performance, or one whose writer died, does not wait for an interpreter.
 
 Owns the life of the actors. Knows no rule, no SQL and no Ray: `Spawner` does.
 """
@@ -43,7 +43,9 @@ class UnknownPerformance(Exception):
 class Spawner(Protocol):
     """Makes, finds and ends performance actors; `actor` is opaque here."""
 
-    def spawn(self, performance: int, name: str) -> Any: ...
+    def spawn(self, name: str) -> Any: ...
+    def ready(self, actor: Any) -> Awaitable[None]: ...
+    def serve(self, actor: Any, performance: int) -> Awaitable[None]: ...
     def find(self, name: str) -> Any | None: ...
     def kill(self, actor: Any) -> None: ...
     def status(self, actor: Any) -> Awaitable[PerformanceStatus]: ...
@@ -66,6 +68,7 @@ class Directory:
         self._register = register
         self._active: dict[int, tuple[str, Any]] = {}
         self._locks: dict[int, asyncio.Lock] = {}
+        self._spare: asyncio.Task[tuple[str, Any]] | None = asyncio.create_task(self._start())
         self._patrol = asyncio.create_task(self._patrol_forever())
 
     async def locate(self, performance: int, suspect: str = "") -> tuple[str, Any]:
@@ -123,13 +126,36 @@ class Directory:
     async def _activate(self, performance: int) -> tuple[str, Any]:
         if len(self._active) >= MAX_ACTIVE:
             await self._passivate_idle(0)
-        name = f"performance-{performance}-{uuid.uuid4().hex[:8]}"
-        actor = self._spawner.spawn(performance, name)
-        if not await self._alive(actor, FIRST_PING_S):
-            self._spawner.kill(actor)
-            raise TimeoutError(f"performance {performance}: its new actor does not answer")
+        spare, self._spare = self._spare or asyncio.create_task(self._start()), None
+        try:
+            name, actor = await spare
+            await self._serve(actor, performance, PING_S)
+        except Exception as error:
+            log.warning("performance %d: the spare process does not serve: %r", performance, error)
+            name, actor = await self._start()
+            await self._serve(actor, performance, FIRST_PING_S)
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._start())
         log.info("performance %d is served by %s", performance, name)
         return name, actor
+
+    async def _start(self) -> tuple[str, Any]:
+        """A process that serves nothing yet."""
+        name = f"writer-{uuid.uuid4().hex[:8]}"
+        actor = self._spawner.spawn(name)
+        await self._or_end(actor, self._spawner.ready(actor), FIRST_PING_S)
+        return name, actor
+
+    async def _serve(self, actor: Any, performance: int, within_s: float) -> None:
+        await self._or_end(actor, self._spawner.serve(actor, performance), within_s)
+
+    async def _or_end(self, actor: Any, answer: Awaitable[None], within_s: float) -> None:
+        """Wait for the answer; a process that does not give it in time is ended."""
+        try:
+            await asyncio.wait_for(answer, within_s)
+        except BaseException:
+            self._spawner.kill(actor)
+            raise
 
     async def _alive(self, actor: Any, timeout_s: float) -> bool:
         try:

@@ -13,17 +13,14 @@ from typing import Any, Final
 import msgspec
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayError, RayTaskError
 
 from engine.actors import ActorFault, NotReady, Stopped
 from engine.actors.directory import UnknownPerformance
-from engine.actors.journal import JournalActor
-from engine.actors.lane import Address, Lane, LaneBroken, LaneServer
+from engine.actors.journal_handle import CALL_S, SUBMIT, WATCH, call, open_lane
+from engine.actors.lane import Lane, LaneBroken
 from engine.actors.payments import WebhookRejected
-from engine.actors.performance import PerformanceActor
 from engine.actors.use import own_use
 from engine.commands import Command, Outcome
-from engine.journal import Append, Claimed, Written
 from engine.orders import Order, OrderRefused, PlaceOrder
 from engine.status import EngineStatus, PerformanceStatus
 from engine.waiting import News, Report, RoomEvent
@@ -33,8 +30,6 @@ from gateway.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-CALL_S: Final = 10.0
-"""A call that takes longer counts as failed."""
 SUBMIT_CALL_S: Final = 3.0
 """A batch unanswered for this long: the directory looks after its performance. Shorter than a
 gateway waits for a batch (`gateway.limits.SUBMIT_TIMEOUT_S`), or nobody would ever be suspected."""
@@ -45,41 +40,6 @@ STATUS_CALL_S: Final = 1.5
 """Longer than the directory waits for a performance that is silent (`directory.PING_S`)."""
 ASK_FOR_S: Final = 15.0
 """The desk asks a performance for this long before it leaves the step to its sweeper."""
-
-
-async def call(reference: Any, timeout_s: float = CALL_S) -> Any:
-    """Await a Ray call. Raises what the actor raised, or NotReady where nobody knows."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await reference
-    except RayTaskError as error:
-        raise error.as_instanceof_cause() from None
-    except (RayError, TimeoutError) as error:
-        raise NotReady(repr(error)) from error
-
-
-SUBMIT, WATCH = 1, 2
-"""The methods of a performance's lane."""
-APPEND = 1
-"""The method of the journal's lane."""
-
-
-def performance_lane(host: str, actor: PerformanceActor) -> LaneServer:
-    """What a performance answers without Ray: `RayPerformances` is the other end."""
-
-    async def watch(body: bytes) -> bytes:
-        return await actor.watch(*msgspec.msgpack.decode(body, type=tuple[int, int]))
-
-    return LaneServer(host, {SUBMIT: actor.submit, WATCH: watch})
-
-
-def journal_lane(host: str, actor: JournalActor) -> LaneServer:
-    """What the journal answers without Ray: `RayJournal` is the other end."""
-
-    async def append(body: bytes) -> bytes:
-        return (await actor.append(body)).value.encode()
-
-    return LaneServer(host, {APPEND: append})
 
 
 class RayPerformances:
@@ -136,20 +96,13 @@ class RayPerformances:
                 name, actor = await call(
                     self._directory.locate.remote(performance, suspect), LOCATE_S
                 )
-                lane = await _open_lane(actor)
+                lane = await open_lane(actor)
             except UnknownPerformance:
                 raise PerformanceUnknown(performance) from None
             except (ActorFault, LaneBroken, TimeoutError) as error:
                 raise BackendUnavailable(repr(error)) from error
             self._known[performance] = name, lane
             return name, lane
-
-
-async def _open_lane(actor: ActorHandle) -> Lane:
-    """Raises ActorFault, LaneBroken, TimeoutError."""
-    address = Address(*await call(actor.lane.remote()))
-    async with asyncio.timeout(CALL_S):
-        return await Lane.open(address)
 
 
 class Asker:
@@ -180,43 +133,6 @@ class _Answer:
     def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
         if not self.future.done():
             self.future.set_exception(NotReady(f"the performance is {reason}"))
-
-
-class RayJournal:
-    """The journal, as a performance actor sees it."""
-
-    def __init__(self, journal: ActorHandle, serving: str) -> None:
-        self._journal = journal
-        self._serving = serving
-        self._lane: Lane | None = None
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._claimed = msgspec.msgpack.Decoder(Claimed).decode
-
-    async def claim(self, performance: int) -> Claimed:
-        data = await call(self._journal.claim.remote(performance, self._serving), 4 * CALL_S)
-        return self._claimed(data)
-
-    async def tail_page(
-        self, performance: int, after_seq: int, until_seq: int
-    ) -> list[tuple[int, bytes]]:
-        page: list[tuple[int, bytes]] = await call(
-            self._journal.tail_page.remote(performance, after_seq, until_seq), 4 * CALL_S
-        )
-        return page
-
-    async def append(self, batch: Append) -> Written:
-        try:
-            if self._lane is None or self._lane.broken:
-                self._lane = await _open_lane(self._journal)
-            async with asyncio.timeout(CALL_S):
-                return Written((await self._lane.call(APPEND, self._encode(batch))).decode())
-        except (LaneBroken, TimeoutError) as error:
-            if self._lane is not None:
-                self._lane.close()
-            raise NotReady(repr(error)) from error
-
-    async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
-        await call(self._journal.save_snapshot.remote(performance, epoch, seq, state))
 
 
 class RegisterInJournal:
@@ -351,8 +267,14 @@ class RaySpawner:
     def __init__(self, make: Any) -> None:
         self._make = make
 
-    def spawn(self, performance: int, name: str) -> ActorHandle:
-        return self._make(performance, name)
+    def spawn(self, name: str) -> ActorHandle:
+        return self._make(name)
+
+    async def ready(self, actor: ActorHandle) -> None:
+        await actor.ready.remote()
+
+    async def serve(self, actor: ActorHandle, performance: int) -> None:
+        await actor.serve.remote(performance)
 
     def find(self, name: str) -> ActorHandle | None:
         try:

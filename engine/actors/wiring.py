@@ -25,20 +25,17 @@ from engine.actors.directory import Directory
 from engine.actors.handles import (
     Asker,
     RayDesk,
-    RayJournal,
     RayPerformances,
     RayRooms,
     RaySpawner,
     RayStatus,
     RegisterInJournal,
-    call,
-    journal_lane,
-    performance_lane,
 )
 from engine.actors.journal import JournalActor
+from engine.actors.journal_handle import call, journal_lane
 from engine.actors.lane import Address
 from engine.actors.payments import StripeGateway
-from engine.actors.performance import PerformanceActor
+from engine.actors.process import JOURNAL, PerformanceProcess, log_to_stderr
 from engine.actors.rooms import RoomsActor
 from engine.actors.use import own_use
 from engine.status import Use
@@ -53,8 +50,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-JOURNAL, DIRECTORY, DESK, ROOMS, GATEWAY = "journal", "directory", "desk", "rooms", "gateway"
-"""The names of the actors that there is one of."""
+DIRECTORY, DESK, ROOMS, GATEWAY = "directory", "desk", "rooms", "gateway"
+"""The names of the actors that there is one of, beside the journal."""
 MAX_CONCURRENT_CALLS: Final = 10_000
 """Calls that one actor has under way; the edge sheds load long before."""
 READY_S: Final = 60.0
@@ -89,7 +86,7 @@ class JournalProcess(JournalActor):
     def __init__(self, url: str) -> None:
         from persistence.journal import Journal
 
-        _log_to_stderr()
+        log_to_stderr()
         self._journal = Journal(url)
         super().__init__(self._journal)
         self._lane = journal_lane(ray.util.get_node_ip_address(), self)
@@ -102,28 +99,16 @@ class JournalProcess(JournalActor):
         return await self._journal.serving(performance)
 
 
-class PerformanceProcess(PerformanceActor):
-    """A performance actor that Ray places, called over a lane."""
-
-    def __init__(self, performance: int, name: str) -> None:
-        _log_to_stderr()
-        super().__init__(performance, RayJournal(ray.get_actor(JOURNAL), name))
-        self._lane = performance_lane(ray.util.get_node_ip_address(), self)
-
-    async def lane(self) -> Address:
-        return await self._lane.address()
-
-
 class DirectoryProcess(Directory):
     """The directory, making performance actors of this class."""
 
     performance_process: type[PerformanceProcess] = PerformanceProcess
 
     def __init__(self) -> None:
-        _log_to_stderr()
+        log_to_stderr()
 
-        def make(performance: int, name: str) -> ActorHandle:
-            return _remote(self.performance_process, name, 0, performance, name)
+        def make(name: str) -> ActorHandle:
+            return _remote(self.performance_process, name, 0, name)
 
         super().__init__(RaySpawner(make), RegisterInJournal(ray.get_actor(JOURNAL)))
 
@@ -134,7 +119,7 @@ class DeskProcess(OrderDesk):
     def __init__(self, settings: Settings) -> None:
         from persistence.store import Store
 
-        _log_to_stderr()
+        log_to_stderr()
         store = Store(settings.database_url)
         asker = Asker(RayPerformances(ray.get_actor(DIRECTORY)))
         stripe = shop = None
@@ -163,7 +148,7 @@ class RoomsProcess(RoomsActor):
     def __init__(self, url: str) -> None:
         from persistence.store import Store
 
-        _log_to_stderr()
+        log_to_stderr()
         super().__init__(Store(url).rooms)
         self._encode = msgspec.msgpack.Encoder().encode
         self._report = msgspec.msgpack.Decoder(Report).decode
@@ -183,7 +168,7 @@ class GatewayProcess:
     """One edge: its HTTP and websocket server lives in this actor's event loop."""
 
     def __init__(self, settings: Settings) -> None:
-        _log_to_stderr()
+        log_to_stderr()
         self._settings = settings
         self._server: Server
         self._opening = asyncio.create_task(self._open())
@@ -283,10 +268,3 @@ class Installation:
             except Exception as error:
                 log.warning("stopping: %r", error)
         ray.shutdown()
-
-
-def _log_to_stderr() -> None:
-    """Ray keeps each process's stderr in a file of its own."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )

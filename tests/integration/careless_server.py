@@ -24,8 +24,9 @@ def main(data: str, port: str) -> int:
 
 def _switch_off() -> None:
     from engine.actors import wiring
+    from engine.actors.performance import PerformanceActor
 
-    class CarelessPerformance(wiring.PerformanceProcess):
+    class CarelessWriter(PerformanceActor):
         async def submit(self, batch: bytes) -> bytes:
             await self._wait_ready()
             now = self._clock_ms()
@@ -39,6 +40,9 @@ def _switch_off() -> None:
         async def _commit(self) -> None:
             await asyncio.sleep(COMMIT_DELAY_S)
             await super()._commit()
+
+    class CarelessPerformance(wiring.PerformanceProcess):
+        writer = CarelessWriter
 
     class CarelessDirectory(wiring.DirectoryProcess):
         performance_process = CarelessPerformance

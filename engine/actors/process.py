@@ -1,0 +1,53 @@
+"""A process that Ray starts, and that becomes the writer of a performance when it is told which.
+
+Started before it is needed: the directory keeps one spare, and a cold performance does not wait
+for an interpreter and its imports. Those are few here for the same reason.
+"""
+
+import logging
+from typing import Final
+
+import ray
+
+from engine.actors.journal_handle import RayJournal, performance_lane
+from engine.actors.lane import Address
+from engine.actors.performance import PerformanceActor
+from engine.status import PerformanceStatus
+
+JOURNAL: Final = "journal"
+"""The journal actor's name."""
+
+
+def log_to_stderr() -> None:
+    """Ray keeps each process's stderr in a file of its own."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+
+
+class PerformanceProcess:
+    """See the module. Every method but `serve` and `ready` needs `serve` first."""
+
+    writer: type[PerformanceActor] = PerformanceActor
+
+    def __init__(self, name: str) -> None:
+        log_to_stderr()
+        self._name = name
+        self._actor: PerformanceActor
+
+    async def ready(self) -> None:
+        """Returns: the process has started."""
+
+    async def serve(self, performance: int) -> None:
+        """Become its writer. Called once."""
+        self._actor = self.writer(performance, RayJournal(ray.get_actor(JOURNAL), self._name))
+        self._lane = performance_lane(ray.util.get_node_ip_address(), self._actor)
+
+    async def lane(self) -> Address:
+        return await self._lane.address()
+
+    async def status(self) -> PerformanceStatus:
+        return await self._actor.status()
+
+    async def passivate(self) -> bool:
+        return await self._actor.passivate()
