@@ -29,6 +29,7 @@ import asyncpg  # type: ignore[import-untyped]
 from msgspec import structs
 
 from engine.journal import Append, Claimed, Written
+from engine.plan_packed import PACKED_HEAD
 from persistence import url as address
 from persistence.url import Connection, Pool, PooledConnection
 
@@ -112,7 +113,9 @@ WHERE performance = $1
 RETURNING epoch, head_seq
 """
 _READ_PERFORMANCE: Final = """
-SELECT p.starts_ms, p.settings, p.plan, plans.body
+SELECT p.starts_ms, p.settings, p.plan,
+    CASE WHEN substring(plans.packed FROM 1 FOR octet_length($2::bytea)) = $2::bytea
+        THEN plans.packed ELSE plans.body END AS body
 FROM performances p JOIN plans ON plans.hash = p.plan
 WHERE p.id = $1
 """
@@ -128,6 +131,7 @@ SELECT seq, prev_seq, events FROM (
 ) page
 WHERE bytes_before < $5 ORDER BY seq
 """
+_KEEP_PACKED: Final = "UPDATE plans SET packed = $2 WHERE hash = $1"
 _SAVE_SNAPSHOT: Final = """
 INSERT INTO snapshots (performance, seq, epoch, at_ms, state)
 SELECT performance, $3, epoch, (extract(epoch FROM clock_timestamp()) * 1000)::int8, $4
@@ -280,7 +284,7 @@ class Journal:
             if claim is None:
                 raise PerformanceUnknown(f"there is no performance {performance}")
             # A later statement: it sees what the append that we waited for has changed.
-            row = await connection.fetchrow(_READ_PERFORMANCE, performance)
+            row = await connection.fetchrow(_READ_PERFORMANCE, performance, PACKED_HEAD)
             snapshot = await connection.fetchrow(_READ_SNAPSHOT, performance, claim["head_seq"])
         assert row is not None, "a writers row has a performance, and that has a plan"
         return Claimed(
@@ -334,6 +338,15 @@ class Journal:
             if saved is not None:
                 await connection.execute(_PRUNE_SNAPSHOTS, performance, KEPT_SNAPSHOTS)
         return saved is not None
+
+    async def keep_packed(self, plan_hash: str, packed: bytes) -> None:
+        """Give this to the next claims instead of the plan's file.
+
+        Raises:
+            JournalUnavailable: Keeping it again is harmless.
+        """
+        async with self._reading() as connection:
+            await connection.execute(_KEEP_PACKED, plan_hash, packed)
 
     async def serving(self, performance: int) -> str | None:
         """What the last claim said of itself, "" before the first; None: no such performance."""

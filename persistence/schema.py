@@ -110,6 +110,7 @@ plans: Final = Table(
     Column("seats", Integer, nullable=False),
     Column("places", Integer, nullable=False),  # seats and the areas' capacities
     Column("body", LargeBinary, nullable=False),  # our own format
+    Column("packed", LargeBinary),  # the same as engine.plan_packed; may be of an older version
     Column("created_ms", BigInteger, nullable=False),
 )
 
@@ -381,7 +382,12 @@ audit_log: Final = Table(
 )
 
 # Bytes that are already dense, or too hot to spend time on: stored as they are.
-for _table, _column in ((journal, "events"), (snapshots, "state"), (room_events, "event")):
+for _table, _column in (
+    (journal, "events"),
+    (snapshots, "state"),
+    (room_events, "event"),
+    (plans, "packed"),
+):
     event.listen(
         _table,
         "after_create",

@@ -35,6 +35,7 @@ class JournalStore(Protocol):
         self, performance: int, after_seq: int, until_seq: int
     ) -> list[tuple[int, bytes]]: ...
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> bool: ...
+    async def keep_packed(self, plan_hash: str, packed: bytes) -> None: ...
 
 
 class JournalActor:
@@ -70,6 +71,9 @@ class JournalActor:
 
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
         await self._store.save_snapshot(performance, epoch, seq, state)
+
+    async def keep_packed(self, plan_hash: str, packed: bytes) -> None:
+        await self._store.keep_packed(plan_hash, packed)
 
     async def status(self) -> JournalStatus:
         """Figures for the metrics."""

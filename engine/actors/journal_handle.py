@@ -98,3 +98,6 @@ class RayJournal:
 
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
         await call(self._journal.save_snapshot.remote(performance, epoch, seq, state))
+
+    async def keep_packed(self, plan_hash: str, packed: bytes) -> None:
+        await call(self._journal.keep_packed.remote(plan_hash, packed))

@@ -31,7 +31,9 @@ from engine.feed import Feed
 from engine.journal import Append, Claimed, Written
 from engine.limits import MAX_BATCH_COMMANDS, MAX_UNCOMMITTED_COMMANDS
 from engine.performance import Performance
+from engine.plan import Plan
 from engine.plan_io import load_plan
+from engine.plan_packed import pack_plan, unpack_plan
 from engine.projection import project
 from engine.settings import Settings
 from engine.status import PerformanceStatus
@@ -63,6 +65,8 @@ class JournalPort(Protocol):
     async def append(self, batch: Append) -> Written: ...
 
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None: ...
+
+    async def keep_packed(self, plan_hash: str, packed: bytes) -> None: ...
 
 
 class SecondWallError(Exception):
@@ -102,6 +106,7 @@ class PerformanceActor:
         self._watchers = 0
         self._commits = 0
         self._recoveries = 0
+        self._packing: asyncio.Task[None] | None = None
         self._core: Performance
         self._feed: Feed
         self._epoch = 0
@@ -231,7 +236,10 @@ class PerformanceActor:
 
     async def _rebuilt(self, claimed: Claimed) -> Performance:
         """The state at the claim's head: its snapshot, then the tail, page by page."""
-        plan = load_plan(claimed.plan)
+        plan = unpack_plan(claimed.plan)
+        if plan is None:
+            plan = load_plan(claimed.plan)
+            self._packing = asyncio.create_task(self._pack(claimed.plan_hash, plan))
         if claimed.snapshot is None:
             settings = msgspec.json.decode(claimed.settings, type=Settings)
             core = Performance(self._performance, plan, settings)
@@ -246,6 +254,13 @@ class PerformanceActor:
                     core.replay(event)
             seq = page[-1][0]
         return core
+
+    async def _pack(self, plan_hash: str, plan: Plan) -> None:
+        """The next activation of a performance on this plan need not read its file."""
+        try:
+            await self._journal.keep_packed(plan_hash, pack_plan(plan))
+        except Exception as error:
+            log.warning("performance %d: plan not packed: %r", self._performance, error)
 
     def _stop(self, why: str) -> None:
         self._stopped = why

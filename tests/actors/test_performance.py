@@ -11,6 +11,7 @@ from engine.actors import performance as shell
 from engine.actors.performance import PerformanceActor
 from engine.commands import Channel, Command, Held, Hold, Outcome, Refusal, Refused
 from engine.feed import Replica
+from engine.plan_packed import PACKED_HEAD
 from tests.actors.houses import settings, small_plan
 from tests.fakes.journal import MemoryJournal
 
@@ -241,3 +242,18 @@ async def test_passivation_saves_a_snapshot_and_refuses_what_comes_after(
     assert journal.snapshots[-1][0] == 1
     with pytest.raises(Stopped):
         await ask(actor, hold(2, 1))
+
+
+async def test_a_plan_is_read_from_its_file_once(
+    actor: PerformanceActor, journal: MemoryJournal, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [held] = await ask(actor, hold(1, 5))
+    assert isinstance(held, Held)
+    assert actor._packing is not None
+    await actor._packing
+    assert journal.plan.startswith(PACKED_HEAD)
+    monkeypatch.setattr(shell, "load_plan", None)
+    successor = PerformanceActor(1, journal, clock)
+    [refused] = await ask(successor, hold(2, 5))
+    assert isinstance(refused, Refused) and refused.code is Refusal.SEAT_TAKEN
+    await end(successor)

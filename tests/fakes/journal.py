@@ -19,7 +19,7 @@ class MemoryJournal:
     """One performance's journal. `lose` breaks the next append before or after it is written."""
 
     def __init__(self, plan: Plan, settings: Settings) -> None:
-        self._plan = dump_plan(plan)
+        self.plan = dump_plan(plan)
         self._settings = msgspec.json.encode(settings)
         self.epoch = 0
         self.head_seq = 0
@@ -46,7 +46,7 @@ class MemoryJournal:
             head_seq=self.head_seq,
             starts_ms=0,
             plan_hash="",
-            plan=self._plan,
+            plan=self.plan,
             settings=self._settings,
             snapshot=self.snapshots[-1] if self.snapshots else None,
         )
@@ -75,3 +75,8 @@ class MemoryJournal:
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
         if epoch == self.epoch:
             self.snapshots.append((seq, state))
+
+    async def keep_packed(self, plan_hash: str, packed: bytes) -> None:
+        if self.down:
+            raise ConnectionError("the database is down")
+        self.plan = packed

@@ -9,6 +9,7 @@ import pytest
 from msgspec import structs
 
 from engine.journal import Append, Claimed, Written
+from engine.plan_packed import PACKED_HEAD
 from engine.projection import KEEP_VERSION, Projection, ScanRow
 from persistence import journal as journal_module
 from persistence.journal import (
@@ -58,6 +59,19 @@ async def test_a_new_performance_is_claimed_with_everything_it_starts_from(
     assert await tail(store.journal, claimed) == []
     assert await store.journal.serving(opened.first) == "here"
     assert await store.journal.serving(opened.second) == ""
+
+
+async def test_a_claim_gives_the_packed_plan_where_this_version_has_packed_it(
+    store: Store, opened: Opened
+) -> None:
+    journal = store.journal
+    for packed, given in (
+        (PACKED_HEAD + b"values", PACKED_HEAD + b"values"),
+        (b"strapontin-packed:of another version", b"the plan"),
+        (PACKED_HEAD[:-1], b"the plan"),
+    ):
+        await journal.keep_packed("cafe", packed)
+        assert (await journal.claim(opened.first, "here")).plan == given
 
 
 async def test_an_unknown_performance_cannot_be_claimed(store: Store, opened: Opened) -> None:
