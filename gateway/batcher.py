@@ -3,13 +3,16 @@
 Owns the queues: what waits for each performance, in the order it came, and the
 sending again of a batch whose fate is unknown. Scans have a queue and batches of
 their own: somebody with a ticket stands before a closed door, and no crowd of
-buyers makes them wait. A performance actor that died is
-met by repeating the same commands with the same ids until the directory has
-activated another; the engine answers a repeated id as it did before. Knows
-neither sockets nor the meaning of a command: it carries bytes.
+buyers makes them wait. In the other queue who is in the middle of a purchase goes
+before who has nothing yet, and each of the two has room of its own.
+
+A performance actor that died is met by repeating the same commands with the same
+ids until the directory has activated another; the engine answers a repeated id as
+it did before. Knows neither sockets nor the meaning of a command: it carries bytes.
 """
 
 import asyncio
+from random import randrange
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
@@ -68,13 +71,24 @@ class Batcher:
         self._stopping = False
         metrics.gauges["strapontin_commands_waiting"] = (
             "Commands waiting for a batch",
-            lambda: sum(len(queue.waiting) for queue in self._queues.values()),
+            lambda: sum(len(one.engaged) + len(one.waiting) for one in self._queues.values()),
         )
 
     def offer(
-        self, performance: int, receiver: Receiver, id: bytes, kind: str, command: bytes
+        self,
+        performance: int,
+        receiver: Receiver,
+        id: bytes,
+        kind: str,
+        command: bytes,
+        engaged: bool = False,
     ) -> None:
-        """Take a command in; its receiver hears later, or at once when it is shed."""
+        """Take a command in; its receiver hears later, or at once when it is shed.
+
+        `engaged` receivers have something to lose already, and are not made to wait behind
+        newcomers. One that is not does not become so before everything of its is answered, or
+        its commands could overtake each other.
+        """
         queue = self._queues.get((performance, kind == "scan"))
         if queue is None:
             if self._is_unknown(performance):
@@ -87,12 +101,15 @@ class Batcher:
             self._queues[queue.key] = queue
         if self._stopping:
             receiver.shed(id, "unavailable", SHED_RETRY_MS)
-        elif len(queue.waiting) >= MAX_WAITING_COMMANDS:
+            return
+        line = queue.engaged if engaged else queue.waiting
+        if len(line) >= MAX_WAITING_COMMANDS:
             self._note_shed(performance, 1)
-            receiver.shed(id, "busy", SHED_RETRY_MS)
+            # Not all at the same time again.
+            receiver.shed(id, "busy", randrange(SHED_RETRY_MS, 2 * SHED_RETRY_MS))
         else:
             # Not the loop's clock: uvloop's ticks in whole milliseconds.
-            queue.waiting.append(Waiting(receiver, id, kind, command, monotonic()))
+            line.append(Waiting(receiver, id, kind, command, monotonic()))
             if queue.task is None:
                 queue.task = asyncio.create_task(self._run(queue), name=f"queue {performance}")
 
@@ -205,31 +222,36 @@ class Batcher:
 
 
 class _Queue:
-    """What waits for one performance, in the order it came: scans, or everything else."""
+    """What waits for one performance, scans or everything else: two lines, each in its order."""
 
-    __slots__ = ("key", "performance", "task", "waiting")
+    __slots__ = ("engaged", "key", "performance", "task", "waiting")
 
     def __init__(self, performance: int, scans: bool) -> None:
         self.key = performance, scans
         self.performance = performance
+        self.engaged: list[Waiting] = []
         self.waiting: list[Waiting] = []
         self.task: asyncio.Task[None] | None = None
 
     def take(self) -> list[Waiting]:
         """What fits into one batch, one command at least; nothing when nothing waits."""
         size = _ARRAY_HEAD_BYTES
-        count = 0
-        for entry in self.waiting[:MAX_BATCH_COMMANDS]:
-            size += len(entry.command)
-            if size > MAX_BATCH_BYTES and count:
-                break
-            count += 1
-        taken = self.waiting[:count]
-        del self.waiting[:count]
+        taken: list[Waiting] = []
+        for line in (self.engaged, self.waiting):
+            count = 0
+            for entry in line[: MAX_BATCH_COMMANDS - len(taken)]:
+                size += len(entry.command)
+                if size > MAX_BATCH_BYTES and (taken or count):
+                    break
+                count += 1
+            taken += line[:count]
+            del line[:count]
         return taken
 
     def take_all(self) -> list[Waiting]:
-        everything, self.waiting = self.waiting, []
+        everything = self.engaged + self.waiting
+        self.engaged.clear()
+        self.waiting.clear()
         return everything
 
 

@@ -68,6 +68,7 @@ class Connection(Peer):
         "_asked",
         "_burst",
         "_channel",
+        "_engaged",
         "_holder",
         "_hub",
         "_malformed",
@@ -101,6 +102,7 @@ class Connection(Peer):
         self._per_s, self._burst = hub.rate_of(principal)
         self._tokens = self._burst
         self._refilled_s = self.heard_s
+        self._engaged = False  # in the middle of a purchase, or staff
         self._holder = principal.holder
         self._channel = principal.channel
         self._allowed = principal.frames
@@ -222,8 +224,11 @@ class Connection(Peer):
         if len(self._asked) >= MAX_UNANSWERED_PER_SOCKET:
             self.shed(command.id, "busy", SHED_RETRY_MS)
             return
+        if not self._asked:
+            self._engaged = bool(self.followed) or self._holder != self.principal.who
         self._asked[command.id] = (performance, token)
-        self._hub.batcher.offer(performance, self, command.id, kind, _encode(command))
+        encoded = _encode(command)
+        self._hub.batcher.offer(performance, self, command.id, kind, encoded, self._engaged)
 
     def _is_held_back(self, gate: Room | Unheard, kind: str, id: bytes) -> bool:
         """Whether a waiting room keeps this hold from being asked; then it is answered."""

@@ -25,6 +25,7 @@ class Asker:
     def __init__(self) -> None:
         self.answers: list[tuple[bytes, str, str]] = []
         self.sheds: list[tuple[bytes, str]] = []
+        self.retries_ms: list[int] = []
         self.heard = asyncio.Event()
 
     def answer(self, id: bytes, kind: str, outcome: str, raw: msgspec.Raw | bytes) -> None:
@@ -34,6 +35,7 @@ class Asker:
 
     def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
         assert retry_ms > 0
+        self.retries_ms.append(retry_ms)
         self.sheds.append((id, reason))
         self.heard.set()
 
@@ -297,3 +299,19 @@ def test_a_batch_is_what_the_performance_decodes() -> None:
     entries = [batcher_module.Waiting(asker, named(n), "hold", hold(n, n), 0.0) for n in range(20)]
     commands = msgspec.msgpack.decode(batcher_module.encode_batch(entries), type=list[Command])
     assert [command.id for command in commands] == [named(n) for n in range(20)]
+
+
+async def test_a_crowd_of_newcomers_neither_delays_nor_turns_away_who_has_seats(
+    performances: FakePerformances, batcher: Batcher
+) -> None:
+    performances.delay_s = 0.05
+    newcomers, buyer = Asker(), Asker()
+    for number in range(MAX_WAITING_COMMANDS + 50):
+        question = encode(Basket(named(number), b""))
+        batcher.offer(1, newcomers, named(number), "basket", question)
+    assert [reason for _, reason in newcomers.sheds] == ["busy"] * 50
+    assert len(set(newcomers.retries_ms)) > 1, "they do not come back at the same moment"
+    id = named(1_000_000)
+    batcher.offer(1, buyer, id, "basket", encode(Basket(id, b"")), engaged=True)
+    await buyer.until(1)
+    assert not buyer.sheds and len(newcomers.answers) < MAX_BATCH_COMMANDS, "in the first batch"

@@ -9,6 +9,7 @@ import pytest
 from engine.commands import Channel, Checkout, Hold, Line, Sell
 from engine.limits import MAX_FRAME_BYTES
 from engine.settings import SaleStatus
+from gateway.batcher import Receiver
 from renderers.secret import short_code, sign
 from tests.actors.houses import settings, small_plan
 from tests.gateway.client import Closed, Socket, changes_of, new_id, seats_of
@@ -407,3 +408,32 @@ def test_the_test_client_reads_frames_as_the_page_says() -> None:
     snapshot = msgpack.unpackb(msgpack.packb(["snapshot", 1, 1, 0, b"\xe4\x01", []]))
     assert seats_of(snapshot, 5) == [0, 1, 2, 3, 1]
     assert isinstance(Socket, type)
+
+
+async def test_who_has_seats_goes_before_who_has_none(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, bool]] = []
+    batcher = gateway.hub.batcher
+    offer = batcher.offer
+
+    def noting(
+        performance: int, receiver: Receiver, id: bytes, kind: str, command: bytes, engaged: bool
+    ) -> None:
+        seen.append((kind, engaged))
+        offer(performance, receiver, id, kind, command, engaged)
+
+    monkeypatch.setattr(batcher, "offer", noting)
+    buyer, cashier = (
+        await gateway.socket(),
+        await gateway.socket(await gateway.fake.operator_token("Ada", "cashier")),
+    )
+    token = new_id()
+    await buyer.send("hold", new_id(), 1, token, [3], [])
+    await buyer.send("basket", new_id(), 1, token)
+    await buyer.next("reply")
+    await buyer.next("reply")
+    await buyer.ask("basket", 1, token)
+    await cashier.ask("basket", 1, token)
+    # What was sent before the hold was answered stays behind it.
+    assert seen == [("hold", False), ("basket", False), ("basket", True), ("basket", True)]
