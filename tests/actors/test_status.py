@@ -90,26 +90,32 @@ async def test_the_journal_tells_what_stands_behind_a_commit() -> None:
 
 
 class Spawner:
-    """Actors are their performance's number; those in `silent` do not answer."""
+    """Actors are lists of the one performance that they serve; those in `silent` do not answer."""
 
     def __init__(self) -> None:
         self.silent: set[int] = set()
 
-    def spawn(self, performance: int, name: str) -> int:
-        return performance
+    def spawn(self, name: str) -> list[int]:
+        return []
+
+    async def ready(self, actor: list[int]) -> None:
+        pass
+
+    async def serve(self, actor: list[int], performance: int) -> None:
+        actor.append(performance)
 
     def find(self, name: str) -> None:
         return None
 
-    def kill(self, actor: int) -> None:
+    def kill(self, actor: list[int]) -> None:
         pass
 
-    async def status(self, actor: int) -> PerformanceStatus:
-        if actor in self.silent:
+    async def status(self, actor: list[int]) -> PerformanceStatus:
+        if self.silent.intersection(actor):
             await asyncio.Event().wait()
-        return PerformanceStatus(actor, 1, 0, 0, 0, 0, 0, 1, "", True, USE)
+        return PerformanceStatus(actor[0], 1, 0, 0, 0, 0, 0, 1, "", True, USE)
 
-    async def passivate(self, actor: int) -> bool:
+    async def passivate(self, actor: list[int]) -> bool:
         return True
 
 

@@ -414,7 +414,7 @@ async def test_who_has_seats_goes_before_who_has_none(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, bool]] = []
-    batcher = gateway.hub.batcher
+    batcher = gateway.edge.hub.batcher
     offer = batcher.offer
 
     def noting(

@@ -235,7 +235,7 @@ async def test_who_looks_elsewhere_is_called_by_the_tab(
 async def a_short_turn(stand: Stand, performance: int, open_page: OpenPage) -> Page:
     """Let in, with a turn that ends within seconds: the rooms' clock goes behind."""
     stand.fake.rooms.offset_ms = SHORT_MS - ADMISSION_MS
-    await stand.open_room(performance, on_sale_in_ms=1)
+    await stand.open_room(performance, on_sale_in_ms=100)
     page = await enter(stand, performance, open_page)
     await is_inside(page)
     return page
