@@ -1,120 +1,346 @@
-"""A run's figures as one HTML page that needs nothing else: tables and drawn plots.
+"""A run's figures as one HTML page that needs nothing else: goals, peers, plots, the machine.
 
-Owns the look. The plots are plain SVG: latency by percentile and throughput
-over time, one line per rate.
+Owns the frame and the look of reports (`page.css`), and the words for what benches
+measure. The drawings are made in `bench.plots`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from math import ceil, floor, log10
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
-from bench.figures import QUANTILES, SLICE_S, Figures, shown
+from bench.figures import QUANTILES, SLICE_S, Figures, Goal, rounded, shown
+from bench.plots import Plot, length, plot, strip
+from renderers.palette import (
+    AA_GRAPHICS,
+    BLUISH_GREEN,
+    DARK,
+    GREY,
+    LIGHT,
+    VERMILION,
+    YELLOW,
+    Theme,
+    custom_properties,
+    mix,
+    readable,
+)
 
-WIDTH: Final = 720
-HEIGHT: Final = 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 40
-# Told apart without colour too: each line has its own dashes.
-_INKS: Final = ("#7a1f2b", "#1d5c8a", "#3b7a3a", "#8a5a00", "#5b3f8c", "#444444")
-_DASHES: Final = ("", "8 4", "2 3", "10 3 2 3", "4 4", "1 5")
-_STYLE: Final = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #8886; text-align: right; }
-th:first-child, td:first-child { text-align: left; font-family: ui-monospace, monospace; }
-.met::before { content: "✓ "; } .missed::before { content: "✗ "; }
-svg { width: 100%; height: auto; } svg text { fill: currentColor; font-size: 12px; }
-.grid { stroke: #8885; } pre { overflow-x: auto; }
-"""
+_STYLE: Final = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+_PANEL: Final = 110
+"""Height of a plot among others of its kind, in pixels."""
+_SEAT: Final = (
+    '<svg viewBox="0 0 48 48" aria-hidden="true"><g fill="currentColor">'
+    '<path d="M17 9h14a2.4 2.4 0 0 1 2.4 2.4v12.2A2.4 2.4 0 0 1 31 26H17a2.4 2.4 0 0 1-2.4-2.4'
+    'V11.4A2.4 2.4 0 0 1 17 9z"/></g>'
+    '<path d="M13.4 28.6h21.2a2 2 0 0 1 0 4.4H13.4a2 2 0 0 1 0-4.4z" fill="var(--brass)"/>'
+    '<path d="M16.4 33v6M31.6 33v6" stroke="currentColor" stroke-width="2.2"/></svg>'
+)
+_HELD: Final = (
+    '<circle class="sign-ground" cx="12" cy="12" r="11"/>'
+    '<path class="sign-line" d="M6.8 12.6l3.6 3.6 6.8-8"/>'
+)
+_MISSED: Final = (
+    '<path class="sign-ground" d="M12 0l12 12-12 12L0 12z"/>'
+    '<path class="sign-line" d="M8.3 8.3l7.4 7.4m0-7.4l-7.4 7.4"/>'
+)
+_HATCH: Final = (
+    '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>'
+    '<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse">'
+    '<path d="M-1 1l2-2M0 6l6-6M5 7l2-2" stroke="var(--muted)" stroke-width="1"/>'
+    "</pattern></defs></svg>"
+)
+
+
+class Told(NamedTuple):
+    """A figure in words; `unit` comes after its value."""
+
+    words: str
+    unit: str = ""
+
+
+WORDS: Final = {
+    "core_decisions_per_s": Told("decisions of the core", "/s"),
+    "durable_holds_per_s": Told("durable holds", "/s"),
+    "best_available_p99_ms": Told("best available, 99th percentile", "ms"),
+    "postgres_row_lock_per_s": Told("Postgres row locks", "/s"),
+    "postgres_batched_per_s": Told("Postgres in batches", "/s"),
+    "redis_lua_per_s": Told("Redis with a script", "/s"),
+    "ray_per_command_per_s": Told("one Ray call a command", "/s"),
+    "ratio_vs_postgres_row_lock": Told("durable holds over Postgres row locks", "×"),
+    "ratio_vs_postgres_batched": Told("durable holds over Postgres in batches", "×"),
+    "ratio_vs_redis_lua": Told("durable holds over Redis with a script", "×"),
+    "ratio_vs_ray_per_command": Told("durable holds over one Ray call a command", "×"),
+    "websocket_holds_per_s": Told("holds over websockets", "/s"),
+    "websocket_p99_ms": Told("hold at 70 % of that rate, 99th percentile", "ms"),
+    "paced_holds_per_s": Told("holds at 70 % of that", "/s"),
+    "idle_ack_p50_ms": Told("one client alone, median", "ms"),
+    "idle_holds_per_s": Told("one client alone", "/s"),
+    "refusals_per_s": Told("refusals, house sold out", "/s"),
+    "hold_p99_growth": Told("slowest holds beside 20 refused each, over without", "×"),
+    "quiet_holds_per_s": Told("good holds alone", "/s"),
+    "crowded_holds_per_s": Told("good holds among refused", "/s"),
+    "delivery_p50_ms": Told("change to watcher, median", "ms"),
+    "delivery_p99_ms": Told("change to watcher, 99th percentile", "ms"),
+    "sends_per_s": Told("sends", "/s"),
+    "server_us_per_send": Told("our server, a send", "µs"),
+    "bare_us_per_send": Told("a bare loop, a send", "µs"),
+    "cpu_vs_raw_send": Told("our server over a bare loop, a send", "×"),
+    "kib_per_idle_watcher": Told("memory of a watcher who waits", "KiB"),
+    "rss_growth": Told("memory with 1,000 who do not read, over without", "×"),
+    "p99_growth": Told("delivery to the others meanwhile, over without", "×"),
+    "snapshot_bytes": Told("picture of 80,000 seats", "bytes"),
+    "bytes_per_change": Told("a changed seat on the wire", "bytes"),
+    "scan_p50_ms": Told("scan during an on-sale, median", "ms"),
+    "scan_p999_ms": Told("scan during an on-sale, 99.9th percentile", "ms"),
+    "scans_per_s": Told("scans", "/s"),
+    "hot_mib": Told("ten busy performances alone", "MiB"),
+    "all_mib": Told("the ten among a thousand", "MiB"),
+    "memory_ratio": Told("memory with a thousand, over ten alone", "×"),
+    "activation_ms": Told("first answer of a cold performance", "ms"),
+}
+BESIDE: Final = {
+    "durable_holds_per_s": {
+        "postgres_row_lock_per_s": "ratio_vs_postgres_row_lock",
+        "postgres_batched_per_s": "ratio_vs_postgres_batched",
+        "redis_lua_per_s": "ratio_vs_redis_lua",
+        "ray_per_command_per_s": "ratio_vs_ray_per_command",
+    },
+    "server_us_per_send": {"bare_us_per_send": "cpu_vs_raw_send"},
+}
+"""What stands beside a figure of ours: the same done by other means, and ours over it."""
+_MACHINE: Final = {
+    "processor": ("processor", ""),
+    "cores": ("cores", ""),
+    "system": ("system", ""),
+    "python": ("Python", ""),
+    "commit_ms": ("a page forced to the disk", "ms"),
+    "turn_ns": ("decoding one small message", "ns"),
+    "turn_ns_rounds": ("the same, round by round", "ns"),
+    "rounds": ("interleaved rounds", ""),
+    "seconds": ("one measurement", "s"),
+}
+
+
+# The frame ---------------------------------------------------------------------------
+
+
+def document(
+    title: str, lead: str, parts: Iterable[str], *, language: str = "en", told: object = None
+) -> str:
+    """A page of these parts, which are HTML already; `told` is what a program would read."""
+    raw = escape(json.dumps(told, indent=2, ensure_ascii=False))
+    return (
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)} – Strapontin</title>"
+        f"<style>{colours()}{_STYLE}</style><body>{_HATCH}"
+        f'<header class="top"><div><p class="brand">{_SEAT}Strapontin</p>'
+        f"<h1>{escape(title)}</h1><p>{escape(lead)}</p></div></header>"
+        f"<main>{''.join(parts)}"
+        f"<details><summary>JSON</summary><pre>{raw}</pre></details></main></body></html>\n"
+    )
+
+
+def colours() -> str:
+    """The house's colours as custom properties: light, and dark on a screen that asks for it."""
+    return (
+        f":root{{{_properties(LIGHT)}}}"
+        f"@media screen and (prefers-color-scheme: dark){{:root{{{_properties(DARK)}}}}}"
+    )
+
+
+def _properties(theme: Theme) -> str:
+    ground = theme.paper
+    inks = (theme.ink, VERMILION, BLUISH_GREEN, YELLOW, GREY, theme.velvet_text)
+    found = {key: value for key, value in custom_properties(theme).items() if "seat" not in key}
+    found |= {f"--ink{at}": readable(one, ground, AA_GRAPHICS) for at, one in enumerate(inks)}
+    found |= {
+        "--good": readable(readable(BLUISH_GREEN, theme.paper), theme.surface),
+        "--bad": readable(readable(VERMILION, theme.paper), theme.surface),
+        "--found": readable(theme.brass, theme.floor, AA_GRAPHICS),
+        "--track": mix(theme.surface, theme.line, 0.45),
+        "--spread": mix(theme.surface, theme.brass, 0.55),
+    }
+    lines = "".join(f"{key}:{value};" for key, value in found.items())
+    return f"color-scheme:{theme.name};{lines}"
+
+
+def sign(passed: bool, words: str) -> str:
+    """A disc with a tick or a diamond with a cross, and the word."""
+    return f'<span class="{_look(passed)}">{_shape(passed)}{escape(words)}</span>'
+
+
+def verdict(passed: bool, word: str, sentence: str) -> str:
+    """The headline."""
+    return (
+        f'<div class="verdict {_look(passed)}">{_shape(passed)}'
+        f"<div><strong>{escape(word)}</strong><span>{escape(sentence)}</span></div></div>"
+    )
+
+
+def _look(passed: bool) -> str:
+    return "held" if passed else "missed"
+
+
+def _shape(passed: bool) -> str:
+    return f'<svg viewBox="0 0 24 24" aria-hidden="true">{_HELD if passed else _MISSED}</svg>'
+
+
+# The page of a bench -----------------------------------------------------------------
 
 
 def page(figures: Figures) -> str:
     """The whole page."""
-    latencies = figures.latencies_ms()
-    timelines = {
-        key: [many / SLICE_S for rate in rates for many in rate.timeline]
-        for key, rates in figures.rates.items()
-    }
-    names = [f"p{100 * one:g}" for one in QUANTILES]
+    settings = figures.settings
+    beside = {key for ours, theirs in BESIDE.items() for key in (ours, *theirs)}
+    missing = [(key, figures.missing.get(key, "not measured")) for key in figures.goals]
+    missing = [(key, why) for key, why in missing if key not in figures.values]
+    rest = [key for key in figures.values if key not in figures.goals and key not in beside]
+    lead = f"{settings['rounds']:g} interleaved rounds of {settings['seconds']:g} s each; "
     parts = [
-        _table(figures),
-        "<h2>Latency by percentile, ms</h2>",
-        plot({key: list(at) for key, at in latencies.items()}, names),
-        "<h2>Throughput over time, per second, the rounds one after the other</h2>",
-        plot(timelines, []),
+        _headline(figures),
+        "<h2>Against the goals</h2>" if figures.goals else "",
+        _table(figures, [key for key in figures.goals if key in figures.values], missing),
+        *_peers(figures),
+        f"<h2>Measured as well</h2>{_table(figures, rest, [])}" if rest else "",
+        *(_plots(figures) if figures.rates else []),
+        "" if figures.values else "<p>Nothing was measured.</p>",
         "<h2>The machine</h2>",
-        f"<pre>{escape(json.dumps(figures.machine | figures.settings, indent=2))}</pre>",
+        _facts(figures.machine | settings),
     ]
-    return document("Strapontin, measured", parts)
+    title = "Measured on this machine"
+    return document(title, f"{lead}medians count.", parts, told=figures.as_json())
 
 
-def document(title: str, parts: Sequence[str], language: str = "en") -> str:
-    """A page of these parts, which are HTML already; its title is their heading too."""
+def told_of(key: str) -> Told:
+    """The words for a figure; a key without any speaks for itself."""
+    return WORDS.get(key) or Told(key.replace("_", " "))
+
+
+def valued(key: str, value: float) -> str:
+    """With its unit."""
+    unit = told_of(key).unit
+    return f"{shown(value)}{'' if unit in ('', '×', '/s') else ' '}{unit}"
+
+
+def _headline(figures: Figures) -> str:
+    goals = figures.goals
+    if not goals:
+        return ""
+    met = sum(key in figures.values and goal.met(figures[key]) for key, goal in goals.items())
+    word = "Goals met" if met == len(goals) else "Goals missed"
+    sentence = f"{met} of {len(goals)} are met on this machine."
+    return verdict(met == len(goals), word, sentence)
+
+
+def _table(figures: Figures, keys: Sequence[str], missing: Sequence[tuple[str, str]]) -> str:
+    heads = '<th>figure<th class="n">median<th class="n">goal<th>rounds, from zero<th>'
+    rows = [f"<tr>{heads}", *(_row(figures, key) for key in keys)]
+    for key, why in missing:
+        goal = figures.goals[key]
+        rows.append(
+            f'<tr>{_named(key)}<td class="n">–<td class="n soft">{_wanted(key, goal)}'
+            f'<td class="drawn">{escape(why)}<td>{sign(False, "not met")}'
+        )
+    if len(rows) == 1:
+        return ""
     return (
-        f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><body><h1>{escape(title)}</h1>{''.join(parts)}</body></html>\n"
+        f'<table class="judged">{"".join(rows)}</table><p class="quiet">A circle is a round, the'
+        " band their spread, the red line their median, the dark line the goal.</p>"
     )
 
 
-def _table(figures: Figures) -> str:
-    rows = ["<tr><th>measured<th>median<th>lowest<th>highest<th>goal<th>"]
-    for key, values in figures.values.items():
-        goal = figures.goals.get(key)
-        wanted = "<td><td>"
-        if goal is not None:
-            word = "met" if goal.met(figures[key]) else "missed"
-            sign = "≤" if goal.at_most else "≥"
-            wanted = f'<td>{sign} {shown(goal.goal)}<td class="{word}">{word}'
-        cells = "".join(f"<td>{shown(one)}" for one in (figures[key], min(values), max(values)))
-        rows.append(f"<tr><td>{escape(key)}{cells}{wanted}")
-    for key, why in figures.missing.items():
-        rows.append(f'<tr><td>{escape(key)}<td colspan="5">{escape(why)}')
-    return f"<table>{''.join(rows)}</table>"
+def _row(figures: Figures, key: str) -> str:
+    values, middle, goal = figures.values[key], figures[key], figures.goals.get(key)
+    words = f"rounds: {', '.join(valued(key, one) for one in values)}"
+    drawing = strip(values, middle, goal.goal if goal else None, words)
+    met = goal is None or goal.met(middle)
+    judged = sign(met, "met" if met else "missed") if goal else ""
+    return (
+        f'<tr>{_named(key)}<td class="n">{valued(key, middle)}'
+        f'<td class="n soft">{_wanted(key, goal) if goal else ""}'
+        f'<td class="drawn">{drawing}<td>{judged}'
+    )
 
 
-def _tenfold(power: int) -> str:
-    return f"{10.0**power:,.0f}" if power >= 0 else f"{10.0**power:g}"
+def _named(key: str) -> str:
+    return f"<td>{escape(told_of(key).words)}<code>{escape(key)}</code>"
 
 
-def plot(lines: dict[str, list[float]], names: Sequence[str]) -> str:
-    """Lines over equal steps; `names` label the steps. Values on a scale of tenfold steps."""
-    drawn = {key: values for key, values in lines.items() if values}
-    positive = [value for values in drawn.values() for value in values if value > 0]
-    if not positive:
-        return "<p>Nothing to draw.</p>"
-    low, high = floor(log10(min(positive))), ceil(log10(max(positive)))
-    high = max(high, low + 1)
+def _wanted(key: str, goal: Goal) -> str:
+    return f"{'≤' if goal.at_most else '≥'} {valued(key, goal.goal)}"
 
-    def y_of(value: float) -> float:
-        share = (log10(max(value, 10.0**low)) - low) / (high - low)
-        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
 
-    def x_of(step: int, steps: int) -> float:
-        return _LEFT + step / max(1, steps - 1) * (WIDTH - _LEFT - _RIGHT)
+def _peers(figures: Figures) -> list[str]:
+    """Ours first, then the others, on one scale."""
+    parts = []
+    for ours, theirs in BESIDE.items():
+        there = [key for key in (ours, *theirs) if key in figures.values]
+        gone = [key for key in theirs if key in figures.missing]
+        if ours not in there or len(there) + len(gone) < 2:
+            continue
+        most = max(max(figures.values[key]) for key in there)
+        rows = ['<tr><th>ours, and by other means<th class="n">median<th>from zero<th class="n">']
+        rows += [_peer(figures, key, theirs.get(key, ""), most) for key in there]
+        for key in gone:
+            why = escape(figures.missing[key])
+            rows.append(f'<tr>{_named(key)}<td class="n">–<td class="drawn">{why}<td>')
+        parts.append(f'<h2>Beside its peers</h2><table class="judged">{"".join(rows)}</table>')
+    if parts:
+        parts.append('<p class="quiet">The thin line is the spread of the rounds.</p>')
+    return parts
 
-    marks = []
-    for power in range(low, high + 1):
-        y = y_of(10.0**power)
-        marks.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        marks.append(
-            f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{_tenfold(power)}</text>'
+
+def _peer(figures: Figures, key: str, ratio: str, most: float) -> str:
+    """A row; that of ours has no ratio."""
+    values, middle = figures.values[key], figures[key]
+    words = f"{told_of(key).words}: {valued(key, middle)}"
+    drawing = length(middle, most, min(values), max(values), words, ours=not ratio)
+    times = f"ours is {shown(figures[ratio])}×" if ratio in figures.values else ""
+    return (
+        f'<tr>{_named(key)}<td class="n">{valued(key, middle)}'
+        f'<td class="drawn">{drawing}<td class="n soft">{times if ratio else "ours"}'
+    )
+
+
+def _plots(figures: Figures) -> list[str]:
+    latencies = Plot(
+        title="How long answers took, median of the rounds",
+        lines={told_of(key).words: at for key, at in figures.latencies_ms().items()},
+        unit="ms",
+        steps="percentile of the answers",
+        names=[f"p{100 * one:g}" for one in QUANTILES],
+        tenfold=True,
+    )
+    panels = []
+    for key, rates in figures.rates.items():
+        timeline = [many / SLICE_S for rate in rates for many in rate.timeline]
+        panels.append(
+            plot(
+                Plot(
+                    title=told_of(key).words,
+                    lines={told_of(key).words: timeline},
+                    unit="/s",
+                    steps="s, the rounds one after the other",
+                    lasts=max(SLICE_S, len(timeline) * SLICE_S),
+                    height=_PANEL,
+                )
+            )
         )
-    for step, name in enumerate(names):
-        x, y = x_of(step, len(names)), HEIGHT - _BOTTOM + 18
-        marks.append(f'<text x="{x}" y="{y}" text-anchor="middle">{name}</text>')
-    legend = []
-    for number, (key, values) in enumerate(drawn.items()):
-        ink, dash = _INKS[number % len(_INKS)], _DASHES[number % len(_DASHES)]
-        points = " ".join(
-            f"{x_of(step, len(values)):.1f},{y_of(value):.1f}" for step, value in enumerate(values)
-        )
-        look = f'fill="none" stroke="{ink}" stroke-width="2" stroke-dasharray="{dash}"'
-        marks.append(f'<polyline points="{points}" {look}/>')
-        line = f'<line x1="0" x2="36" y1="6" y2="6" {look}/>'
-        sample = f'<svg style="width:36px;height:12px" viewBox="0 0 36 12">{line}</svg>'
-        legend.append(f"<li>{sample} {escape(key)}</li>")
-    drawing = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(marks)}</svg>'
-    return f'{drawing}<ul style="list-style:none;padding:0">{"".join(legend)}</ul>'
+    return [
+        "<h2>Latency</h2>",
+        plot(latencies),
+        "<h2>Throughput over time</h2>",
+        f'<div class="panels">{"".join(panels)}</div>',
+    ]
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    rows = []
+    for key, value in facts.items():
+        words, unit = _MACHINE.get(key, (key, ""))
+        values = value if isinstance(value, list) else [value]
+        numbers = [f"{rounded(one):g}" if isinstance(one, float) else str(one) for one in values]
+        rows.append(f"<dt>{escape(words)}<dd>{escape(', '.join(numbers))} {unit}")
+    return f'<dl class="facts">{"".join(rows)}</dl>'

@@ -19,9 +19,10 @@ from cyclopts import App, Parameter
 from bench.rehearsal.history import Book
 from bench.rehearsal.installation import ADMIN, CannotBegin, own
 from bench.rehearsal.live import View, view
+from bench.rehearsal.page import html
 from bench.rehearsal.play import Order, resized
 from bench.rehearsal.play import rehearse as play
-from bench.rehearsal.report import Report, as_json, html, tell
+from bench.rehearsal.report import Report, as_json, tell
 from bench.rehearsal.scenario import (
     MAX_BOTS,
     SHIPPED,

@@ -1,12 +1,16 @@
 """The arithmetic of measurements, and the page that shows it."""
 
 import json
+import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from bench import cli
 from bench.figures import QUANTILES, Figures, Goal, Rate, commit_ms, quantiles_ms
-from bench.page import page
+from bench.page import BESIDE, WORDS, colours, page, sign
+from renderers.palette import AA_GRAPHICS, AA_TEXT, contrast
 
 
 def figures() -> Figures:
@@ -68,13 +72,67 @@ def test_the_json_has_medians_at_the_top_and_rounds_below() -> None:
 
 def test_the_page_needs_nothing_else_and_escapes_what_it_tells() -> None:
     shown = page(figures())
-    assert shown.count("<polyline") == 2, "one line for the latency, one for the time"
+    assert shown.count('class="line ink') == 2, "one line for the latency, one for the time"
     assert "&lt;redis&gt; is not installed" in shown and "<redis>" not in shown
-    assert "http" not in shown and "src=" not in shown and "nan" not in shown
+    assert not re.search(r"https?:|src=|<script|@import|nan", shown)
+    assert set(re.findall(r"url\((.*?)\)", shown)) == {"#hatch"}
+
+
+def test_a_goal_that_was_met_is_told_from_one_that_was_not_without_colours() -> None:
+    shown = page(figures())
+    met, missed = sign(True, "met"), sign(False, "not met")
+    assert met in shown and missed in shown, "one goal is met, and one was not measured"
+    shape = re.compile(r"<svg.*?</svg>")
+    assert shape.findall(met) != shape.findall(missed)
+    assert "Goals missed" in shown and "1 of 2 are met" in shown
+
+
+def test_each_round_is_in_the_strip_of_its_figure() -> None:
+    row = next(one for one in page(figures()).split("<tr>") if "<code>ours_per_s" in one)
+    assert row.count('<circle class="round"') == 2
+    assert row.count('<line class="limit"') == 1, "its goal"
+    assert "rounds: 300, 100" in row
+
+
+def test_peers_stand_beside_ours_with_the_ratio_of_the_rounds() -> None:
+    found = Figures([], 2, 1.0)
+    for ours, locks in ((300.0, 100.0), (100.0, 50.0)):
+        found.add("durable_holds_per_s", ours)
+        found.add("postgres_row_lock_per_s", locks)
+        found.add_ratio(
+            "ratio_vs_postgres_row_lock", "durable_holds_per_s", "postgres_row_lock_per_s"
+        )
+    found.lacks("redis_lua_per_s", "redis-server is not installed")
+    peers = page(found).partition("Beside its peers")[2].partition("</table>")[0]
+    assert "ours is 2.5×" in peers, "the median of the ratios and not the ratio of the medians"
+    assert peers.count('class="ours"') == 1 and peers.count('class="theirs"') == 1
+    assert "redis-server is not installed" in peers
 
 
 def test_a_page_of_nothing_says_so() -> None:
-    assert page(Figures([], 1, 1.0)).count("Nothing to draw.") == 2
+    shown = page(Figures([], 1, 1.0))
+    assert "Nothing was measured." in shown and "<figure" not in shown
+
+
+def test_every_goal_and_every_peer_has_words_and_a_unit() -> None:
+    goals = chain(cli.SMOKE, cli.ENGINE, cli.EDGE, cli.FANOUT, cli.DOORS, cli.HOUSES)
+    keys = {goal.key for goal in goals} | set(BESIDE)
+    for theirs in BESIDE.values():
+        keys |= theirs.keys() | set(theirs.values())
+    assert keys - WORDS.keys() == set()
+    assert [key for key, told in WORDS.items() if not told.unit] == []
+
+
+@pytest.mark.parametrize(("theme", "part"), [("light", 1), ("dark", 2)])
+def test_lines_and_verdicts_stand_out_from_their_ground(theme: str, part: int) -> None:
+    block = colours().split(":root{")[part]
+    assert f"color-scheme:{theme};" in block
+    values = dict(re.findall(r"--([a-z0-9-]+):(#\w+)", block))
+    for ink in range(6):
+        assert contrast(values[f"ink{ink}"], values["paper"]) >= AA_GRAPHICS
+    for name in ("good", "bad"):
+        for ground in ("paper", "surface"):
+            assert contrast(values[name], values[ground]) >= AA_TEXT, (name, ground)
 
 
 def test_a_commit_takes_time_and_leaves_its_file(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from bench.rehearsal import cli, live, report
+from bench.rehearsal import cli, live, page, report
 from bench.rehearsal.bots import End
 from bench.rehearsal.cli import check_server
 from bench.rehearsal.cli import rehearse as command
@@ -97,19 +97,88 @@ def test_table_and_page_say_it_in_both_languages_with_invariants_first(language:
     found = made(GOOD, MISSED, UNMEASURED)
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(report.table(found, book(), t))
-    page = report.html(found, book(), t)
-    for text in (console.export_text(), page):
+    shown = page.html(found, book(), t)
+    for text in (console.export_text(), unescape(shown)):
         places = [text.index(t(f"rehearse.judged.{one.key}")) for one in found.invariants]
         assert places == sorted(places)
         assert places[-1] < text.index(t("rehearse.judged.hold_p99_ms"))
         assert t("rehearse.report.not_measured") in text
         assert t("rehearse.no_reason") in text
-    assert escape(t("rehearse.report.lag", ms="80")) in page
-    assert t("rehearse.report.factor", factor="60", real="40", seconds="40") in page
-    victim = t("rehearse.victim.journal")
-    assert escape(t("rehearse.report.not_there", victim=victim, at="0.7")) in page
-    assert page.count("<svg viewBox") >= 3 and "&lt;lost&gt;" in page and "<lost>" not in page
-    assert escape(t.plural("rehearse.report.failed", 3)) in page
+    assert escape(t("rehearse.report.lag", ms="80")) in shown
+    assert t("rehearse.report.factor", factor="60", real="40", seconds="40") in shown
+    victim, at = t("rehearse.victim.journal"), "0,7" if language == "fr" else "0.7"
+    assert escape(t("rehearse.report.not_there", victim=victim, at=at)) in shown
+    assert shown.count("<figure") == 4 and "&lt;lost&gt;" in shown and "<lost>" not in shown
+    assert escape(t.plural("rehearse.report.failed", 3, all=8)) in shown
+    assert not re.search(r"src=|<script|@import|>None<", shown)
+
+
+@pytest.mark.parametrize(
+    ("found", "word"), [(made(GOOD, kept=0), "held"), (made(MISSED, kept=0), "not_held")]
+)
+def test_the_verdict_is_the_first_thing_said(found: report.Report, word: str) -> None:
+    t = translator("en")
+    main = page.html(found, book(), t).partition("<main>")[2]
+    assert f"<strong>{t(f'rehearse.report.{word}')}</strong>" in main[:500]
+
+
+def test_an_invariant_that_is_broken_says_so_in_word_and_shape_with_its_examples() -> None:
+    shown = page.html(made(GOOD, kept=500), book(), translator("en"))
+    musts = shown.partition('<section class="musts">')[2].partition("</section>")[0]
+    rows = musts.split("<li>")[1:]
+    assert [("broken" in row, "<small>500 kept, 0 sold" in row) for row in rows] == [
+        (False, False),
+        (False, False),
+        (True, True),
+        (False, False),
+        (False, False),
+    ]
+    shapes = {re.findall(r"<svg.*?</svg>", row)[0] for row in rows}
+    assert len(shapes) == 2
+
+
+def test_codes_are_explained_in_the_words_that_people_get() -> None:
+    t = translator("en")
+    shown = page.html(made(GOOD), book(), t)
+    assert f'{escape(t("refusal.seat_taken"))}<span class="code">seat_taken</span>' in shown
+
+
+def test_a_kill_is_on_every_plot_over_time_until_the_next_hold_and_a_miss_is_not() -> None:
+    t = translator("en")
+    shown = page.html(made(GOOD), book(), t)
+    spans = re.findall(r'<rect class="span" x="([\d.]+)" width="([\d.]+)"', shown)
+    assert spans == [("12.2", "24.4")] * 3, "0.5 to 1.5 of 41 seconds, in thousandths"
+    assert escape(t("rehearse.plot.killed", victim=t("rehearse.victim.desk"))) in shown
+
+
+def test_where_nothing_was_answered_the_page_says_so() -> None:
+    t = translator("en")
+    shown = page.html(made(), Book(), t)
+    assert t("rehearse.plot.nothing") in shown and "<figure" not in shown
+
+
+@pytest.mark.parametrize("lasts", [1.0, 26.98, 3_600.0, 86_400.0])
+def test_what_happened_is_counted_once_however_long_it_took(lasts: float) -> None:
+    many, slice_s = page._slices(lasts)
+    assert 1 <= many <= page.MAX_SLICES + 1 and many * slice_s == pytest.approx(lasts)
+    moments = [0.0, lasts / 3, lasts / 2, lasts]
+    assert sum(page._per_s(moments, lasts)) * slice_s == pytest.approx(len(moments))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "language", "text"),
+    [
+        ("hold_p99_ms", 1_500, "en", "1,500 ms"),
+        ("hold_p99_ms", 1_500, "fr", "1\u202f500 ms"),
+        ("shed_share", 0.0373, "fr", "3,73 %"),
+        ("recovery_s", 2.5, "en", "2.5 s"),
+        ("fairness", 0.98, "fr", "0,98"),
+    ],
+)
+def test_values_have_their_unit_and_the_numbers_of_the_language(
+    key: str, value: float, language: str, text: str
+) -> None:
+    assert report.written(key, value, translator(language)) == text
 
 
 def test_every_word_that_is_said_is_in_the_catalogue_and_no_other() -> None:
