@@ -50,6 +50,10 @@ _HATCH: Final = (
     '<path d="M-1 1l2-2M0 6l6-6M5 7l2-2" stroke="var(--muted)" stroke-width="1"/>'
     "</pattern></defs></svg>"
 )
+_KEY: Final = (
+    '<p class="quiet">A circle is a round, the band their spread, the red line their median,'
+    " the tall line the goal.</p>"
+)
 
 
 class Told(NamedTuple):
@@ -197,11 +201,13 @@ def page(figures: Figures) -> str:
     missing = [(key, figures.missing.get(key, "not measured")) for key in figures.goals]
     missing = [(key, why) for key, why in missing if key not in figures.values]
     rest = [key for key in figures.values if key not in figures.goals and key not in beside]
-    lead = f"{settings['rounds']:g} interleaved rounds of {settings['seconds']:g} s each; "
+    many = f"{settings['rounds']:g} interleaved rounds" if settings["rounds"] > 1 else "One round"
+    lead = f"{many} of {settings['seconds']:g} s for each measurement; medians count."
     parts = [
         _headline(figures),
         "<h2>Against the goals</h2>" if figures.goals else "",
         _table(figures, [key for key in figures.goals if key in figures.values], missing),
+        _KEY if figures.values else "",
         *_peers(figures),
         f"<h2>Measured as well</h2>{_table(figures, rest, [])}" if rest else "",
         *(_plots(figures) if figures.rates else []),
@@ -210,7 +216,7 @@ def page(figures: Figures) -> str:
         _facts(figures.machine | settings),
     ]
     title = "Measured on this machine"
-    return document(title, f"{lead}medians count.", parts, told=figures.as_json())
+    return document(title, lead, parts, told=figures.as_json())
 
 
 def told_of(key: str) -> Told:
@@ -245,10 +251,7 @@ def _table(figures: Figures, keys: Sequence[str], missing: Sequence[tuple[str, s
         )
     if len(rows) == 1:
         return ""
-    return (
-        f'<table class="judged">{"".join(rows)}</table><p class="quiet">A circle is a round, the'
-        " band their spread, the red line their median, the dark line the goal.</p>"
-    )
+    return f'<table class="judged">{"".join(rows)}</table>'
 
 
 def _row(figures: Figures, key: str) -> str:
