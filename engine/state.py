@@ -5,7 +5,7 @@ counts) and the mutations that several rules share. Decides nothing: a mutation
 here trusts that its rule has refused everything refusable, and cannot fail.
 """
 
-from heapq import heapify, heappop, heappush
+from bisect import insort
 from typing import Final
 
 from msgspec import Struct
@@ -91,8 +91,8 @@ class State:
         tickets: The ticket with number n stands at n - 1, and so do its order and buyer
             in `ticket_sales`. Sparse and by number are `ticket_states` (else VALID),
             `ticket_versions` (else 0) and `ticket_uses` (when and at which gate).
-        ending: A heap of the holds that end before `looked_to_ms`. A hold alone says
-            when it ends; what stands here may be out of date.
+        ending: The holds that end before `looked_to_ms`, first ended first. A hold alone
+            says when it ends; what stands here may be out of date.
         buyer_places: Live tickets and places in payment by buyer, for per-buyer limits.
         touched, touched_areas: Seats and areas that may stand otherwise than the feed says.
     """
@@ -275,40 +275,49 @@ class State:
         self.expect(hold.token, hold.expires_ms)
 
     def expect(self, token: bytes, expires_ms: int) -> None:
-        """A hold ends then: queue it, unless it will be looked at in time."""
+        """A hold ends then: note it, unless it will be looked at in time."""
         if expires_ms <= self.looked_to_ms:
-            heappush(self.ending, (expires_ms, token))
+            ending, entry = self.ending, (expires_ms, token)
+            # Holds begin one after the other and live equally long: nearly always the last.
+            if not ending or entry > ending[-1]:
+                ending.append(entry)
+            else:
+                insort(ending, entry)
 
     def any_expired(self, at_ms: int) -> bool:
         """Is the time of some hold over?"""
         if at_ms > self.looked_to_ms:
             # Every hold is looked at once in a while, so that making one costs next to nothing.
             self.looked_to_ms = to_ms = at_ms + _LOOK_AHEAD_MS
-            self.ending = [
-                (hold.expires_ms, hold.token)
-                for hold in self.holds.values()
-                if hold.expires_ms <= to_ms
-            ]
-            heapify(self.ending)
-        ending = self.ending
-        while ending and ending[0][0] <= at_ms:
-            if self._is_current(ending[0]):
-                return True
-            heappop(ending)
-        return False
+            self.ending = sorted(
+                [
+                    (hold.expires_ms, hold.token)
+                    for hold in self.holds.values()
+                    if hold.expires_ms <= to_ms
+                ]
+            )
+        past = 0
+        for entry in self.ending:
+            if entry[0] > at_ms or self._is_current(entry):
+                break
+            past += 1
+        del self.ending[:past]
+        return bool(self.ending) and self.ending[0][0] <= at_ms
 
     def take_expired(self, at_ms: int, most: int) -> tuple[bytes, ...]:
         """The holds whose time is over, first ended first, `most` at most; end them now."""
         if not self.any_expired(at_ms):
             return ()
-        ending, holds = self.ending, self.holds
         due: list[tuple[int, bytes]] = []
-        while ending and ending[0][0] <= at_ms and len(due) < most:
-            entry = heappop(ending)
-            hold = holds.get(entry[1])
-            # A token used again within its millisecond stands in the queue twice.
-            if hold is not None and hold.expires_ms == entry[0] and (not due or due[-1] != entry):
+        past = 0
+        for entry in self.ending:
+            if entry[0] > at_ms or len(due) == most:
+                break
+            past += 1
+            # A token used again within its millisecond is noted twice.
+            if self._is_current(entry) and (not due or due[-1] != entry):
                 due.append(entry)
+        del self.ending[:past]
         return tuple([token for _, token in due])
 
     def _is_current(self, entry: tuple[int, bytes]) -> bool:
