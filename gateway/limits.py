@@ -68,8 +68,10 @@ WATCH_TIMEOUT_S: Final = 20.0
 """A long-poll that is not answered by then has failed; it should answer within 5 s."""
 FEED_LIVE_S: Final = 12.0
 """A feed heard of within this time is live: what it says of sold seats may refuse a hold."""
-FAN_OUT_CHUNK_SENDS: Final = 500
+FAN_OUT_CHUNK_SENDS: Final = 200
 """Watchers served before other work gets its turn."""
+FAN_OUT_REST: Final = 0.25
+"""Of the time that a change took to reach everybody: the pause before the next."""
 MAX_RECENT_BYTES: Final = 64 * 1024
 """Deltas kept per feed, for watchers that come back after a short absence."""
 

@@ -22,6 +22,7 @@ from gateway.backend import BackendUnavailable, Performances, PerformanceUnknown
 from gateway.limits import (
     CATCH_UP_TICK_S,
     FAN_OUT_CHUNK_SENDS,
+    FAN_OUT_REST,
     FEED_LIVE_S,
     LAG_BYTES,
     MAX_FEEDS,
@@ -259,7 +260,7 @@ class Feeds:
                     fan_out_s = await self._poll(feed)
                     failures = 0
                     # With very many watchers: at least half the time is left for answers.
-                    pause_s = max(asked_s + _TICK_S - monotonic(), fan_out_s)
+                    pause_s = max(asked_s + _TICK_S - monotonic(), fan_out_s * FAN_OUT_REST)
                 except PerformanceUnknown:
                     self._refuse(feed)
                     return
