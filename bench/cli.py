@@ -417,4 +417,10 @@ def _measured(goals: Sequence[Goal], run: Run) -> Iterator[_Rounds]:
         run.json_file.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
     if run.html_file is not None:
         run.html_file.write_text(page(figures))
-    Console().print(figures.table())
+    console = Console()
+    console.print(figures.table())
+    told = figures.machine
+    console.print(
+        f"This machine decoded one small message in {told['turn_ns']:.0f} ns; "
+        f"its host gave {told['stolen_percent']:.0f} % of its processor time to others."
+    )

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import psutil  # type: ignore[import-untyped]
 from msgspec import Struct
 from rich.table import Table
 
@@ -93,6 +94,8 @@ class Figures:
         self.settings = {"rounds": rounds, "seconds": seconds}
         self.machine = machine()
         self._yardsticks: list[float] = []
+        self._stolen: list[float] = []
+        self._processors_s = _processors_s()
 
     def add(self, key: str, value: float) -> None:
         """One round's figure."""
@@ -117,6 +120,11 @@ class Figures:
         self._yardsticks.append(turn_ns())
         self.machine["turn_ns"] = round(median(self._yardsticks), 1)
         self.machine["turn_ns_rounds"] = [round(one, 1) for one in self._yardsticks]
+        (stolen_s, all_s), before = _processors_s(), self._processors_s
+        self._processors_s = stolen_s, all_s
+        self._stolen.append(100 * (stolen_s - before[0]) / max(all_s - before[1], 1e-9))
+        self.machine["stolen_percent"] = round(median(self._stolen), 1)
+        self.machine["stolen_percent_rounds"] = [round(one, 1) for one in self._stolen]
 
     def __getitem__(self, key: str) -> float:
         return median(self.values[key])
@@ -202,6 +210,12 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _processors_s() -> tuple[float, float]:
+    """(what the host of this machine gave to others, 0 where it does not tell; all)."""
+    times = psutil.cpu_times()
+    return getattr(times, "steal", 0.0), sum(times)
 
 
 def turn_ns() -> float:

@@ -121,6 +121,8 @@ _MACHINE: Final = {
     "commit_ms": ("a page forced to the disk", "ms"),
     "turn_ns": ("decoding one small message", "ns"),
     "turn_ns_rounds": ("the same, round by round", "ns"),
+    "stolen_percent": ("processor time that the host gave to others", "%"),
+    "stolen_percent_rounds": ("the same, round by round", "%"),
     "rounds": ("interleaved rounds", ""),
     "seconds": ("one measurement", "s"),
 }

@@ -68,6 +68,7 @@ def test_the_json_has_medians_at_the_top_and_rounds_below() -> None:
     assert told["missing"] == {"missing_per_s": "<redis> is not installed"}
     assert told["latencies"]["ours_per_s"]["p100_ms"] == pytest.approx(28)
     assert told["machine"]["turn_ns"] > 0
+    assert 0 <= told["machine"]["stolen_percent"] <= 100
 
 
 def test_the_page_needs_nothing_else_and_escapes_what_it_tells() -> None:
