@@ -8,7 +8,7 @@ changes it for all. The figure of a key is the median of its rounds.
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from bench.best import best_available_ms
 from bench.core import SEED, SETTINGS, core_decisions_per_s, large_house
 from bench.durable import HOLD_MS, durable_holds
 from bench.figures import QUANTILES, Figures, Goal, Rate, commit_ms, shown
+from bench.gauges import WAITING, Gauge
 from bench.page import page
 from engine.settings import Price, PriceType, Settings
 
@@ -112,7 +113,10 @@ def smoke(*, run: Run = AS_USUAL) -> int:
     from bench.throwaway import PASSWORD, ground
 
     plan = large_house()
-    with _measured(SMOKE, run) as rounds, ground([(plan, FLEETING), (plan, USUAL)]) as on:
+    with (
+        _measured("smoke", SMOKE, run) as rounds,
+        ground([(plan, FLEETING), (plan, USUAL)]) as on,
+    ):
         figures, seconds = rounds.figures, run.seconds
         _activate(on)
         token = login(on.url, "bench", PASSWORD)
@@ -120,8 +124,10 @@ def smoke(*, run: Run = AS_USUAL) -> int:
         def websockets(number: int) -> None:
             seats = range(len(plan.seats))
             scripts = spread(on.performances[1], seats, CLIENTS, number << 64)
-            rate = uvloop.run(closed_loop(on.url, token, scripts, seconds))
+            with Gauge(on.url, WAITING) as queue:
+                rate = uvloop.run(closed_loop(on.url, token, scripts, seconds))
             figures.add_rate("websocket_holds_per_s", rate)
+            _add_queue(figures, "websocket_holds_per_s", rate, queue)
 
         rounds.run(
             {
@@ -141,7 +147,10 @@ def engine(*, run: Run = AS_USUAL) -> int:
 
     plan = large_house()
     seats = len(plan.seats)
-    with _measured(ENGINE, run) as rounds, ground([(plan, FLEETING), (plan, FLEETING)]) as on:
+    with (
+        _measured("engine", ENGINE, run) as rounds,
+        ground([(plan, FLEETING), (plan, FLEETING)]) as on,
+    ):
         figures, seconds = rounds.figures, run.seconds
         _activate(on)
         figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
@@ -198,21 +207,30 @@ def edge(*, run: Run = AS_USUAL) -> int:
 
     plan = large_house()
     selling = msgspec.structs.replace(SETTINGS, orphan_rule=False)
-    with _measured(EDGE, run) as rounds, ground([(plan, USUAL), (plan, selling)]) as on:
+    with (
+        _measured("edge", EDGE, run) as rounds,
+        ground([(plan, USUAL), (plan, selling)]) as on,
+    ):
         figures, seconds = rounds.figures, run.seconds
         _activate(on)
         figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
         measured = Edge(on.url, login(on.url, "bench", PASSWORD), on.performances, len(plan.seats))
         uvloop.run(measured.sell_half(on.installation.performances()))
 
+        def watched(key: str, load: Coroutine[None, None, Rate]) -> Rate:
+            with Gauge(on.url, WAITING) as queue:
+                rate = uvloop.run(load)
+            figures.add_rate(key, rate)
+            _add_queue(figures, key, rate, queue)
+            return rate
+
         def closed(number: int) -> None:
-            figures.add_rate("websocket_holds_per_s", uvloop.run(measured.closed(seconds, number)))
+            watched("websocket_holds_per_s", measured.closed(seconds, number))
 
         def waiting(number: int) -> None:
             per_s = 0.7 * figures.values["websocket_holds_per_s"][-1]
-            rate = uvloop.run(measured.open(seconds, number, per_s))
+            rate = watched("paced_holds_per_s", measured.open(seconds, number, per_s))
             figures.add("websocket_p99_ms", rate.ms(0.99))
-            figures.add_rate("paced_holds_per_s", rate)
 
         def alone(number: int) -> None:
             rate = uvloop.run(measured.alone(seconds, number))
@@ -220,7 +238,7 @@ def edge(*, run: Run = AS_USUAL) -> int:
             figures.add_rate("idle_holds_per_s", rate)
 
         def refusals(number: int) -> None:
-            figures.add_rate("refusals_per_s", uvloop.run(measured.refusals(seconds, number)))
+            watched("refusals_per_s", measured.refusals(seconds, number))
 
         def growth(number: int) -> None:
             quiet, crowded = uvloop.run(measured.beside_refusals(seconds, number))
@@ -255,7 +273,7 @@ def fanout(*, run: Run = AS_USUAL, watchers: int = 10_000) -> int:
 
     plan = large_house()
     with (
-        _measured(FANOUT, run) as rounds,
+        _measured("fanout", FANOUT, run) as rounds,
         ground([(plan, USUAL)]) as on,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
@@ -285,7 +303,10 @@ def doors(*, run: Run = AS_USUAL) -> int:
 
     plan = large_house()
     selling = msgspec.structs.replace(SETTINGS, orphan_rule=False)
-    with _measured(DOORS, run) as rounds, ground([(plan, USUAL), (plan, selling)]) as on:
+    with (
+        _measured("doors", DOORS, run) as rounds,
+        ground([(plan, USUAL), (plan, selling)]) as on,
+    ):
         figures, seconds = rounds.figures, run.seconds
         _activate(on)
         figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
@@ -323,7 +344,7 @@ def houses(*, run: Run = AS_USUAL, performances: int = 1_000) -> int:
 
     plan = large_house()
 
-    with _measured(HOUSES, run) as rounds:
+    with _measured("houses", HOUSES, run) as rounds:
         figures, seconds = rounds.figures, run.seconds
 
         def weighed(key: str, many: int) -> Measure:
@@ -371,6 +392,12 @@ def _durable(figures: Figures, on: "Ground", seats: int, seconds: float) -> Meas
     return measure
 
 
+def _add_queue(figures: Figures, key: str, rate: Rate, queue: Gauge) -> None:
+    """What waited at the gateway while that rate was measured."""
+    lines = {"waiting": queue.during(rate)}
+    figures.add_series(f"waiting_during_{key}", "commands", rate.lasts_s, lines, beside=key)
+
+
 def _activate(on: "Ground") -> None:
     """The first use of a performance starts its actor."""
     for number in on.performances:
@@ -407,9 +434,9 @@ class _Rounds:
 
 
 @contextmanager
-def _measured(goals: Sequence[Goal], run: Run) -> Iterator[_Rounds]:
+def _measured(bench: str, goals: Sequence[Goal], run: Run) -> Iterator[_Rounds]:
     """Shows the progress of what is done inside, and tells its figures at the end."""
-    figures = Figures(goals, run.rounds, run.seconds)
+    figures = Figures(goals, run.rounds, run.seconds, bench)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         yield _Rounds(bar, figures, run.rounds)

@@ -23,6 +23,7 @@ import uvloop
 from bench.client import Client, Frame, connect
 from bench.durable import WARM_UP_S
 from bench.figures import QUANTILES, Figures, quantiles_ms
+from bench.gauges import Samples
 from bench.sockets import Till, holding, pace
 from engine.feed import Feed
 from engine.limits import FEED_TICK_MS
@@ -40,19 +41,44 @@ SETTLE_S: Final = 1.0
 _HELD: Final = 1
 
 
+class Here:
+    """How many are there: `connected` since they were welcomed, `watching` since they see."""
+
+    def __init__(self) -> None:
+        self.connected = Samples()
+        self.watching = Samples()
+        self.welcomed = self.looking = 0
+
+    async def note(self) -> None:
+        """Every EVERY_S, until cancelled."""
+        while True:
+            now_s = time.perf_counter()
+            self.connected.add(now_s, self.welcomed)
+            self.watching.add(now_s, self.looking)
+            await asyncio.sleep(self.connected.every_s)
+
+
 class Watcher(Client):
     """Takes every frame; reads none."""
 
-    def __init__(self, host: str, token: str, performance: int) -> None:
+    def __init__(self, host: str, token: str, performance: int, here: Here) -> None:
         super().__init__(host, token)
         self._performance = performance
+        self._here = here
         self.begun = False
 
     def watch(self) -> None:
         self.ask(["watch", self._performance, 0, 0])
 
     def answered(self, frame: Frame) -> None:
-        self.begun = True
+        if not self.begun:
+            self.begun = True
+            self._here.looking += 1
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._here.welcomed -= self.ready.done()
+        self._here.looking -= self.begun
 
     def data_received(self, data: bytes) -> None:
         if not self.begun:
@@ -69,12 +95,15 @@ class Watcher(Client):
 class Reader(Watcher):
     """Reads every frame, and notes how late each held seat is seen."""
 
-    def __init__(self, host: str, token: str, performance: int, asked_s: dict[int, float]) -> None:
-        super().__init__(host, token, performance)
+    def __init__(
+        self, host: str, token: str, performance: int, here: Here, asked_s: dict[int, float]
+    ) -> None:
+        super().__init__(host, token, performance, here)
         self.late_s: list[float] = []
         self._asked_s = asked_s
 
     def answered(self, frame: Frame) -> None:
+        super().answered(frame)
         if frame[0] == "delta":
             now_s = time.perf_counter()
             for change in array("I", frame[5]):
@@ -102,6 +131,7 @@ class Crowd:
         self._seats = seats
         self._asked_s: dict[int, float] = {}
         self._tills: list[Till] = []
+        self.here = Here()
         self.readers: list[Reader] = []
         self.watchers: list[Watcher] = []
 
@@ -110,15 +140,18 @@ class Crowd:
         allow_sockets()
         host = urlsplit(self._url).netloc
         self.readers = [
-            Reader(host, self._token, self._performance, self._asked_s) for _ in range(READERS)
+            Reader(host, self._token, self._performance, self.here, self._asked_s)
+            for _ in range(READERS)
         ]
         self.watchers = [
-            Watcher(host, self._token, self._performance) for _ in range(watchers - READERS)
+            Watcher(host, self._token, self._performance, self.here)
+            for _ in range(watchers - READERS)
         ]
         everybody: Sequence[Watcher] = (*self.readers, *self.watchers)
         for first in range(0, len(everybody), CONNECTING):
             some = everybody[first : first + CONNECTING]
             await asyncio.gather(*(connect(one, self._url) for one in some))
+            self.here.welcomed += len(some)
             told(first + len(some))
 
     async def look(self) -> None:
@@ -204,9 +237,11 @@ class Show:
         self._gateway = gateway()
         self._crowd = Crowd(url, token, performance, seats)
         self._p99_ms = 0.0
+        self._noting: asyncio.Task[None]
 
     async def open(self, watchers: int, told: Any) -> None:
         """Everybody comes, and is weighed while nothing happens."""
+        self._noting = asyncio.create_task(self._crowd.here.note())
         before = self._gateway.memory_info().rss
         await self._crowd.come(watchers, told)
         await asyncio.sleep(SETTLE_S)
@@ -224,6 +259,7 @@ class Show:
         frames = sent_frames(self._url) - frames
         spent_s = cpu_s(self._gateway) - before_s
         self._p99_ms = late_ms[QUANTILES.index(0.99)]
+        self._figures.add_latencies("delivery", late_ms)
         self._figures.add("delivery_p50_ms", late_ms[QUANTILES.index(0.5)])
         self._figures.add("delivery_p99_ms", self._p99_ms)
         self._figures.add("sends_per_s", frames / (self._seconds + WARM_UP_S))
@@ -243,6 +279,7 @@ class Show:
             watcher.stall()
         before = self._gateway.memory_info().rss
         late_ms = await self._crowd.changes(CHANGES_PER_S, self._seconds)
+        self._figures.add_latencies("delivery_beside_stalled", late_ms)
         self._figures.add("rss_growth", self._gateway.memory_info().rss / before)
         self._figures.add("p99_growth", late_ms[QUANTILES.index(0.99)] / self._p99_ms)
         for watcher in lazy:
@@ -250,6 +287,15 @@ class Show:
         await asyncio.sleep(SETTLE_S)
 
     def close(self) -> None:
+        """Everybody leaves, and it is told who was there."""
+        self._noting.cancel()
+        here = self._crowd.here
+        begins_s, ends_s = (here.connected.taken[at][0] for at in (0, -1))
+        lines = {
+            "connected": here.connected.steps(begins_s, ends_s),
+            "watching": here.watching.steps(begins_s, ends_s),
+        }
+        self._figures.add_series("watchers", "watchers", ends_s - begins_s, lines)
         self._crowd.leave()
 
 

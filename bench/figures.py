@@ -22,6 +22,8 @@ from rich.table import Table
 QUANTILES: Final = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
 SLICE_S: Final = 0.1
 """The grain of throughput over time."""
+MAX_POINTS: Final = 1_200
+"""Of a line over time; neighbours of a longer one are told as their mean."""
 _COMMIT_BYTES: Final = 8_192
 _COMMIT_TRIES: Final = 100
 _TURNS: Final = 20_000
@@ -34,11 +36,15 @@ class Rate(Struct, frozen=True):
         per_s: Of the measured time, warm-up left out.
         latencies_ms: At each of QUANTILES.
         timeline: Answers in each SLICE_S, in order.
+        begins_s: When the measured time began, on `time.perf_counter`.
+        lasts_s: How long it was.
     """
 
     per_s: float
     latencies_ms: tuple[float, ...]
     timeline: tuple[int, ...] = ()
+    begins_s: float = 0.0
+    lasts_s: float = 0.0
 
     @classmethod
     def of(
@@ -58,7 +64,8 @@ class Rate(Struct, frozen=True):
                 slices[min(int((at_s - begins_s) / SLICE_S), len(slices) - 1)] += many
         if not taken_s:
             raise ValueError("nothing was answered in the measured time")
-        return cls(good / (ends_s - begins_s), quantiles_ms(taken_s), tuple(slices))
+        lasts_s = ends_s - begins_s
+        return cls(good / lasts_s, quantiles_ms(taken_s), tuple(slices), begins_s, lasts_s)
 
     def ms(self, quantile: float) -> float:
         """The latency at one of QUANTILES."""
@@ -70,6 +77,32 @@ def quantiles_ms(taken_s: Iterable[float]) -> tuple[float, ...]:
     ordered = sorted(taken_s)
     last = len(ordered) - 1
     return tuple([1_000 * ordered[min(last, int(len(ordered) * one))] for one in QUANTILES])
+
+
+class Series(Struct):
+    """What was seen over time, the rounds one after the other.
+
+    Attributes:
+        unit: Of the values.
+        lasts_s: All of it together.
+        lines: By name, at equal steps; None where nothing was seen.
+        beside: The key of a rate that was measured meanwhile, if one was.
+    """
+
+    unit: str
+    lasts_s: float = 0.0
+    lines: dict[str, list[float | None]] = msgspec.field(default_factory=dict)
+    beside: str = ""
+
+
+def coarser(values: Sequence[float | None]) -> list[float | None]:
+    """No more than MAX_POINTS of them."""
+    many = -(-len(values) // MAX_POINTS) or 1
+    found: list[float | None] = []
+    for at in range(0, len(values), many):
+        known = [one for one in values[at : at + many] if one is not None]
+        found.append(sum(known) / len(known) if known else None)
+    return found
 
 
 class Goal(NamedTuple):
@@ -86,10 +119,13 @@ class Goal(NamedTuple):
 class Figures:
     """The figures of one run, round by round. Those without a goal are shown without one."""
 
-    def __init__(self, goals: Sequence[Goal], rounds: int, seconds: float) -> None:
+    def __init__(self, goals: Sequence[Goal], rounds: int, seconds: float, bench: str = "") -> None:
+        self.bench = bench
         self.goals = {goal.key: goal for goal in goals}
         self.values: dict[str, list[float]] = {}
         self.rates: dict[str, list[Rate]] = {}
+        self.series: dict[str, Series] = {}
+        self._latencies: dict[str, list[tuple[float, ...]]] = {}
         self.missing: dict[str, str] = {}
         self.settings = {"rounds": rounds, "seconds": seconds}
         self.machine = machine()
@@ -105,6 +141,25 @@ class Figures:
         """One round's figure, with its latencies for the page."""
         self.add(key, rate.per_s)
         self.rates.setdefault(key, []).append(rate)
+        self.add_latencies(key, rate.latencies_ms)
+
+    def add_latencies(self, key: str, at_ms: tuple[float, ...]) -> None:
+        """One round's latencies at each of QUANTILES, where no rate goes with them."""
+        self._latencies.setdefault(key, []).append(at_ms)
+
+    def add_series(
+        self,
+        key: str,
+        unit: str,
+        lasts_s: float,
+        lines: Mapping[str, Sequence[float | None]],
+        beside: str = "",
+    ) -> None:
+        """What was seen in one round, after what was seen in those before it."""
+        series = self.series.setdefault(key, Series(unit, beside=beside))
+        series.lasts_s += lasts_s
+        for name, values in lines.items():
+            series.lines.setdefault(name, []).extend(values)
 
     def add_ratio(self, key: str, ours: str, theirs: str) -> None:
         """This round's ratio, of figures that it has already."""
@@ -149,20 +204,39 @@ class Figures:
                 for key, goal in self.goals.items()
             },
             "latencies": latencies,
+            "throughput": {
+                key: _line_json(len(line) * SLICE_S, line)
+                for key, line in ((key, self.throughput(key)) for key in self.rates)
+            },
+            "series": {
+                key: {
+                    "unit": series.unit,
+                    "beside": series.beside,
+                    "lines": {
+                        name: _line_json(series.lasts_s, values)
+                        for name, values in series.lines.items()
+                    },
+                }
+                for key, series in self.series.items()
+            },
             "missing": self.missing,
             "rounds": {
                 key: [rounded(one) for one in values] for key, values in self.values.items()
             },
-            "settings": self.settings,
+            "settings": {"bench": self.bench, **self.settings},
             "machine": self.machine,
         }
 
     def latencies_ms(self) -> Mapping[str, tuple[float, ...]]:
-        """Per rate the median of its rounds at each of QUANTILES."""
+        """Per key the median of its rounds at each of QUANTILES."""
         return {
-            key: tuple(map(median, zip(*(rate.latencies_ms for rate in rates), strict=True)))
-            for key, rates in self.rates.items()
+            key: tuple(map(median, zip(*rounds, strict=True)))
+            for key, rounds in self._latencies.items()
         }
+
+    def throughput(self, key: str) -> list[float]:
+        """Answers a second in each SLICE_S, the rounds one after the other."""
+        return [many / SLICE_S for rate in self.rates[key] for many in rate.timeline]
 
     def table(self) -> Table:
         """For a terminal of 80 columns or more."""
@@ -182,6 +256,14 @@ class Figures:
             table.add_row(key, shown(median(values)), spread, wanted, met, p99)
         table.caption = "\n".join(f"{key}: {why}" for key, why in self.missing.items()) or None
         return table
+
+
+def _line_json(lasts_s: float, values: Sequence[float | None]) -> dict[str, Any]:
+    told = coarser(values)
+    return {
+        "every_s": rounded(lasts_s / max(1, len(told))),
+        "values": [None if one is None else rounded(one) for one in told],
+    }
 
 
 def rounded(value: float) -> float:

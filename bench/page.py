@@ -10,8 +10,17 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from bench.figures import QUANTILES, SLICE_S, Figures, Goal, rounded, shown
-from bench.plots import Plot, length, plot, strip
+from bench.figures import (
+    QUANTILES,
+    SLICE_S,
+    Figures,
+    Goal,
+    Series,
+    coarser,
+    rounded,
+    shown,
+)
+from bench.plots import HEIGHT, Plot, length, plot, strip
 from renderers.palette import (
     AA_GRAPHICS,
     BLUISH_GREEN,
@@ -29,6 +38,7 @@ from renderers.palette import (
 _STYLE: Final = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 _PANEL: Final = 110
 """Height of a plot among others of its kind, in pixels."""
+_STEPS: Final = "s, the rounds one after the other"
 _SEAT: Final = (
     '<svg viewBox="0 0 48 48" aria-hidden="true"><g fill="currentColor">'
     '<path d="M17 9h14a2.4 2.4 0 0 1 2.4 2.4v12.2A2.4 2.4 0 0 1 31 26H17a2.4 2.4 0 0 1-2.4-2.4'
@@ -102,6 +112,8 @@ WORDS: Final = {
     "all_mib": Told("the ten among a thousand", "MiB"),
     "memory_ratio": Told("memory with a thousand, over ten alone", "×"),
     "activation_ms": Told("first answer of a cold performance", "ms"),
+    "delivery": Told("change to watcher", "ms"),
+    "delivery_beside_stalled": Told("among 1,000 who do not read", "ms"),
 }
 BESIDE: Final = {
     "durable_holds_per_s": {
@@ -113,6 +125,15 @@ BESIDE: Final = {
     "server_us_per_send": {"bare_us_per_send": "cpu_vs_raw_send"},
 }
 """What stands beside a figure of ours: the same done by other means, and ours over it."""
+WEIGHED: Final = ("hot_mib", "all_mib")
+"""Figures that are compared, and of which none is better than the other."""
+_SEEN: Final = {
+    "watchers": "Watchers over time",
+    "connected": "connected",
+    "watching": "watching",
+    "waiting": "commands waiting at the gateway",
+}
+"""Words for what was seen over time."""
 _MACHINE: Final = {
     "processor": ("processor", ""),
     "cores": ("cores", ""),
@@ -211,13 +232,14 @@ def page(figures: Figures) -> str:
         _table(figures, [key for key in figures.goals if key in figures.values], missing),
         _KEY if figures.values else "",
         *_peers(figures),
+        *_weights(figures),
         f"<h2>Measured as well</h2>{_table(figures, rest, [])}" if rest else "",
-        *(_plots(figures) if figures.rates else []),
+        *_plots(figures),
         "" if figures.values else "<p>Nothing was measured.</p>",
         "<h2>The machine</h2>",
         _facts(figures.machine | settings),
     ]
-    title = "Measured on this machine"
+    title = f"bench {figures.bench}, measured on this machine"
     return document(title, lead, parts, told=figures.as_json())
 
 
@@ -309,6 +331,23 @@ def _peer(figures: Figures, key: str, ratio: str, most: float) -> str:
     )
 
 
+def _weights(figures: Figures) -> list[str]:
+    there = [key for key in WEIGHED if key in figures.values]
+    if not there:
+        return []
+    most = max(max(figures.values[key]) for key in there)
+    rows = []
+    for key in there:
+        values, middle = figures.values[key], figures[key]
+        words = f"{told_of(key).words}: {valued(key, middle)}"
+        drawing = length(middle, most, min(values), max(values), words, ours=key == there[-1])
+        rows.append(
+            f'<tr>{_named(key)}<td class="n">{valued(key, middle)}<td class="drawn">{drawing}'
+        )
+    heads = '<tr><th>memory<th class="n">median<th>from zero'
+    return [f'<h2>Memory</h2><table class="judged">{heads}{"".join(rows)}</table>']
+
+
 def _plots(figures: Figures) -> list[str]:
     latencies = Plot(
         title="How long answers took, median of the rounds",
@@ -318,27 +357,45 @@ def _plots(figures: Figures) -> list[str]:
         names=[f"p{100 * one:g}" for one in QUANTILES],
         tenfold=True,
     )
-    panels = []
-    for key, rates in figures.rates.items():
-        timeline = [many / SLICE_S for rate in rates for many in rate.timeline]
-        panels.append(
-            plot(
-                Plot(
-                    title=told_of(key).words,
-                    lines={told_of(key).words: timeline},
-                    unit="/s",
-                    steps="s, the rounds one after the other",
-                    lasts=max(SLICE_S, len(timeline) * SLICE_S),
-                    height=_PANEL,
-                )
-            )
-        )
+    alone = [_seen(key, one) for key, one in figures.series.items() if not one.beside]
+    panels = [f"<div>{''.join(_panel(figures, key))}</div>" for key in figures.rates]
+    together = f'<div class="panels">{"".join(panels)}</div>'
+    drawn = plot(latencies)
     return [
-        "<h2>Latency</h2>",
-        plot(latencies),
-        "<h2>Throughput over time</h2>",
-        f'<div class="panels">{"".join(panels)}</div>',
+        f"<h2>Latency</h2>{drawn}" if drawn else "",
+        f"<h2>Over time</h2>{''.join(alone)}" if any(alone) else "",
+        f"<h2>Throughput over time</h2>{together}" if panels else "",
     ]
+
+
+def _panel(figures: Figures, key: str) -> list[str]:
+    """A rate over time, and below it what was seen meanwhile."""
+    line = figures.throughput(key)
+    drawn = Plot(
+        title=told_of(key).words,
+        lines={told_of(key).words: coarser(line)},
+        unit="/s",
+        steps=_STEPS,
+        lasts=max(SLICE_S, len(line) * SLICE_S),
+        height=_PANEL,
+    )
+    beside = [_seen(name, one) for name, one in figures.series.items() if one.beside == key]
+    return [plot(drawn), *beside]
+
+
+def _seen(key: str, series: Series) -> str:
+    """What was seen over time: small beside a rate, else large."""
+    lines = {_SEEN.get(name, name): coarser(line) for name, line in series.lines.items()}
+    return plot(
+        Plot(
+            title=_SEEN.get(key, "") or ", ".join(lines),
+            lines=lines,
+            unit=series.unit,
+            steps=_STEPS if series.beside else "s since the first came",
+            lasts=max(SLICE_S, series.lasts_s),
+            height=_PANEL if series.beside else HEIGHT,
+        )
+    )
 
 
 def _facts(facts: dict[str, Any]) -> str:

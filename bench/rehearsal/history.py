@@ -55,6 +55,13 @@ class Kill(Struct):
     good_s: float = -1.0
 
 
+class Weighing(Struct, frozen=True):
+    """The resident memory of processes at a moment, in MiB by (what it is, pid)."""
+
+    at_s: float
+    mib: dict[tuple[str, int], float]
+
+
 class Timing:
     """How long answers of one sort took, and when they came."""
 
@@ -86,6 +93,8 @@ class Book:
         refusals, sheds, failures: By code, reason, kind of failure.
         repeats: Requests that had to be sent again.
         lags_s: How late the bots' own machine was.
+        weighed: The memory of an own installation, over time.
+        on_sale_s: When the sale begins.
     """
 
     def __init__(self) -> None:
@@ -106,6 +115,8 @@ class Book:
         self.kills: list[Kill] = []
         self.lags_s: list[float] = []
         self.waiting: list[tuple[float, int]] = []
+        self.weighed: list[Weighing] = []
+        self.on_sale_s = 0.0
 
     def begin(self) -> None:
         """The clock starts here."""

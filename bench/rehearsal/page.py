@@ -15,9 +15,10 @@ import msgspec
 from bench.figures import QUANTILES, quantiles_ms
 from bench.page import document, sign, verdict
 from bench.plots import Mark, Plot, Values, bar, plot
-from bench.rehearsal.history import Book, Timing
+from bench.rehearsal.history import Book, Timing, Weighing
 from bench.rehearsal.invariants import Finding
 from bench.rehearsal.live import ends_of
+from bench.rehearsal.memory import largest
 from bench.rehearsal.report import (
     PASSED,
     Report,
@@ -224,16 +225,23 @@ def _over_time(report: Report, book: Book, t: Translator) -> list[Plot]:
         "scan_p99": _p99s(book.scans, lasts),
     }
     queue = {"waiting": _queue(book, lasts)}
-    room = max(len(t(f"rehearse.plot.{key}")) for key in (*many, *slowest))
+    weighed = _memory(book, lasts)
+    names = [t(f"rehearse.plot.{key}") for key in (*many, *slowest)]
+    room = max(map(len, (*names, *(t(f"rehearse.victim.{key}") for key in weighed))))
     told = (
         ("per_s", {key: values for key, values in many.items() if any(values)}, "/s"),
         ("waits", slowest, "ms"),
         ("queue", queue if any(queue["waiting"]) else {}, t("rehearse.plot.bots")),
     )
+    drawn = [
+        (name, {t(f"rehearse.plot.{key}"): values for key, values in lines.items()}, unit)
+        for name, lines, unit in told
+    ]
+    processes = {t(f"rehearse.victim.{key}"): values for key, values in weighed.items()}
     return [
         Plot(
             title=t(f"rehearse.plot.{name}"),
-            lines={t(f"rehearse.plot.{key}"): values for key, values in lines.items()},
+            lines=lines,
             unit=unit,
             steps=t("rehearse.plot.since"),
             lasts=lasts,
@@ -243,7 +251,7 @@ def _over_time(report: Report, book: Book, t: Translator) -> list[Plot]:
             room=room,
             number=lambda value: number(value, t),
         )
-        for name, lines, unit in told
+        for name, lines, unit in (*drawn, ("memory", processes, "MiB"))
     ]
 
 
@@ -297,6 +305,16 @@ def _queue(book: Book, lasts: float) -> list[float]:
         where = _slice(at, slice_s, many)
         found[where] = max(found[where], waiting)
     return found
+
+
+def _memory(book: Book, lasts: float) -> dict[str, Values]:
+    """What the largest process of each sort held in each slice; None where there was none."""
+    many, slice_s = _slices(lasts)
+    slices: list[list[Weighing]] = [[] for _ in range(many)]
+    for one in book.weighed:
+        slices[_slice(one.at_s, slice_s, many)].append(one)
+    held = [largest(some) for some in slices]
+    return {key: [one.get(key) for one in held] for key in largest(book.weighed)}
 
 
 def _slice(at: float, slice_s: float, many: int) -> int:

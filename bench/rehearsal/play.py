@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from bench.rehearsal import evidence, faults, invariants, thresholds
+from bench.rehearsal import evidence, faults, invariants, memory, thresholds
 from bench.rehearsal.bots import Bot, cast
 from bench.rehearsal.crowd import Crowd, Stage
 from bench.rehearsal.history import Book
@@ -76,6 +76,9 @@ async def rehearse(order: Order, view: View) -> tuple[Report, Book]:
             if order.installation is None:
                 await _tidy(theatre, book)
     measured = thresholds.figures(book, explained())
+    limits = scenario.thresholds
+    if order.installation is None:  # whose processes nobody may look at from here
+        limits = msgspec.structs.replace(limits, memory_growth=None)
     report = Report(
         scenario=scenario,
         name=order.name,
@@ -85,7 +88,7 @@ async def rehearse(order: Order, view: View) -> tuple[Report, Book]:
         performance=theatre.performance,
         source="none" if isinstance(record, str) else record.source,
         invariants=tuple(_judged(book, record)),
-        thresholds=tuple(thresholds.judge(scenario.thresholds, measured)),
+        thresholds=tuple(thresholds.judge(limits, measured)),
         figures=measured,
         lag_ms=lag_ms(book),
     )
@@ -128,8 +131,11 @@ async def _play(
         await theatre.open_room(*sale_times(scenario.seconds, scenario.room.on_sale))
     _forget_the_preparation(book)
     book.begin()
+    if scenario.room is not None:
+        book.on_sale_s = scenario.room.on_sale * scenario.seconds
     view.phase("rehearse.phase.bots")
-    async with _beside(view.follow(book, scenario.seconds), _faults(order, book)):
+    jobs = (view.follow(book, scenario.seconds), _faults(order, book), _weigh(order, book))
+    async with _beside(*jobs):
         try:
             await crowd.play(scenario.seconds, scenario.grace_s)
         finally:
@@ -141,6 +147,12 @@ async def _faults(order: Order, book: Book) -> None:
     if order.installation is not None:
         scenario = order.scenario
         await faults.carry_out(scenario.faults, scenario.seconds, order.installation, book)
+
+
+async def _weigh(order: Order, book: Book) -> None:
+    if order.installation is not None:
+        scenario = order.scenario
+        await memory.weigh(order.installation, book, scenario.seconds + scenario.grace_s)
 
 
 @contextlib.asynccontextmanager

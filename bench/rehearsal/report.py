@@ -18,6 +18,7 @@ from bench.figures import QUANTILES, machine, quantiles_ms, rounded, shown
 from bench.rehearsal.history import Book
 from bench.rehearsal.invariants import Finding
 from bench.rehearsal.live import bot_sales, ends_of
+from bench.rehearsal.memory import Grown, grown
 from bench.rehearsal.scenario import Scenario
 from renderers.i18n import Translator
 
@@ -98,9 +99,18 @@ def as_json(report: Report, book: Book) -> dict[str, Any]:
             }
             for name, at in latencies(book).items()
         },
+        "memory": [_grown(one) for one in grown(book)],
         "generator_lag_p99_ms": rounded(report.lag_ms),
         "format": msgspec.to_builtins(report.scenario),
         "machine": machine(),
+    }
+
+
+def _grown(one: Grown) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(one)
+    return {
+        key: rounded(value) if key.endswith(("_mib", "growth")) else value
+        for key, value in told.items()
     }
 
 
@@ -139,6 +149,8 @@ def written(key: str, value: float, t: Translator) -> str:
     """A figure with its unit."""
     if key in SHARES:
         return f"{number(100 * value, t)} %"
+    if key.endswith("_growth"):
+        return f"{number(value, t)} ×"
     unit = "ms" if key.endswith("_ms") else "s" if key.endswith("_s") else ""
     return f"{number(value, t)} {unit}".rstrip()
 

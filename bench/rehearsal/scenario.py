@@ -150,6 +150,7 @@ class Thresholds(_Table, frozen=True):
     fairness: Annotated[float, Meta(ge=-1, le=1)] | None = None
     overtaken: Count | None = None
     recovery_s: Most | None = None
+    memory_growth: Most | None = None
 
 
 AT_LEAST: Final = frozenset({"honest_success", "fairness"})

@@ -11,6 +11,7 @@ from bench.figures import QUANTILES, quantiles_ms
 from bench.rehearsal.bots import End
 from bench.rehearsal.history import Book, Timing, Turn
 from bench.rehearsal.invariants import Finding
+from bench.rehearsal.memory import growth
 from bench.rehearsal.scenario import AT_LEAST, Thresholds
 
 SLACK_S: Final = 1.0
@@ -40,6 +41,7 @@ def figures(book: Book, explained: frozenset[str]) -> dict[str, float | None]:
         "fairness": fairness(present),
         "overtaken": float(overtaken(present)) if present else None,
         "recovery_s": recovery_s(book),
+        "memory_growth": growth(book),
     }
 
 

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from bench import cli
-from bench.figures import QUANTILES, Figures, Goal, Rate, commit_ms, quantiles_ms
+from bench.figures import (
+    MAX_POINTS,
+    QUANTILES,
+    Figures,
+    Goal,
+    Rate,
+    coarser,
+    commit_ms,
+    quantiles_ms,
+)
 from bench.page import BESIDE, WORDS, colours, page, sign
 from renderers.palette import AA_GRAPHICS, AA_TEXT, contrast
 
@@ -108,6 +117,54 @@ def test_peers_stand_beside_ours_with_the_ratio_of_the_rounds() -> None:
     assert "ours is 2.5×" in peers, "the median of the ratios and not the ratio of the medians"
     assert peers.count('class="ours"') == 1 and peers.count('class="theirs"') == 1
     assert "redis-server is not installed" in peers
+
+
+def watched() -> Figures:
+    found = Figures([], 2, 1.0, "fanout")
+    for first in (1.0, 5.0):
+        found.add_rate("ours_per_s", Rate.of([(0.5, 0.002, 10)], 0.0, 1.0))
+        lines = {"waiting": [first, None]}
+        found.add_series("waiting_during", "commands", 1.0, lines, beside="ours_per_s")
+    found.add_series("watchers", "watchers", 4.0, {"connected": [1.0, 2.0], "watching": [0.0, 2.0]})
+    found.add_latencies("delivery", tuple(float(at) for at in range(1, 8)))
+    return found
+
+
+def test_what_was_seen_in_a_round_comes_after_what_was_seen_before() -> None:
+    told = json.loads(json.dumps(watched().as_json()))
+    queue = told["series"]["waiting_during"]
+    assert queue["lines"]["waiting"] == {"every_s": 0.5, "values": [1, None, 5, None]}
+    assert (queue["beside"], queue["unit"]) == ("ours_per_s", "commands")
+    assert told["series"]["watchers"]["lines"]["watching"]["values"] == [0, 2]
+    line = told["throughput"]["ours_per_s"]
+    assert line["every_s"] == 0.1 and line["values"] == 2 * [*[0] * 5, 100, *[0] * 4]
+    assert told["latencies"]["delivery"]["p100_ms"] == 7
+    assert told["settings"]["bench"] == "fanout"
+
+
+def test_the_page_shows_the_queue_beside_its_rate_and_the_watchers_by_themselves() -> None:
+    shown = page(watched())
+    assert "<h1>bench fanout, measured on this machine</h1>" in shown
+    alone, _, panels = shown.partition("Throughput over time")
+    captions = re.compile("<figcaption>(.*?)</figcaption>")
+    assert captions.findall(alone)[1:] == ["Watchers over time"]
+    assert captions.findall(panels) == ["ours per s", "commands waiting at the gateway"]
+    assert "change to watcher: 1–7 ms" in alone
+
+
+def test_memory_is_shown_as_bars_on_one_scale() -> None:
+    found = Figures([], 1, 1.0)
+    found.add("hot_mib", 500.0)
+    found.add("all_mib", 1_000.0)
+    shown = page(found).partition("<h2>Memory</h2>")[2].partition("</table>")[0]
+    assert re.findall(r'class="(?:ours|theirs)" y="3" width="(.*?)%"', shown) == ["50.00", "100.00"]
+
+
+def test_a_line_has_a_most_of_points_and_keeps_its_gaps() -> None:
+    assert coarser([1.0, None, 3.0]) == [1.0, None, 3.0]
+    long = coarser([*[1.0, 3.0] * MAX_POINTS, *[None] * 20])
+    assert len(long) <= MAX_POINTS and long[0] == pytest.approx(5 / 3) and long[-1] is None
+    assert coarser([]) == []
 
 
 def test_a_page_of_nothing_says_so() -> None:

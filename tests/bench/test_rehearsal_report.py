@@ -15,7 +15,7 @@ from bench.rehearsal import cli, live, page, report
 from bench.rehearsal.bots import End
 from bench.rehearsal.cli import check_server
 from bench.rehearsal.cli import rehearse as command
-from bench.rehearsal.history import Book, Kill, Ticket, Turn
+from bench.rehearsal.history import Book, Kill, Ticket, Turn, Weighing
 from bench.rehearsal.installation import CannotBegin
 from bench.rehearsal.invariants import Evidence, Finding, judge
 from bench.rehearsal.play import explained
@@ -40,6 +40,7 @@ def book() -> Book:
     found.turns.append(Turn(1, 0.0, 1, 0, 1.0))
     found.waiting.append((0.5, 12))
     found.kills += [Kill("desk", (7,), 0.5, 1.5), Kill("journal", (), 0.7)]
+    found.weighed = [Weighing(at, {("desk", 7): 50.0 + at}) for at in (0.0, 1.0)]
     found.failed("<lost>")
     return found
 
@@ -88,6 +89,8 @@ def test_the_json_is_json_and_has_the_figures_and_the_whole_scenario() -> None:
     assert told["latencies"]["holds"]["p99_ms"] == 4
     assert told["refusals"] == {"seat_taken": 3, "": 1}
     assert told["format"]["kinds"][0]["wants"] == "enter"
+    [weighed] = told["memory"]
+    assert (weighed["process"], weighed["start_mib"], weighed["most_mib"]) == ("desk", 50, 51)
     assert told["kills"][0] == {"victim": "desk", "pids": [7], "at_s": 0.5, "good_s": 1.5}
 
 
@@ -108,7 +111,7 @@ def test_table_and_page_say_it_in_both_languages_with_invariants_first(language:
     assert t("rehearse.report.factor", factor="60", real="40", seconds="40") in shown
     victim, at = t("rehearse.victim.journal"), "0,7" if language == "fr" else "0.7"
     assert escape(t("rehearse.report.not_there", victim=victim, at=at)) in shown
-    assert shown.count("<figure") == 4 and "&lt;lost&gt;" in shown and "<lost>" not in shown
+    assert shown.count("<figure") == 5 and "&lt;lost&gt;" in shown and "<lost>" not in shown
     assert escape(t.plural("rehearse.report.failed", 3, all=8)) in shown
     assert not re.search(r"src=|<script|@import|>None<", shown)
 
@@ -147,7 +150,7 @@ def test_a_kill_is_on_every_plot_over_time_until_the_next_hold_and_a_miss_is_not
     t = translator("en")
     shown = page.html(made(GOOD), book(), t)
     spans = re.findall(r'<rect class="span" x="([\d.]+)" width="([\d.]+)"', shown)
-    assert spans == [("12.2", "24.4")] * 3, "0.5 to 1.5 of 41 seconds, in thousandths"
+    assert spans == [("12.2", "24.4")] * 4, "0.5 to 1.5 of 41 seconds, in thousandths"
     assert escape(t("rehearse.plot.killed", victim=t("rehearse.victim.desk"))) in shown
 
 

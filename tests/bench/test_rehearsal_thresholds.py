@@ -3,7 +3,7 @@
 import pytest
 
 from bench.rehearsal.bots import End
-from bench.rehearsal.history import Book, Kill, Turn
+from bench.rehearsal.history import Book, Kill, Turn, Weighing
 from bench.rehearsal.scenario import Thresholds
 from bench.rehearsal.thresholds import fairness, figures, judge, overtaken
 
@@ -23,6 +23,7 @@ def book() -> Book:
     found.wanted, found.served = 100, 95
     found.turns = [Turn(n, 0.0, n, n, float(n)) for n in range(10)]
     found.kills = [Kill("desk", (1,), 3.0, 5.0)]
+    found.weighed = [Weighing(at, {("gateway", 7): 100.0 + at}) for at in (0.0, 10.0)]
     return found
 
 
@@ -56,6 +57,10 @@ def down(found: Book) -> None:
     found.kills.append(Kill("journal", (2,), 4.0, 64.0))
 
 
+def leaking(found: Book) -> None:
+    found.weighed.append(Weighing(5.0, {("gateway", 7): 300.0}))
+
+
 def not_there(found: Book) -> None:
     found.kills.append(Kill("journal", (), 4.0, 4.1))
 
@@ -76,6 +81,7 @@ def not_there(found: Book) -> None:
         ("overtaken", 0, unfair),
         ("recovery_s", 10, down),
         ("recovery_s", 10, not_there),
+        ("memory_growth", 1.5, leaking),
     ],
 )
 def test_a_threshold_is_held_and_can_be_missed(key: str, limit: float, spoil: object) -> None:
