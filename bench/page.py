@@ -20,6 +20,7 @@ from bench.figures import (
     rounded,
     shown,
 )
+from bench.gauges import EVERY_S
 from bench.plots import HEIGHT, Plot, length, plot, strip
 from renderers.palette import (
     AA_GRAPHICS,
@@ -131,7 +132,7 @@ _SEEN: Final = {
     "watchers": "Watchers over time",
     "connected": "connected",
     "watching": "watching",
-    "waiting": "commands waiting at the gateway",
+    "waiting": f"commands waiting at the gateway, read every {EVERY_S:g} s",
 }
 """Words for what was seen over time."""
 _MACHINE: Final = {

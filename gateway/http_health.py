@@ -36,11 +36,26 @@ async def readyz(request: web.Request) -> web.Response:
 
 @routes.get("/metrics")
 async def metrics(request: web.Request) -> web.Response:
-    """Figures of this process, and of the parts behind it that answer in time."""
+    """Figures of this process, and of the parts behind it that answer in time.
+
+    With `?name[]=` only the families that are named, as Prometheus' own clients have it. Those
+    of this process alone cost next to nothing then, also several times a second.
+    """
     edge = request.app[EDGE]
+    names = frozenset(request.query.getall("name[]", ()))
+    if names:
+        own = [family for family in edge.metrics.families() if family.name in names]
+        if len(own) == len(names):
+            return _exposed(exposition(own))
     status = await edge.vitals.status()
     # Of hundreds of performances it takes some ten milliseconds, and a sale goes on meanwhile.
-    body = await asyncio.to_thread(exposition, chain(edge.metrics.families(), families(status)))
+    found = chain(edge.metrics.families(), families(status))
+    if names:
+        found = (family for family in found if family.name in names)
+    return _exposed(await asyncio.to_thread(exposition, found))
+
+
+def _exposed(body: bytes) -> web.Response:
     return web.Response(
         body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     )

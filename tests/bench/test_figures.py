@@ -148,7 +148,10 @@ def test_the_page_shows_the_queue_beside_its_rate_and_the_watchers_by_themselves
     alone, _, panels = shown.partition("Throughput over time")
     captions = re.compile("<figcaption>(.*?)</figcaption>")
     assert captions.findall(alone)[1:] == ["Watchers over time"]
-    assert captions.findall(panels) == ["ours per s", "commands waiting at the gateway"]
+    assert captions.findall(panels) == [
+        "ours per s",
+        "commands waiting at the gateway, read every 0.25 s",
+    ]
     assert "change to watcher: 1–7 ms" in alone
 
 

@@ -29,8 +29,8 @@ def samples_of(families: Iterable[Metric]) -> Samples:
     }
 
 
-async def scraped(gateway: Running) -> Samples:
-    async with gateway.http.get("/metrics") as response:
+async def scraped(gateway: Running, query: str = "") -> Samples:
+    async with gateway.http.get(f"/metrics{query}") as response:
         assert response.status == 200
         return samples_of(text_string_to_metric_families(await response.text()))
 
@@ -167,3 +167,13 @@ async def test_metrics_do_not_wait_for_the_dead(
 async def test_many_who_ask_cost_the_engine_one_question(gateway: Running) -> None:
     await asyncio.gather(*(scraped(gateway) for _ in range(20)))
     assert gateway.fake.status.asked == 1
+
+
+async def test_who_names_families_gets_those_and_asks_the_engine_for_its_own_alone(
+    gateway: Running,
+) -> None:
+    waiting, up = "strapontin_commands_waiting", "strapontin_backend_up"
+    assert await scraped(gateway, f"?name[]={waiting}") == {(waiting,): 0}
+    assert gateway.fake.status.asked == 0
+    both = await scraped(gateway, f"?name[]={waiting}&name[]={up}")
+    assert {sample[0] for sample in both} == {waiting, up}
