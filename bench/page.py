@@ -221,7 +221,7 @@ def _shape(passed: bool) -> str:
 def page(figures: Figures) -> str:
     """The whole page."""
     settings = figures.settings
-    beside = {key for ours, theirs in BESIDE.items() for key in (ours, *theirs)}
+    beside = {key for ours, theirs in BESIDE.items() for key in (ours, *theirs)} | {*WEIGHED}
     missing = [(key, figures.missing.get(key, "not measured")) for key in figures.goals]
     missing = [(key, why) for key, why in missing if key not in figures.values]
     rest = [key for key in figures.values if key not in figures.goals and key not in beside]
