@@ -9,6 +9,7 @@ from collections import deque
 from itertools import accumulate
 from typing import Final
 
+from engine.status import Buckets
 from gateway.limits import LATENCY_WINDOWS
 
 EDGES_MS: Final = tuple(0.5 * 1.2**step for step in range(60))
@@ -19,24 +20,24 @@ _PERCENTILE: Final = 0.95
 class Pace:
     """Answering times and commands not served. A window is what came between two `take`s."""
 
-    __slots__ = ("_counts", "_past", "_shed")
+    __slots__ = ("_past", "_shed", "_window")
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(EDGES_MS) + 1)
+        self._window = Buckets(EDGES_MS)
         self._past: deque[list[int]] = deque(maxlen=LATENCY_WINDOWS - 1)
         self._shed = 0
 
     def answered(self, latency_s: float) -> None:
-        self._counts[bisect_left(EDGES_MS, 1000 * latency_s)] += 1
+        self._window.add(1000 * latency_s)
 
     def not_served(self, commands: int) -> None:
         self._shed += commands
 
     def take(self) -> tuple[float, int]:
         """(95th percentile in ms over the last LATENCY_WINDOWS, 0 for none; sheds of this one)."""
-        counts = [sum(column) for column in zip(self._counts, *self._past, strict=True)]
-        self._past.append(self._counts)
-        self._counts = [0] * (len(EDGES_MS) + 1)
+        window, self._window = self._window.counts, Buckets(EDGES_MS)
+        counts = [sum(column) for column in zip(window, *self._past, strict=True)]
+        self._past.append(window)
         shed, self._shed = self._shed, 0
         total = sum(counts)
         if not total:
