@@ -77,22 +77,22 @@ class Peer(asyncio.Protocol):
         """Send what is pending and the close frame; the peer has CLOSE_S to answer it."""
         if self.closing:
             return
-        self.closing = True
         self.ends(why)
-        self.out.send_framed(close_frame(code, why))
-        self.out.end()
-        self._loop.call_later(CLOSE_S, self.transport.abort)
+        self._say_goodbye(code, why)
         self._halted = False
         self.transport.resume_reading()
 
     def _on_close_frame(self) -> None:
         if not self.closing:
-            self.closing = True
-            self.out.send_framed(close_frame(WSCloseCode.OK, ""))
-            self.out.end()
+            self._say_goodbye(WSCloseCode.OK, "")
         self._deaf = True
-        # Sends what is pending first; a peer that does not take it is dropped.
-        self.transport.close()
+        self.transport.close()  # what is pending is sent first
+
+    def _say_goodbye(self, code: int, why: str) -> None:
+        """The last frame; a peer that has not taken it, or not answered, by CLOSE_S is dropped."""
+        self.closing = True
+        self.out.send_framed(close_frame(code, why))
+        self.out.end()
         self._loop.call_later(CLOSE_S, self.transport.abort)
 
     def _break_off(self, code: int, why: str) -> None:
