@@ -11,11 +11,11 @@ let through.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -52,6 +52,7 @@ from gateway.replica import Feeds
 from gateway.session import Principal, now_ms
 from gateway.vacancies import Vacancies
 
+T = TypeVar("T")
 log = structlog.get_logger("gateway.rooms")
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -524,9 +525,7 @@ class Rooms:
         del self._open[room.performance]
         self._batcher.follow(room.performance, None)
         frame = room.frame(Phase.CLOSED)
-        for told, guests in enumerate(list(room.guests.values()), 1):
-            if told % FAN_OUT_CHUNK_SENDS == 0:
-                await asyncio.sleep(0)
+        async for guests in _in_turns(list(room.guests.values())):
             for guest in guests:
                 guest.queues = _without_queue(guest.queues, room.performance)
                 guest.admissions = _without(guest.admissions, room.commitment)
@@ -543,36 +542,36 @@ class Rooms:
     async def _tell(self, room: Room) -> None:
         """How the room stands: the same bytes to everybody in it."""
         frame = room.frame()
-        sent = 0
-        for guests in list(room.guests.values()):
+        async for guests in _in_turns(list(room.guests.values())):
             for guest in guests:
                 # A slow reader misses this one: the next comes in a second.
                 guest.out.post(frame)
-                sent += 1
-                if sent % FAN_OUT_CHUNK_SENDS == 0:
-                    await asyncio.sleep(0)
 
     async def _tell_places(self, room: Room, visitors: list[bytes]) -> None:
-        for told, visitor in enumerate(visitors, 1):
+        async for visitor in _in_turns(visitors):
             frame = room.placed_frame(visitor)
             for guest in room.guests.get(visitor, ()):
                 guest.out.send_framed(frame)
-            if told % FAN_OUT_CHUNK_SENDS == 0:
-                await asyncio.sleep(0)
 
     async def _tell_admissions(self, room: Room, visitors: list[bytes]) -> None:
-        for told, visitor in enumerate(visitors, 1):
+        async for visitor in _in_turns(visitors):
             expires_ms = room.admitted_until_ms(visitor)
             for guest in room.guests.get(visitor, ()):
                 self._admit(room, guest, expires_ms)
-            if told % FAN_OUT_CHUNK_SENDS == 0:
-                await asyncio.sleep(0)
 
     def _admit(self, room: Room, guest: Guest, expires_ms: int) -> None:
         session = guest.principal.who
         guest.admissions = {**guest.admissions, room.commitment: expires_ms}
         token = self._tokens.token(room.performance, room.commitment, session, expires_ms)
         guest.out.send(_encode(wire.Admitted(room.performance, token, expires_ms)))
+
+
+async def _in_turns(many: Iterable[T]) -> AsyncIterator[T]:
+    """All of them, one by one, with a turn for other work after every FAN_OUT_CHUNK_SENDS."""
+    for number, one in enumerate(many, 1):
+        yield one
+        if number % FAN_OUT_CHUNK_SENDS == 0:
+            await asyncio.sleep(0)
 
 
 def _with(queues: tuple[int, ...], performance: int) -> tuple[int, ...]:
