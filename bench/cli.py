@@ -149,7 +149,7 @@ def engine(*, run: Run = AS_USUAL) -> int:
     seats = len(plan.seats)
     with (
         _measured("engine", ENGINE, run) as rounds,
-        ground([(plan, FLEETING), (plan, FLEETING)]) as on,
+        ground([(plan, FLEETING), (plan, FLEETING)], peers.called_through_ray) as on,
     ):
         figures, seconds = rounds.figures, run.seconds
         _activate(on)

@@ -21,11 +21,14 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.durable import HELD, HOLD_MS, batches
 from bench.figures import Rate
 from persistence.url import connect
+
+if TYPE_CHECKING:
+    from engine.actors.wiring import Installation
 
 WARM_UP_S: Final = 0.5
 ROW_LOCK_CONNECTIONS: Final = 16
@@ -225,6 +228,23 @@ async def _redis_client(socket: Path) -> _RedisClient:
             if time.monotonic() > ends_s:
                 raise PeerMissing(f"redis-server does not start: {error}") from error
             await asyncio.sleep(0.05)
+
+
+def called_through_ray() -> "type[Installation]":
+    """An installation whose performances take a batch by a Ray call as well."""
+    from engine.actors.wiring import DirectoryProcess, Installation, PerformanceProcess
+
+    class CalledThroughRay(PerformanceProcess):
+        async def submit(self, batch: bytes) -> bytes:
+            return await self._actor.submit(batch)
+
+    class Directory(DirectoryProcess):
+        performance_process = CalledThroughRay
+
+    class Called(Installation):
+        directory_process = Directory
+
+    return Called
 
 
 async def ray_per_command(performance: int, seats: int, seconds: float, first_id: int) -> Rate:

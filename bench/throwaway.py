@@ -9,7 +9,7 @@ import contextlib
 import secrets
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +39,13 @@ class Ground(Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def ground(houses: list[tuple[Plan, Settings]]) -> Iterator[Ground]:
-    """An installation with one performance for each (plan, settings), and a cashier "bench"."""
+def ground(
+    houses: list[tuple[Plan, Settings]], kind: Callable[[], type["Installation"]] | None = None
+) -> Iterator[Ground]:
+    """An installation with one performance for each (plan, settings), and a cashier "bench".
+
+    `kind` is asked, once Ray runs, for another installation than the usual.
+    """
     local_ray.start()
     from engine.actors.wiring import Installation
     from engine.actors.wiring import Settings as Wiring
@@ -53,7 +58,8 @@ def ground(houses: list[tuple[Plan, Settings]]) -> Iterator[Ground]:
             performances = asyncio.run(_prepare(postgres.url, key, houses))
             port = _free_port()
             url = f"http://127.0.0.1:{port}"
-            installation = Installation(Wiring(postgres.url, "127.0.0.1", port, url))
+            make = Installation if kind is None else kind()
+            installation = make(Wiring(postgres.url, "127.0.0.1", port, url))
             try:
                 installation.wait_ready()
                 yield Ground(installation, url, postgres.url, Path(folder), key, performances)
