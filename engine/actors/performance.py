@@ -107,6 +107,7 @@ class PerformanceActor:
         self._commits = 0
         self._recoveries = 0
         self._packing: asyncio.Task[None] | None = None
+        self._saving: asyncio.Task[None] | None = None
         self._core: Performance
         self._feed: Feed
         self._epoch = 0
@@ -328,12 +329,26 @@ class PerformanceActor:
             if not future.done():
                 future.set_result(reply)
         if state is not None:
-            await self._journal.save_snapshot(self._performance, self._epoch, seq, state)
-            self._snapshot_seq = seq
+            self._saving = asyncio.create_task(self._save(self._epoch, seq, state))
 
     def _snapshot_due(self, seq: int) -> bytes | None:
         """The state at `seq`: taken now, as the next decision changes it, saved once durable."""
-        return self._core.snapshot() if seq - self._snapshot_seq >= SNAPSHOT_EVERY_EVENTS else None
+        if seq - self._snapshot_seq < SNAPSHOT_EVERY_EVENTS:
+            return None
+        if self._saving is not None and not self._saving.done():
+            return None
+        self._snapshot_seq = seq
+        return self._core.snapshot()
+
+    async def _save(self, epoch: int, seq: int, state: bytes) -> None:
+        """Beside the commits, which wait for nothing but the journal: some megabytes take a while.
+
+        Without this snapshot a recovery replays from an older one.
+        """
+        try:
+            await self._journal.save_snapshot(self._performance, epoch, seq, state)
+        except Exception as error:
+            log.warning("performance %d: no snapshot at %d: %r", self._performance, seq, error)
 
     def _publish_to_watchers(self) -> None:
         self._published.set()

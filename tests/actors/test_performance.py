@@ -229,6 +229,29 @@ async def test_snapshots_bound_the_tail_and_keep_every_outcome(
         await end(successor)
 
 
+async def test_sales_go_on_while_a_snapshot_is_saved_and_when_it_cannot_be(
+    actor: PerformanceActor, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "SNAPSHOT_EVERY_EVENTS", 5)
+    journal.keeping.clear()
+    for number in range(1, 18):
+        [held] = await asyncio.wait_for(ask(actor, hold(number, number)), 3)
+        assert isinstance(held, Held)
+    assert journal.snapshots == []
+    journal.keeping.set()
+    await ask(actor, hold(18, 18))
+    assert [seq for seq, _ in journal.snapshots] == [5], "one at a time, of when it was due"
+    await asyncio.sleep(0.01)
+    journal.keeping.clear()
+    await ask(actor, hold(19, 19))
+    journal.down = True
+    journal.keeping.set()
+    await asyncio.sleep(0.01)
+    journal.down = False
+    assert isinstance((await ask(actor, hold(20, 20)))[0], Held)
+    assert (journal.epoch, actor._recoveries) == (1, 1), "no snapshot is no reason to rebuild"
+
+
 async def test_passivation_saves_a_snapshot_and_refuses_what_comes_after(
     actor: PerformanceActor, journal: MemoryJournal
 ) -> None:

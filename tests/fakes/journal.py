@@ -29,6 +29,8 @@ class MemoryJournal:
         self.down = False
         self.gate = asyncio.Event()
         self.gate.set()
+        self.keeping = asyncio.Event()  # snapshots, as `gate` appends
+        self.keeping.set()
         self.appends = 0
 
     @property
@@ -73,6 +75,9 @@ class MemoryJournal:
         return Written.WRITTEN
 
     async def save_snapshot(self, performance: int, epoch: int, seq: int, state: bytes) -> None:
+        await self.keeping.wait()
+        if self.down:
+            raise ConnectionError("the database is down")
         if epoch == self.epoch:
             self.snapshots.append((seq, state))
 
