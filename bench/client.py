@@ -17,6 +17,7 @@ _PING: Final = 0x9
 _BINARY: Final = 0x2
 _NO_MASK: Final = bytes(4)
 """Clients mask their frames for the sake of old proxies; this key leaves the bytes as they are."""
+_PONG: Final = b"\x8a\x80" + _NO_MASK
 
 Frame = list[Any]
 
@@ -49,6 +50,10 @@ class Client(asyncio.Protocol):
         size = len(payload)
         head = bytes((0x82, 0x80 | size)) if size < 126 else b"\x82\xfe" + size.to_bytes(2, "big")
         self._transport.write(head + _NO_MASK + payload)
+
+    def show_life(self) -> None:
+        """Say that somebody is there, as the answer to a ping does."""
+        self._transport.write(_PONG)
 
     def finish(self) -> None:
         """All is well, and over."""
@@ -113,7 +118,7 @@ class Client(asyncio.Protocol):
 
     def _serve(self, opcode: int, payload: bytes) -> None:
         if opcode == _PING:
-            self._transport.write(b"\x8a\x80" + _NO_MASK)
+            self.show_life()
             return
         if opcode != _BINARY:
             raise RuntimeError(f"the server closes: {payload!r}")

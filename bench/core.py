@@ -183,7 +183,7 @@ def _measure(seconds: float, seed: int) -> tuple[float, float, int, int]:
             events += len(facts)
         decisions += len(commands)
         assert events == len(commands), "a decision left no fact"
-        refused = sum([type(fact[2]) is Refused for fact in performance._known.values()])
+        refused = sum([type(one.outcome) is Refused for one in performance._known.values()])
         check(performance)
     return decisions / wall, decisions / spent, decisions, refused
 

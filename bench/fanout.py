@@ -169,6 +169,9 @@ class Crowd:
                 till = Till(host, self._token, _noted(asks, self._asked_s), "held")
                 await connect(till, self._url)
                 self._tills.append(till)
+        for watcher in (*self.readers, *self.watchers):
+            # Who reads nothing does not see when the server asks whether anybody is there.
+            watcher.show_life()
         holds_per_s = per_s / 2  # each seat that is held is also released
         await pace(self._tills, holds_per_s, time.perf_counter() + WARM_UP_S)
         for reader in self.readers:

@@ -81,7 +81,7 @@ from engine.selling import (
     set_tickets,
 )
 from engine.settings import Settings
-from engine.snapshot import Fact, dump_state, fill_state, load_snapshot
+from engine.snapshot import dump_state, fill_state, load_snapshot
 from engine.state import State
 
 _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
@@ -143,11 +143,11 @@ class Performance(State):
 
     def __init__(self, performance: int, plan: Plan, settings: Settings) -> None:
         super().__init__(performance, plan, settings)
-        self.events: list[Fact] = []
+        self.events: list[Event] = []
         self._filed = 0
-        self._known: dict[bytes, Fact] = {}
-        self._accepted: deque[Fact] = deque()
-        self._refused: deque[Fact] = deque()
+        self._known: dict[bytes, Event] = {}
+        self._accepted: deque[Event] = deque()
+        self._refused: deque[Event] = deque()
 
     def apply(self, command: Command, at_ms: int) -> Outcome:
         """Decide a command at a time (Unix milliseconds) and make the state agree.
@@ -157,20 +157,20 @@ class Performance(State):
         """
         known = self._known.get(command.id)
         if known is not None:
-            return known[2] if known[1] == command else _ID_REUSED
+            return known.outcome if known.command == command else _ID_REUSED
         kind = type(command)
         outcome = _RULES[kind](self, command, at_ms)
         if kind in _MAY_CHANGE_NOTHING and _changes_nothing(command, outcome):
             return outcome
-        self._known[command.id] = fact = (at_ms, command, outcome)
-        self.events.append(fact)
+        self._known[command.id] = event = Event(at_ms, command, outcome)
+        self.events.append(event)
         return outcome
 
     def due(self, at_ms: int) -> bool:
         """Has some hold expired, so that an Expire belongs before the next command?"""
         return self.any_expired(at_ms)
 
-    def take(self) -> tuple[list[Fact], list[int], list[tuple[int, int]]]:
+    def take(self) -> tuple[list[Event], list[int], list[tuple[int, int]]]:
         """Hand over what happened since the last time, and forget it here.
 
         Returns:
@@ -194,7 +194,7 @@ class Performance(State):
         command, outcome = event.command, event.outcome
         if type(outcome) is not Refused:
             _EFFECTS[type(command)](self, command, outcome, event.at_ms)
-        self._remember((event.at_ms, command, outcome))
+        self._remember(event)
         # Watchers start from a snapshot of the whole: the past is no news to them.
         self.touched.clear()
         self.touched_areas.clear()
@@ -219,26 +219,26 @@ class Performance(State):
         restored = cls(performance, plan, snapshot.settings)
         fill_state(restored, snapshot)
         for event in chain(snapshot.accepted, snapshot.refused):
-            restored._remember((event.at_ms, event.command, event.outcome))
+            restored._remember(event)
         return restored
 
     def _file(self) -> None:
         """Put new facts in the order in which their ids are forgotten: `apply` has no time to."""
         new = self.events[self._filed :] if self._filed else self.events
         self._filed = len(self.events)
-        self._accepted += [fact for fact in new if type(fact[2]) is not Refused]
-        self._refused += [fact for fact in new if type(fact[2]) is Refused]
+        self._accepted += [one for one in new if type(one.outcome) is not Refused]
+        self._refused += [one for one in new if type(one.outcome) is Refused]
         self._forget()
 
-    def _remember(self, fact: Fact) -> None:
-        self._known[fact[1].id] = fact
-        (self._refused if type(fact[2]) is Refused else self._accepted).append(fact)
+    def _remember(self, event: Event) -> None:
+        self._known[event.command.id] = event
+        (self._refused if type(event.outcome) is Refused else self._accepted).append(event)
         self._forget()
 
     def _forget(self) -> None:
         """Keep as many ids as the limits say, the newest."""
         known, accepted, refused = self._known, self._accepted, self._refused
         while len(accepted) > MAX_REMEMBERED_ACCEPTED:
-            del known[accepted.popleft()[1].id]
+            del known[accepted.popleft().command.id]
         while len(refused) > MAX_REMEMBERED_REFUSED:
-            del known[refused.popleft()[1].id]
+            del known[refused.popleft().command.id]

@@ -14,7 +14,7 @@ from engine.commands import (
     Command,
     Configure,
     Configured,
-    Outcome,
+    Event,
     Refunded,
     Scan,
     Scanned,
@@ -76,16 +76,17 @@ _MATTER = frozenset({Sold, Refunded, TicketsSet, Scanned, Configured})
 _NOT_OURS = (ScanOutcome.UNKNOWN, ScanOutcome.WRONG_PERFORMANCE)
 
 
-def project(first_seq: int, facts: Sequence[tuple[int, Command, Outcome]]) -> Projection:
-    """The rows that facts (at_ms, command, outcome) add or change, the first being `first_seq`."""
+def project(first_seq: int, events: Sequence[Event]) -> Projection:
+    """The rows that events add or change, the first being `first_seq`."""
     tickets: dict[int, TicketRow] = {}
     states: dict[int, tuple[int, str, int]] = {}
     scans: list[ScanRow] = []
     settings: bytes | None = None
-    for seq, (at_ms, command, outcome) in enumerate(facts, first_seq):
-        kind = type(outcome)
-        if kind not in _MATTER:
+    for seq, event in enumerate(events, first_seq):
+        outcome = event.outcome
+        if type(outcome) not in _MATTER:
             continue
+        at_ms, command = event.at_ms, event.command
         if isinstance(outcome, Sold):
             for row in _rows(at_ms, outcome):
                 tickets[row.number] = row

@@ -13,14 +13,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from engine.commands import Command, Event, Outcome, Ticket, TicketState
+from engine.commands import Event, Ticket, TicketState
 from engine.limits import MAX_SNAPSHOT_ACCEPTED, MAX_SNAPSHOT_REFUSED
 from engine.plan import Plan
 from engine.settings import Settings
 from engine.state import Allocation, HoldState, State, places_in
-
-Fact = tuple[int, Command, Outcome]
-"""(at_ms, command, outcome): the same msgpack array as an `Event`, and cheaper to make."""
 
 FORMAT: Final = 1
 """Raised with every change of shape; a snapshot of another format is refused."""
@@ -50,7 +47,7 @@ class Snapshot(Struct, array_like=True):
     refused: list[Event]
 
 
-def dump_state(state: State, accepted: deque[Fact], refused: deque[Fact]) -> bytes:
+def dump_state(state: State, accepted: deque[Event], refused: deque[Event]) -> bytes:
     """The state, and the newest of the facts whose ids are remembered, oldest first."""
     house = state.house
     return msgspec.msgpack.encode(
@@ -74,7 +71,7 @@ def dump_state(state: State, accepted: deque[Fact], refused: deque[Fact]) -> byt
     )
 
 
-def _newest(facts: deque[Fact], most: int) -> list[Fact]:
+def _newest(facts: deque[Event], most: int) -> list[Event]:
     newest = list(islice(reversed(facts), most))
     newest.reverse()
     return newest

@@ -304,7 +304,7 @@ class PerformanceActor:
                 self._epoch,
                 prev_seq,
                 seq,
-                events[-1][0],
+                events[-1].at_ms,
                 self._encode(events),
                 project(prev_seq + 1, events),
             )
@@ -319,9 +319,9 @@ class PerformanceActor:
         self._committed_seq = seq
         self._commits += 1
         self._feed.publish(changes, areas)
-        for _at_ms, command, outcome in events:
-            if type(command) is Expire and outcome.tokens:
-                self._ended.extend((self._feed.seq, token) for token in outcome.tokens)
+        for event in events:
+            if isinstance(event.outcome, Expired):
+                self._ended.extend((self._feed.seq, token) for token in event.outcome.tokens)
         self._publish_to_watchers()
         waiting = self._waiting
         while waiting and waiting[0].seq <= seq:

@@ -35,7 +35,7 @@ from engine.actors.journal import JournalActor
 from engine.actors.journal_handle import call, journal_lane
 from engine.actors.lane import Address
 from engine.actors.payments import StripeGateway
-from engine.actors.process import JOURNAL, PerformanceProcess, log_to_stderr
+from engine.actors.process import JOURNAL, PerformanceProcess, log_to_stderr, settle
 from engine.actors.rooms import RoomsActor
 from engine.actors.use import own_use
 from engine.status import Use
@@ -90,6 +90,7 @@ class JournalProcess(JournalActor):
         self._journal = Journal(url)
         super().__init__(self._journal)
         self._lane = journal_lane(ray.util.get_node_ip_address(), self)
+        settle()
 
     async def lane(self) -> Address:
         return await self._lane.address()
@@ -111,6 +112,7 @@ class DirectoryProcess(Directory):
             return _remote(self.performance_process, name, 0, name)
 
         super().__init__(RaySpawner(make), RegisterInJournal(ray.get_actor(JOURNAL)))
+        settle()
 
 
 class DeskProcess(OrderDesk):
@@ -137,6 +139,7 @@ class DeskProcess(OrderDesk):
 
             shop = Shop(settings.public_url, title)
         super().__init__(store.orders, asker.ask, stripe, shop)
+        settle()
 
     async def status(self) -> Use:
         return own_use()
@@ -152,6 +155,7 @@ class RoomsProcess(RoomsActor):
         super().__init__(Store(url).rooms)
         self._encode = msgspec.msgpack.Encoder().encode
         self._report = msgspec.msgpack.Decoder(Report).decode
+        settle()
 
     async def exchange_packed(self, report: bytes) -> bytes:
         """msgpack Report -> msgpack News; see `handles.RayRooms`."""
@@ -190,6 +194,7 @@ class GatewayProcess:
         )
         edge = app.build(backend(store), config)
         self._server = await app.serve(edge, settings.host, settings.port)
+        settle()
 
     async def ready(self) -> None:
         """Returns when the port is served; raises what kept it from that."""

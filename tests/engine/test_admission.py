@@ -151,5 +151,8 @@ def test_a_refused_scan_is_recorded_and_burns_nothing(play: Play) -> None:
     play.scan(1, gate="south")
     play.scan(1, performance=-1)
     events, _, _ = play.live.take()
-    assert [result(event[2]) for event in events] == [ScanOutcome.WRONG_GATE, ScanOutcome.UNKNOWN]
+    assert [result(event.outcome) for event in events] == [
+        ScanOutcome.WRONG_GATE,
+        ScanOutcome.UNKNOWN,
+    ]
     assert result(play.scan(1, gate="north")) is ScanOutcome.ADMITTED

@@ -5,14 +5,14 @@ import pytest
 
 from engine.commands import (
     Blocked,
-    Command,
+    Channel,
     Configure,
     Configured,
+    Event,
     Expire,
     Expired,
     Held,
     Hold,
-    Outcome,
     Refund,
     Refunded,
     Refusal,
@@ -43,43 +43,43 @@ ORDER = "0" * 32
 SETTINGS = Settings(currency="EUR", price_types=(), prices=())
 
 
-def sold(*numbers: int, at_ms: int = 5, order: str = ORDER) -> tuple[int, Command, Outcome]:
+def sold(*numbers: int, at_ms: int = 5, order: str = ORDER) -> Event:
     """Ticket n for seat n + 100."""
     tickets = tuple(Ticket(number, number + 100, -1, "full", 2_000) for number in numbers)
-    return at_ms, Sell(ID, ID, order), Sold(order, tickets)
+    return Event(at_ms, Sell(ID, ID, order), Sold(order, tickets))
 
 
 def row(number: int, *, state: str = "valid", version: int = 0, at_ms: int = 5) -> TicketRow:
     return TicketRow(number, ORDER, number + 100, -1, "full", 2_000, state, version, at_ms)
 
 
-def scan(gate: str, device: str, ticket: int, result: ScanOutcome) -> tuple[int, Command, Outcome]:
+def scan(gate: str, device: str, ticket: int, result: ScanOutcome) -> Event:
     command = Scan(ID, gate, device, 1, ticket, 0, ScanMode.ADMIT)
-    return 9, command, Scanned(result, ticket)
+    return Event(9, command, Scanned(result, ticket))
 
 
-def states(*numbers: int, state: TicketState, version: int) -> tuple[int, Command, Outcome]:
+def states(*numbers: int, state: TicketState, version: int) -> Event:
     outcome = TicketsSet(tuple((number, version) for number in numbers), state)
-    return 7, SetTickets(ID, numbers, state, ""), outcome
+    return Event(7, SetTickets(ID, numbers, state, ""), outcome)
 
 
-def refunded(*numbers: int) -> tuple[int, Command, Outcome]:
-    return 8, Refund(ID, ORDER, numbers), Refunded(ORDER, numbers, 0)
+def refunded(*numbers: int) -> Event:
+    return Event(8, Refund(ID, ORDER, numbers), Refunded(ORDER, numbers, 0))
 
 
-HELD: tuple[int, Command, Outcome] = (1, Hold(ID, ID, "", "web", (1,)), Held(ID, (1,), (), 9))  # type: ignore[arg-type]
+HELD = Event(1, Hold(ID, ID, "", Channel.WEB, (1,)), Held(ID, (1,), (), 9))
 
 
 @pytest.mark.parametrize(
-    ("facts", "expected"),
+    ("events", "expected"),
     [
         ([], NOTHING),
-        ([HELD, (2, Expire(ID), Expired((ID,)))], NOTHING),
-        ([(1, Sell(ID, ID, ORDER), Refused(Refusal.HOLD_UNKNOWN))], NOTHING),
-        ([(1, Configure(ID, SETTINGS), Refused(Refusal.MALFORMED))], NOTHING),
+        ([HELD, Event(2, Expire(ID), Expired((ID,)))], NOTHING),
+        ([Event(1, Sell(ID, ID, ORDER), Refused(Refusal.HOLD_UNKNOWN))], NOTHING),
+        ([Event(1, Configure(ID, SETTINGS), Refused(Refusal.MALFORMED))], NOTHING),
         ([HELD, sold(1, 2)], Projection(tickets=(row(1), row(2)))),
         (
-            [(5, Sell(ID, ID, ORDER, False), Sold(ORDER, (), TicketState.UNPAID))],
+            [Event(5, Sell(ID, ID, ORDER, False), Sold(ORDER, (), TicketState.UNPAID))],
             NOTHING,
         ),
         ([refunded(4)], Projection(ticket_states=((4, "refunded", KEEP_VERSION),))),
@@ -103,26 +103,28 @@ HELD: tuple[int, Command, Outcome] = (1, Hold(ID, ID, "", "web", (1,)), Held(ID,
         ),
     ],
 )
-def test_rows_of_a_batch(facts: list[tuple[int, Command, Outcome]], expected: Projection) -> None:
-    assert project(1, facts) == expected
+def test_rows_of_a_batch(events: list[Event], expected: Projection) -> None:
+    assert project(1, events) == expected
 
 
 def test_an_unpaid_sale_makes_unpaid_tickets() -> None:
-    at_ms, command, outcome = sold(1)
-    assert isinstance(outcome, Sold)
-    unpaid = msgspec.structs.replace(outcome, state=TicketState.UNPAID)
-    assert project(1, [(at_ms, command, unpaid)]).tickets == (row(1, state="unpaid"),)
+    event = sold(1)
+    assert isinstance(event.outcome, Sold)
+    unpaid = msgspec.structs.replace(event.outcome, state=TicketState.UNPAID)
+    assert project(1, [Event(event.at_ms, event.command, unpaid)]).tickets == (
+        row(1, state="unpaid"),
+    )
 
 
 def test_every_scan_is_a_row_with_the_seq_of_its_event() -> None:
-    facts = [
+    events = [
         HELD,
         scan("north", "lane 1", 4, ScanOutcome.ADMITTED),
         scan("north", "lane 1", 4, ScanOutcome.ALREADY_USED),
         scan("north", "lane 1", 4_000_000_000, ScanOutcome.UNKNOWN),
         scan("no\0rth", "\0", 4, ScanOutcome.WRONG_PERFORMANCE),
     ]
-    assert project(41, facts).scans == (
+    assert project(41, events).scans == (
         ScanRow(42, 9, "north", "lane 1", "admit", 4, "ADMITTED"),
         ScanRow(43, 9, "north", "lane 1", "admit", 4, "ALREADY_USED"),
         ScanRow(44, 9, "north", "lane 1", "admit", -1, "UNKNOWN"),
@@ -133,7 +135,11 @@ def test_every_scan_is_a_row_with_the_seq_of_its_event() -> None:
 def test_the_last_settings_count() -> None:
     later = msgspec.structs.replace(SETTINGS, currency="CHF")
     settings = project(
-        1, [(1, Configure(ID, SETTINGS), Configured()), (2, Configure(ID, later), Configured())]
+        1,
+        [
+            Event(1, Configure(ID, SETTINGS), Configured()),
+            Event(2, Configure(ID, later), Configured()),
+        ],
     ).settings
     assert settings is not None
     assert msgspec.json.decode(settings, type=Settings) == later
@@ -143,7 +149,7 @@ def test_a_projection_survives_the_wire() -> None:
     projection = project(1, [sold(1), scan("", "", 1, ScanOutcome.ADMITTED), refunded(9)])
     data = msgspec.msgpack.encode(projection)
     assert msgspec.msgpack.decode(data, type=Projection) == projection
-    blocked: tuple[int, Command, Outcome] = (1, Expire(ID), Blocked((), ()))
+    blocked = Event(1, Expire(ID), Blocked((), ()))
     assert (
         msgspec.msgpack.decode(msgspec.msgpack.encode(project(1, [blocked])), type=Projection)
         == NOTHING

@@ -471,5 +471,5 @@ def test_a_refusal_is_a_fact_too() -> None:
     play = Play(PLANS["quick"])
     refused = play.hold(99)
     events, changes, areas = play.live.take()
-    assert [event[2] for event in events] == [refused]
+    assert [event.outcome for event in events] == [refused]
     assert (changes, areas) == ([], [])

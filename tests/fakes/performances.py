@@ -142,7 +142,7 @@ class _Live:
         if events:
             before, self.seq = self.seq, self.seq + len(events)
             encoded = msgspec.msgpack.encode(events)
-            epoch, at_ms = self.feed.epoch, events[-1][0]
+            epoch, at_ms = self.feed.epoch, events[-1].at_ms
             self.journal.append(Recorded(self.seq, before, epoch, at_ms, encoded))
         if self.feed.publish(changes, areas):
             self.tell()
