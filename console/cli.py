@@ -62,11 +62,13 @@ def serve(
     database_url: DatabaseUrl = None,
     host: Host = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
+    ray_address: Annotated[str | None, Parameter(help=t("cli.serve.ray_address"))] = None,
     language: Language = None,
 ) -> int:
     from console.serve import serve as run
 
-    return run(data, database_url or None, host, port, _translator(language))
+    words = _translator(language)
+    return run(data, database_url or None, host, port, words, ray_address=ray_address or None)
 
 
 @app.command(help=t("cli.console.help"))

@@ -1,5 +1,8 @@
 """`strapontin serve`: one machine, started step by step in plain words, and stopped cleanly.
 
+With the address of a Ray cluster it is one node of it instead: the same actors, in the Ray that
+runs here already, over a database that all nodes reach.
+
 Owns what the person at the terminal sees, the signals, and the watch over the
 embedded Postgres. What runs is `engine.actors.wiring`; its imports are inside
 the functions, after Ray's environment is set.
@@ -8,6 +11,7 @@ the functions, after Ray's environment is set.
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -40,13 +44,14 @@ def serve(
     port: int,
     t: Translator,
     prepare: Callable[[], None] | None = None,
+    ray_address: str | None = None,
 ) -> int:
     """Run until Ctrl-C or SIGTERM. The exit code: 0 stopped as asked, 2 could not begin.
 
     `prepare` is called between the start of Ray and that of the actors.
     """
     stop = threading.Event()
-    machine = _Machine(data, database_url, host, port, t, prepare or (lambda: None))
+    machine = _Machine(data, database_url, host, port, t, prepare or (lambda: None), ray_address)
     try:
         logins = machine.start()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,9 +81,13 @@ class _Machine:
         port: int,
         t: Translator,
         prepare: Callable[[], None],
+        ray_address: str | None,
     ) -> None:
         self._data, self._database_url = data, database_url
         self._host, self._port = host, port
+        self._ray_address = ray_address
+        self._node = ""
+        self._logs: Path
         self._t = t
         self._prepare = prepare
         self._postgres: EmbeddedPostgres | None = None
@@ -97,18 +106,21 @@ class _Machine:
         from engine.actors import local_ray
 
         t = self._t
+        if self._ray_address is not None:
+            self._join()
         check_port(self._host, self._port, t)
         self._say("serve.step_database" if self._database_url is None else "serve.step_remote")
         with ThreadPoolExecutor(1) as thread:
             # Ray and Postgres take seconds each, and neither needs the other.
             database = thread.submit(self._open_database)
-            self._say("serve.step_ray")
-            logs = local_ray.start()
-            self._ray = True
+            if self._ray_address is None:
+                self._say("serve.step_ray")
+                self._logs = local_ray.start()
+                self._ray = True
             url = database.result()
         self._say("serve.step_house")
         logins = asyncio.run(_prepare(url, self._data))
-        self._say("serve.step_gateway", logs=logs)
+        self._say("serve.step_gateway", logs=self._logs)
         self._open_gateway(url)
         self._say("serve.step_done")
         return logins
@@ -137,6 +149,28 @@ class _Machine:
         if self._postgres is not None:
             self._postgres.stop()
 
+    def _join(self) -> None:
+        """Become a node of the cluster, listening on the address it has there."""
+        from engine.actors import local_ray
+
+        t = self._t
+        if self._database_url is None:
+            raise CannotServe(t("serve.cluster_database"))
+        self._say("serve.step_join", address=self._ray_address)
+        # No address of a node: "anywhere", and what a machine of its own listens on.
+        host = "" if self._host in ("", "0.0.0.0", "::", "127.0.0.1") else self._host
+        assert self._ray_address is not None
+        try:
+            address, self._logs = local_ray.join(self._ray_address, host)
+        except local_ray.NoToken:
+            raise CannotServe(t("serve.cluster_token")) from None
+        except local_ray.CannotJoin as error:
+            text = t("serve.no_cluster", address=self._ray_address, reason=error.reason)
+            raise CannotServe(text) from None
+        self._ray = True
+        self._host = self._host if self._host == "0.0.0.0" else address
+        self._node = f"{address}-{secrets.token_hex(4)}"
+
     def _open_database(self) -> str:
         """The address of a migrated database."""
         from sqlalchemy.exc import SQLAlchemyError
@@ -162,21 +196,24 @@ class _Machine:
         return url
 
     def _open_gateway(self, url: str) -> None:
-        from engine.actors.wiring import Installation, Settings
+        from engine.actors.wiring import Installation, OpenCluster, Settings
 
         self._prepare()
         public_url = os.environ.get("STRAPONTIN_PUBLIC_URL", self.url)
-        self._installation = Installation(
-            Settings(
-                database_url=url,
-                host=self._host,
-                port=self._port,
-                public_url=public_url.rstrip("/"),
-                stripe_key=os.environ.get("STRAPONTIN_STRIPE_KEY", ""),
-                stripe_webhook_secret=os.environ.get("STRAPONTIN_STRIPE_WEBHOOK_SECRET", ""),
-                stripe_api_base=os.environ.get("STRAPONTIN_STRIPE_API_BASE", ""),
-            )
+        settings = Settings(
+            database_url=url,
+            host=self._host,
+            port=self._port,
+            public_url=public_url.rstrip("/"),
+            node=self._node,
+            stripe_key=os.environ.get("STRAPONTIN_STRIPE_KEY", ""),
+            stripe_webhook_secret=os.environ.get("STRAPONTIN_STRIPE_WEBHOOK_SECRET", ""),
+            stripe_api_base=os.environ.get("STRAPONTIN_STRIPE_API_BASE", ""),
         )
+        try:
+            self._installation = Installation(settings)
+        except OpenCluster:
+            raise CannotServe(self._t("serve.cluster_open")) from None
         self._installation.wait_ready()
 
     def _say(self, key: str, **values: object) -> None:
@@ -186,10 +223,8 @@ class _Machine:
 
 async def _prepare(url: str, data: Path) -> "Logins | None":
     from engine.actors.opening import open_house
-    from persistence.store import Store
 
-    async with await Store.open(url) as store:
-        return await open_house(store, data)
+    return await open_house(url, data)
 
 
 def check_port(host: str, port: int, t: Translator) -> None:

@@ -178,6 +178,26 @@ snapshots: Final = Table(
     PrimaryKeyConstraint("performance", "seq"),
 )
 
+# Which node of a cluster leads, and which nodes there are: see persistence.lead. One row.
+lead: Final = Table(
+    "lead",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    Column("node", Text, nullable=False),
+    Column("term", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    CheckConstraint("single", name="one_row"),
+    postgresql_with={"fillfactor": 50},
+)
+
+nodes: Final = Table(
+    "nodes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seen_ms", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": 50},
+)
+
 # Waiting rooms. The seed decides the draw: it is kept from the start, so that a writer that
 # died draws the same, and is public only from the draw on, as an event.
 rooms: Final = Table(

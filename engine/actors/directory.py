@@ -11,16 +11,26 @@ decider means that a replaced writer never comes back to life and claims the
 reign again. And it keeps a spare process that has started already: a cold
 performance, or one whose writer died, does not wait for an interpreter.
 
+In a cluster every node has a directory: the leading node's is the one described here, and
+takes processes from all of them, so that the performances are spread. The others keep a spare
+process ready and stand by. A node that was not seen for as long as a lease lasts counts as
+gone with all its writers: nobody waits for what it might still answer (docs/adr/0008).
+
 Owns the life of the actors. Knows no rule, no SQL and no Ray: `Spawner` does.
 """
 
 import asyncio
 import logging
+import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Any, Final, Protocol
 
+from engine.actors import NotReady
+from engine.actors.lead import Lead
 from engine.actors.use import own_use
+from engine.lead import Led
 from engine.status import DirectoryStatus, PerformanceStatus
 
 log = logging.getLogger(__name__)
@@ -50,6 +60,9 @@ class Spawner(Protocol):
     def kill(self, actor: Any) -> None: ...
     def status(self, actor: Any) -> Awaitable[PerformanceStatus]: ...
     def passivate(self, actor: Any) -> Awaitable[bool]: ...
+    def borrow(self, node: str) -> Awaitable[tuple[str, Any]]:
+        """A process that has started, of another node's directory (`Directory.lend`)."""
+        ...
 
 
 class Register(Protocol):
@@ -59,14 +72,26 @@ class Register(Protocol):
         """Its name, "" when none ever served; None when there is no such performance."""
         ...
 
+    async def beat(self, node: str) -> Led:
+        """This node is there: who leads (`persistence.lead`)."""
+        ...
+
+
+def node_of(name: str) -> str:
+    """The node in an actor's name, "" on a machine of its own."""
+    return name.partition("@")[2]
+
 
 class Directory:
-    """See the module. Construct inside a running event loop."""
+    """See the module. Construct inside a running event loop. `node` is "" without a cluster."""
 
-    def __init__(self, spawner: Spawner, register: Register) -> None:
+    def __init__(self, spawner: Spawner, register: Register, node: str = "") -> None:
         self._spawner = spawner
         self._register = register
+        self._node = node
+        self._lead = Lead(node, register.beat, self._forget) if node else None
         self._active: dict[int, tuple[str, Any]] = {}
+        self._lent: dict[str, tuple[float, Any]] = {}
         self._locks: dict[int, asyncio.Lock] = {}
         self._spare: asyncio.Task[tuple[str, Any]] | None = asyncio.create_task(self._start())
         self._patrol = asyncio.create_task(self._patrol_forever())
@@ -74,8 +99,9 @@ class Directory:
     async def locate(self, performance: int, suspect: str = "") -> tuple[str, Any]:
         """The (name, actor) that serves; `suspect` names one that failed its caller.
 
-        Raises UnknownPerformance.
+        Raises UnknownPerformance, or NotReady: another directory leads.
         """
+        self._check_lead()
         active = self._active.get(performance)
         if active is not None and active[0] != suspect:
             return active
@@ -85,17 +111,32 @@ class Directory:
                 return active
             if active is None:
                 active = await self._find(performance)
-            if active is not None and not await self._alive(active[1], PING_S):
+            if active is not None and not await self._alive(*active):
                 log.warning("performance %d: %s does not answer", performance, active[0])
                 self._spawner.kill(active[1])
                 active = None
             if active is None:
                 active = await self._activate(performance)
+            self._check_lead()
             self._active[performance] = active
             return active
 
+    async def leader(self, node: str, term: int) -> Led:
+        """Who leads, as soon as that is not `node` in its `term`; see `Lead.other_than`."""
+        assert self._lead is not None, "a machine of its own is not asked who leads"
+        return await self._lead.other_than(node, term)
+
+    async def lend(self) -> tuple[str, Any]:
+        """A process of this node that has started, for the directory that leads."""
+        name, actor = await self._take_spare()
+        self._lent[name] = (time.monotonic(), actor)
+        # Not at once: who borrows it waits for it, and a start takes the processor for a second.
+        asyncio.get_running_loop().call_later(PING_S, self._keep_spare)
+        return name, actor
+
     async def status(self) -> DirectoryStatus:
         """What every active performance says of itself; silent ones are left out."""
+        self._check_lead()
         active = list(self._active.values())
         answers = await asyncio.gather(
             *(asyncio.wait_for(self._spawner.status(actor), PING_S) for _, actor in active),
@@ -107,41 +148,90 @@ class Directory:
     async def close(self) -> None:
         """Save and stop every writer that is idle, for a quick start next time."""
         self._patrol.cancel()
+        if self._lead is not None:
+            self._lead.close()
         await asyncio.gather(
             *(
                 asyncio.wait_for(self._spawner.passivate(actor), PING_S)
-                for _, actor in self._active.values()
+                for name, actor in self._active.values()
+                if node_of(name) == self._node
             ),
             return_exceptions=True,
         )
+
+    # The lead --------------------------------------------------------------------
+
+    def _check_lead(self) -> None:
+        if self._lead is not None and not self._lead.leads:
+            raise NotReady("another node's directory leads")
+
+    def _forget(self) -> None:
+        """Another node leads: what is served where is its to say. Processes of here live on."""
+        for name, actor in self._active.values():
+            if node_of(name) == self._node:
+                self._lent.setdefault(name, (time.monotonic(), actor))
+        self._active.clear()
+
+    def _is_gone(self, name: str) -> bool:
+        """Was the node of this actor not seen for as long as a lease lasts?"""
+        return self._lead is not None and node_of(name) not in self._lead.led.nodes
+
+    def _emptiest(self) -> str:
+        """The node with the fewest writers; this one where that is undecided."""
+        if self._lead is None:
+            return self._node
+        writers = Counter(node_of(name) for name, _ in self._active.values())
+        nodes = self._lead.led.nodes
+        return min(nodes, key=lambda node: (writers[node], node != self._node), default=self._node)
+
+    # Processes -------------------------------------------------------------------
 
     async def _find(self, performance: int) -> tuple[str, Any] | None:
         """The actor that the database names, where it still lives: after the directory's death."""
         name = await self._register.serving(performance)
         if name is None:
             raise UnknownPerformance(performance)
-        actor = self._spawner.find(name) if name else None
+        actor = self._spawner.find(name) if name and not self._is_gone(name) else None
         return (name, actor) if actor is not None else None
 
     async def _activate(self, performance: int) -> tuple[str, Any]:
         if len(self._active) >= MAX_ACTIVE:
             await self._passivate_idle(0)
-        spare, self._spare = self._spare or asyncio.create_task(self._start()), None
+        node = self._emptiest()
         try:
-            name, actor = await spare
+            taking = self._take_spare() if node == self._node else self._borrow(node)
+            name, actor = await taking
             await self._serve(actor, performance, PING_S)
         except Exception as error:
             log.warning("performance %d: the spare process does not serve: %r", performance, error)
             name, actor = await self._start()
             await self._serve(actor, performance, FIRST_PING_S)
-        if self._spare is None:
-            self._spare = asyncio.create_task(self._start())
+        self._keep_spare()
         log.info("performance %d is served by %s", performance, name)
         return name, actor
+
+    async def _borrow(self, node: str) -> tuple[str, Any]:
+        try:
+            async with asyncio.timeout(PING_S):
+                return await self._spawner.borrow(node)
+        except Exception as error:
+            log.warning("node %s lends nothing: %r", node, error)
+            return await self._take_spare()
+
+    async def _take_spare(self) -> tuple[str, Any]:
+        """The process that has started already; `_keep_spare` makes another."""
+        spare, self._spare = self._spare or asyncio.create_task(self._start()), None
+        return await spare
+
+    def _keep_spare(self) -> None:
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._start())
 
     async def _start(self) -> tuple[str, Any]:
         """A process that serves nothing yet."""
         name = f"writer-{uuid.uuid4().hex[:8]}"
+        if self._node:
+            name = f"{name}@{self._node}"
         actor = self._spawner.spawn(name)
         await self._or_end(actor, self._spawner.ready(actor), FIRST_PING_S)
         return name, actor
@@ -157,9 +247,11 @@ class Directory:
             self._spawner.kill(actor)
             raise
 
-    async def _alive(self, actor: Any, timeout_s: float) -> bool:
+    async def _alive(self, name: str, actor: Any) -> bool:
+        if self._is_gone(name):
+            return False
         try:
-            status = await asyncio.wait_for(self._spawner.status(actor), timeout_s)
+            status = await asyncio.wait_for(self._spawner.status(actor), PING_S)
         except Exception:
             return False
         return not status.stopped
@@ -169,8 +261,18 @@ class Directory:
             await asyncio.sleep(PATROL_S)
             try:
                 await self._passivate_idle(IDLE_MS)
+                await self._end_stopped()
             except Exception:
                 log.exception("patrol")
+
+    async def _end_stopped(self) -> None:
+        """End processes lent to other directories that serve no more: fenced, or passivated."""
+        for name, (since_s, actor) in list(self._lent.items()):
+            # One that was lent a moment ago may not have been told yet what to serve.
+            if time.monotonic() - since_s > FIRST_PING_S and not await self._alive(name, actor):
+                log.info("%s serves no more", name)
+                self._lent.pop(name, None)
+                self._spawner.kill(actor)
 
     async def _passivate_idle(self, idle_ms: int) -> None:
         """Rest those that nobody uses, and replace those that do not answer."""

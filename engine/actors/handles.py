@@ -18,9 +18,11 @@ from engine.actors import ActorFault, NotReady, Stopped
 from engine.actors.directory import UnknownPerformance
 from engine.actors.journal_handle import CALL_S, SUBMIT, WATCH, call, open_lane
 from engine.actors.lane import Lane, LaneBroken
+from engine.actors.parts import DIRECTORY, Part, named
 from engine.actors.payments import WebhookRejected
 from engine.actors.use import own_use
 from engine.commands import Command, Outcome
+from engine.lead import Led
 from engine.orders import Order, OrderRefused, PlaceOrder
 from engine.status import EngineStatus, PerformanceStatus
 from engine.waiting import News, Report, RoomEvent
@@ -48,7 +50,7 @@ class RayPerformances:
     Belongs to one event loop.
     """
 
-    def __init__(self, directory: ActorHandle) -> None:
+    def __init__(self, directory: Part) -> None:
         self._directory = directory
         self._known: dict[int, tuple[str, Lane]] = {}
         self._locating: dict[int, asyncio.Lock] = {}
@@ -93,8 +95,8 @@ class RayPerformances:
                 return known  # somebody else has found it meanwhile
             suspect = "" if failed is None else failed[0]
             try:
-                name, actor = await call(
-                    self._directory.locate.remote(performance, suspect), LOCATE_S
+                name, actor = await self._directory.ask(
+                    "locate", performance, suspect, timeout_s=LOCATE_S
                 )
                 lane = await open_lane(actor)
             except UnknownPerformance:
@@ -145,16 +147,19 @@ class RegisterInJournal:
         name: str | None = await call(self._journal.serving.remote(performance))
         return name
 
+    async def beat(self, node: str) -> Led:
+        return Led(*await call(self._journal.beat.remote(node)))
+
 
 class RayDesk:
     """The order desk, as a gateway sees it."""
 
-    def __init__(self, desk: ActorHandle) -> None:
+    def __init__(self, desk: Part) -> None:
         self._desk = desk
 
     async def _ask(self, method: str, *args: Any) -> Any:
         try:
-            return await call(getattr(self._desk, method).remote(*args), ASK_FOR_S + CALL_S)
+            return await self._desk.ask("ask", method, *args, timeout_s=ASK_FOR_S + CALL_S)
         except WebhookRejected as error:
             # What comes through Ray prints as its whole traceback; the cause is the message.
             raise SignatureInvalid(str(getattr(error, "cause", error))) from None
@@ -202,7 +207,7 @@ class RayDesk:
 class RayRooms:
     """The waiting rooms' writer, as a gateway sees it. Packed: a report may name thousands."""
 
-    def __init__(self, rooms: ActorHandle) -> None:
+    def __init__(self, rooms: Part) -> None:
         self._rooms = rooms
         self._encode = msgspec.msgpack.Encoder().encode
         self._news = msgspec.msgpack.Decoder(News).decode
@@ -210,7 +215,7 @@ class RayRooms:
 
     async def _ask(self, method: str, *args: Any) -> Any:
         try:
-            return await call(getattr(self._rooms, method).remote(*args))
+            return await self._rooms.ask("ask", method, *args)
         except ActorFault as error:
             raise BackendUnavailable(repr(error)) from error
 
@@ -230,18 +235,18 @@ class RayRooms:
 
 
 class RayStatus:
-    """What the parts behind a gateway say of themselves; `actors` by the names of their parts.
+    """What the parts behind a gateway say of themselves; by the parts' names.
 
     All are asked at once, each for STATUS_CALL_S at most. Runs in the gateway's process.
     """
 
-    def __init__(self, performances: RayPerformances, actors: Mapping[str, ActorHandle]) -> None:
+    def __init__(self, performances: RayPerformances, parts: Mapping[str, Part]) -> None:
         self._performances = performances
-        self._actors = actors
+        self._parts = parts
 
     async def status(self) -> EngineStatus:
-        asked = await asyncio.gather(*(self._ask(actor) for actor in self._actors.values()))
-        told = dict(zip(self._actors, asked, strict=True))
+        asked = await asyncio.gather(*(self._ask(part) for part in self._parts.values()))
+        told = dict(zip(self._parts, asked, strict=True))
         directory, journal = told.get("directory"), told.get("journal")
         uses = {name: getattr(one, "use", one) for name, one in told.items() if one is not None}
         return EngineStatus(
@@ -252,10 +257,10 @@ class RayStatus:
             *self._performances.lanes(),
         )
 
-    async def _ask(self, actor: ActorHandle) -> Any:
+    async def _ask(self, part: Part) -> Any:
         """Its status, or the Use of one that has nothing else to tell; None without an answer."""
         try:
-            return await call(actor.status.remote(), STATUS_CALL_S)
+            return await part.ask("status", timeout_s=STATUS_CALL_S)
         except Exception as error:
             log.warning("no status: %r", error)
             return None
@@ -288,6 +293,10 @@ class RaySpawner:
     async def status(self, actor: ActorHandle) -> PerformanceStatus:
         status: PerformanceStatus = await actor.status.remote()
         return status
+
+    async def borrow(self, node: str) -> tuple[str, ActorHandle]:
+        lent: tuple[str, ActorHandle] = await ray.get_actor(named(DIRECTORY, node)).lend.remote()
+        return lent
 
     async def passivate(self, actor: ActorHandle) -> bool:
         passive: bool = await actor.passivate.remote()

@@ -1,4 +1,5 @@
 """Ray on this machine alone: loopback only, no dashboard, no telemetry, a key for this run.
+Or a cluster that runs already, joined as one of its nodes (`join`).
 
 Ray reads its environment when it is imported, so `start`, or `set_environment`,
 must run before anything else imports ray; that is why it imports ray itself.
@@ -57,6 +58,44 @@ def start() -> Path:
         _temp_dir=str(folder),
     )
     return folder / "session_latest" / "logs"
+
+
+class CannotJoin(Exception):
+    """`reason` in Ray's words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NoToken(Exception):
+    """Joining a cluster takes its token, and there is none."""
+
+
+def join(address: str, host: str) -> tuple[str, Path]:
+    """Join a Ray cluster that runs here already; this node's address in it, and its logs' folder.
+
+    `host` is the node's own address, "" where Ray finds it by itself. Raises NoToken, CannotJoin.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_AUTH_MODE"] = "token"
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if not os.environ.get(_KEY) and not token.exists():
+        raise NoToken
+    import ray
+
+    try:
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            configure_logging=False,
+            **({"_node_ip_address": host} if host else {}),
+        )
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise CannotJoin((str(error).strip() or repr(error)).splitlines()[0]) from error
+    logs = ray._private.worker.global_worker.node.get_logs_dir_path()
+    return ray.util.get_node_ip_address(), Path(logs)
 
 
 def stop() -> None:

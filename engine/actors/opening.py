@@ -26,6 +26,8 @@ from engine.settings import Gate, Price, PriceType, Settings
 if TYPE_CHECKING:
     from persistence.store import Store
 
+OPENING_LOCK: Final = 0x5374_7262
+"""Advisory lock: nodes that start at once open one house."""
 LOGINS_FILE: Final = "demo-logins.json"
 TIME_ZONE: Final = "Europe/Paris"
 DAY_MS: Final = 24 * 60 * 60_000
@@ -101,8 +103,22 @@ PROGRAMME: Final = (
 )
 
 
-async def open_house(store: "Store", data: Path) -> Logins | None:
+async def open_house(url: str, data: Path) -> Logins | None:
     """Make the demo house in an empty database; its logins, None for a house of one's own."""
+    from persistence.store import Store
+    from persistence.url import connect
+
+    async with await Store.open(url) as store:
+        # The lock belongs to the connection, and ends with it, however that ends.
+        alone = await connect(url)
+        try:
+            await alone.execute("SELECT pg_advisory_lock($1)", OPENING_LOCK)
+            return await _open_house(store, data)
+        finally:
+            await alone.close()
+
+
+async def _open_house(store: "Store", data: Path) -> Logins | None:
     house = await store.catalogue.house()
     if house is not None and not house.settings.get("demo"):
         return None

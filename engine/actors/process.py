@@ -16,7 +16,7 @@ from engine.actors.performance import PerformanceActor
 from engine.status import PerformanceStatus
 
 JOURNAL: Final = "journal"
-"""The journal actor's name."""
+"""The journal actor's name; every node of a cluster has one of its own."""
 
 
 def log_to_stderr() -> None:
@@ -41,9 +41,10 @@ class PerformanceProcess:
 
     writer: type[PerformanceActor] = PerformanceActor
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, journal: str) -> None:
         log_to_stderr()
         self._name = name
+        self._journal = journal
         self._actor: PerformanceActor
         settle()
 
@@ -52,7 +53,7 @@ class PerformanceProcess:
 
     async def serve(self, performance: int) -> None:
         """Become its writer. Called once."""
-        self._actor = self.writer(performance, RayJournal(ray.get_actor(JOURNAL), self._name))
+        self._actor = self.writer(performance, RayJournal(ray.get_actor(self._journal), self._name))
         self._lane = performance_lane(ray.util.get_node_ip_address(), self._actor)
 
     async def lane(self) -> Address:

@@ -4,6 +4,9 @@ The only module that calls `ray.remote` and the only one that imports
 `persistence` and `gateway.app`; imports of theirs are inside the processes that
 need them, so that a performance's process carries neither SQL nor HTTP.
 
+A machine of its own has one of each; in a cluster every node has, pinned to it and named after
+it, and those of the node that leads act (`engine.actors.parts`).
+
 Restarts: the journal, the directory, the desk, the rooms and the gateway are
 restarted by Ray (`max_restarts=-1`, which reruns the constructor); performances
 are replaced by the directory (see `engine.actors.directory`). No call is ever retried by
@@ -12,13 +15,16 @@ Ray (`max_task_retries=0`): retries are ours, with the same command ids.
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import ray
 from msgspec import Struct
 from ray.actor import ActorHandle
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from engine.actors.desk import OrderDesk, Shop
 from engine.actors.directory import Directory
@@ -32,12 +38,24 @@ from engine.actors.handles import (
     RegisterInJournal,
 )
 from engine.actors.journal import JournalActor
-from engine.actors.journal_handle import call, journal_lane
+from engine.actors.journal_handle import journal_lane
 from engine.actors.lane import Address
+from engine.actors.parts import (
+    DESK,
+    DIRECTORY,
+    GATEWAY,
+    ROOMS,
+    Following,
+    LedProcess,
+    OnePart,
+    Part,
+    named,
+)
 from engine.actors.payments import StripeGateway
 from engine.actors.process import JOURNAL, PerformanceProcess, log_to_stderr, settle
 from engine.actors.rooms import RoomsActor
 from engine.actors.use import own_use
+from engine.lead import Led
 from engine.status import Use
 from engine.waiting import Report
 from gateway.backend import BackendUnavailable
@@ -50,20 +68,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-DIRECTORY, DESK, ROOMS, GATEWAY = "directory", "desk", "rooms", "gateway"
-"""The names of the actors that there is one of, beside the journal."""
 MAX_CONCURRENT_CALLS: Final = 10_000
 """Calls that one actor has under way; the edge sheds load long before."""
 READY_S: Final = 60.0
 
 
+class OpenCluster(Exception):
+    """The Ray cluster takes calls from anybody who reaches it."""
+
+
 class Settings(Struct, frozen=True):
-    """What an installation is told at its start."""
+    """What an installation is told at its start. `node` names it in a cluster, "" without."""
 
     database_url: str
     host: str
     port: int
     public_url: str
+    node: str = ""
     stripe_key: str = ""
     stripe_webhook_secret: str = ""
     stripe_api_base: str = ""
@@ -77,6 +98,10 @@ def _remote(kind: type, name: str, restarts: int, *args: Any) -> ActorHandle:
         "max_task_retries": 0,
         "max_concurrency": MAX_CONCURRENT_CALLS,
     }
+    if "@" in name:
+        # A node's parts live and die with it.
+        here = ray.get_runtime_context().get_node_id()
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
     return ray.remote(kind).options(**options).remote(*args)
 
 
@@ -85,8 +110,10 @@ class JournalProcess(JournalActor):
 
     def __init__(self, url: str) -> None:
         from persistence.journal import Journal
+        from persistence.lead import Leads
 
         log_to_stderr()
+        self._leads = Leads(url)
         self._journal = Journal(url)
         super().__init__(self._journal)
         self._lane = journal_lane(ray.util.get_node_ip_address(), self)
@@ -99,31 +126,53 @@ class JournalProcess(JournalActor):
         """The actor that last claimed this performance; see `directory.Register`."""
         return await self._journal.serving(performance)
 
+    async def beat(self, node: str) -> Led:
+        """See `directory.Register`."""
+        return await self._leads.beat(node)
+
+    async def leave(self, node: str) -> None:
+        """This node stops; see `persistence.lead`."""
+        await self._leads.leave(node)
+
+    async def is_guarded(self) -> bool:
+        """Does this Ray ask its callers for a token? Its workers inherit what it was told."""
+        return os.environ.get("RAY_AUTH_MODE", "").lower() == "token"
+
 
 class DirectoryProcess(Directory):
     """The directory, making performance actors of this class."""
 
     performance_process: type[PerformanceProcess] = PerformanceProcess
 
-    def __init__(self) -> None:
+    def __init__(self, node: str) -> None:
         log_to_stderr()
+        journal = named(JOURNAL, node)
 
         def make(name: str) -> ActorHandle:
-            return _remote(self.performance_process, name, 0, name)
+            return _remote(self.performance_process, name, 0, name, journal)
 
-        super().__init__(RaySpawner(make), RegisterInJournal(ray.get_actor(JOURNAL)))
+        super().__init__(RaySpawner(make), RegisterInJournal(ray.get_actor(journal)), node)
         settle()
 
 
-class DeskProcess(OrderDesk):
+class DeskProcess(LedProcess):
     """The order desk over Postgres, Ray and, where it is configured, Stripe."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__(settings.node)
+
+    def prepare(self) -> None:
+        import persistence.store  # noqa: F401
+
+    def begin(self) -> OrderDesk:
         from persistence.store import Store
 
-        log_to_stderr()
+        settings = self._settings
         store = Store(settings.database_url)
-        asker = Asker(RayPerformances(ray.get_actor(DIRECTORY)))
+        # It acts where the directory does.
+        directory = OnePart(ray.get_actor(named(DIRECTORY, settings.node)))
+        asker = Asker(RayPerformances(directory))
         stripe = shop = None
         if settings.stripe_key:
             stripe = StripeGateway(
@@ -138,31 +187,42 @@ class DeskProcess(OrderDesk):
                 return next(iter(entry.production.titles.values()))
 
             shop = Shop(settings.public_url, title)
-        super().__init__(store.orders, asker.ask, stripe, shop)
-        settle()
+        return OrderDesk(store.orders, asker.ask, stripe, shop)
 
     async def status(self) -> Use:
         return own_use()
 
 
-class RoomsProcess(RoomsActor):
-    """The writer of the waiting rooms over Postgres."""
+class PackedRooms(RoomsActor):
+    """With the large messages as bytes; see `handles.RayRooms`."""
 
     def __init__(self, url: str) -> None:
         from persistence.store import Store
 
-        log_to_stderr()
         super().__init__(Store(url).rooms)
         self._encode = msgspec.msgpack.Encoder().encode
         self._report = msgspec.msgpack.Decoder(Report).decode
-        settle()
 
     async def exchange_packed(self, report: bytes) -> bytes:
-        """msgpack Report -> msgpack News; see `handles.RayRooms`."""
+        """msgpack Report -> msgpack News."""
         return self._encode(await self.exchange(self._report(report)))
 
     async def events_packed(self, performance: int) -> bytes:
         return self._encode(await self.events(performance))
+
+
+class RoomsProcess(LedProcess):
+    """The writer of the waiting rooms over Postgres."""
+
+    def __init__(self, url: str, node: str) -> None:
+        self._url = url
+        super().__init__(node)
+
+    def prepare(self) -> None:
+        import persistence.store  # noqa: F401
+
+    def begin(self) -> PackedRooms:
+        return PackedRooms(self._url)
 
     async def status(self) -> Use:
         return own_use()
@@ -192,7 +252,7 @@ class GatewayProcess:
             ticket_key=house.ticket_seed,
             payment_methods=("stripe",) if settings.stripe_key else ("test_card",),
         )
-        edge = app.build(backend(store), config)
+        edge = app.build(backend(store, settings.node), config)
         self._server = await app.serve(edge, settings.host, settings.port)
         settle()
 
@@ -206,30 +266,36 @@ class GatewayProcess:
         await self._server.stop()
 
 
-def backend(store: "Store") -> "Backend":
+def backend(store: "Store", node: str = "") -> "Backend":
     """What the edge needs, from the actors of this installation and its database."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from gateway.backend import Backend
     from persistence.access import NameTaken
 
-    directory = ray.get_actor(DIRECTORY)
+    parts: dict[str, Part]
+    if node:
+        following = Following(node)
+        parts = {name: following.part(name) for name in (DIRECTORY, DESK, ROOMS)}
+    else:
+        parts = {name: OnePart(ray.get_actor(name)) for name in (DIRECTORY, DESK, ROOMS)}
+    parts[JOURNAL] = OnePart(ray.get_actor(named(JOURNAL, node)))
+    directory = parts[DIRECTORY]
     performances = RayPerformances(directory)
-    parts = {name: ray.get_actor(name) for name in (DIRECTORY, JOURNAL, DESK, ROOMS)}
     return Backend(
         performances=performances,
-        desk=RayDesk(ray.get_actor(DESK)),
+        desk=RayDesk(parts[DESK]),
         catalogue=store.catalogue,
         access=store.access,
         sales=store.sales,
         history=store.history,
         status=RayStatus(performances, parts).status,
-        rooms=RayRooms(ray.get_actor(ROOMS)),
+        rooms=RayRooms(parts[ROOMS]),
         outages=(BackendUnavailable, OSError, SQLAlchemyError),
         conflicts=(NameTaken,),
         checks={
             "database": store.health,
-            "directory": lambda: call(directory.status.remote()),
+            "directory": lambda: directory.ask("status"),
         },
     )
 
@@ -245,17 +311,22 @@ async def _persist(ask: Callable[[], Awaitable[T]]) -> T:
 
 
 class Installation:
-    """The actors of one machine, started and stopped together."""
+    """The actors of one machine, or of one node of a cluster, started and stopped together."""
 
     directory_process: type[DirectoryProcess] = DirectoryProcess
 
     def __init__(self, settings: Settings) -> None:
+        """Raises OpenCluster."""
+        url, node = settings.database_url, settings.node
+        self._node = node
         # Each finds the one before it by name, as it does when Ray restarts it.
-        self._journal = _remote(JournalProcess, JOURNAL, -1, settings.database_url)
-        self._directory = _remote(self.directory_process, DIRECTORY, -1)
-        self._desk = _remote(DeskProcess, DESK, -1, settings)
-        self._rooms = _remote(RoomsProcess, ROOMS, -1, settings.database_url)
-        self._gateway = _remote(GatewayProcess, GATEWAY, -1, settings)
+        self._journal = _remote(JournalProcess, named(JOURNAL, node), -1, url)
+        if node and not ray.get(self._journal.is_guarded.remote(), timeout=READY_S):
+            raise OpenCluster
+        self._directory = _remote(self.directory_process, named(DIRECTORY, node), -1, node)
+        self._desk = _remote(DeskProcess, named(DESK, node), -1, settings)
+        self._rooms = _remote(RoomsProcess, named(ROOMS, node), -1, url, node)
+        self._gateway = _remote(GatewayProcess, named(GATEWAY, node), -1, settings)
 
     def wait_ready(self) -> None:
         """Returns when the gateway serves. Raises what kept it from that."""
@@ -263,13 +334,16 @@ class Installation:
 
     def performances(self) -> RayPerformances:
         """The performance actors, for whoever measures without an edge; of one event loop."""
-        return RayPerformances(self._directory)
+        return RayPerformances(OnePart(self._directory))
 
     def stop(self) -> None:
         """Close the edge, then save every idle performance, then leave Ray."""
-        for stopping in (self._gateway.stop, self._directory.close):
+        stops = [self._gateway.stop.remote, self._directory.close.remote]
+        if self._node:
+            stops.append(partial(self._journal.leave.remote, self._node))
+        for stopping in stops:
             try:
-                ray.get(stopping.remote(), timeout=10)
+                ray.get(stopping(), timeout=10)
             except Exception as error:
                 log.warning("stopping: %r", error)
         ray.shutdown()

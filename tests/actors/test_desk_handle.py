@@ -5,6 +5,7 @@ from ray.exceptions import ActorDiedError, RayTaskError
 
 from engine.actors import NotReady
 from engine.actors.handles import RayDesk
+from engine.actors.parts import OnePart
 from engine.actors.payments import WebhookRejected
 from gateway.backend import BackendUnavailable, SignatureInvalid
 
@@ -29,7 +30,7 @@ def through_ray(cause: Exception) -> Exception:
 
 
 async def test_an_unsigned_webhook_is_told_without_the_desk_s_traceback() -> None:
-    desk = RayDesk(Raising(through_ray(WebhookRejected("not signed"))))
+    desk = RayDesk(OnePart(Raising(through_ray(WebhookRejected("not signed")))))
     with pytest.raises(SignatureInvalid) as told:
         await desk.webhook(b"{}", "")
     assert str(told.value) == "not signed"
@@ -38,9 +39,9 @@ async def test_an_unsigned_webhook_is_told_without_the_desk_s_traceback() -> Non
 @pytest.mark.parametrize("error", [through_ray(NotReady("busy")), ActorDiedError()])
 async def test_what_is_not_answered_may_be_asked_again(error: Exception) -> None:
     with pytest.raises(BackendUnavailable):
-        await RayDesk(Raising(error)).get("0" * 32)
+        await RayDesk(OnePart(Raising(error))).get("0" * 32)
 
 
 async def test_a_bug_is_no_outage() -> None:
     with pytest.raises(AssertionError):
-        await RayDesk(Raising(through_ray(AssertionError("impossible")))).get("0" * 32)
+        await RayDesk(OnePart(Raising(through_ray(AssertionError("impossible"))))).get("0" * 32)

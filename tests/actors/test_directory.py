@@ -7,6 +7,7 @@ import pytest
 
 from engine.actors import directory as directory_module
 from engine.actors.directory import Directory
+from engine.lead import Led
 from engine.status import PerformanceStatus, Use
 
 
@@ -58,10 +59,16 @@ class Processes:
     async def passivate(self, actor: Process) -> bool:
         return False
 
+    async def borrow(self, node: str) -> tuple[str, Process]:
+        raise ConnectionError(node)
+
 
 class Known:
     async def serving(self, performance: int) -> str | None:
         return ""
+
+    async def beat(self, node: str) -> Led:
+        raise AssertionError("a machine of its own does not beat")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from engine.actors import handles
 from engine.actors.directory import Directory
 from engine.actors.handles import RayPerformances, RayStatus
 from engine.actors.journal import JournalActor
+from engine.actors.parts import OnePart
 from engine.actors.use import own_use
 from engine.journal import Append, Written
 from engine.status import COMMIT_EDGES_S, Buckets, JournalStatus, PerformanceStatus, Use
@@ -170,13 +171,14 @@ class Handle:
 async def test_the_parts_that_do_not_answer_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handles, "STATUS_CALL_S", 0.05)
     journal = JournalStatus(Buckets(COMMIT_EDGES_S), 7, 0, 0, USE)
-    parts: dict[str, Any] = {
-        "directory": Handle(None),
-        "journal": Handle(journal),
-        "desk": Handle(USE),
-        "rooms": Handle(RuntimeError("a bug")),
+    says: dict[str, Any] = {
+        "directory": None,
+        "journal": journal,
+        "desk": USE,
+        "rooms": RuntimeError("a bug"),
     }
-    asked = RayStatus(RayPerformances(Handle(None)), parts)  # type: ignore[arg-type]
+    parts = {name: OnePart(Handle(one)) for name, one in says.items()}
+    asked = RayStatus(RayPerformances(parts["directory"]), parts)
     async with asyncio.timeout(1):
         status = await asked.status()
     assert status.up == {"directory": False, "journal": True, "desk": True, "rooms": False}
