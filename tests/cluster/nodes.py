@@ -1,0 +1,247 @@
+"""A Ray cluster on this machine: a head, and nodes with a raylet and a `strapontin serve` each.
+
+Each node has a loopback address of its own, so that its gateway listens on the same port as the
+others'. Owns starting, killing, stopping and continuing them. Every process it ends is one that it
+started, or a descendant of one.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from persistence.embedded import EmbeddedPostgres
+from persistence.url import connect
+from tests.integration.server import CHECKOUT, free_port
+
+START_S = 90.0
+STOP_S = 20.0
+ASK_S = 3.0
+HEAD = "127.0.0.10"
+NODES = ("127.0.0.11", "127.0.0.12")
+BIN = Path(sys.executable).parent
+
+
+class Node:
+    """One machine of the cluster: whatever runs on it dies with `kill`."""
+
+    def __init__(self, cluster: "Cluster", address: str) -> None:
+        self._cluster = cluster
+        self.address = address
+        self.url = f"http://{address}:{cluster.port}"
+        self.log = cluster.folder / f"{address}.log"
+        self._own: list[subprocess.Popen[bytes]] = []
+
+    def start_ray(self) -> None:
+        """Returns at once; `wait_ray` when it runs."""
+        where = ["--address", self._cluster.address]
+        if self.address == HEAD:
+            where = ["--head", "--port", self._cluster.address.rpartition(":")[2]]
+            where += ["--include-dashboard=false", "--temp-dir", str(self._cluster.ray)]
+        self._run(
+            *(str(BIN / "ray"), "start", "--block", "--disable-usage-stats", *where),
+            *("--node-ip-address", self.address),
+            *("--num-cpus", "0" if self.address == HEAD else "2"),
+            *("--object-store-memory", str(80 * 1024 * 1024)),
+        )
+
+    def wait_ray(self) -> None:
+        self._until(lambda: "Ray runtime started" in self.log.read_text())
+
+    def start_serve(self) -> None:
+        """Returns at once; `wait` when it answers."""
+        serve = [str(BIN / "strapontin"), "serve"]
+        if self._cluster.module:
+            serve = [sys.executable, "-m", self._cluster.module]
+        self._run(
+            *(*serve, "--data", str(self._cluster.folder / self.address)),
+            *("--database-url", self._cluster.postgres.url),
+            *("--ray-address", self._cluster.address, "--host", self.address),
+            *("--port", str(self._cluster.port), "--language", "en"),
+        )
+
+    def wait(self) -> None:
+        self._until(self.answers)
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(json.load(answer)["ready"])
+        except (OSError, ValueError):
+            return False
+
+    def processes(self, title: str = "") -> list[psutil.Process]:
+        """Those of this node whose command line begins so."""
+        found = []
+        for own in self._own:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(own.pid)
+                found += [process, *process.children(recursive=True)]
+        return [each for each in found if _title(each).startswith(title)]
+
+    def signal(self, number: int) -> None:
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+
+    def kill(self) -> None:
+        """The power is cut."""
+        self.signal(signal.SIGKILL)
+        for own in self._own:
+            own.wait()
+
+    def stop_serve(self) -> int:
+        """Ctrl-C; the exit code."""
+        serve = self._own.pop()
+        serve.send_signal(signal.SIGINT)
+        return serve.wait(STOP_S)
+
+    def _run(self, *command: str) -> None:
+        with self.log.open("ab") as log:
+            self._own.append(
+                subprocess.Popen(
+                    command, stdout=log, stderr=log, env=self._cluster.environment, cwd=CHECKOUT
+                )
+            )
+
+    def _until(self, done: Any) -> None:
+        ends_s = time.monotonic() + START_S
+        while time.monotonic() < ends_s:
+            if done():
+                return
+            if self._own[-1].poll() is not None:
+                break
+            time.sleep(0.1)
+        raise RuntimeError(f"{self.address} did not start:\n{self.log.read_text()}")
+
+
+class Cluster:
+    """A head without anything of ours, two nodes, and a Postgres that outlives them all.
+
+    `module` serves the nodes instead of the command, with one of its rules switched off.
+    """
+
+    def __init__(self, folder: Path, module: str = "") -> None:
+        self.folder = folder
+        self.module = module
+        self.ray = folder / "ray"
+        self.port = free_port()
+        self.address = f"{HEAD}:{free_port()}"
+        self.postgres = EmbeddedPostgres(folder / "data")
+        inherited = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
+        self.environment = inherited | {
+            "PYTHONPATH": str(CHECKOUT),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+            "RAY_worker_niceness": "0",
+        }
+        self.head = Node(self, HEAD)
+        self.nodes = [Node(self, address) for address in NODES]
+
+    def start(self) -> None:
+        self.postgres.start()
+        for node in (self.head, *self.nodes):
+            # One after the other: on one machine they share a folder, and number their files.
+            node.start_ray()
+            node.wait_ray()
+        for node in self.nodes:
+            node.start_serve()
+        for node in self.nodes:
+            node.wait()
+
+    def stop(self) -> None:
+        for node in (*self.nodes, self.head):
+            node.signal(signal.SIGCONT)
+            node.kill()
+        self.postgres.stop()
+
+    async def rows(self, query: str) -> list[Any]:
+        connection = await connect(self.postgres.url)
+        try:
+            return list(await connection.fetch(query))
+        finally:
+            await connection.close()
+
+    async def leader(self) -> Node:
+        """The node that leads, as the database says."""
+        (row,) = await self.rows("SELECT node FROM lead")
+        return self._of(row["node"])
+
+    async def writer(self, performance: int) -> Node:
+        """The node of the performance's writer, as its last claim says."""
+        (row,) = await self.rows(f"SELECT serving FROM writers WHERE performance = {performance}")
+        return self._of(row["serving"].partition("@")[2])
+
+    def _of(self, name: str) -> Node:
+        return next(node for node in self.nodes if name.startswith(f"{node.address}-"))
+
+
+class Doors:
+    """What a client knows: several addresses. Each time it must begin anew it takes the next."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+        self._turn = 0
+
+    @property
+    def url(self) -> str:
+        """Where to connect now: asked for when a connection was lost."""
+        self._turn += 1
+        return self._nodes[self._turn % len(self._nodes)].url
+
+    async def ask(self, path: str, body: Any = None, token: str = "") -> Any:
+        """JSON in, JSON out. Raises urllib.error.HTTPError, or OSError when nobody answers."""
+        return await asyncio.to_thread(self._ask, path, body, token)
+
+    def _ask(self, path: str, body: Any, token: str) -> Any:
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        data = None if body is None else json.dumps(body).encode()
+        url = self._nodes[self._turn % len(self._nodes)].url
+        try:
+            request = urllib.request.Request(url + path, data, headers)
+            with urllib.request.urlopen(request, timeout=ASK_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            self._turn += 1
+            raise
+
+
+@contextlib.contextmanager
+def cluster(module: str = "") -> Iterator[Cluster]:
+    """Two nodes that serve one house."""
+    # Short: the names of Ray's sockets must fit into 107 bytes. Postgres' user must get in.
+    folder = Path(tempfile.mkdtemp(prefix="stp-", dir="/tmp"))
+    folder.chmod(0o755)
+    made = Cluster(folder, module)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
