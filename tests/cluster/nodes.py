@@ -29,7 +29,6 @@ from persistence.url import connect
 from tests.integration.server import CHECKOUT, free_port
 
 START_S = 90.0
-STOP_S = 20.0
 ASK_S = 3.0
 HEAD = "127.0.0.10"
 NODES = ("127.0.0.11", "127.0.0.12")
@@ -104,11 +103,14 @@ class Node:
         for own in self._own:
             own.wait()
 
-    def stop_serve(self) -> int:
-        """Ctrl-C; the exit code."""
-        serve = self._own.pop()
-        serve.send_signal(signal.SIGINT)
-        return serve.wait(STOP_S)
+    def restart(self) -> None:
+        """The machine is switched on again: Ray, and the same command. Returns when it serves."""
+        self._own.clear()
+        self.log.write_text("")
+        self.start_ray()
+        self.wait_ray()
+        self.start_serve()
+        self.wait()
 
     def _run(self, *command: str) -> None:
         with self.log.open("ab") as log:
@@ -156,6 +158,8 @@ class Cluster:
     def start(self) -> None:
         self.postgres.start()
         for node in (self.head, *self.nodes):
+            node.log.unlink(missing_ok=True)
+        for node in (self.head, *self.nodes):
             # One after the other: on one machine they share a folder, and number their files.
             node.start_ray()
             node.wait_ray()
@@ -169,6 +173,14 @@ class Cluster:
             node.signal(signal.SIGCONT)
             node.kill()
         self.postgres.stop()
+
+    def logs(self, node: Node) -> str:
+        """What the processes of this node have written."""
+        pids = {process.pid for process in node.processes()}
+        files = (self.ray / "session_latest" / "logs").glob("worker-*.err")
+        return "".join(
+            file.read_text() for file in files if int(file.stem.rpartition("-")[2]) in pids
+        )
 
     async def rows(self, query: str) -> list[Any]:
         connection = await connect(self.postgres.url)
