@@ -29,7 +29,7 @@ def _patch() -> None:
         def __init__(self, url: str) -> None:
             from persistence import lead
 
-            lead._LEAD = lead._LEAD.replace(f"ms + {lead.LEASE_MS}", "ms + 3600000")
+            lead._LEAD = lead._LEAD.replace(str(lead.LEASE_MS), "3600000")
             super().__init__(url)
 
     wiring.JournalProcess = LastingJournal  # type: ignore[misc]
