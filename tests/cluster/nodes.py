@@ -18,14 +18,16 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
+from sqlalchemy import make_url
 
 from persistence.embedded import EmbeddedPostgres
 from persistence.url import connect
+from tests.cluster.network import GROUND, Cable, forwarded
 from tests.integration.server import CHECKOUT, free_port
 
 START_S = 90.0
@@ -38,8 +40,9 @@ BIN = Path(sys.executable).parent
 class Node:
     """One machine of the cluster: whatever runs on it dies with `kill`."""
 
-    def __init__(self, cluster: "Cluster", address: str) -> None:
+    def __init__(self, cluster: "Cluster", address: str, inside: Sequence[str] = ()) -> None:
         self._cluster = cluster
+        self._inside = inside
         self.address = address
         self.url = f"http://{address}:{cluster.port}"
         self.log = cluster.folder / f"{address}.log"
@@ -48,13 +51,14 @@ class Node:
     def start_ray(self) -> None:
         """Returns at once; `wait_ray` when it runs."""
         where = ["--address", self._cluster.address]
-        if self.address == HEAD:
+        is_head = self is self._cluster.head
+        if is_head:
             where = ["--head", "--port", self._cluster.address.rpartition(":")[2]]
             where += ["--include-dashboard=false", "--temp-dir", str(self._cluster.ray)]
         self._run(
             *(str(BIN / "ray"), "start", "--block", "--disable-usage-stats", *where),
             *("--node-ip-address", self.address),
-            *("--num-cpus", "0" if self.address == HEAD else "2"),
+            *("--num-cpus", "0" if is_head else "2"),
             *("--object-store-memory", str(80 * 1024 * 1024)),
         )
 
@@ -68,7 +72,7 @@ class Node:
             serve = [sys.executable, "-m", self._cluster.module]
         self._run(
             *(*serve, "--data", str(self._cluster.folder / self.address)),
-            *("--database-url", self._cluster.postgres.url),
+            *("--database-url", self._cluster.database_url),
             *("--ray-address", self._cluster.address, "--host", self.address),
             *("--port", str(self._cluster.port), "--language", "en"),
         )
@@ -103,10 +107,14 @@ class Node:
         for own in self._own:
             own.wait()
 
-    def restart(self) -> None:
-        """The machine is switched on again: Ray, and the same command. Returns when it serves."""
+    def forget(self) -> None:
+        """What ran here is dead."""
         self._own.clear()
         self.log.write_text("")
+
+    def restart(self) -> None:
+        """The machine is switched on again: Ray, and the same command. Returns when it serves."""
+        self.forget()
         self.start_ray()
         self.wait_ray()
         self.start_serve()
@@ -116,7 +124,11 @@ class Node:
         with self.log.open("ab") as log:
             self._own.append(
                 subprocess.Popen(
-                    command, stdout=log, stderr=log, env=self._cluster.environment, cwd=CHECKOUT
+                    [*self._inside, *command],
+                    stdout=log,
+                    stderr=log,
+                    env=self._cluster.environment,
+                    cwd=CHECKOUT,
                 )
             )
 
@@ -135,15 +147,23 @@ class Cluster:
     """A head without anything of ours, two nodes, and a Postgres that outlives them all.
 
     `module` serves the nodes instead of the command, with one of its rules switched off.
+    `cables` lead to the head and the nodes, and to the database at the ground.
     """
 
-    def __init__(self, folder: Path, module: str = "") -> None:
+    def __init__(self, folder: Path, module: str = "", cables: Sequence[Cable] = ()) -> None:
         self.folder = folder
         self.module = module
         self.ray = folder / "ray"
         self.port = free_port()
-        self.address = f"{HEAD}:{free_port()}"
         self.postgres = EmbeddedPostgres(folder / "data")
+        self.database_url = self.postgres.url
+        self.database_port = free_port()
+        places: list[tuple[str, Sequence[str]]] = [(each, ()) for each in (HEAD, *NODES)]
+        if cables:
+            places = [(cable.address, cable.inside) for cable in cables]
+            ground = make_url(self.postgres.url).set(host=GROUND, port=self.database_port, query={})
+            self.database_url = ground.render_as_string(hide_password=False)
+        self.address = f"{places[0][0]}:{free_port()}"
         inherited = {name: value for name, value in os.environ.items() if name[:4] != "RAY_"}
         self.environment = inherited | {
             "PYTHONPATH": str(CHECKOUT),
@@ -152,15 +172,17 @@ class Cluster:
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
             "RAY_worker_niceness": "0",
         }
-        self.head = Node(self, HEAD)
-        self.nodes = [Node(self, address) for address in NODES]
+        self.head, *self.nodes = [Node(self, *place) for place in places]
 
     def start(self) -> None:
         self.postgres.start()
-        for node in (self.head, *self.nodes):
-            node.log.unlink(missing_ok=True)
+        self.start_nodes()
+
+    def start_nodes(self) -> None:
+        """The head, and every node. Returns when all serve."""
         for node in (self.head, *self.nodes):
             # One after the other: on one machine they share a folder, and number their files.
+            node.forget()
             node.start_ray()
             node.wait_ray()
         for node in self.nodes:
@@ -238,18 +260,20 @@ class Doors:
 
 
 @contextlib.contextmanager
-def cluster(module: str = "") -> Iterator[Cluster]:
+def cluster(module: str = "", cables: Sequence[Cable] = ()) -> Iterator[Cluster]:
     """Two nodes that serve one house."""
     # Short: the names of Ray's sockets must fit into 107 bytes. Postgres' user must get in.
     folder = Path(tempfile.mkdtemp(prefix="stp-", dir="/tmp"))
     folder.chmod(0o755)
-    made = Cluster(folder, module)
-    try:
+    made = Cluster(folder, module, cables)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(made.stop)
+        if cables:
+            socket = Path(str(make_url(made.postgres.url).query["host"])) / ".s.PGSQL.5432"
+            stack.enter_context(forwarded(str(socket), made.database_port))
         made.start()
         yield made
-    finally:
-        made.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _title(process: psutil.Process) -> str:

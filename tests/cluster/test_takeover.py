@@ -23,9 +23,11 @@ UNDER_WAY_S = 0.3
 """What is acknowledged this soon after a kill was under way before: nobody can have taken over."""
 
 
-async def power_cut(cluster: Cluster, buyers: Buyers, within_s: float = 60.0) -> tuple[Node, float]:
+async def power_cut(
+    cluster: Cluster, buyers: Buyers, performance: int = PERFORMANCE, within_s: float = 60.0
+) -> tuple[Node, float]:
     """Kill the node with the hot performance; (that node, seconds until the next new sale)."""
-    node = await cluster.writer(PERFORMANCE)
+    node = await cluster.writer(performance)
     begun_s = time.monotonic()
     node.kill()
     await asyncio.sleep(UNDER_WAY_S)

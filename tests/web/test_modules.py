@@ -284,7 +284,12 @@ async def test_retries_back_off_to_a_bound_and_a_silent_line_is_dropped(page: Pa
           waits.push(timer.ms);
           await fire(timer);
         }
+        const unheard = last();
+        await fire(due(m.PONG_WITHIN_MS, m.PONG_WITHIN_MS));
+        const givenUp = unheard.closed && connection.state === 'retrying';
+        await fire(timers.findLast(Boolean));
         last().open(); welcome(clock);
+        const welcomed = !due(m.PONG_WITHIN_MS, m.PONG_WITHIN_MS);
         await fire(due(m.PING_EVERY_MS, m.PING_EVERY_MS));
         const ping = last().sent.at(-1);
         clock += 40; last().tell('pong', ping[1], clock + 1000);
@@ -293,13 +298,15 @@ async def test_retries_back_off_to_a_bound_and_a_silent_line_is_dropped(page: Pa
         await fire(due(m.PING_EVERY_MS, m.PING_EVERY_MS));
         const socket = last();
         await fire(due(m.PONG_WITHIN_MS, m.PONG_WITHIN_MS));
-        return { waits, ping: ping[0], offset, silentAfterPong, closed: socket.closed,
+        return { waits, givenUp, welcomed, ping: ping[0], offset, silentAfterPong, closed: socket.closed,
           state: connection.state, most: m.RETRY_MOST_MS };""",
     )
     waits = told["waits"]
     assert waits == sorted(waits)
     assert waits[0] == 225
     assert waits[-1] == told["most"] * 0.75
+    assert told["givenUp"] is True, "whose address does not answer at all"
+    assert told["welcomed"] is True
     assert told["ping"] == "ping"
     assert told["offset"] == 1020, "half of the way there and back is taken off"
     assert told["silentAfterPong"] is False

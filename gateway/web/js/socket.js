@@ -147,6 +147,8 @@ export class Connection extends EventTarget {
     const socket = this.makeSocket(this.url);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    // An address whose machine is gone answers nothing at all, for minutes.
+    this.#pongTimer = this.setTimer(this.#dropped, PONG_WITHIN_MS);
     socket.onopen = () => this.#send(["hello", token, this.language]);
     socket.onmessage = (message) => {
       if (socket === this.#socket) this.#received(decode(new Uint8Array(message.data)));
@@ -211,6 +213,7 @@ export class Connection extends EventTarget {
   }
 
   #greeted([, , , , serverMs]) {
+    this.clearTimer(this.#pongTimer);
     this.#welcomed = true;
     this.#attempt = 0;
     this.#offsetMs = serverMs - this.now();
