@@ -260,14 +260,21 @@ class Doors:
 
 
 @contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """A short one: the names of Ray's sockets must fit into 107 bytes. Postgres' user gets in."""
+    made = Path(tempfile.mkdtemp(prefix="stp-", dir="/tmp"))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def cluster(module: str = "", cables: Sequence[Cable] = ()) -> Iterator[Cluster]:
     """Two nodes that serve one house."""
-    # Short: the names of Ray's sockets must fit into 107 bytes. Postgres' user must get in.
-    folder = Path(tempfile.mkdtemp(prefix="stp-", dir="/tmp"))
-    folder.chmod(0o755)
-    made = Cluster(folder, module, cables)
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    with folder() as where, contextlib.ExitStack() as stack:
+        made = Cluster(where, module, cables)
         stack.callback(made.stop)
         if cables:
             socket = Path(str(make_url(made.postgres.url).query["host"])) / ".s.PGSQL.5432"

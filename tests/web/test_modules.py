@@ -298,8 +298,8 @@ async def test_retries_back_off_to_a_bound_and_a_silent_line_is_dropped(page: Pa
         await fire(due(m.PING_EVERY_MS, m.PING_EVERY_MS));
         const socket = last();
         await fire(due(m.PONG_WITHIN_MS, m.PONG_WITHIN_MS));
-        return { waits, givenUp, welcomed, ping: ping[0], offset, silentAfterPong, closed: socket.closed,
-          state: connection.state, most: m.RETRY_MOST_MS };""",
+        return { waits, givenUp, welcomed, ping: ping[0], offset, silentAfterPong,
+          closed: socket.closed, state: connection.state, most: m.RETRY_MOST_MS };""",
     )
     waits = told["waits"]
     assert waits == sorted(waits)
