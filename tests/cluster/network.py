@@ -9,8 +9,9 @@ import contextlib
 import os
 import shutil
 import subprocess
-import threading
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 BRIDGE = "stpbr"
 _NET = "10.231.7"
@@ -70,10 +71,16 @@ def network(cables: int) -> Iterator[list[Cable]]:
 @contextlib.contextmanager
 def forwarded(socket: str, port: int) -> Iterator[None]:
     """What comes to the bridge's address at `port` goes to a Unix socket."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+    command = [sys.executable, "-m", __name__, socket, str(port)]
+    forwarder = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    try:
+        yield
+    finally:
+        forwarder.kill()
+        forwarder.wait()
 
+
+async def _forward(socket: str, port: int) -> None:
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
@@ -85,19 +92,9 @@ def forwarded(socket: str, port: int) -> Iterator[None]:
         there, here = await asyncio.open_unix_connection(socket)
         await asyncio.gather(pump(reader, here), pump(there, writer))
 
-    async def stop() -> None:
-        server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    server = await asyncio.start_server(join, GROUND, port)
+    await server.serve_forever()
 
-    opening = asyncio.start_server(join, GROUND, port)
-    server = asyncio.run_coroutine_threadsafe(opening, loop).result()
-    try:
-        yield
-    finally:
-        asyncio.run_coroutine_threadsafe(stop(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+
+if __name__ == "__main__":
+    asyncio.run(_forward(sys.argv[1], int(sys.argv[2])))
