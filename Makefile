@@ -25,6 +25,7 @@ lint: .venv/tests
 soak: .venv/tests
 	$(BIN)/python -m tests.sim --worlds 1000
 	KILL_ROUNDS=10 $(BIN)/python -m pytest tests/integration/test_kill.py
+	$(BIN)/python -m pytest -m soak tests/cluster
 	$(BIN)/python -m tests.renderers.forge --count 10000000
 
 # The README's screenshots, taken from a demo house that is really served.
