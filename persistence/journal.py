@@ -54,6 +54,18 @@ def _unnest(first: int, *types: str) -> str:
     return f"unnest({', '.join(arrays)})"
 
 
+def batch_bytes(row: str) -> str:
+    """What a batch's hash is made of, after the hash before: numbers of 8 bytes, then its events.
+
+    Reckoned by the database, in the statement that checks the epoch: a chain that its writers
+    carried could be forked by one who is not fenced yet.
+    """
+    numbers = " || ".join(
+        f"int8send({row}.{name})" for name in ("performance", "prev_seq", "seq", "epoch", "at_ms")
+    )
+    return f"{numbers} || {row}.events"
+
+
 _TICKET: Final = (
     *("int4", "int4", "text", "int4", "int4"),
     *("text", "int8", "text", "int4", "int8"),
@@ -69,12 +81,15 @@ WITH batch AS (
     SELECT * FROM {_unnest(1, "int4", "int8", "int8", "int8", "int8", "bytea")}
         AS b (performance, epoch, prev_seq, seq, at_ms, events)
 ), advanced AS (
-    UPDATE writers w SET head_seq = b.seq FROM batch b
+    UPDATE writers w SET
+        head_seq = b.seq,
+        head_hash = sha256(w.head_hash || {batch_bytes("b")})
+    FROM batch b
     WHERE w.performance = b.performance AND w.epoch = b.epoch AND w.head_seq = b.prev_seq
-    RETURNING w.performance
+    RETURNING w.performance, w.head_hash
 ), written AS (
-    INSERT INTO journal (performance, seq, prev_seq, epoch, at_ms, events)
-    SELECT b.performance, b.seq, b.prev_seq, b.epoch, b.at_ms, b.events
+    INSERT INTO journal (performance, seq, prev_seq, epoch, at_ms, events, hash)
+    SELECT b.performance, b.seq, b.prev_seq, b.epoch, b.at_ms, b.events, advanced.head_hash
     FROM batch b JOIN advanced USING (performance)
 )"""
 _ADVANCE: Final = f"{_ADVANCING} SELECT performance FROM advanced"
@@ -102,7 +117,10 @@ _ADD_TICKETS: Final = (
     f"INSERT INTO tickets ({_TICKET_COLUMNS}) SELECT * FROM {_unnest(1, *_TICKET)}"
 )
 _ADD_SCANS: Final = f"INSERT INTO scans ({_SCAN_COLUMNS}) SELECT * FROM {_unnest(1, *_SCAN)}"
-_SET_SETTINGS: Final = "UPDATE performances SET settings = $2 WHERE id = $1"
+_SET_SETTINGS: Final = """
+UPDATE performances SET settings = $2, first_settings = coalesce(first_settings, settings)
+WHERE id = $1
+"""
 
 _CLAIM: Final = """
 UPDATE writers SET

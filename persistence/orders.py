@@ -2,12 +2,14 @@
 
 Owns saving with a revision check, and reading back. The saga that an order goes
 through is the desk's. `orders.body` is the order; `order_lines` and `payments`
-repeat it in columns and are never read back into an order.
+repeat it in columns and are never read back into an order. What a saved change means to the
+ledger is recorded in the same transaction: neither is ever there without the other.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +18,9 @@ from msgspec import structs
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from engine.ledger import facts_of
 from engine.orders import Order
+from persistence.ledger import now_ms, record
 from persistence.schema import orders, payments, provider_events, without_nul
 
 MAX_UNFINISHED: Final = 100_000
@@ -40,7 +44,7 @@ SELECT id, 1, state, channel, currency, total, created_ms, expires_ms,
     body::jsonb
 FROM {_COLUMNS}
 ON CONFLICT (id) DO NOTHING
-RETURNING id, number, revision
+RETURNING id, number, revision, CAST(NULL AS text) AS before
 """)
 # What an order was placed as (channel, session, operator, currency) does not change.
 _UPDATE: Final = sa.text(f"""
@@ -49,9 +53,15 @@ UPDATE orders o SET
     buyer_name = c.buyer_name, buyer_email = c.buyer_email,
     buyer_words = string_to_array(c.buyer_words, ' '), unfinished = c.unfinished,
     body = c.body::jsonb
-FROM {_COLUMNS}
+FROM {_COLUMNS} JOIN orders old ON old.id = c.id AND old.revision = c.revision
 WHERE o.id = c.id AND o.revision = c.revision
-RETURNING o.id, o.number, o.revision
+RETURNING o.id, o.number, o.revision, CAST(old.body AS text) AS before
+""")
+_KEEP_HISTORY: Final = sa.text("""
+INSERT INTO order_history (order_number, revision, until_ms, body)
+SELECT number, revision, :now_ms, body FROM unnest(
+    CAST(:number AS int8[]), CAST(:revision AS int4[]), CAST(:body AS bytea[]))
+    AS h (number, revision, body)
 """)
 _UPSERT_LINES: Final = sa.text("""
 INSERT INTO order_lines AS l (order_number, number, performance, seat, area, price_type, amount,
@@ -91,8 +101,9 @@ class OrderConflict(Exception):
 class Orders:
     """Every method is one transaction."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, clock_ms: Callable[[], int] = now_ms) -> None:
         self._engine = engine
+        self._clock_ms = clock_ms
         self._decode = msgspec.json.Decoder(Order).decode
 
     async def save(self, changes: Sequence[Order]) -> list[Order]:
@@ -111,6 +122,7 @@ class Orders:
         if not changes:
             return []
         saved: dict[str, tuple[int, int]] = {}
+        before: dict[str, str] = {}
         async with self._engine.begin() as connection:
             for statement, group in (
                 (_INSERT, [order for order in changes if order.revision == 0]),
@@ -119,7 +131,10 @@ class Orders:
                 if group:
                     group.sort(key=lambda order: order.id)  # one lock order for everybody
                     rows = await connection.execute(statement, _order_columns(group))
-                    saved |= {row.id: (row.number, row.revision) for row in rows}
+                    for row in rows:
+                        saved[row.id] = row.number, row.revision
+                        if row.before is not None:
+                            before[row.id] = row.before
             if len(saved) != len(changes):
                 raise OrderConflict(order.id for order in changes if order.id not in saved)
             stored = [
@@ -127,7 +142,37 @@ class Orders:
                 for order in changes
             ]
             await _save_parts(connection, stored)
+            await self._keep_books(connection, stored, before)
         return stored
+
+    async def _keep_books(
+        self, connection: AsyncConnection, stored: list[Order], before: dict[str, str]
+    ) -> None:
+        """What the orders were, and what the change means to the ledger. Last in its transaction:
+        the ledger's lock, which all orders share, is held for as short as can be."""
+        now_ms = self._clock_ms()
+        changed = [order for order in stored if order.id in before]
+        if changed:
+            await connection.execute(
+                _KEEP_HISTORY,
+                {
+                    "now_ms": now_ms,
+                    "number": [order.number for order in changed],
+                    "revision": [order.revision - 1 for order in changed],
+                    "body": [zlib.compress(before[order.id].encode(), 1) for order in changed],
+                },
+            )
+        facts = []
+        for order in stored:
+            # The stored body knows neither: they are columns.
+            known = (
+                structs.replace(self._decode(before[order.id]), number=order.number)
+                if order.id in before
+                else None
+            )
+            # An order belongs to the organiser of what it buys first.
+            facts += [(order.lines[0].performance, fact) for fact in facts_of(known, order)]
+        await record(connection, facts, now_ms)
 
     async def get(self, order: str) -> Order | None:
         found = await self._select(orders.c.id == order, 1)

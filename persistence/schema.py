@@ -88,6 +88,8 @@ def _not_negative(*columns: str) -> list[CheckConstraint]:
     return [CheckConstraint(f"{column} >= 0", name=f"{column}_not_negative") for column in columns]
 
 
+_NO_HASH: Final = "'\\x" + "00" * 32 + "'"
+
 house: Final = Table(
     "house",
     metadata,
@@ -138,6 +140,8 @@ performances: Final = Table(
     # and a batch that was decided must never be refused for what a name contains.
     Column("settings", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    # As it was made, once the journal has changed them: where a replay of all begins.
+    Column("first_settings", LargeBinary),
 )
 
 # Who writes a performance. Apart from `performances` because every batch updates it: a
@@ -150,6 +154,7 @@ writers: Final = Table(
     Column("head_seq", BigInteger, nullable=False, server_default=text("0")),
     Column("serving", Text, nullable=False, server_default=text("''")),
     Column("claimed_ms", BigInteger, nullable=False, server_default=text("0")),
+    Column("head_hash", LargeBinary, nullable=False, server_default=text(r"'\x'")),
     *_not_negative("epoch", "head_seq"),
     postgresql_with={"fillfactor": 50},
 )
@@ -163,6 +168,8 @@ journal: Final = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("events", LargeBinary, nullable=False),  # msgpack list[engine.commands.Event]
+    # SHA-256 of the hash before and this row; empty where it is older than the chain.
+    Column("hash", LargeBinary, nullable=False, server_default=text(r"'\x'")),
     PrimaryKeyConstraint("performance", "seq"),
     CheckConstraint("prev_seq >= 0 AND seq > prev_seq", name="seq_grows"),
 )
@@ -390,6 +397,69 @@ devices: Final = Table(
     Column("revoked_ms", BigInteger),
 )
 
+# The ledger's end, and the key that signs its closings. The row is locked by whoever appends or
+# closes, which is what numbers the records without gaps.
+ledgers: Final = Table(
+    "ledgers",
+    metadata,
+    Column("organiser", ForeignKey("house.id"), primary_key=True),
+    Column("seed", LargeBinary, nullable=False),  # Ed25519 seed, 32 bytes
+    Column("number", BigInteger, nullable=False, server_default=text("0")),
+    Column("hash", LargeBinary, nullable=False, server_default=text(_NO_HASH)),
+    Column("at_ms", BigInteger, nullable=False, server_default=text("0")),
+    Column("closed_until_ms", BigInteger, nullable=False, server_default=text("0")),
+    Column("period", Integer, nullable=False, server_default=text("0")),
+    Column("period_hash", LargeBinary, nullable=False, server_default=text(_NO_HASH)),
+    CheckConstraint("octet_length(seed) = 32", name="seed_size"),
+    postgresql_with={"fillfactor": 50},
+)
+
+# engine.ledger.Record. Nothing here is ever changed or removed.
+ledger: Final = Table(
+    "ledger",
+    metadata,
+    Column("organiser", Integer, nullable=False),
+    Column("number", BigInteger, nullable=False),  # from 1, without gaps
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("order_number", BigInteger, nullable=False, index=True),
+    Column("line", Integer, nullable=False),
+    Column("performance", Integer, nullable=False),
+    Column("ticket", Integer, nullable=False),
+    Column("price_type", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("tax_bp", Integer, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),  # SHA-256
+    PrimaryKeyConstraint("organiser", "number"),
+)
+
+ledger_periods: Final = Table(
+    "ledger_periods",
+    metadata,
+    Column("organiser", ForeignKey("house.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # from 1, without gaps
+    Column("body", Text, nullable=False),  # canonical JSON of engine.ledger_periods.Period
+    Column("hash", LargeBinary, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("organiser", "number"),
+)
+
+# Orders as they were before they were last saved, for whoever goes back in time.
+order_history: Final = Table(
+    "order_history",
+    metadata,
+    Column("order_number", BigInteger, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),  # when the next revision was saved
+    Column("body", LargeBinary, nullable=False),  # zlib of the order's JSON
+    PrimaryKeyConstraint("order_number", "revision"),
+)
+
 audit_log: Final = Table(
     "audit_log",
     metadata,
@@ -407,6 +477,7 @@ for _table, _column in (
     (snapshots, "state"),
     (room_events, "event"),
     (plans, "packed"),
+    (order_history, "body"),
 ):
     event.listen(
         _table,

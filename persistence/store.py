@@ -19,6 +19,7 @@ from persistence.access import Access
 from persistence.catalogue import Catalogue
 from persistence.history import History
 from persistence.journal import Journal
+from persistence.ledger import Ledger
 from persistence.orders import Orders
 from persistence.rooms import Rooms
 from persistence.sales import Sales
@@ -52,6 +53,7 @@ class Store:
     Attributes:
         journal: What performances decided. See persistence.journal for its errors.
         orders: What was bought, and the money for it.
+        ledger: What concerns money, chained and closed by the day.
         catalogue: The house, plans, productions, performances.
         sales: What cashiers and doors look up.
         access: Operators, sessions, devices, audit.
@@ -63,6 +65,7 @@ class Store:
         self._readers = _engine(url, HISTORY_CONNECTIONS)
         self.journal = Journal(url)
         self.orders = Orders(self._engine)
+        self.ledger = Ledger(self._engine)
         self.catalogue = Catalogue(self._engine)
         self.sales = Sales(self._engine)
         self.access = Access(self._engine)

@@ -26,6 +26,7 @@ from msgspec import Struct
 from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from engine.actors.closer import Closer
 from engine.actors.desk import OrderDesk, Shop
 from engine.actors.directory import Directory
 from engine.actors.handles import (
@@ -187,6 +188,8 @@ class DeskProcess(LedProcess):
                 return next(iter(entry.production.titles.values()))
 
             shop = Shop(settings.public_url, title)
+        # Whoever writes the ledger closes its days.
+        self._closer = Closer(store.ledger)
         return OrderDesk(store.orders, asker.ask, stripe, shop)
 
     async def status(self) -> Use:

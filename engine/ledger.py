@@ -1,0 +1,253 @@
+"""The ledger: every fact that concerns money, numbered without gaps, each chained to the last.
+
+Owns what a fact is, which facts a changed order makes, and how a record is encoded and
+hashed. Who writes them down, and when, is `persistence.ledger`'s; closed periods are
+`engine.ledger_periods`, and finding what was tampered with is `engine.ledger_check`.
+
+A record's hash is SHA-256 over a JSON array in UTF-8, without spaces and with nothing escaped
+that need not be: the format's name, the hash before (hex; GENESIS for record 1), then the
+record's fields in their order without its hash. Anybody can compute it again in ten lines.
+
+A record names no buyer: whoever audits the money need not know who came, and erasing a
+person's data touches no record. It names no order's id either, which opens the order's page.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from hashlib import sha256
+from typing import Final
+
+from msgspec import Struct, structs
+
+from engine.orders import LineState, Order, OrderLine, OrderState
+from engine.payments import Payment, PaymentMethod, RefundState
+
+FORMAT: Final = "strapontin-ledger-1"
+GENESIS: Final = "0" * 64
+"""What the first record and the first period follow."""
+NO_TAX: Final = -1
+"""`tax_bp` of a record without a tax rate: none is set, or the fact is no sale."""
+
+
+class FactKind(StrEnum):
+    """What happened. Amounts are signed as the house sees them."""
+
+    SALE = "sale"  # a place was sold: + its price
+    REFUND = "refund"  # a sold place was given back: - its price
+    CANCELLATION = "cancellation"  # an order ended unsold: 0; with a line, a sale taken back: -
+    PAYMENT = "payment"  # money came: +
+    REPAYMENT = "repayment"  # money went back: -; a repayment that bounced: +
+    ROUNDING = "rounding"  # cash given beyond (+) or short of (-) the price, for want of coins
+    RESTORE = "restore"  # this database was restored from a copy; `ref` says from when
+
+
+class Fact(Struct, frozen=True):
+    """What is to be recorded. `line` and `order` are numbers, 0 for none."""
+
+    kind: FactKind
+    amount: int = 0
+    currency: str = ""
+    order: int = 0
+    line: int = 0
+    performance: int = -1
+    ticket: int = -1
+    price_type: str = ""
+    method: str = ""
+    channel: str = ""
+    operator: str = ""
+    ref: str = ""
+
+
+class Record(Struct, array_like=True, frozen=True):
+    """A fact in its place. `tax_bp` is the rate contained in the amount, in hundredths of a
+    percent. `hash` is hex."""
+
+    organiser: int
+    number: int
+    at_ms: int
+    kind: str
+    order: int
+    line: int
+    performance: int
+    ticket: int
+    price_type: str
+    amount: int
+    currency: str
+    tax_bp: int
+    method: str
+    channel: str
+    operator: str
+    ref: str
+    hash: str = ""
+
+
+class Head(Struct, frozen=True):
+    """Where a ledger ends. `key` is the public key of the house's closings, hex."""
+
+    organiser: int
+    number: int
+    hash: str
+    at_ms: int
+    closed_until_ms: int
+    period: int
+    period_hash: str
+    key: str
+
+
+def canonical(value: object) -> bytes:
+    """JSON that has one form only: sorted keys, no spaces, characters as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def record_hash(before: str, record: Record) -> str:
+    """The hash that a record has after `before`."""
+    return sha256(canonical([FORMAT, before, *structs.astuple(record)[:-1]])).hexdigest()
+
+
+def write(
+    organiser: int,
+    number: int,
+    before: str,
+    at_ms: int,
+    facts: Sequence[tuple[Fact, int]],
+) -> list[Record]:
+    """Records of facts (each with its tax rate) after the record `number` with hash `before`."""
+    records = []
+    for fact, tax_bp in facts:
+        number += 1
+        record = Record(
+            organiser,
+            number,
+            at_ms,
+            fact.kind.value,
+            fact.order,
+            fact.line,
+            fact.performance,
+            fact.ticket,
+            fact.price_type,
+            fact.amount,
+            fact.currency,
+            tax_bp,
+            fact.method,
+            fact.channel,
+            fact.operator,
+            fact.ref,
+        )
+        before = record_hash(before, record)
+        records.append(structs.replace(record, hash=before))
+    return records
+
+
+# What a changed order makes ------------------------------------------------------
+
+_HAD_A_TICKET: Final = (LineState.SOLD, LineState.REFUNDED)
+_UNSOLD: Final = (OrderState.CANCELLED, OrderState.FAILED)
+
+
+def facts_of(before: Order | None, after: Order) -> list[Fact]:
+    """What happened to an order's money and places between two of its states.
+
+    However an order came from one to the other, the sums of its facts are the same: nothing
+    is told twice, and nothing that was saved is left out.
+    """
+    return [
+        *_sales(before, after),
+        *_ending(before, after),
+        *_movements(before, after),
+    ]
+
+
+def _sales(before: Order | None, after: Order) -> Iterator[Fact]:
+    known = {line.number: line.state for line in before.lines} if before is not None else {}
+    for line in after.lines:
+        was = known.get(line.number, LineState.PENDING)
+        if line.state in _HAD_A_TICKET and was not in _HAD_A_TICKET:
+            yield _of_line(FactKind.SALE, after, line, line.amount, after.operator, "")
+        if line.state is LineState.REFUNDED and was is not LineState.REFUNDED:
+            operator, ref = _refund_of(after, line.number)
+            yield _of_line(FactKind.REFUND, after, line, -line.amount, operator, ref)
+        if line.state is LineState.CANCELLED and was is LineState.SOLD:
+            yield _of_line(FactKind.CANCELLATION, after, line, -line.amount, after.operator, "")
+
+
+def _of_line(
+    kind: FactKind, order: Order, line: OrderLine, amount: int, operator: str, ref: str
+) -> Fact:
+    return Fact(
+        kind,
+        amount,
+        order.currency,
+        order.number,
+        line.number,
+        line.performance,
+        line.ticket,
+        line.price_type,
+        channel=order.channel.value,
+        operator=operator,
+        ref=ref,
+    )
+
+
+def _refund_of(order: Order, line: int) -> tuple[str, str]:
+    """Who refunded a line, and under which id."""
+    for refund in order.refunds:
+        if line in refund.undone:
+            return refund.operator, refund.id
+    return order.operator, ""
+
+
+def _ending(before: Order | None, after: Order) -> Iterator[Fact]:
+    ended_before = before is not None and before.state in _UNSOLD
+    if after.state in _UNSOLD and not ended_before:
+        yield Fact(
+            FactKind.CANCELLATION,
+            currency=after.currency,
+            order=after.number,
+            channel=after.channel.value,
+            operator=after.operator,
+            ref=after.state.value,
+        )
+
+
+def _movements(before: Order | None, after: Order) -> Iterator[Fact]:
+    known = {payment.id: payment for payment in before.payments} if before is not None else {}
+    for payment in after.payments:
+        was = known.get(payment.id)
+        came = payment.captured - (was.captured if was is not None else 0)
+        back = payment.refunded - (was.refunded if was is not None else 0)
+        if came:
+            yield _of_payment(FactKind.PAYMENT, after, payment, came, _reference(payment))
+            coins = payment.given - payment.change - payment.amount
+            if payment.method is PaymentMethod.CASH and coins:
+                yield _of_payment(FactKind.ROUNDING, after, payment, coins, _reference(payment))
+        if back:
+            settled = _settled(payment) ^ (_settled(was) if was is not None else set())
+            ref = ",".join(sorted(settled)[:MAX_REFS])
+            yield _of_payment(FactKind.REPAYMENT, after, payment, -back, ref)
+
+
+MAX_REFS: Final = 4
+"""Refunds named by one repayment; beyond, the amount alone tells."""
+
+
+def _of_payment(kind: FactKind, order: Order, payment: Payment, amount: int, ref: str) -> Fact:
+    return Fact(
+        kind,
+        amount,
+        payment.currency,
+        order.number,
+        method=payment.method.value,
+        channel=order.channel.value,
+        operator=order.operator,
+        ref=ref,
+    )
+
+
+def _reference(payment: Payment) -> str:
+    """The provider's or the terminal's reference, else which attempt of the order it was."""
+    return payment.reference or payment.id.rpartition("-")[2]
+
+
+def _settled(payment: Payment) -> set[str]:
+    return {one.key for one in payment.refunds if one.state is RefundState.SUCCEEDED}
