@@ -77,3 +77,18 @@ class Page(Struct, array_like=True, frozen=True):
     first_ms: int
     last_ms: int
     batches: tuple[Recorded, ...]
+
+
+class JournalCheck(Struct, frozen=True):
+    """How a journal's chain of hashes was found.
+
+    `unchained` batches are older than the chain. `faults` are places, each a seq and the value of
+    an `engine.ledger_check.Fault`; `hashes` are those at the seqs that were asked for, in hex.
+    """
+
+    performance: int
+    head_seq: int
+    batches: int
+    unchained: int
+    faults: tuple[tuple[int, str], ...]
+    hashes: dict[int, str]

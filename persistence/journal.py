@@ -8,6 +8,7 @@ Delivery guarantees:
 - A batch is written as a whole, with its rows, or not at all.
 - A batch is written only while its epoch is the performance's, and only right
   after `prev_seq`. Both are checked in the statement that advances the head.
+- Each batch is chained to the one before by a hash, in that statement too.
 - After `claim` returns, nothing of an older epoch can be written any more.
 
 Errors::
@@ -23,6 +24,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha512
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]
@@ -54,18 +56,20 @@ def _unnest(first: int, *types: str) -> str:
     return f"unnest({', '.join(arrays)})"
 
 
-def batch_bytes(row: str) -> str:
-    """What a batch's hash is made of, after the hash before: numbers of 8 bytes, then its events.
+def batch_hash(row: str, before: str, digest: str) -> str:
+    """SQL for a batch's hash: what was before it, its numbers in 8 bytes each, and the SHA-512 of
+    its events, which is twice as fast as SHA-256 where processors have no instruction for that.
 
-    Reckoned by the database, in the statement that checks the epoch: a chain that its writers
-    carried could be forked by one who is not fenced yet.
+    The chain is reckoned by the statement that checks the epoch: one that writers carried along
+    could be forked by a writer who is not fenced yet.
     """
     numbers = " || ".join(
         f"int8send({row}.{name})" for name in ("performance", "prev_seq", "seq", "epoch", "at_ms")
     )
-    return f"{numbers} || {row}.events"
+    return f"sha256({before} || {numbers} || {digest})"
 
 
+_BATCH: Final = ("int4", "int8", "int8", "int8", "int8", "bytea", "bytea")
 _TICKET: Final = (
     *("int4", "int4", "text", "int4", "int4"),
     *("text", "int8", "text", "int4", "int8"),
@@ -78,12 +82,12 @@ _SCAN_COLUMNS: Final = "performance, seq, at_ms, gate, device, mode, ticket, res
 
 _ADVANCING: Final = f"""
 WITH batch AS (
-    SELECT * FROM {_unnest(1, "int4", "int8", "int8", "int8", "int8", "bytea")}
-        AS b (performance, epoch, prev_seq, seq, at_ms, events)
+    SELECT * FROM {_unnest(1, *_BATCH)}
+        AS b (performance, epoch, prev_seq, seq, at_ms, events, digest)
 ), advanced AS (
     UPDATE writers w SET
         head_seq = b.seq,
-        head_hash = sha256(w.head_hash || {batch_bytes("b")})
+        head_hash = {batch_hash("b", "w.head_hash", "b.digest")}
     FROM batch b
     WHERE w.performance = b.performance AND w.epoch = b.epoch AND w.head_seq = b.prev_seq
     RETURNING w.performance, w.head_hash
@@ -96,11 +100,11 @@ _ADVANCE: Final = f"{_ADVANCING} SELECT performance FROM advanced"
 # With its new tickets and scans, still in one statement: a sale takes one round trip.
 _ADVANCE_WITH_ROWS: Final = f"""{_ADVANCING}, sold AS (
     INSERT INTO tickets ({_TICKET_COLUMNS})
-    SELECT t.* FROM {_unnest(7, *_TICKET)} AS t ({_TICKET_COLUMNS})
+    SELECT t.* FROM {_unnest(1 + len(_BATCH), *_TICKET)} AS t ({_TICKET_COLUMNS})
     JOIN advanced USING (performance)
 ), scanned AS (
     INSERT INTO scans ({_SCAN_COLUMNS})
-    SELECT s.* FROM {_unnest(7 + len(_TICKET), *_SCAN)} AS s ({_SCAN_COLUMNS})
+    SELECT s.* FROM {_unnest(1 + len(_BATCH) + len(_TICKET), *_SCAN)} AS s ({_SCAN_COLUMNS})
     JOIN advanced USING (performance)
 )
 SELECT performance FROM advanced
@@ -445,6 +449,7 @@ async def _advance(connection: Connection, group: list[Append], rows: bool) -> s
         [batch.seq for batch in group],
         [batch.at_ms for batch in group],
         [batch.events for batch in group],
+        [sha512(batch.events).digest() for batch in group],
     ]
     statement = _ADVANCE
     if tickets or scans:

@@ -497,3 +497,66 @@ async def test_a_server_that_is_not_there_means_surely_not_written(opened: Opene
         await journal.append([batch(claimed, 0)])
     with pytest.raises(JournalUnavailable):
         await journal.claim(opened.first, "")
+
+
+# The chain -----------------------------------------------------------------------------
+
+
+async def chained(store: Store, opened: Opened) -> Claimed:
+    claimed = await store.journal.claim(opened.first, "a")
+    for after_seq in range(0, 30, 3):
+        assert all(await store.journal.append([batch(claimed, after_seq)]))
+    return claimed
+
+
+async def tamper(url: str, statement: str) -> None:
+    connection = await connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def test_a_journal_that_nobody_touched_is_sound(store: Store, opened: Opened) -> None:
+    await chained(store, opened)
+    found = await store.history.check(opened.first, (6, 30))
+    assert found is not None and (found.batches, found.unchained, found.faults) == (10, 0, ())
+    assert found.head_seq == 30 and len(found.hashes[6]) == 64 and set(found.hashes) == {6, 30}
+    assert await store.history.check(999) is None
+    assert await store.history.journals(0) == [opened.first]
+    untouched = await store.history.check(opened.second)
+    assert untouched is not None and untouched.faults == ()
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE journal SET events = events || '\\x00' WHERE seq = 12", (12, "changed")),
+        ("UPDATE journal SET at_ms = at_ms + 1 WHERE seq = 30", (30, "changed")),
+        ("UPDATE journal SET epoch = epoch + 1 WHERE seq = 3", (3, "changed")),
+        ("UPDATE journal SET hash = set_byte(hash, 3, 255 - get_byte(hash, 3)) WHERE seq = 9",
+         (9, "changed")),
+        ("DELETE FROM journal WHERE seq = 15", (13, "missing")),
+        ("DELETE FROM journal WHERE seq > 24", (30, "missing")),
+        ("UPDATE writers SET head_seq = 27", (27, "head")),
+        ("UPDATE writers SET head_hash = sha256('')", (30, "head")),
+    ],
+)  # fmt: skip
+async def test_what_was_done_to_a_journal_is_found_at_its_place(
+    store: Store, opened: Opened, database_url: str, statement: str, fault: tuple[int, str]
+) -> None:
+    await chained(store, opened)
+    await tamper(database_url, statement)
+    found = await store.history.check(opened.first)
+    assert found is not None and found.faults[0] == fault
+
+
+async def test_a_journal_begun_before_the_chain_is_checked_from_there_on(
+    store: Store, opened: Opened, database_url: str
+) -> None:
+    claimed = await chained(store, opened)
+    await tamper(database_url, "UPDATE journal SET hash = ''; UPDATE writers SET head_hash = ''")
+    assert all(await store.journal.append([batch(claimed, 30), batch(claimed, 33)]))
+    found = await store.history.check(opened.first)
+    assert found is not None and (found.unchained, found.faults) == (10, ())
+    await tamper(database_url, "UPDATE journal SET hash = '' WHERE seq = 36")
+    found = await store.history.check(opened.first)
+    assert found is not None and found.faults[0] == (36, "changed")
