@@ -15,14 +15,16 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
 from console.programme import Performance
 from console.seating import PlanColumns
-from engine.journal import Page
+from engine.journal import JournalCheck, Page
+from engine.ledger import Head, Record
+from engine.ledger_periods import Closed
 from engine.orders import Order, PlaceOrder
 
 T = TypeVar("T")
@@ -33,6 +35,8 @@ TIMEOUT_S: Final = 10.0
 RETRY_WAITS_S: Final = (0.2, 0.5, 1.0, 2.0)
 """Waits before a request that is safe to repeat is sent again after no answer."""
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+DOWNLOAD_BYTES: Final = 256 * 1024
+"""Read and written at once of a file of any size."""
 
 
 class ClientError(Exception):
@@ -100,6 +104,26 @@ class RoomInfo(msgspec.Struct, frozen=True):
     arrived: int
     front: int
     available: int
+
+
+class RecordPage(msgspec.Struct, frozen=True):
+    """Records of the ledger, and where it ended in that moment; None: nothing was recorded."""
+
+    head: Head | None
+    records: list[Record]
+
+
+class PeriodPage(msgspec.Struct, frozen=True):
+    head: Head | None
+    periods: list[Closed]
+
+
+class ClosedPeriods(msgspec.Struct, frozen=True):
+    periods: list[Closed]
+
+
+class Journals(msgspec.Struct, frozen=True):
+    performances: list[int]
 
 
 class Paid(msgspec.Struct, frozen=True):
@@ -244,6 +268,34 @@ class Client:
         """The gateway's own figures and the performance's waiting room, read as a `kind`."""
         return await self._ask(kind, "GET", f"/api/status?performance={performance}")
 
+    # The books ---------------------------------------------------------------
+
+    async def ledger_records(self, after: int) -> RecordPage:
+        return await self._ask(RecordPage, "GET", f"/api/ledger/records?after={after}")
+
+    async def ledger_periods(self, after: int) -> PeriodPage:
+        return await self._ask(PeriodPage, "GET", f"/api/ledger/periods?after={after}")
+
+    async def close_ledger(self, early: bool) -> list[Closed]:
+        """What was closed. Repeated, it closes nothing more that is over."""
+        body = {"early": early}
+        content = await self._once("POST", "/api/ledger/close", body)
+        return _read(content, ClosedPeriods).periods
+
+    async def export_ledger(self, period: int, file: IO[bytes]) -> None:
+        """Write a period's export into a file. Raises OSError when that cannot be written."""
+        path = f"/api/ledger/periods/{period}/export"
+        await asyncio.to_thread(self._download, path, file)
+
+    async def journals(self, after: int) -> list[int]:
+        """The performances after a number that have a journal."""
+        path = f"/api/ledger/journals?after={after}"
+        return (await self._ask(Journals, "GET", path)).performances
+
+    async def check_journal(self, performance: int, seqs: Sequence[int]) -> JournalCheck:
+        query = urlencode([("at", str(seq)) for seq in seqs])
+        return await self._ask(JournalCheck, "GET", f"/api/ledger/journals/{performance}?{query}")
+
     # The wire ----------------------------------------------------------------
 
     async def get(self, path: str) -> bytes:
@@ -285,6 +337,38 @@ class Client:
 
     def _exchange(self, method: str, path: str, body: Any, accept: str) -> tuple[int, bytes]:
         """One request on its own connection, in a thread: no stale keep-alive to guess about."""
+        connection, prefix, headers = self._connection(accept)
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, prefix + path, content, headers)
+            response = connection.getresponse()
+            return response.status, response.read(MAX_BODY_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(self.server, reason_of(error)) from error
+        finally:
+            connection.close()
+
+    def _download(self, path: str, file: IO[bytes]) -> None:
+        connection, prefix, headers = self._connection("*/*")
+        try:
+            connection.request("GET", prefix + path, None, headers)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise _problem(response.status, response.read(MAX_BODY_BYTES))
+            while part := response.read(DOWNLOAD_BYTES):
+                _keep(file, part)
+        except _NotKept as error:
+            raise error.why from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(self.server, reason_of(error)) from error
+        finally:
+            connection.close()
+
+    def _connection(self, accept: str) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
+        """A new connection, what every path begins with, and what every request says."""
         parts = urlsplit(self.server)
         host = parts.hostname or ""
         connection = (
@@ -295,18 +379,21 @@ class Client:
         headers: dict[str, str] = {"Accept": accept, "Connection": "close"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        content = None
-        if body is not None:
-            content = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
-        try:
-            connection.request(method, parts.path + path, content, headers)
-            response = connection.getresponse()
-            return response.status, response.read(MAX_BODY_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(self.server, reason_of(error)) from error
-        finally:
-            connection.close()
+        return connection, parts.path, headers
+
+
+class _NotKept(Exception):
+    """Our own file could not be written, which is not the server's fault."""
+
+    def __init__(self, why: OSError) -> None:
+        self.why = why
+
+
+def _keep(file: IO[bytes], part: bytes) -> None:
+    try:
+        file.write(part)
+    except OSError as error:
+        raise _NotKept(error) from error
 
 
 def _read(content: bytes, kind: type[T]) -> T:

@@ -20,6 +20,7 @@ from aiohttp import web
 from gateway import (
     http_admin,
     http_health,
+    http_ledger,
     http_operators,
     http_orders,
     http_public,
@@ -82,6 +83,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_operators,
         http_rooms,
         http_supervisor,
+        http_ledger,
         http_admin,
         http_health,
     ):

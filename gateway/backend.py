@@ -16,7 +16,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from engine.journal import Page
+from engine.journal import JournalCheck, Page
+from engine.ledger import Head, Record
+from engine.ledger_periods import Closed
 from engine.orders import Order, OrderRefused, PlaceOrder
 from engine.status import EngineStatus
 from engine.waiting import News, Report, RoomEvent
@@ -291,11 +293,41 @@ class Sales(Protocol):
     async def totals(self, performance: int) -> Any: ...
 
 
+class Ledger(Protocol):
+    """The books of a house. None instead of a head: nothing was recorded yet."""
+
+    async def head(self, organiser: int) -> Head | None: ...
+
+    async def records(
+        self, organiser: int, after: int, limit: int = 5_000
+    ) -> tuple[Head | None, Sequence[Record]]:
+        """The records after a number, and where the ledger ended in that moment."""
+        ...
+
+    async def periods(
+        self, organiser: int, after: int, limit: int = 400
+    ) -> tuple[Head | None, Sequence[Closed]]: ...
+
+    async def period(self, organiser: int, number: int) -> Closed | None: ...
+
+    async def close(self, organiser: int, *, early: bool = False) -> Sequence[Closed]:
+        """Close the days that are over, and `early` the one that is not; what was closed."""
+        ...
+
+
 class History(Protocol):
     """The journals, for whoever only looks."""
 
     async def page(self, performance: int, after_seq: int) -> Page | None:
         """Batches after a seq, undecoded, in a bounded page; None: no such performance."""
+        ...
+
+    async def check(self, performance: int, seqs: Sequence[int] = ()) -> JournalCheck | None:
+        """How its chain of hashes is found, and its hashes at some ends of batches."""
+        ...
+
+    async def journals(self, after: int) -> Sequence[int]:
+        """The performances after a number that have a journal, in order, a page of them."""
         ...
 
 
@@ -317,6 +349,7 @@ class Backend:
     access: Access
     sales: Sales
     history: History
+    ledger: Ledger
     rooms: Rooms
     status: Callable[[], Awaitable[EngineStatus]]
     outages: tuple[type[Exception], ...] = (BackendUnavailable, OSError)

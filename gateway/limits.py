@@ -140,6 +140,9 @@ MAX_HOUSE_BYTES: Final = 1024 * 1024
 BODY_TIMEOUT_S: Final = 30.0
 MAX_ROWS_PER_PAGE: Final = 200
 DEFAULT_ROWS_PER_PAGE: Final = 50
+MAX_LEDGER_RECORDS: Final = 5_000
+MAX_LEDGER_PERIODS: Final = 400
+"""In one answer, as many as the database gives at once."""
 HOUSE_CACHE_S: Final = 5.0
 CATALOGUE_CACHE_S: Final = 1.0
 """How old a list of performances, or one of them, may be."""

@@ -24,6 +24,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "performance_unknown": (404, "There is no such performance"),
     "plan_unknown": (404, "There is no such seating plan"),
     "order_unknown": (404, "There is no such order"),
+    "period_unknown": (404, "There is no such closed period"),
     "no_room": (404, "There is no waiting room"),
     "room_open": (409, "There is a waiting room already"),
     "room_times": (422, "A waiting room cannot be open at these times"),

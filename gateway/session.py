@@ -41,11 +41,19 @@ class Role(StrEnum):
     CASHIER = "cashier"
     REFUND = "refund"
     DOOR = "door"
+    REPORT = "report"
     BUYER = "buyer"
     DEVICE = "device"
 
 
-OPERATOR_ROLES: Final = (Role.ADMIN, Role.SUPERVISOR, Role.CASHIER, Role.REFUND, Role.DOOR)
+OPERATOR_ROLES: Final = (
+    Role.ADMIN,
+    Role.SUPERVISOR,
+    Role.CASHIER,
+    Role.REFUND,
+    Role.DOOR,
+    Role.REPORT,
+)
 
 _WATCHING: Final = frozenset({wire.Watch, wire.Unwatch, wire.Ping})
 _HOLDING: Final = frozenset({wire.AskHold, wire.AskBest, wire.AskRelease, wire.AskBasket})
@@ -59,6 +67,7 @@ FRAMES: Final[dict[Role, frozenset[type]]] = {
     Role.CASHIER: _WATCHING | _HOLDING | _BLOCKING,
     Role.REFUND: _WATCHING,
     Role.DOOR: _WATCHING | _SCANNING,
+    Role.REPORT: _WATCHING,
     Role.BUYER: _WATCHING | _HOLDING | _QUEUEING,
     Role.DEVICE: _WATCHING | _SCANNING,
 }

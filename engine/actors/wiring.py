@@ -292,6 +292,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         access=store.access,
         sales=store.sales,
         history=store.history,
+        ledger=store.ledger,
         status=RayStatus(performances, parts).status,
         rooms=RayRooms(parts[ROOMS]),
         outages=(BackendUnavailable, OSError, SQLAlchemyError),

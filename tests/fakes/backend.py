@@ -9,6 +9,7 @@ from renderers.secret import generate_key
 from tests.fakes.access import FakeAccess, NameTaken
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.desk import FakeDesk, FakeSales
+from tests.fakes.ledger import FakeLedger
 from tests.fakes.performances import FakePerformances
 from tests.fakes.rooms import FakeRooms
 from tests.fakes.status import FakeStatus
@@ -27,6 +28,7 @@ class FakeBackend:
         self.access = FakeAccess()
         self.desk = FakeDesk(self.performances)
         self.sales = FakeSales(self.desk.orders)
+        self.ledger = FakeLedger()
         self.rooms = FakeRooms()
         self.rooms.store.performances = []
         self.status = FakeStatus(self.performances)
@@ -37,6 +39,7 @@ class FakeBackend:
             access=self.access,
             sales=self.sales,
             history=self.performances,
+            ledger=self.ledger,
             status=self.status.status,
             rooms=self.rooms,
             outages=(BackendUnavailable, OSError),

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
 from engine.commands import ID_BYTES, Command, Expire, Outcome
 from engine.feed import Feed
-from engine.journal import Page, Recorded
+from engine.journal import JournalCheck, Page, Recorded
 from engine.performance import Performance
 from engine.plan import Plan
 from engine.settings import Settings
@@ -28,6 +29,7 @@ class FakePerformances:
         lose: The next so many batches are decided, and their answer is lost.
         batches: Sizes of the batches that were decided.
         page_batches: Batches in a page of a journal.
+        broken_at: Where the chain of every journal is said to be broken.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,7 @@ class FakePerformances:
         self.batches: list[int] = []
         self.polls = 0
         self.page_batches = 100
+        self.broken_at = 0
         self._decode = msgspec.msgpack.Decoder(list[Command]).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
@@ -94,6 +97,19 @@ class FakePerformances:
         first_ms, last_ms = (journal[0].at_ms, journal[-1].at_ms) if journal else (0, 0)
         batches = [batch for batch in journal if batch.seq > after_seq][: self.page_batches]
         return Page(live.seq, first_ms, last_ms, tuple(batches))
+
+    async def check(self, performance: int, seqs: Sequence[int] = ()) -> JournalCheck | None:
+        """A chain of its own making: nobody but the database knows the real one."""
+        live = self.live.get(performance)
+        if live is None:
+            return None
+        ends = [batch.seq for batch in live.journal]
+        faults = ((self.broken_at, "changed"),) if self.broken_at else ()
+        hashes = {seq: f"{seq:064x}" for seq in seqs if seq in ends}
+        return JournalCheck(performance, live.seq, len(ends), 0, faults, hashes)
+
+    async def journals(self, after: int) -> list[int]:
+        return sorted(number for number, live in self.live.items() if number > after and live.seq)
 
     def wake(self) -> None:
         """Answer every long-poll now."""

@@ -427,6 +427,18 @@ class BackendContract:
         assert isinstance(asked[1].outcome, Refused)
         assert await page(performance + 1_000, 0) is None
 
+    async def test_a_journals_chain_is_checked_where_it_lies(self, subject: Subject) -> None:
+        await submit(subject, hold(0))
+        history, performance = subject.backend.history, subject.performance
+        found = await history.check(performance, [])
+        assert found is not None and found.faults == () and found.batches >= 1
+        marked = await history.check(performance, [found.head_seq, 10**9])
+        assert marked is not None and set(marked.hashes) == {found.head_seq}
+        assert len(marked.hashes[found.head_seq]) == 64
+        assert performance in await history.journals(performance - 1)
+        assert performance not in await history.journals(performance)
+        assert await history.check(performance + 1_000, []) is None
+
     async def test_the_status_tells_what_became_of_a_hold(self, subject: Subject) -> None:
         await submit(subject, hold(5))
         before = await told_of(subject)
