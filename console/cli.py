@@ -192,6 +192,37 @@ def doctor(
     return run(_translator(language), data, server, database_url or "", json)
 
 
+@app.command(help=t("cli.backup.help"))
+def backup(
+    file: Annotated[Path, Parameter(help=t("backup.cli.file"))],
+    /,
+    *,
+    data: Annotated[Path | None, Parameter(help=t("backup.cli.data"))] = None,
+    database_url: DatabaseUrl = None,
+    json: Json = False,
+    language: Language = None,
+) -> int:
+    from console.backup_cli import backup as run
+
+    return run(file, data, database_url or None, json, _translator(language))
+
+
+@app.command(help=t("cli.restore.help"))
+def restore(
+    file: Annotated[Path, Parameter(help=t("backup.cli.copy"))],
+    /,
+    *,
+    data: Annotated[Path | None, Parameter(help=t("backup.cli.target"))] = None,
+    database_url: DatabaseUrl = None,
+    until: Annotated[str, Parameter(help=t("backup.cli.until"))] = "",
+    json: Json = False,
+    language: Language = None,
+) -> int:
+    from console.backup_cli import restore as run
+
+    return run(file, data, database_url or None, until, json, _translator(language))
+
+
 def _translator(language: str | None) -> Translator:
     return translator(language) if language else t
 

@@ -100,6 +100,7 @@ JOIN house h ON h.id = l.organiser
 JOIN ledger r ON r.organiser = l.organiser AND r.number = 1
 ORDER BY l.organiser
 """)
+_ALL_HEADS: Final = sa.text(f"{_HEAD} ORDER BY l.organiser FOR UPDATE OF l")
 _READ_HEAD: Final = sa.text(f"{_HEAD} WHERE l.organiser = :organiser")
 _LOCK_HEAD: Final = sa.text(f"{_HEAD} WHERE l.organiser = :organiser FOR UPDATE OF l")
 _LAST_BEFORE: Final = sa.text("""
@@ -163,6 +164,15 @@ async def record(
         records += write(organiser, end.number, end.hash.hex(), since_ms, its_facts)
         lasts.append(records[-1])
     await connection.execute(_APPEND, _append_arguments(records, lasts))
+
+
+async def record_restore(connection: AsyncConnection, ref: str, at_ms: int) -> None:
+    """Note in every ledger that what follows was written after a restoration."""
+    for head in list(await connection.execute(_ALL_HEADS)):
+        since_ms = max(at_ms, head.at_ms, head.closed_until_ms)
+        fact = Fact(FactKind.RESTORE, ref=ref)
+        records = write(head.organiser, head.number, head.hash.hex(), since_ms, [(fact, NO_TAX)])
+        await connection.execute(_APPEND, _append_arguments(records, records))
 
 
 async def _locked(

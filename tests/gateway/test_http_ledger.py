@@ -78,7 +78,7 @@ async def test_closing_is_noted(books: Running) -> None:
     closed = await books.json("POST", "/api/ledger/close", {"early": True}, token)
     [period] = closed["periods"]
     assert read_period(period["body"]).label == "2026-11-22"
-    await books.edge.auditor.stop()
+    await books.edge.auditor.stop(5.0)
     acts = [entry.act for entry in await books.fake.access.list_audit()]
     assert acts.count("close_ledger") == 1
 
