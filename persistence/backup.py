@@ -141,8 +141,8 @@ async def _write(url: str, archive: zipfile.ZipFile, told: Told) -> Manifest:
                 taken_ms = time.time_ns() // 1_000_000
                 tables = []
                 for table in metadata.sorted_tables:
-                    columns = tuple(column.name for column in table.columns)
-                    tables.append(await _copy(connection, archive, table.name, columns))
+                    columns = tuple(str(column.name) for column in table.columns)
+                    tables.append(await _copy(connection, archive, str(table.name), columns))
                     told(table.name, tables[-1].rows)
                 sequences = await _sequences(connection)
         finally:

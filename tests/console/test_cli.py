@@ -47,6 +47,8 @@ def imported(module: str) -> set[str]:
         ("console.scan", (*HEAVY, "textual")),
         ("console.doctor", (*HEAVY, "textual", "psutil")),
         ("console.queue_cli", (*HEAVY, "textual")),
+        ("console.journal_cli", (*HEAVY, "textual")),
+        ("console.backup_cli", (*HEAVY, "textual")),
     ],
 )
 def test_what_starts_must_not_pull_in_the_engine_room(module: str, absent: tuple[str, ...]) -> None:
@@ -75,6 +77,9 @@ def test_help_names_every_command() -> None:
         "scan",
         "plan",
         "queue",
+        "journal",
+        "backup",
+        "restore",
         "rehearse",
         "bench",
         "doctor",
