@@ -15,7 +15,7 @@ import ray
 from ray.actor import ActorHandle
 
 from engine.actors import ActorFault, NotReady, Stopped
-from engine.actors.directory import UnknownPerformance
+from engine.actors.directory import UnknownPerformance, node_of
 from engine.actors.journal_handle import CALL_S, SUBMIT, WATCH, call, open_lane
 from engine.actors.lane import Lane, LaneBroken
 from engine.actors.parts import DIRECTORY, Part, named
@@ -66,6 +66,12 @@ class RayPerformances:
         """Lanes that are open, and the calls under way on them."""
         lanes = [lane for _, lane in self._known.values() if not lane.broken]
         return len(lanes), sum(lane.calls for lane in lanes)
+
+    def leave_lost_nodes(self, led: Led) -> None:
+        """Another node leads: of writers on nodes that are not there no answer is waited for."""
+        for name, lane in self._known.values():
+            if node_of(name) not in led.nodes:
+                lane.close()
 
     def close(self) -> None:
         """Close every lane: whoever outlives this must not wait on them."""

@@ -56,12 +56,15 @@ class OnePart:
 
 
 class Following:
-    """Who leads, as this node's directory says. Construct inside a running event loop."""
+    """Who leads, as this node's directory says; `told` is called when that changes.
 
-    def __init__(self, node: str, told: Callable[[Led], None] = lambda led: None) -> None:
+    Construct inside a running event loop.
+    """
+
+    def __init__(self, node: str) -> None:
         self.led = NOBODY
+        self.told: Callable[[Led], None] = lambda led: None
         self._directory = named(DIRECTORY, node)
-        self._told = told
         self._changed = asyncio.Event()
         self._actors: dict[str, ActorHandle] = {}
         self._following = asyncio.create_task(self._follow_forever())
@@ -108,7 +111,7 @@ class Following:
             self._actors.clear()
             self._changed.set()
             self._changed = asyncio.Event()
-            self._told(led)
+            self.told(led)
 
 
 class _LedPart:
@@ -134,7 +137,8 @@ class LedProcess:
         self._since: tuple[str, int] = ("", 0)
         if node:
             self.prepare()
-            self._following = Following(node, self._follow)
+            self._following = Following(node)
+            self._following.told = self._follow
         else:
             self._acting = self.begin()
         settle()

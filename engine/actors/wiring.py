@@ -277,14 +277,16 @@ def backend(store: "Store", node: str = "") -> "Backend":
     from persistence.access import NameTaken
 
     parts: dict[str, Part]
-    if node:
-        following = Following(node)
+    following = Following(node) if node else None
+    if following is not None:
         parts = {name: following.part(name) for name in (DIRECTORY, DESK, ROOMS)}
     else:
         parts = {name: OnePart(ray.get_actor(name)) for name in (DIRECTORY, DESK, ROOMS)}
     parts[JOURNAL] = OnePart(ray.get_actor(named(JOURNAL, node)))
     directory = parts[DIRECTORY]
     performances = RayPerformances(directory)
+    if following is not None:
+        following.told = performances.leave_lost_nodes
     return Backend(
         performances=performances,
         desk=RayDesk(parts[DESK]),

@@ -28,6 +28,7 @@ from sqlalchemy import make_url
 from persistence.embedded import EmbeddedPostgres
 from persistence.url import connect
 from tests.cluster.network import GROUND, Cable, forwarded
+from tests.integration.buyers import Buyers, Sale
 from tests.integration.server import CHECKOUT, free_port
 
 START_S = 90.0
@@ -226,16 +227,19 @@ class Cluster:
 
 
 class Doors:
-    """What a client knows: several addresses. Each time it must begin anew it takes the next."""
+    """What a client knows: several addresses. Where one does not answer it goes to the next."""
 
-    def __init__(self, nodes: list[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], first: int = 0) -> None:
         self._nodes = nodes
-        self._turn = 0
+        self._turn = first - 1
 
     @property
     def url(self) -> str:
-        """Where to connect now: asked for when a connection was lost."""
+        """Where to connect now: asked for at the start, and when a connection was lost."""
         self._turn += 1
+        return self._here()
+
+    def _here(self) -> str:
         return self._nodes[self._turn % len(self._nodes)].url
 
     async def ask(self, path: str, body: Any = None, token: str = "") -> Any:
@@ -247,9 +251,8 @@ class Doors:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         data = None if body is None else json.dumps(body).encode()
-        url = self._nodes[self._turn % len(self._nodes)].url
         try:
-            request = urllib.request.Request(url + path, data, headers)
+            request = urllib.request.Request(self._here() + path, data, headers)
             with urllib.request.urlopen(request, timeout=ASK_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError:
@@ -257,6 +260,34 @@ class Doors:
         except OSError:
             self._turn += 1
             raise
+
+
+class Crowd:
+    """Buyers in one performance, each with addresses of its own; begun half here, half there."""
+
+    def __init__(self, nodes: Sequence[Node], performance: int, count: int) -> None:
+        self._buyers = [
+            Buyers(Doors(nodes, first), performance, 1)  # type: ignore[arg-type]
+            for first in range(count)
+        ]
+
+    @property
+    def sales(self) -> list[Sale]:
+        """What was acknowledged."""
+        return [sale for each in self._buyers for sale in each.sales]
+
+    async def until(self, sales: int, within_s: float) -> None:
+        """Returns at this many acknowledged sales; raises TimeoutError, or what a buyer met."""
+        async with asyncio.timeout(within_s):
+            while len(self.sales) < sales:
+                await asyncio.sleep(0.02)
+                for task in (task for each in self._buyers for task in each._tasks):
+                    if task.done():
+                        task.result()
+
+    async def stop(self) -> None:
+        """Everyone finishes the purchase under way."""
+        await asyncio.gather(*(each.stop() for each in self._buyers))
 
 
 @contextlib.contextmanager

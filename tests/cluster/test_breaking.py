@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 
 from tests.cluster.evidence import prove_nothing_lost
 from tests.cluster.network import may_make_namespaces, network
-from tests.cluster.nodes import Cluster, Doors, Node, cluster
+from tests.cluster.nodes import Cluster, Crowd, Doors, Node, cluster
 from tests.cluster.test_takeover import (
     BUYERS,
     PERFORMANCE,
@@ -21,7 +21,7 @@ from tests.cluster.test_takeover import (
     UNDER_WAY_S,
     power_cut,
 )
-from tests.integration.buyers import Buyers, Sale
+from tests.integration.buyers import Sale
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
@@ -32,8 +32,8 @@ SILENT_TAKEOVER_S = 8.0
 HEADLESS_S = 180.0
 
 
-def crowd(cluster: Cluster, performance: int = PERFORMANCE) -> Buyers:
-    return Buyers(Doors(cluster.nodes), performance, BUYERS)  # type: ignore[arg-type]
+def crowd(cluster: Cluster, performance: int = PERFORMANCE) -> Crowd:
+    return Crowd(cluster.nodes, performance, BUYERS)
 
 
 async def cut_by_turns(cluster: Cluster) -> list[float]:

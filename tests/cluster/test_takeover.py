@@ -10,8 +10,7 @@ import time
 import pytest
 
 from tests.cluster.evidence import prove_nothing_lost
-from tests.cluster.nodes import Cluster, Doors, Node, cluster
-from tests.integration.buyers import Buyers
+from tests.cluster.nodes import Cluster, Crowd, Node, cluster
 
 pytestmark = [pytest.mark.timeout(300)]
 
@@ -24,7 +23,7 @@ UNDER_WAY_S = 0.3
 
 
 async def power_cut(
-    cluster: Cluster, buyers: Buyers, performance: int = PERFORMANCE, within_s: float = 60.0
+    cluster: Cluster, buyers: Crowd, performance: int = PERFORMANCE, within_s: float = 60.0
 ) -> tuple[Node, float]:
     """Kill the node with the hot performance; (that node, seconds until the next new sale)."""
     node = await cluster.writer(performance)
@@ -36,7 +35,7 @@ async def power_cut(
 
 
 async def sell_through_a_power_cut(cluster: Cluster) -> None:
-    buyers = Buyers(Doors(cluster.nodes), PERFORMANCE, BUYERS)  # type: ignore[arg-type]
+    buyers = Crowd(cluster.nodes, PERFORMANCE, BUYERS)
     await buyers.until(SALES_BETWEEN, 60)
     assert await cluster.writer(PERFORMANCE) is await cluster.leader(), "the worst of both"
     dead, took_s = await power_cut(cluster, buyers)
