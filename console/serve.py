@@ -196,7 +196,7 @@ class _Machine:
         return url
 
     def _open_gateway(self, url: str) -> None:
-        from engine.actors.wiring import Installation, OpenCluster, Settings
+        from engine.actors.wiring import Installation, OpenCluster, Settings, UnfitCluster
 
         self._prepare()
         public_url = os.environ.get("STRAPONTIN_PUBLIC_URL", self.url)
@@ -214,6 +214,8 @@ class _Machine:
             self._installation = Installation(settings)
         except OpenCluster:
             raise CannotServe(self._t("serve.cluster_open")) from None
+        except UnfitCluster as error:
+            raise CannotServe(self._t("serve.cluster_unfit", reason=error)) from None
         self._installation.wait_ready()
 
     def _say(self, key: str, **values: object) -> None:

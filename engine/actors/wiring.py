@@ -78,6 +78,10 @@ class OpenCluster(Exception):
     """The Ray cluster takes calls from anybody who reaches it."""
 
 
+class UnfitCluster(Exception):
+    """The Ray cluster does not run our actors; the text is Ray's."""
+
+
 class Settings(Struct, frozen=True):
     """What an installation is told at its start. `node` names it in a cluster, "" without."""
 
@@ -322,17 +326,25 @@ class Installation:
     directory_process: type[DirectoryProcess] = DirectoryProcess
 
     def __init__(self, settings: Settings) -> None:
-        """Raises OpenCluster."""
+        """Raises OpenCluster, UnfitCluster."""
         url, node = settings.database_url, settings.node
         self._node = node
         # Each finds the one before it by name, as it does when Ray restarts it.
         self._journal = _remote(JournalProcess, named(JOURNAL, node), -1, url)
-        if node and not ray.get(self._journal.is_guarded.remote(), timeout=READY_S):
-            raise OpenCluster
+        if node:
+            self._check_cluster()
         self._directory = _remote(self.directory_process, named(DIRECTORY, node), -1, node)
         self._desk = _remote(DeskProcess, named(DESK, node), -1, settings)
         self._rooms = _remote(RoomsProcess, named(ROOMS, node), -1, url, node)
         self._gateway = _remote(GatewayProcess, named(GATEWAY, node), -1, settings)
+
+    def _check_cluster(self) -> None:
+        try:
+            guarded = ray.get(self._journal.is_guarded.remote(), timeout=READY_S)
+        except ray.exceptions.RayError as error:
+            raise UnfitCluster(str(error).splitlines()[-1]) from error
+        if not guarded:
+            raise OpenCluster
 
     def wait_ready(self) -> None:
         """Returns when the gateway serves. Raises what kept it from that."""
