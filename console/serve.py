@@ -92,6 +92,7 @@ class _Machine:
         self._prepare = prepare
         self._postgres: EmbeddedPostgres | None = None
         self._installation: Installation | None = None
+        self._proxies: tuple[str, ...] = ()
         self._ray = False
         self._began_s = time.monotonic()
 
@@ -109,6 +110,7 @@ class _Machine:
         if self._ray_address is not None:
             self._join()
         check_port(self._host, self._port, t)
+        self._proxies = trusted_proxies(os.environ.get("STRAPONTIN_TRUSTED_PROXIES", ""), t)
         self._say("serve.step_database" if self._database_url is None else "serve.step_remote")
         with ThreadPoolExecutor(1) as thread:
             # Ray and Postgres take seconds each, and neither needs the other.
@@ -209,6 +211,7 @@ class _Machine:
             stripe_key=os.environ.get("STRAPONTIN_STRIPE_KEY", ""),
             stripe_webhook_secret=os.environ.get("STRAPONTIN_STRIPE_WEBHOOK_SECRET", ""),
             stripe_api_base=os.environ.get("STRAPONTIN_STRIPE_API_BASE", ""),
+            trusted_proxies=self._proxies,
         )
         try:
             self._installation = Installation(settings)
@@ -227,6 +230,19 @@ async def _prepare(url: str, data: Path) -> "Logins | None":
     from engine.actors.opening import open_house
 
     return await open_house(url, data)
+
+
+def trusted_proxies(text: str, t: Translator) -> tuple[str, ...]:
+    """Networks and addresses, divided by commas. Raises CannotServe for what is neither."""
+    from ipaddress import ip_network
+
+    named = tuple(one.strip() for one in text.split(",") if one.strip())
+    for one in named:
+        try:
+            ip_network(one)
+        except ValueError:
+            raise CannotServe(t("serve.no_network", text=one)) from None
+    return named
 
 
 def check_port(host: str, port: int, t: Translator) -> None:

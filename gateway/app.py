@@ -27,13 +27,19 @@ from gateway import (
     http_rooms,
     http_supervisor,
 )
+from gateway.addresses import Addresses, Allowance
 from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.config import Config
 from gateway.doors import Secrets
 from gateway.http import EDGE, Edge, add_safe_headers, every_request
 from gateway.hub import Hub
-from gateway.limits import KEEPALIVE_S, MAX_WARMED_PLANS, STOP_S
+from gateway.limits import (
+    MAX_WARMED_PLANS,
+    SESSIONS_PER_ADDRESS,
+    SESSIONS_PER_ADDRESS_PER_S,
+    STOP_S,
+)
 from gateway.login import Passwords
 from gateway.metrics import Metrics
 from gateway.pages import WEB_DIR, Site
@@ -41,6 +47,7 @@ from gateway.paper import Paper
 from gateway.plans import Plans
 from gateway.programme import Programme
 from gateway.room_log import RoomLogs
+from gateway.serving import Listener
 from gateway.session import BuyerTokens, Identities, now_ms
 from gateway.vitals import Vitals
 
@@ -55,6 +62,18 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
     buyers = BuyerTokens(config.session_key)
     identities = Identities(backend.access, buyers)
     auditor = Auditor(backend)
+    addresses = Addresses(config.trusted_proxies)
+    programme = Programme(backend.catalogue)
+    hub = Hub(
+        backend,
+        config,
+        metrics,
+        identities,
+        auditor,
+        Secrets(config.ticket_key),
+        addresses,
+        programme.is_public,
+    )
     edge = Edge(
         backend=backend,
         config=config,
@@ -63,12 +82,14 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         identities=identities,
         passwords=Passwords(),
         auditor=auditor,
-        hub=Hub(backend, config, metrics, identities, auditor, Secrets(config.ticket_key)),
-        programme=Programme(backend.catalogue),
+        hub=hub,
+        programme=programme,
         plans=Plans(backend.catalogue),
         paper=Paper(config.ticket_key),
         vitals=Vitals(backend.status),
         room_logs=RoomLogs(backend),
+        addresses=addresses,
+        sessions=Allowance(SESSIONS_PER_ADDRESS, SESSIONS_PER_ADDRESS_PER_S),
     )
     app = web.Application(middlewares=[every_request])
     app[EDGE] = edge
@@ -112,16 +133,11 @@ async def serve(app: web.Application, host: str, port: int) -> Server:
     Raises:
         OSError: The address is in use, or not ours.
     """
-    runner = web.AppRunner(
-        app,
-        access_log=None,  # gateway.http logs requests, by route and not by path
-        handle_signals=False,
-        keepalive_timeout=KEEPALIVE_S,
-        shutdown_timeout=STOP_S,
-    )
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=STOP_S)
     await runner.setup()
+    edge = app[EDGE]
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
+        await Listener(runner, host, port, edge.addresses, edge.metrics).start()
     except BaseException:
         await runner.cleanup()
         raise

@@ -12,12 +12,14 @@ class Config:
     `session_key` (32 random bytes) signs buyers' session tokens and is shared by all
     gateways of a house; `ticket_key` is the organiser's private Ed25519 key
     (`renderers.secret`). `origins` are web origins ("https://example.org") whose pages
-    may open the websocket besides our own.
+    may open the websocket besides our own. `trusted_proxies` are networks ("10.0.0.0/8") whose
+    word on where a request comes from is believed.
     """
 
     session_key: bytes = field(repr=False)
     ticket_key: bytes = field(repr=False)
     origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     payment_methods: tuple[str, ...] = ("test_card",)
     buyer_commands_per_s: float = limits.BUYER_COMMANDS_PER_S
     staff_commands_per_s: float = limits.STAFF_COMMANDS_PER_S

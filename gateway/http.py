@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiohttp import hdrs, web
 
+from gateway.addresses import Addresses, Allowance
 from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.config import Config
@@ -25,8 +26,8 @@ from gateway.login import Passwords
 from gateway.metrics import Metrics
 from gateway.paper import Paper
 from gateway.plans import Plans
-from gateway.problems import Problem, of_http_error, of_validation
-from gateway.programme import Programme
+from gateway.problems import Problem, of_http_error, of_validation, performance_unknown
+from gateway.programme import Entry, Programme
 from gateway.room_log import RoomLogs
 from gateway.session import BuyerTokens, Identities, Principal, Role
 from gateway.vitals import Vitals
@@ -57,6 +58,9 @@ class Edge:
     paper: Paper
     vitals: Vitals
     room_logs: RoomLogs
+    addresses: Addresses
+    sessions: Allowance
+    """New anonymous sessions, by address."""
 
 
 EDGE: Final = web.AppKey("edge", Edge)
@@ -66,7 +70,9 @@ EDGE: Final = web.AppKey("edge", Edge)
 
 
 async def read_body(request: web.Request, most_bytes: int = MAX_JSON_BYTES) -> bytes:
-    """The body, whole. Raises Problem for one that is too large or too slow."""
+    """The body, whole. Raises Problem for one that is too large, too slow, or compressed."""
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
+        raise Problem("encoded_body", headers={"Connection": "close"})
     if (request.content_length or 0) > most_bytes:
         raise _too_large(most_bytes)
     parts = bytearray()
@@ -123,6 +129,16 @@ def rows_wanted(request: web.Request, default: int) -> int:
 # Who asks ------------------------------------------------------------------------
 
 
+def address_of(request: web.Request) -> str:
+    """The client's address, as far as it can be known."""
+    return request.app[EDGE].addresses.of(request)
+
+
+def address_key(request: web.Request) -> str:
+    """Under which its address is counted; "" for one that has no bounds."""
+    return request.app[EDGE].addresses.key(address_of(request))
+
+
 def bearer(request: web.Request) -> str:
     """The token of the Authorization header; empty for none."""
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
@@ -134,7 +150,7 @@ async def who(request: web.Request) -> Principal | None:
     token = bearer(request)
     if not token:
         return None
-    principal = await request.app[EDGE].identities.identify(token)
+    principal = await request.app[EDGE].identities.identify(token, address_key(request))
     if principal is None:
         raise Problem(
             "unauthenticated",
@@ -159,6 +175,19 @@ async def operator(request: web.Request, *roles: Role) -> Principal:
         wanted = ", ".join(roles) or "any operator"
         raise Problem("forbidden", f"this needs one of these roles: {wanted}")
     return principal
+
+
+async def shown_entry(request: web.Request, principal: Principal | None) -> Entry:
+    """The performance of the path, for who asks. Raises Problem for one that is hidden from them.
+
+    Hidden from the public are those that the house has hidden: no answer tells them from those
+    that do not exist. A device sees, beside the public ones, those that it serves.
+    """
+    entry = await request.app[EDGE].programme.entry(number_in(request, "performance"))
+    staff = principal is not None and not principal.is_buyer and principal.may_serve(entry.id)
+    if not staff and not entry.is_public:
+        raise performance_unknown(entry.id)
+    return entry
 
 
 # Out -----------------------------------------------------------------------------
@@ -209,7 +238,7 @@ async def every_request(request: web.Request, handler: Handler) -> web.StreamRes
             route=route,
             status=response.status,
             ms=round(took_s * 1000, 1),
-            address=request.remote,
+            address=address_of(request),
         )
     if not response.prepared:
         response.headers["X-Request-ID"] = request_id

@@ -19,6 +19,7 @@ from engine.orders import Order
 from gateway.http import (
     EDGE,
     Edge,
+    address_of,
     answer,
     bearer,
     operator,
@@ -64,11 +65,11 @@ class RefundRequest(Struct, frozen=True):
 async def login(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     wanted = await read_json(request, Login)
-    address = request.remote or ""
-    edge.passwords.admit(wanted.name, address)
+    address = address_of(request)
+    key = edge.addresses.key(address)
     found = await edge.backend.access.operator_by_name(wanted.name)
     person, password_hash = found if found else (None, NOBODY)
-    if not await edge.passwords.check(wanted.name, address, password_hash, wanted.password):
+    if not await edge.passwords.check(wanted.name, key, password_hash, wanted.password):
         raise Problem("login_failed")
     assert person is not None, "nobody has the password of NOBODY"
     at_ms = now_ms()

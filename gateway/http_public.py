@@ -3,16 +3,17 @@
 Owns these routes and their caching. Nothing here changes anything.
 """
 
+import asyncio
 import gzip
 from typing import Final
 
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from gateway.http import EDGE, answer, bearer, number_in, read_json, who
-from gateway.problems import Problem
+from gateway.http import EDGE, address_key, answer, bearer, read_json, shown_entry, who
+from gateway.problems import Problem, too_many
 from gateway.programme import details, house_view, summary
-from gateway.session import now_ms
+from gateway.session import Principal, now_ms
 from renderers import i18n
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
@@ -52,8 +53,20 @@ async def post_session(request: web.Request) -> web.Response:
     if not known and request.can_read_body:
         known = (await read_json(request, SessionRequest)).token
     at_ms = now_ms()
-    token, buyer = (buyers.renewed(known, at_ms) if known else None) or buyers.new(at_ms)
+    kept = buyers.renewed(known, at_ms) if known else None
+    token, buyer = kept or _new_session(request, at_ms)
     return answer({"token": token, "session": buyer.who, "expires_ms": buyer.expires_ms})
+
+
+def _new_session(request: web.Request, at_ms: int) -> tuple[str, Principal]:
+    """Raises Problem for an address that had too many: each session may hold places."""
+    edge = request.app[EDGE]
+    key, now_s = address_key(request), asyncio.get_running_loop().time()
+    wait_s = edge.sessions.wait_s(key, now_s)
+    if wait_s > 0:
+        raise too_many(wait_s, "new sessions from this address")
+    edge.sessions.take(key, now_s)
+    return edge.buyers.new(at_ms)
 
 
 @routes.get("/api/performances")
@@ -68,12 +81,9 @@ async def get_performances(request: web.Request) -> web.Response:
 @routes.get("/api/performances/{performance}")
 async def get_performance(request: web.Request) -> web.Response:
     principal = await who(request)
-    staff = principal is not None and not principal.is_buyer
-    entry = await request.app[EDGE].programme.entry(number_in(request, "performance"))
-    if not staff and not entry.is_public:
-        raise Problem("performance_unknown", f"there is no performance {entry.id}")
+    entry = await shown_entry(request, principal)
     room = request.app[EDGE].hub.rooms.room(entry.id)
-    told = details(entry, now_ms(), staff=staff)
+    told = details(entry, now_ms(), staff=principal is not None and not principal.is_buyer)
     return answer(told | {"room": None if room is None else room.summary()})
 
 

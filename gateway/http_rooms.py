@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
-from gateway.http import EDGE, Edge, answer, number_in, operator, read_json
+from gateway.http import EDGE, Edge, answer, number_in, operator, read_json, shown_entry, who
 from gateway.problems import Problem
 from gateway.room_log import no_room
 from gateway.session import Role
@@ -31,8 +31,8 @@ class NewRoom(Struct, frozen=True):
 
 @routes.get("/api/performances/{performance}/queue")
 async def get_room(request: web.Request) -> web.Response:
-    edge, performance = request.app[EDGE], number_in(request, "performance")
-    return answer(_room(edge, performance))
+    entry = await shown_entry(request, await who(request))
+    return answer(_room(request.app[EDGE], entry.id))
 
 
 @routes.post("/api/performances/{performance}/queue")
@@ -66,8 +66,8 @@ async def delete_room(request: web.Request) -> web.Response:
 @routes.get("/api/performances/{performance}/queue/log")
 async def get_room_log(request: web.Request) -> web.Response:
     """The public log of the performance's latest room."""
-    edge, performance = request.app[EDGE], number_in(request, "performance")
-    packed = await edge.room_logs.packed(performance)
+    entry = await shown_entry(request, await who(request))
+    packed = await request.app[EDGE].room_logs.packed(entry.id)
     headers = {hdrs.CACHE_CONTROL: "no-cache", hdrs.VARY: "Accept-Encoding"}
     if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
         headers[hdrs.CONTENT_ENCODING] = "gzip"

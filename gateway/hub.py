@@ -16,6 +16,7 @@ from aiohttp import WSCloseCode, hdrs, web
 from yarl import URL
 
 from gateway import wire
+from gateway.addresses import Addresses, Crowd
 from gateway.arrival import Arrival, Upgrade, take_over
 from gateway.audit import Auditor
 from gateway.backend import Backend
@@ -25,7 +26,9 @@ from gateway.doors import Secrets
 from gateway.limits import (
     BUYER_BURST_COMMANDS,
     BUYER_COMMANDS_PER_S,
+    CROWD_LOG_S,
     MAX_SOCKETS,
+    MAX_SOCKETS_PER_ADDRESS,
     SILENCE_TICK_S,
     STAFF_BURST_COMMANDS,
     STAFF_COMMANDS_PER_S,
@@ -33,7 +36,7 @@ from gateway.limits import (
 )
 from gateway.metrics import Metrics
 from gateway.problems import Problem
-from gateway.replica import Feeds
+from gateway.replica import Feeds, IsPublic
 from gateway.rooms import Rooms
 from gateway.session import Identities, Principal, now_ms
 from gateway.socket import TAGS, Connection
@@ -54,13 +57,17 @@ class Hub:
         identities: Identities,
         auditor: Auditor,
         secrets: Secrets,
+        addresses: Addresses,
+        is_public: IsPublic,
     ) -> None:
         self.metrics = metrics
         self.secrets = secrets
         self.loop: asyncio.AbstractEventLoop
         self.batcher = Batcher(backend.performances, metrics, config.retry_for_s)
-        self.feeds = Feeds(backend.performances, metrics, config.feed_linger_s)
+        self.feeds = Feeds(backend.performances, metrics, config.feed_linger_s, is_public)
         self.rooms = Rooms(backend, self.batcher, self.feeds, metrics, config.session_key)
+        self._addresses = addresses
+        self._crowd = Crowd(MAX_SOCKETS_PER_ADDRESS)
         self._outages = backend.outages
         self._config = config
         self._identities = identities
@@ -71,6 +78,7 @@ class Hub:
         self._arriving: dict[Arrival, asyncio.Task[None] | None] = {}
         """Who has not said who it is, and the look for whose token it is."""
         self.stopping = False
+        self._crowd_told_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         metrics.gauges["strapontin_sockets"] = (
             "Open websocket connections",
@@ -140,15 +148,34 @@ class Hub:
         if len(self._connections) + len(self._arriving) >= MAX_SOCKETS:
             raise Problem("busy", "too many connections", headers={hdrs.RETRY_AFTER: "5"})
         upgrade = Upgrade(request)
-        await upgrade.prepare(request)
-        transport = take_over(request)
+        address = self._addresses.key(self._addresses.of(request))
+        if not self._crowd.enter(address):
+            self._tell_of_a_crowd(address)
+            raise Problem(
+                "busy", "too many connections from this address", headers={hdrs.RETRY_AFTER: "5"}
+            )
+        transport = None
+        try:
+            await upgrade.prepare(request)
+            transport = take_over(request)
+        finally:
+            if transport is None:
+                self._crowd.leave(address)
         if transport is not None:
             within_s = self._config.hello_timeout_s
             arrival = Arrival(
                 transport, self.loop, self.metrics, within_s, self._on_hello, self._left_early
             )
+            arrival.address = address
             self._arriving[arrival] = None
         return upgrade
+
+    def _tell_of_a_crowd(self, address: str) -> None:
+        """Once in a while: this may be an attack, or a proxy that nobody told us of."""
+        now_s = self.loop.time()
+        if now_s >= self._crowd_told_s:
+            self._crowd_told_s = now_s + CROWD_LOG_S
+            log.warning("too many connections from one address", address=address)
 
     def _on_hello(self, arrival: Arrival, token: str) -> None:
         looking = self._look_up(arrival, token)
@@ -156,7 +183,10 @@ class Hub:
 
     async def _look_up(self, arrival: Arrival, token: str) -> None:
         try:
-            principal = await self._identities.identify(token)
+            principal = await self._identities.identify(token, arrival.address)
+        except Problem as problem:
+            arrival.refuse("rate", problem.detail)
+            return
         except self._outages:
             arrival.close(WSCloseCode.TRY_AGAIN_LATER, "unavailable")
             return
@@ -172,6 +202,7 @@ class Hub:
     def _serve(self, arrival: Arrival, principal: Principal) -> None:
         del self._arriving[arrival]
         connection = Connection(self, arrival.transport, principal)
+        connection.address = arrival.address
         self._connections.add(connection)
         self._clients[principal.kind] += 1
         may = tuple(sorted(TAGS[kind] for kind in principal.frames))
@@ -181,11 +212,13 @@ class Hub:
 
     def _left_early(self, arrival: Arrival) -> None:
         self._arriving.pop(arrival, None)
+        self._crowd.leave(arrival.address)
         self._note_empty()
 
     def left(self, connection: Connection) -> None:
         """A connection is over."""
         self._connections.discard(connection)
+        self._crowd.leave(connection.address)
         self._clients[connection.principal.kind] -= 1
         self.feeds.forget(connection)
         self.rooms.forget(connection)

@@ -39,6 +39,7 @@ class Peer(asyncio.Protocol):
         "_kind",
         "_loop",
         "_needed",
+        "address",
         "closing",
         "out",
         "transport",
@@ -47,6 +48,8 @@ class Peer(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport = transport
         self.out = Outbound(transport, loop)
+        self.address = ""
+        """Under which it is counted; see `gateway.addresses`."""
         self.closing = False
         """The close frame is sent, or the connection is gone: nothing is served any more."""
         self._loop = loop

@@ -8,6 +8,10 @@ from typing import Final
 # Sockets
 MAX_SOCKETS: Final = 20_000
 """Websocket connections of one gateway; the next gets HTTP 503."""
+MAX_SOCKETS_PER_ADDRESS: Final = 1_000
+"""Of these, from one address: a school behind one address may buy, one machine not crowd out."""
+CROWD_LOG_S: Final = 60.0
+"""That an address is refused for its number of connections is logged this often at most."""
 HELLO_TIMEOUT_S: Final = 10.0
 """A connection that has not said who it is by then is closed."""
 HEARTBEAT_S: Final = 20.0
@@ -60,6 +64,10 @@ UNKNOWN_PERFORMANCE_S: Final = 2.0
 MAX_UNKNOWN_PERFORMANCES: Final = 10_000
 
 # Feeds
+PUBLIC_PATIENCE_S: Final = 0.5
+"""A database that does not say by then whether it is leaves what was known."""
+PUBLIC_CHECK_S: Final = 2.0
+"""How often it is asked whether a performance that is watched is still public."""
 MAX_FEEDS: Final = 4_096
 """Performances watched at once by one gateway."""
 FEED_LINGER_S: Final = 30.0
@@ -108,6 +116,18 @@ MAX_WAITING_ACTS: Final = 10_000
 """Operators' acts waiting to be written to the audit log."""
 AUDIT_RETRY_S: Final = 0.5
 
+# Addresses
+MAX_REMEMBERED_ADDRESSES: Final = 20_000
+"""Addresses whose sessions and guesses are remembered; the longest unseen is forgotten first."""
+SESSIONS_PER_ADDRESS: Final = 1_000.0
+"""New anonymous sessions that one address may have at once ..."""
+SESSIONS_PER_ADDRESS_PER_S: Final = 2.0
+"""... and how many more with time."""
+BAD_TOKENS_PER_ADDRESS: Final = 100.0
+"""Operators' and devices' tokens that nobody has, from one address at once ..."""
+BAD_TOKENS_PER_ADDRESS_PER_S: Final = 0.2
+"""... and with time; beyond, only tokens known to be good are served."""
+
 # Logins
 MIN_PASSWORD_CHARS: Final = 8
 MAX_PASSWORD_CHARS: Final = 200
@@ -124,8 +144,11 @@ LOGIN_MEMORY_S: Final = 900.0
 MAX_REMEMBERED_LOGINS: Final = 10_000
 
 # HTTP
+MAX_HTTP_CONNECTIONS: Final = 12_000
+"""Besides the websockets; the next is closed unheard."""
+MAX_HTTP_CONNECTIONS_PER_ADDRESS: Final = 1_000
 KEEPALIVE_S: Final = 30.0
-"""An HTTP connection without a request for this long is closed."""
+"""An HTTP connection without a whole request's head for this long is closed."""
 MAX_WEB_BYTES: Final = 16 * 1024 * 1024
 """All files of the web pages together; they are kept in memory."""
 READY_TIMEOUT_S: Final = 3.0

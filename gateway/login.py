@@ -26,7 +26,7 @@ from gateway.limits import (
     MAX_WAITING_LOGINS,
     PASSWORD_THREADS,
 )
-from gateway.problems import Problem
+from gateway.problems import Problem, too_many
 
 T = TypeVar("T")
 
@@ -82,6 +82,8 @@ class Throttle:
         return max(0.0, known.wait_until_s - now_s)
 
     def failed(self, key: str, now_s: float) -> None:
+        if not key:
+            return
         known = self._failures.setdefault(key, Failures(0, now_s, 0.0))
         known.count += 1
         known.last_s = now_s
@@ -93,6 +95,14 @@ class Throttle:
         self._failures.move_to_end(key)
         if len(self._failures) > MAX_REMEMBERED_LOGINS:
             self._failures.popitem(last=False)
+
+    def forgive(self, key: str) -> None:
+        """One failure was none."""
+        known = self._failures.get(key)
+        if known is not None:
+            known.count -= 1
+            if known.count <= self._free:
+                known.wait_until_s = 0.0
 
     def passed(self, key: str) -> None:
         self._failures.pop(key, None)
@@ -107,29 +117,34 @@ class Passwords:
         self._by_name = Throttle(FREE_LOGIN_FAILURES_PER_NAME)
         self._by_address = Throttle(FREE_LOGIN_FAILURES_PER_ADDRESS)
 
-    def admit(self, name: str, address: str) -> None:
-        """Raises Problem("too_many_attempts") for who has failed too often lately."""
-        now_s = asyncio.get_running_loop().time()
-        wait_s = max(
-            self._by_name.wait_s(name.lower(), now_s), self._by_address.wait_s(address, now_s)
-        )
-        if wait_s > 0:
-            raise Problem(
-                "too_many_attempts",
-                f"wait {wait_s:.0f} s before the next attempt",
-                headers={"Retry-After": str(int(wait_s) + 1)},
-            )
-
     async def check(self, name: str, address: str, password_hash: str, password: str) -> bool:
-        """Whether the password is right. `password_hash` is NOBODY for an unknown name."""
-        right = await self._in_thread(lambda: _verify(password_hash, password))
-        now_s = asyncio.get_running_loop().time()
+        """Whether the password is right. `password_hash` is NOBODY for an unknown name.
+
+        `address` is a key of `gateway.addresses`, "" for one without bounds. Raises
+        Problem("too_many_attempts") for who has failed too often lately.
+        """
+        name = name.lower()
+        self._count(name, address)
+        try:
+            right = await self._in_thread(lambda: _verify(password_hash, password))
+        except BaseException:
+            # Nobody looked at this password.
+            self._by_name.forgive(name)
+            self._by_address.forgive(address)
+            raise
         if right:
-            self._by_name.passed(name.lower())
-            return True
-        self._by_name.failed(name.lower(), now_s)
+            self._by_name.passed(name)
+            self._by_address.forgive(address)
+        return right
+
+    def _count(self, name: str, address: str) -> None:
+        """Count an attempt as failed before it is: many at once must not all be the first."""
+        now_s = asyncio.get_running_loop().time()
+        wait_s = max(self._by_name.wait_s(name, now_s), self._by_address.wait_s(address, now_s))
+        if wait_s > 0:
+            raise too_many(wait_s, "attempts")
+        self._by_name.failed(name, now_s)
         self._by_address.failed(address, now_s)
-        return False
 
     async def hash(self, password: str) -> str:
         return await self._in_thread(lambda: hash_password(password))

@@ -36,6 +36,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "method_not_allowed": (405, "The method is not allowed here"),
     "timeout": (408, "The body did not arrive in time"),
     "too_large": (413, "The body is too large"),
+    "encoded_body": (415, "The body is compressed: send it plain"),
     "origin_not_allowed": (403, "Pages of this origin may not connect"),
     "too_many_attempts": (429, "Too many attempts"),
     "busy": (503, "Too much is waiting already"),
@@ -52,6 +53,7 @@ _STATUS_CODES: Final = {
     405: "method_not_allowed",
     408: "timeout",
     413: "too_large",
+    415: "encoded_body",
     429: "too_many_attempts",
     503: "unavailable",
 }
@@ -97,6 +99,19 @@ class Problem(Exception):
             content_type="application/problem+json",
             headers=self.headers,
         )
+
+
+def performance_unknown(performance: int) -> Problem:
+    return Problem("performance_unknown", f"there is no performance {performance}")
+
+
+def too_many(wait_s: float, what: str) -> Problem:
+    """Over a bound that goes away with time."""
+    return Problem(
+        "too_many_attempts",
+        f"too many {what}: wait {wait_s:.0f} s before the next",
+        headers={"Retry-After": str(int(wait_s) + 1)},
+    )
 
 
 def of_http_error(error: web.HTTPException) -> Problem:

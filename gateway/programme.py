@@ -21,7 +21,7 @@ from gateway.limits import (
     PUBLIC_PAST_S,
     STAFF_PAST_S,
 )
-from gateway.problems import Problem
+from gateway.problems import Problem, performance_unknown
 from gateway.session import now_ms
 from renderers import palette
 from renderers.house_style import HouseStyle
@@ -75,8 +75,13 @@ class Programme:
         """Raises Problem("performance_unknown")."""
         entry = await self._entries.get(performance, lambda: self._load(performance))
         if entry is None:
-            raise Problem("performance_unknown", f"there is no performance {performance}")
+            raise performance_unknown(performance)
         return entry
+
+    async def is_public(self, performance: int) -> bool:
+        """Whether anybody may know of it. Raises `Backend.outages`."""
+        entry = await self._entries.get(performance, lambda: self._load(performance))
+        return entry is not None and entry.is_public
 
     def changed(self) -> None:
         """Something was added or set here: forget what was kept."""

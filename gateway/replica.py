@@ -9,6 +9,7 @@ contain only as far as `engine.feed` does.
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
@@ -27,6 +28,8 @@ from gateway.limits import (
     LAG_BYTES,
     MAX_FEEDS,
     MAX_RECENT_BYTES,
+    PUBLIC_CHECK_S,
+    PUBLIC_PATIENCE_S,
     RETRY_PAUSES_S,
     WATCH_TIMEOUT_S,
 )
@@ -39,6 +42,10 @@ _decode_watch = msgspec.msgpack.Decoder(tuple[bytes | None, list[bytes]]).decode
 _decode_frame = msgspec.msgpack.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
 _TICK_S: Final = FEED_TICK_MS / 1000
+
+
+IsPublic = Callable[[int], Awaitable[bool]]
+"""Whether anybody may know of a performance."""
 
 
 class Watcher(Protocol):
@@ -69,6 +76,11 @@ class SeatFeed:
         self.performance = performance
         self.replica: Replica | None = None
         self.watchers: dict[Watcher, None] = {}
+        self.public: bool | None = None  # None: not known yet
+        self.public_s = 0.0  # when that was asked
+        self.counted = False  # by a waiting room
+        self.outsiders: dict[Watcher, tuple[int, int] | None] = {}
+        """Who may watch a public performance only: where from, until they are let in."""
         self.holds: dict[bytes, set[Watcher]] = {}
         self.heard_s = now_s
         self.wanted_s = now_s
@@ -132,8 +144,15 @@ class SeatFeed:
 class Feeds:
     """All feeds of one gateway."""
 
-    def __init__(self, performances: Performances, metrics: Metrics, linger_s: float) -> None:
+    def __init__(
+        self,
+        performances: Performances,
+        metrics: Metrics,
+        linger_s: float,
+        is_public: IsPublic,
+    ) -> None:
         self._performances = performances
+        self._is_public = is_public
         self._metrics = metrics
         self._linger_s = linger_s
         self._feeds: dict[int, SeatFeed] = {}
@@ -151,14 +170,30 @@ class Feeds:
 
     # What connections ask --------------------------------------------------------
 
-    def watch(self, watcher: Watcher, performance: int, epoch: int, seq: int) -> None:
-        """Send this performance's colours from (epoch, seq) on."""
+    def watch(
+        self, watcher: Watcher, performance: int, epoch: int, seq: int, outsider: bool = False
+    ) -> None:
+        """Send this performance's colours from (epoch, seq) on; to an `outsider` if it is public.
+
+        What is not known to be public is not shown: an outsider waits until it is.
+        """
         feed = self._feed(performance)
         if feed is None:
             watcher.error("busy", "too many performances are watched")
             return
-        feed.watchers[watcher] = None
+        if outsider and feed.public is False:
+            self._turn_away(feed, watcher)
+            return
         watcher.watches.add(performance)
+        if outsider:
+            waits = feed.public is None
+            feed.outsiders[watcher] = (epoch, seq) if waits else None
+            if waits:
+                return
+        self._let_in(feed, watcher, epoch, seq)
+
+    def _let_in(self, feed: SeatFeed, watcher: Watcher, epoch: int, seq: int) -> None:
+        feed.watchers[watcher] = None
         if feed.replica is not None:
             for frame in feed.since(epoch, seq):
                 watcher.out.send_framed(frame)
@@ -168,6 +203,7 @@ class Feeds:
         feed = self._feeds.get(performance)
         if feed is not None:
             feed.watchers.pop(watcher, None)
+            feed.outsiders.pop(watcher, None)
             self._lagging.pop((feed, watcher), None)
 
     def follow(self, watcher: Watcher, performance: int, token: bytes) -> None:
@@ -195,10 +231,11 @@ class Feeds:
     def sold_among(self, performance: int, seats: tuple[int, ...]) -> tuple[int, ...]:
         """Those of `seats` that are certainly sold; none when the feed is not live.
 
-        Malformed lists are the engine's to judge: for them the answer is none.
+        Malformed lists, and what is not public, are the engine's to judge: for them the answer
+        is none.
         """
         feed = self._feeds.get(performance)
-        if feed is None or feed.replica is None:
+        if feed is None or feed.replica is None or not feed.public:
             return ()
         statuses = feed.replica.statuses
         if max(seats) >= len(statuses) or min(seats) < 0:
@@ -219,6 +256,7 @@ class Feeds:
             return None
         now_s = monotonic()
         feed.wanted_s = now_s
+        feed.counted = True
         if feed.replica is None or now_s - feed.heard_s >= FEED_LIVE_S:
             return None
         # A picture is whole bytes long: what is over the plan's size is no seat.
@@ -229,6 +267,11 @@ class Feeds:
             count(SeatStatus.SOLD),
             sum(feed.replica.areas),
         )
+
+    def is_hidden(self, performance: int) -> bool:
+        """Whether it is known that the public must not know of it."""
+        feed = self._feeds.get(performance)
+        return feed is not None and feed.public is False
 
     async def stop(self) -> None:
         tasks = [feed.task for feed in self._feeds.values() if feed.task is not None]
@@ -257,6 +300,9 @@ class Feeds:
             while self._wanted(feed, monotonic()):
                 asked_s = monotonic()
                 try:
+                    await self._look(feed, asked_s)
+                    if feed.public is False and not self._is_entitled(feed):
+                        return  # whoever guesses a number starts nothing
                     fan_out_s = await self._poll(feed)
                     failures = 0
                     # With very many watchers: at least half the time is left for answers.
@@ -277,8 +323,34 @@ class Feeds:
         finally:
             del self._feeds[feed.performance]
 
+    def _is_entitled(self, feed: SeatFeed) -> bool:
+        """Whether somebody is there who may see what is not public."""
+        return bool(feed.watchers or feed.holds or feed.counted)
+
+    async def _look(self, feed: SeatFeed, now_s: float) -> None:
+        """Find out, now and then, whether outsiders may watch; let them in, or send them away."""
+        if feed.public is not None and now_s - feed.public_s < PUBLIC_CHECK_S:
+            return
+        feed.public_s = now_s
+        try:
+            patience_s = WATCH_TIMEOUT_S if feed.public is None else PUBLIC_PATIENCE_S
+            async with asyncio.timeout(patience_s):
+                public = await self._is_public(feed.performance)
+        except Exception as error:
+            # What was known stays; nobody was let in on what was not.
+            log.warning("not known to be public", performance=feed.performance, why=repr(error))
+            return
+        feed.public = public
+        for watcher, position in list(feed.outsiders.items()):
+            if not public:
+                self.unwatch(watcher, feed.performance)
+                self._turn_away(feed, watcher)
+            elif position is not None:
+                feed.outsiders[watcher] = None
+                self._let_in(feed, watcher, *position)
+
     def _wanted(self, feed: SeatFeed, now_s: float) -> bool:
-        if feed.watchers or feed.holds:
+        if feed.watchers or feed.holds or feed.outsiders:
             feed.wanted_s = now_s
         return now_s - feed.wanted_s <= self._linger_s
 
@@ -320,9 +392,12 @@ class Feeds:
         self._metrics.feed_frames["skipped"] += skipped
 
     def _refuse(self, feed: SeatFeed) -> None:
-        for watcher in list(feed.watchers):
+        for watcher in {**feed.watchers, **feed.outsiders}:
             watcher.watches.discard(feed.performance)
-            watcher.error("performance_unknown", f"there is no performance {feed.performance}")
+            self._turn_away(feed, watcher)
+
+    def _turn_away(self, feed: SeatFeed, watcher: Watcher) -> None:
+        watcher.error("performance_unknown", f"there is no performance {feed.performance}")
 
     # Slow readers --------------------------------------------------------------------
 

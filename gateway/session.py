@@ -24,8 +24,16 @@ from msgspec import Struct
 
 from engine.commands import Channel
 from gateway import wire
+from gateway.addresses import Allowance
 from gateway.backend import Access
-from gateway.limits import IDENTITY_CACHE_S, MAX_CACHED_IDENTITIES, SESSION_LIFE_S
+from gateway.limits import (
+    BAD_TOKENS_PER_ADDRESS,
+    BAD_TOKENS_PER_ADDRESS_PER_S,
+    IDENTITY_CACHE_S,
+    MAX_CACHED_IDENTITIES,
+    SESSION_LIFE_S,
+)
+from gateway.problems import too_many
 
 _SESSION_BYTES: Final = 16
 _EXPIRY_BYTES: Final = 6
@@ -198,11 +206,15 @@ class Identities:
         self._access = access
         self._buyers = buyers
         self._cache: dict[bytes, tuple[float, Principal | None]] = {}
+        self._guesses = Allowance(BAD_TOKENS_PER_ADDRESS, BAD_TOKENS_PER_ADDRESS_PER_S)
 
-    async def identify(self, token: str) -> Principal | None:
+    async def identify(self, token: str, address: str = "") -> Principal | None:
         """None for a token that is unknown, expired or revoked.
 
-        Raises one of `Backend.outages` when only the database could tell and it is silent.
+        `address` is a key of `gateway.addresses`, "" for one without bounds. Raises one of
+        `Backend.outages` when only the database could tell and it is silent, and
+        Problem("too_many_attempts") where it would have to be asked for an address that has
+        shown too many tokens that are no good.
         """
         at_ms = now_ms()
         if token.startswith("b."):
@@ -213,7 +225,13 @@ class Identities:
         loop_s = asyncio.get_running_loop().time()
         until_s, principal = self._cache.get(digest, (0.0, None))
         if loop_s >= until_s:
+            known_good = principal is not None
+            wait_s = self._guesses.wait_s(address, loop_s)
+            if wait_s > 0 and not known_good:
+                raise too_many(wait_s, "tokens from this address that are no good")
             principal = await self._look_up(digest, at_ms)
+            if principal is None:
+                self._guesses.take(address, loop_s)
             if len(self._cache) >= MAX_CACHED_IDENTITIES:
                 self._cache.clear()
             self._cache[digest] = (loop_s + IDENTITY_CACHE_S, principal)

@@ -253,7 +253,8 @@ class Connection(Peer):
         if len(self.watches) >= MAX_WATCHES_PER_SOCKET and frame.performance not in self.watches:
             self.error("too_many_watches", f"{MAX_WATCHES_PER_SOCKET} at most")
         elif self._may_serve(frame.performance):
-            self._hub.feeds.watch(self, frame.performance, frame.epoch, frame.seq)
+            feeds = self._hub.feeds
+            feeds.watch(self, frame.performance, frame.epoch, frame.seq, self.principal.is_buyer)
 
     def _on_unwatch(self, frame: wire.Unwatch) -> None:
         self._hub.feeds.unwatch(self, frame.performance)
@@ -309,6 +310,9 @@ class Connection(Peer):
         self._hub.audit(self.principal, "unblock", frame.performance)
 
     def _on_queue(self, frame: wire.AskQueue) -> None:
+        if self._hub.feeds.is_hidden(frame.performance):
+            self.error("performance_unknown", f"there is no performance {frame.performance}")
+            return
         self._hub.rooms.enter(self, frame.performance, frame.admission)
 
     def _on_scan(self, frame: wire.AskScan) -> None:

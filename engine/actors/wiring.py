@@ -93,6 +93,7 @@ class Settings(Struct, frozen=True):
     stripe_key: str = ""
     stripe_webhook_secret: str = ""
     stripe_api_base: str = ""
+    trusted_proxies: tuple[str, ...] = ()
 
 
 def _remote(kind: type, name: str, restarts: int, *args: Any) -> ActorHandle:
@@ -257,6 +258,7 @@ class GatewayProcess:
         config = Config(
             session_key=house.session_secret,
             ticket_key=house.ticket_seed,
+            trusted_proxies=settings.trusted_proxies,
             payment_methods=("stripe",) if settings.stripe_key else ("test_card",),
         )
         edge = app.build(backend(store, settings.node), config)

@@ -95,9 +95,13 @@ async def performances() -> FakePerformances:
     return fake
 
 
+async def everything_is_public(_performance: int) -> bool:
+    return True
+
+
 @pytest.fixture
 async def feeds(performances: FakePerformances) -> AsyncIterator[Feeds]:
-    made = Feeds(performances, Metrics(), linger_s=0.2)
+    made = Feeds(performances, Metrics(), linger_s=0.2, is_public=everything_is_public)
     yield made
     await made.stop()
 

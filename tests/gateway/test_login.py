@@ -6,6 +6,7 @@ import pytest
 
 from gateway import login as login_module
 from gateway.limits import (
+    FREE_LOGIN_FAILURES_PER_ADDRESS,
     FREE_LOGIN_FAILURES_PER_NAME,
     LOGIN_MEMORY_S,
     LOGIN_PENALTY_S,
@@ -34,17 +35,34 @@ async def test_guessing_is_slowed_down_by_name_and_by_address(
     monkeypatch.setattr(login_module, "_verify", lambda known, given: False)
     passwords = Passwords()
     for _ in range(FREE_LOGIN_FAILURES_PER_NAME + 1):
-        passwords.admit("Ada", "1.2.3.4")
         await passwords.check("Ada", "1.2.3.4", PASSWORD_HASH, "wrong")
     with pytest.raises(Problem) as refused:
-        passwords.admit("ADA", "5.6.7.8")
+        await passwords.check("ADA", "5.6.7.8", PASSWORD_HASH, "wrong")
     assert refused.value.status == 429 and int(refused.value.headers["Retry-After"]) >= 1
-    passwords.admit("Bob", "1.2.3.4")
-    for number in range(20):
+    for number in range(FREE_LOGIN_FAILURES_PER_ADDRESS - FREE_LOGIN_FAILURES_PER_NAME):
         await passwords.check(f"name {number}", "1.2.3.4", NOBODY, "wrong")
     with pytest.raises(Problem):
-        passwords.admit("Bob", "1.2.3.4")
-    passwords.admit("Bob", "5.6.7.8")
+        await passwords.check("Bob", "1.2.3.4", PASSWORD_HASH, "wrong")
+    await passwords.check("Bob", "5.6.7.8", PASSWORD_HASH, "wrong")
+    # An address that stands for nobody in particular is not held against anybody.
+    for number in range(FREE_LOGIN_FAILURES_PER_ADDRESS + 5):
+        await passwords.check(f"name {number}", "", NOBODY, "wrong")
+    passwords.close()
+
+
+async def test_guesses_made_at_once_are_counted_before_they_are_answered() -> None:
+    passwords = Passwords()
+    guesses = (passwords.check("Ada", "1.2.3.4", PASSWORD_HASH, "wrong") for _ in range(20))
+    found = await asyncio.gather(*guesses, return_exceptions=True)
+    assert found.count(False) == FREE_LOGIN_FAILURES_PER_NAME + 1
+    assert {one.status for one in found if isinstance(one, Problem)} == {429}
+    passwords.close()
+
+
+async def test_right_passwords_are_not_held_against_their_address() -> None:
+    passwords = Passwords()
+    for number in range(3 * FREE_LOGIN_FAILURES_PER_ADDRESS):
+        assert await passwords.check(f"name {number}", "1.2.3.4", PASSWORD_HASH, PASSWORD)
     passwords.close()
 
 
