@@ -19,6 +19,7 @@ from aiohttp import web
 
 from gateway import (
     http_admin,
+    http_documents,
     http_health,
     http_ledger,
     http_operators,
@@ -107,9 +108,11 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_ledger,
         http_admin,
         http_health,
+        http_documents,
     ):
         app.router.add_routes(part.routes)
     Site(web_dir).add_to(app)
+    http_documents.describe(app)
     return app
 
 

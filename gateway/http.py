@@ -184,10 +184,15 @@ async def shown_entry(request: web.Request, principal: Principal | None) -> Entr
     that do not exist. A device sees, beside the public ones, those that it serves.
     """
     entry = await request.app[EDGE].programme.entry(number_in(request, "performance"))
-    staff = principal is not None and not principal.is_buyer and principal.may_serve(entry.id)
-    if not staff and not entry.is_public:
+    if not may_see(principal, entry):
         raise performance_unknown(entry.id)
     return entry
+
+
+def may_see(principal: Principal | None, entry: Entry) -> bool:
+    if entry.is_public:
+        return True
+    return principal is not None and not principal.is_buyer and principal.may_serve(entry.id)
 
 
 # Out -----------------------------------------------------------------------------

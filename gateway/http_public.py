@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from gateway.http import EDGE, address_key, answer, bearer, read_json, shown_entry, who
+from gateway.http import EDGE, address_key, answer, bearer, may_see, read_json, shown_entry, who
 from gateway.problems import Problem, too_many
 from gateway.programme import details, house_view, summary
 from gateway.session import Principal, now_ms
@@ -75,7 +75,7 @@ async def get_performances(request: web.Request) -> web.Response:
     staff = principal is not None and not principal.is_buyer
     entries = await request.app[EDGE].programme.entries(staff=staff)
     at_ms = now_ms()
-    return answer([summary(entry, at_ms) for entry in entries])
+    return answer([summary(entry, at_ms) for entry in entries if may_see(principal, entry)])
 
 
 @routes.get("/api/performances/{performance}")

@@ -1,0 +1,145 @@
+"""Every route and every websocket frame, and who may use it: the one table of rights.
+
+A new route or frame needs a row here, or `test_endpoints.py` fails. A row says, by hand and not
+by asking the code, who is let through. To add one:
+
+    Endpoint("GET", "/api/performances/{performance}/inside", STAFF_AT_DOORS),
+
+`body` is one that has the right shape, so that what decides is who asks; `fill` replaces what
+stands for a name of the path (see `World.names` in test_endpoints.py).
+"""
+
+from typing import Any, Final, Literal, NamedTuple
+
+OPERATORS: Final = ("admin", "supervisor", "cashier", "refund", "door")
+EVERYBODY: Final = frozenset({"nobody", "buyer", "device", *OPERATORS})
+ANY_TOKEN: Final = EVERYBODY - {"nobody"}
+ANY_OPERATOR: Final = frozenset(OPERATORS)
+SELLERS: Final = frozenset({"admin", "supervisor", "cashier"})
+SALES: Final = SELLERS | {"refund"}
+SUPERVISING: Final = frozenset({"admin", "supervisor"})
+ADMIN: Final = frozenset({"admin"})
+STAFF_AT_DOORS: Final = frozenset({"admin", "supervisor", "door", "device"})
+
+Token = Literal["ignored", "optional", "needed"]
+
+
+class Endpoint(NamedTuple):
+    """One route, for one kind of request.
+
+    `token` says what a token that is no good leads to: where it is "ignored" to the answer of
+    nobody, else to 401.
+    """
+
+    method: str
+    path: str
+    may: frozenset[str]
+    body: Any = None
+    token: Token = "needed"
+    fill: tuple[tuple[str, str], ...] = ()
+    query: str = ""
+    case: str = ""
+
+
+SETTINGS: Final = {
+    "currency": "EUR",
+    "price_types": [{"id": "adult", "names": {"en": "Adult"}}],
+    "prices": [{"category": 0, "price_type": "adult", "amount": 2000}],
+}
+LOOK: Final = {"name": "House", "time_zone": "Europe/Paris", "languages": ["fr"]}
+_PAY_BY_CARD: Final = {"method": "test_card", "attempt": "1"}
+_PAY_IN_CASH: Final = {"method": "cash", "attempt": "1", "given": 100_000}
+_PERFORMANCE: Final = {"production": 1, "plan": "0" * 64, "starts_ms": 0, "settings": SETTINGS}
+_ROOM: Final = {"opens_ms": 1, "on_sale_ms": 2**50}
+
+ENDPOINTS: Final = (
+    # What anybody may see
+    Endpoint("GET", "/", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/p/{performance}", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/o/{order}", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/static/{name}", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/healthz", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/readyz", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/metrics", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/ws", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/api/openapi.json", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/api/asyncapi.json", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/api/house", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/api/messages/{language}", EVERYBODY, token="ignored"),
+    Endpoint("POST", "/api/session", EVERYBODY, {}, token="ignored"),
+    Endpoint("GET", "/api/performances", EVERYBODY, token="optional"),
+    Endpoint("GET", "/api/performances/{performance}", EVERYBODY, token="optional"),
+    Endpoint("GET", "/api/performances/{performance}/queue", EVERYBODY, token="optional"),
+    Endpoint("GET", "/api/performances/{performance}/queue/log", EVERYBODY, token="optional"),
+    Endpoint("GET", "/api/plans/{hash}", EVERYBODY, token="ignored"),
+    Endpoint("POST", "/api/login", EVERYBODY, {"name": "ada", "password": "correct horse"},
+             token="ignored"),
+    # By its own signature, which is checked in test_objects.py
+    Endpoint("POST", "/api/stripe/webhook", EVERYBODY, {}, token="ignored"),
+    # An order's id, 32 random digits, is the key to its page
+    Endpoint("POST", "/api/orders", SELLERS | {"buyer"}, {"id": "f" * 32, "baskets": []}),
+    Endpoint("GET", "/api/orders/{order}", EVERYBODY, token="ignored"),
+    Endpoint("POST", "/api/orders/{order}/pay", EVERYBODY, _PAY_BY_CARD, token="ignored"),
+    Endpoint("POST", "/api/orders/{order}/pay", SELLERS, _PAY_IN_CASH, case="in cash"),
+    Endpoint("POST", "/api/orders/{order}/cancel", EVERYBODY, {}, token="ignored"),
+    Endpoint("POST", "/api/orders/{order}/cancel", SELLERS, {}, case="of a till",
+             fill=(("order", "{till_order}"),)),
+    Endpoint("GET", "/api/orders/{order}/tickets.pdf", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/api/orders/{order}/receipt.pdf", EVERYBODY, token="ignored"),
+    # One's own sales are in test_objects.py
+    Endpoint("POST", "/api/orders/{order}/refund", ADMIN, {"id": "1"}, case="of others"),
+    # Operators and devices
+    Endpoint("POST", "/api/logout", ANY_OPERATOR, {}),
+    Endpoint("GET", "/api/me", ANY_TOKEN),
+    Endpoint("GET", "/api/sales", SALES),
+    Endpoint("GET", "/api/tickets", ANY_OPERATOR | {"device"}, query="performance=1"),
+    Endpoint("GET", "/api/status", SUPERVISING),
+    Endpoint("GET", "/api/performances/{performance}/journal", SUPERVISING),
+    # Setting a house up
+    Endpoint("PUT", "/api/house", ADMIN, LOOK),
+    Endpoint("GET", "/api/plans", SUPERVISING),
+    Endpoint("POST", "/api/plans", ADMIN, {}),
+    Endpoint("GET", "/api/productions", SUPERVISING),
+    Endpoint("POST", "/api/productions", ADMIN, {"titles": {"en": "X"}, "currency": "EUR"}),
+    Endpoint("POST", "/api/performances", ADMIN, _PERFORMANCE),
+    Endpoint("GET", "/api/performances/{performance}/settings", SUPERVISING),
+    Endpoint("PUT", "/api/performances/{performance}/settings", SUPERVISING, SETTINGS),
+    Endpoint("POST", "/api/performances/{performance}/queue", SUPERVISING, _ROOM),
+    Endpoint("DELETE", "/api/performances/{performance}/queue", SUPERVISING),
+    Endpoint("GET", "/api/operators", ADMIN),
+    Endpoint("POST", "/api/operators", ADMIN,
+             {"name": "Eve", "password": "correct horse", "roles": ["admin"]}),
+    Endpoint("DELETE", "/api/operators/{operator}", ADMIN),
+    Endpoint("GET", "/api/devices", SUPERVISING),
+    Endpoint("POST", "/api/devices", SUPERVISING, {"name": "Eve's telephone"}),
+    Endpoint("DELETE", "/api/devices/{device}", SUPERVISING),
+    Endpoint("GET", "/api/audit", ADMIN),
+)  # fmt: skip
+
+_ID: Final = b"i" * 16
+_TOKEN: Final = b"t" * 16
+_TILLS: Final = SELLERS
+_DOORS: Final = STAFF_AT_DOORS
+
+
+class Frame(NamedTuple):
+    """A client's frame, one that is right, and who may send it."""
+
+    example: tuple[Any, ...]
+    may: frozenset[str]
+
+
+FRAMES: Final = (
+    Frame(("ping", 1), ANY_TOKEN),
+    Frame(("watch", 1), ANY_TOKEN),
+    Frame(("unwatch", 1), ANY_TOKEN),
+    Frame(("hold", _ID, 1, _TOKEN, [1]), _TILLS | {"buyer"}),
+    Frame(("best", _ID, 1, _TOKEN, 1), _TILLS | {"buyer"}),
+    Frame(("release", _ID, 1, _TOKEN), _TILLS | {"buyer"}),
+    Frame(("basket", _ID, 1, _TOKEN), _TILLS | {"buyer"}),
+    Frame(("block", _ID, 1, [1]), _TILLS),
+    Frame(("unblock", _ID, 1, [1]), _TILLS),
+    Frame(("scan", _ID, 1, "ST1"), _DOORS),
+    Frame(("queue", 1), frozenset({"buyer"})),
+)
+"""All but "hello", which is for everybody and comes first."""

@@ -1,0 +1,76 @@
+"""A served house with one of everybody in it, for the tests of rights."""
+
+from typing import Any, Final
+
+from engine.commands import Channel
+from tests.fakes.backend import FakeBackend
+from tests.gateway.conftest import Running
+from tests.gateway.test_http_orders import order_for
+from tests.security.endpoints import OPERATORS, Endpoint
+
+BAD_TOKENS: Final = ("o.x", "d.x", "b.x", "x", "o." + "A" * 43)
+
+
+class World:
+    """`tokens` by kind of person, and `names` that stand in paths."""
+
+    def __init__(self, gateway: Running) -> None:
+        self.gateway = gateway
+        self.tokens: dict[str, str] = {"nobody": ""}
+        self.names: dict[str, str] = {}
+
+    async def fill(self) -> "World":
+        gateway, fake = self.gateway, self.gateway.fake
+        for role in OPERATORS:
+            self.tokens[role] = await fake.operator_token(f"the {role}", role)
+        self.tokens["device"] = await fake.device_token("the device")
+        self.tokens["buyer"] = gateway.buyer_token()
+        web, _ = await order_for(gateway, 5)
+        await gateway.json("POST", "/api/orders", web, self.tokens["buyer"], expect=201)
+        till, _ = await order_for(gateway, 25, token=self.tokens["cashier"])
+        placed = await gateway.json("POST", "/api/orders", till, self.tokens["cashier"], expect=201)
+        assert placed["channel"] == Channel.BOX_OFFICE
+        (plan,) = await fake.catalogue.list_plans()
+        self.names = {
+            "performance": "1",
+            "order": web["id"],
+            "till_order": till["id"],
+            "hash": plan.hash,
+            "language": "en",
+            "name": "nothing.js",
+            "operator": "99",
+            "device": "99",
+        }
+        return self
+
+    def path(self, endpoint: Endpoint) -> str:
+        names = self.names | {name: as_.format(**self.names) for name, as_ in endpoint.fill}
+        return endpoint.path.format(**names) + (f"?{endpoint.query}" if endpoint.query else "")
+
+    async def ask(self, endpoint: Endpoint, token: str) -> tuple[int, Any]:
+        """Status and problem code ("" where there is none) of a request with this token."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        http = self.gateway.http.request(
+            endpoint.method, self.path(endpoint), json=endpoint.body, headers=headers
+        )
+        async with http as response:
+            is_problem = response.content_type == "application/problem+json"
+            return response.status, (await response.json(content_type=None))["code"] if (
+                is_problem
+            ) else ""
+
+    def fingerprint(self) -> object:
+        """What a request that is turned away must not have changed."""
+        fake: FakeBackend = self.gateway.fake
+        access, catalogue = fake.access, fake.catalogue
+        return (
+            list(access.operators),
+            dict(access.devices),
+            set(access.sessions),
+            dict(catalogue.plans),
+            dict(catalogue.productions),
+            {number: entry.settings for number, entry in catalogue.performances.items()},
+            catalogue.the_house,
+            dict(fake.desk.orders.by_id),
+            fake.performances.live[1].feed.seq,
+        )
