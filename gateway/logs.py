@@ -20,6 +20,7 @@ _DROPPED_KEYS: Final = frozenset(
 _TELLING: Final = re.compile(
     r"(?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
     r"|(?P<ticket>ST1[0-9A-Z]{8})[0-9A-Z]+"
+    r"|(?P<number>\b\d{1,10}-\d{6,10}-)[0-9A-Z]{12}\b"
     r"|(?P<token>\b[bod]\.[\w-]{4})[\w.-]{12,}"
     r"|(?P<order>\b[0-9a-f]{6})[0-9a-f]{26,}\b"
 )

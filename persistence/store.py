@@ -133,6 +133,8 @@ def _engine(url: str, connections: int) -> AsyncEngine:
         pool_timeout=POOL_WAIT_S,
         # A server that was restarted leaves dead connections behind: find out before use.
         pool_pre_ping=True,
+        # What went wrong is logged, and buyers' names are none of it.
+        hide_parameters=True,
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": STATEMENT_TIMEOUT_S,

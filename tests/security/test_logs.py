@@ -60,7 +60,7 @@ class Traffic:
             "device's token": device["token"],
             "order's key": body["id"],
             "ticket's secret": ticket,
-            "readable number": order["tickets"][0]["number"].rpartition("-")[2],
+            "readable number": order["tickets"][0]["number"],
             "new password": new_password,
             "hold's token": hold.hex(),
             "session key": gateway.edge.config.session_key.hex(),
@@ -71,8 +71,11 @@ class Traffic:
         """The same requests again while everything behind the edge breaks with its secrets."""
         gateway = self.gateway
 
+        # Nothing is ever called with a password but argon2.
+        told = {name: text for name, text in self.secrets.items() if "password" not in name}
+
         async def broken(*arguments: Any, **named: Any) -> Any:
-            raise RuntimeError(f"broke with {arguments} {named} {self.secrets}")
+            raise RuntimeError(f"broke with {arguments} {named} {told}")
 
         monkeypatch.setattr(gateway.fake.desk, "get", broken)
         monkeypatch.setattr(gateway.fake.access, "find_session", broken)
@@ -82,8 +85,7 @@ class Traffic:
             headers = {"Authorization": f"Bearer {token}"}
             async with gateway.http.get(path, headers=headers) as answer:
                 assert answer.status == 500
-                told = await answer.text()
-                assert [name for name, secret in self.secrets.items() if secret in told] == []
+                assert self.leaks(await answer.text()) == []
 
     def leaks(self, text: str) -> list[str]:
         return sorted(name for name, secret in self.secrets.items() if secret in text)

@@ -16,7 +16,7 @@ from tests.gateway.test_http_orders import order_for, paid_order
 async def test_an_orders_id_is_its_only_key_and_is_told_to_nobody_else(gateway: Running) -> None:
     order = await paid_order(gateway, 5, 6)
     other = gateway.buyer_token()
-    for id in (secrets.token_hex(16), str(order["number"]), "0" * 32, order["id"][:-1], "../" * 3):
+    for id in (secrets.token_hex(16), str(order["number"]), "0" * 32, order["id"][:-1]):
         for path in ("", "/tickets.pdf", "/receipt.pdf"):
             url = f"/api/orders/{id}{path}"
             async with gateway.http.get(url, headers=bearer(other)) as answer:
