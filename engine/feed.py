@@ -206,7 +206,7 @@ class Replica:
         """
         try:
             return self._apply(msgspec.msgpack.decode(frame))
-        except (msgspec.DecodeError, TypeError, IndexError) as error:
+        except (msgspec.DecodeError, TypeError, IndexError, RecursionError) as error:
             raise ValueError(f"not a feed frame of this plan: {error}") from error
 
     def _apply(self, frame: Any) -> Applied:

@@ -85,7 +85,7 @@ def load_snapshot(data: bytes, plan: Plan) -> Snapshot:
     """
     try:
         snapshot = msgspec.msgpack.decode(data, type=Snapshot)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a snapshot: {error}") from error
     if snapshot.format != FORMAT:
         raise SnapshotError(f"snapshot format {snapshot.format}, this version reads {FORMAT}")

@@ -22,7 +22,6 @@ from engine.plan_io import dump_plan, load_plan
 from engine.plan_packed import PACKED_HEAD, pack_plan, unpack_plan
 from engine.settings import Settings
 from engine.snapshot import SnapshotError, load_snapshot
-from engine.tally import Tally
 from engine.waiting import News, Report, RoomEvent
 from engine.waiting_room import RoomEventInvalid, rebuild
 from gateway import openapi, wire
@@ -236,13 +235,10 @@ _events = msgspec.msgpack.Decoder(list[Event])
 
 
 def journal_page(data: bytes) -> str:
-    """A page as screens read it: undecodable ones are refused, others are counted."""
+    """A page as screens read it."""
     page = _page.decode(data)
-    tally = Tally()
-    for batch in page.batches:
-        for event in _events.decode(batch.events):
-            tally.fold(event)
-    return f"{len(page.batches)}"
+    events = [event for batch in page.batches for event in _events.decode(batch.events)]
+    return f"{min(len(page.batches), 3)} {min(len(events), 20)}"
 
 
 _room_parts = [msgspec.msgpack.Decoder(kind) for kind in (Report, News, list[RoomEvent])]
