@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint soak bench pictures clean
+.PHONY: demo test check lint soak audit bench pictures clean
 
 demo: .venv/product
 	@$(BIN)/strapontin serve --data data
@@ -27,6 +27,13 @@ soak: .venv/tests
 	KILL_ROUNDS=10 $(BIN)/python -m pytest tests/integration/test_kill.py
 	$(BIN)/python -m pytest -m soak tests/cluster
 	$(BIN)/python -m tests.renderers.forge --count 10000000
+	$(BIN)/python -m tests.fuzz --minutes 10
+	$(BIN)/python -m tests.fuzz.gateway --frames 1000000
+	SCHEMA_EXAMPLES=100 $(BIN)/python -m pytest tests/security/test_api_schema.py
+
+# Known weaknesses of what is pinned; says why when the index cannot be asked.
+audit: .venv/python
+	@sh .ci/audit
 
 # The README's screenshots, taken from a demo house that is really served.
 pictures: .venv/tests

@@ -1,5 +1,11 @@
 """A seeded forger: alters real secrets in every way we can think of and counts what passes.
 
+Mutated, truncated and spliced ones (with others of this house, of other performances, versions
+and organisers) have to fail at the signature. Replayed ones are genuine: used before, reissued
+since, refunded, of another performance or house. Those pass the signature, or belong to another
+key, and the engine has to say no. Everything is shown to the door's own check and, where that
+lets it through, to a real performance.
+
 Run it by itself for the long count::
 
     python -m tests.renderers.forge --count 10_000_000 --seed 1
@@ -13,13 +19,39 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from engine.commands import (
+    Channel,
+    Checkout,
+    Command,
+    Hold,
+    Line,
+    Outcome,
+    Refund,
+    Refused,
+    Scan,
+    ScanMode,
+    Scanned,
+    ScanOutcome,
+    Sell,
+    SetTickets,
+    TicketState,
+)
+from engine.performance import Performance
+from gateway.doors import Secrets
 from renderers import secret
+from tests.actors.houses import settings, small_plan
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # The order of Ed25519's group: S + L is the classic second form of a signature.
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 IDENTITY_BYTES = 9
 TICKETS = 500
+REPLAYED = 0.1
+"""Of all that is tried: genuine secrets that must not let anybody in any more, or not here."""
+HERE = 7
+TICKETS_HERE = 80
+ORDER = "0" * 32
+AT_MS = 1_800_000_000_000
 
 
 class Forger:
@@ -36,8 +68,8 @@ class Forger:
         ]
         self.issued = [secret.sign(self.key, *claim) for claim in self.claims]
         self.shorts = [secret.short_code(self.key, *claim) for claim in self.claims]
-        other_key = self.random.randbytes(32)
-        self.foreign_texts = [secret.sign(other_key, *claim) for claim in self.claims]
+        self.foreign_key = self.random.randbytes(32)
+        self.foreign_texts = [secret.sign(self.foreign_key, *claim) for claim in self.claims]
         self.known = set(self.issued)
         self.known_shorts = {secret.parse_short(short) for short in self.shorts}
         self.ways: list[Callable[[str], str]] = [
@@ -46,7 +78,10 @@ class Forger:
             self.swapped,
             self.one_bit,
             self.other_identity,
+            self.truncated,
             self.spliced,
+            self.spliced_with_a_foreign_one,
+            self.anothers_signature,
             self.second_form,
             self.spare_bit,
             self.foreign,
@@ -79,6 +114,21 @@ class Forger:
     def spliced(self, text: str) -> str:
         cut = self.random.randrange(4, len(text))
         return text[:cut] + self.random.choice(self.issued)[cut:]
+
+    def spliced_with_a_foreign_one(self, text: str) -> str:
+        cut = self.random.randrange(4, len(text))
+        pieces = (text, self.random.choice(self.foreign_texts))
+        first, second = self.random.sample(pieces, 2)
+        return first[:cut] + second[cut:]
+
+    def anothers_signature(self, text: str) -> str:
+        """The identity of one ticket over the signature of another, or of its other version."""
+        other = self.random.choice((*self.issued, *self.foreign_texts))
+        return encode(decode(text) >> 513 << 513 | decode(other) & (1 << 513) - 1)
+
+    def truncated(self, text: str) -> str:
+        begin, end = sorted(self.random.sample(range(len(text) + 1), 2))
+        return self.random.choice((text[:begin], text[begin:], text[begin:end]))
 
     def second_form(self, text: str) -> str:
         number = decode(text) >> 1
@@ -118,7 +168,8 @@ class Forger:
         while True:
             way = self.random.choice(self.ways)
             text = way(self.random.choice(self.issued))
-            if text not in self.known:
+            # Readers end a code with Enter or Tab, and the door takes that off.
+            if text.strip() not in self.known:
                 return way.__name__, text
 
     def forged_short(self) -> str:
@@ -135,6 +186,71 @@ class Forger:
                 return text
 
 
+class Door:
+    """The gate of one performance, with tickets that must not be let in a second time."""
+
+    def __init__(self, key: bytes, foreign_key: bytes) -> None:
+        self._secrets = Secrets(key)
+        self._performance = Performance(HERE, small_plan(), settings(max_per_order=TICKETS_HERE))
+        self._scans = 0
+        self._sell()
+        each = TICKETS_HERE // 4
+        used, reissued, refunded, fresh = (
+            range(1 + part * each, 1 + (part + 1) * each) for part in range(4)
+        )
+        sign, short = secret.sign, secret.short_code
+        self.replays: list[tuple[str, ScanOutcome]] = []
+        for ticket in used:
+            assert self.judged(sign(key, HERE, ticket, 0), ScanMode.ADMIT) is ScanOutcome.ADMITTED
+            for make in (sign, short):
+                self.replays.append((make(key, HERE, ticket, 0), ScanOutcome.ALREADY_USED))
+        self._apply(SetTickets(self._id(), tuple(reissued), TicketState.REVOKED, "lost"))
+        for ticket in reissued:
+            self.replays.append((sign(key, HERE, ticket, 0), ScanOutcome.REVOKED))
+        self._apply(Refund(self._id(), ORDER, tuple(refunded)))
+        for ticket in refunded:
+            self.replays.append((sign(key, HERE, ticket, 0), ScanOutcome.REFUNDED))
+        for ticket in fresh:
+            elsewhere = sign(key, HERE + 1, ticket, 0)
+            self.replays.append((elsewhere, ScanOutcome.WRONG_PERFORMANCE))
+            self.replays.append((sign(foreign_key, HERE, ticket, 0), ScanOutcome.UNKNOWN))
+            self.replays.append((short(foreign_key, HERE, ticket, 0), ScanOutcome.UNKNOWN))
+            assert self.judged(sign(key, HERE, ticket, 0)) is ScanOutcome.ADMITTED
+
+    def judged(self, text: str, mode: ScanMode = ScanMode.LOOK_UP) -> ScanOutcome:
+        """What the door says. A look-up is judged alike, and burns and remembers nothing."""
+        claim = self._secrets.claim(text)
+        scanned = self._apply(
+            Scan(
+                id=self._id(),
+                gate="main",
+                device="door",
+                performance=claim.performance,
+                ticket=claim.ticket,
+                version=claim.version,
+                mode=mode,
+            )
+        )
+        assert isinstance(scanned, Scanned), scanned
+        return scanned.result
+
+    def _sell(self) -> None:
+        token, seats = self._id(), tuple(range(TICKETS_HERE))
+        lines = tuple(Line(seat, -1, "adult", 1) for seat in seats)
+        self._apply(Hold(self._id(), token, "till", Channel.BOX_OFFICE, seats))
+        self._apply(Checkout(self._id(), token, ORDER, "till", lines))
+        self._apply(Sell(self._id(), token, ORDER))
+
+    def _apply(self, command: Command) -> Outcome:
+        outcome = self._performance.apply(command, AT_MS)
+        assert not isinstance(outcome, Refused), outcome
+        return outcome
+
+    def _id(self) -> bytes:
+        self._scans += 1
+        return self._scans.to_bytes(16, "big")
+
+
 def encode(number: int) -> str:
     """The 117 letters after the prefix, from 585 bits: identity, signature, spare bit."""
     number %= 1 << 585
@@ -149,20 +265,24 @@ def decode(text: str) -> int:
 
 
 def run(count: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """Tries ``count`` forgeries; returns how many each way made, and those accepted."""
+    """Tries ``count`` forgeries and replays; how many each way made, and those accepted."""
     forger = Forger(seed)
+    door = Door(forger.key, forger.foreign_key)
     for claim, text in zip(forger.claims, forger.issued, strict=True):
         assert secret.verify(forger.public, text) == claim
     tried: Counter[str] = Counter()
     accepted: list[str] = []
     for _ in range(count):
+        if forger.random.random() < REPLAYED:
+            text, result = forger.random.choice(door.replays)
+            tried[f"replayed: {result}"] += 1
+            if door.judged(text) is not result:
+                accepted.append(text)
+            continue
         way, text = forger.forged()
         tried[way] += 1
-        try:
-            secret.verify(forger.public, text)
-        except secret.ForgedSecret:
-            continue
-        accepted.append(text)
+        if door.judged(text) is not ScanOutcome.UNKNOWN:
+            accepted.append(text)
     return tried, accepted
 
 
@@ -173,7 +293,8 @@ def main() -> None:
     options = parser.parse_args()
     started = time.monotonic()
     tried, accepted = run(options.count, options.seed)
-    print(f"seed {options.seed}: {sum(tried.values()):,} forgeries, {len(accepted)} accepted")
+    made = f"{sum(tried.values()):,} mutated, truncated, spliced and replayed secrets"
+    print(f"seed {options.seed}: {made}, {len(accepted)} accepted")
     print(f"{time.monotonic() - started:.0f} s; by way: {dict(tried.most_common())}")
     for text in accepted[:10]:
         print("ACCEPTED", text)
