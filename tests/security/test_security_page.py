@@ -12,14 +12,14 @@ _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _TABLE = "| threat | defence | test |\n| --- | --- | --- |\n"
 
 
-def lines() -> list[list[str]]:
+def threats() -> list[list[str]]:
     """The cells of every line of the threat model."""
     tables = [part.split("\n\n", 1)[0] for part in PAGE.split(_TABLE)[1:]]
-    rows = [row for table in tables for row in table.splitlines()]
+    rows = [row for table in tables for row in table.splitthreats()]
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
 
 
-def tests_in(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     """Test functions of a file, those of classes too."""
     return {
         node.name
@@ -29,19 +29,19 @@ def tests_in(path: Path) -> set[str]:
     }
 
 
-def test_there_are_lines() -> None:
-    assert len(lines()) > 50
-    assert len({row[0] for row in lines()}) == len(lines()), "a threat is named once"
+def test_there_are_threats() -> None:
+    assert len(threats()) > 50
+    assert len({row[0] for row in threats()}) == len(threats()), "a threat is named once"
 
 
-@pytest.mark.parametrize("row", lines(), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", threats(), ids=lambda row: row[0])
 def test_a_line_has_a_defence_and_a_test_that_exists(row: list[str]) -> None:
     threat, defence, test = row
     assert threat and defence
     named = _TEST.fullmatch(test)
     assert named is not None, test
     path = ROOT / named[1]
-    assert path.is_file() and named[2] in tests_in(path), test
+    assert path.is_file() and named[2] in names_in(path), test
 
 
 def test_every_test_of_security_stands_for_a_line() -> None:
