@@ -26,6 +26,11 @@ MAX_PICTURE_PIXELS = 64_000_000
 Matrix = Sequence[Sequence[bool]]
 
 
+DRAWN = ("PNG", "JPEG")
+PHOTOGRAPHS = (*DRAWN, "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""Kinds of pictures that are opened: of some others a reader is a program of its own."""
+
+
 class UnreadablePictureError(ValueError):
     """Bytes that are no picture, or one too large to look at."""
 
@@ -110,9 +115,9 @@ def decode(picture: bytes) -> list[str]:
 
 
 def is_picture(data: bytes) -> bool:
-    """Can this be drawn: a picture of a known kind, and not too many pixels?"""
+    """Can this be drawn: a PNG or JPEG, and not too many pixels?"""
     try:
-        _opened(data)
+        _opened(data, DRAWN)
     except UnreadablePictureError:
         return False
     return True
@@ -143,11 +148,11 @@ def _runs(matrix: Matrix) -> Iterator[tuple[int, int, int]]:
                 first = None
 
 
-def _opened(picture: bytes) -> Image.Image:
+def _opened(picture: bytes, formats: tuple[str, ...] = PHOTOGRAPHS) -> Image.Image:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(BytesIO(picture)) as opened:
+        with Image.open(BytesIO(picture), formats=formats) as opened:
             width, height = opened.size
             if width * height > MAX_PICTURE_PIXELS:
                 raise UnreadablePictureError(
