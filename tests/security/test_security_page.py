@@ -15,7 +15,7 @@ _TABLE = "| threat | defence | test |\n| --- | --- | --- |\n"
 def threats() -> list[list[str]]:
     """The cells of every line of the threat model."""
     tables = [part.split("\n\n", 1)[0] for part in PAGE.split(_TABLE)[1:]]
-    rows = [row for table in tables for row in table.splitthreats()]
+    rows = [row for table in tables for row in table.splitlines()]
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
 
 
