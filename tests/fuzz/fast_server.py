@@ -18,7 +18,7 @@ def main(data: str, port: str) -> int:
 def _hurry() -> None:
     from engine.actors import wiring
 
-    class HurriedGateway(wiring.GatewayProcess):
+    class GatewayProcess(wiring.GatewayProcess):
         def __init__(self, settings: wiring.Settings) -> None:
             from gateway import config
 
@@ -30,7 +30,7 @@ def _hurry() -> None:
             config.Config = Hurried  # type: ignore[misc]
             super().__init__(settings)
 
-    wiring.GatewayProcess = HurriedGateway  # type: ignore[misc]
+    wiring.GatewayProcess = GatewayProcess  # type: ignore[misc]
 
 
 if __name__ == "__main__":
