@@ -16,6 +16,7 @@ from msgspec import Struct
 from engine.orders import Order, PlaceOrder
 from engine.settings import Settings
 from gateway.http_admin import HouseLook, NewDevice, NewOperator, NewPerformance, NewProduction
+from gateway.http_ledger import Close
 from gateway.http_operators import Login, RefundRequest
 from gateway.http_orders import Pay
 from gateway.http_public import SessionRequest
@@ -96,6 +97,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/performances/{performance}/queue": Operation(NewRoom, answers=_MADE, refuses=(409,)),
     "POST /api/operators": Operation(NewOperator, answers=_MADE, refuses=(409,)),
     "POST /api/devices": Operation(NewDevice, answers=_MADE),
+    "GET /api/ledger/records": Operation(query=("after", "limit")),
+    "GET /api/ledger/periods": Operation(query=("after", "limit")),
+    "GET /api/ledger/periods/{period}/export": Operation(media="application/x-ndjson"),
+    "POST /api/ledger/close": Operation(Close),
+    "GET /api/ledger/journals": Operation(query=("after",)),
+    "GET /api/ledger/journals/{performance}": Operation(query=("at",)),
     "GET /api/audit": Operation(query=("limit", "before")),
 }
 
@@ -103,6 +110,7 @@ _NUMBER: Final = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 _IN_PATH: Final[dict[str, dict[str, Any]]] = {
     "performance": _NUMBER,
     "operator": _NUMBER,
+    "period": _NUMBER,
     "device": _NUMBER,
     "order": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
@@ -114,6 +122,7 @@ _IN_QUERY: Final[dict[str, dict[str, Any]]] = {
     "after": {"type": "integer", "minimum": 0, "maximum": 2**53},
     "performance": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     "line": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+    "at": {"type": "array", "items": {"type": "integer", "minimum": 0}},
     "name[]": {"type": "array", "items": {"type": "string"}},
 }
 _TEXT: Final = {"type": "string"}

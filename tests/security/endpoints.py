@@ -11,7 +11,7 @@ stands for a name of the path (see `World.names` in test_endpoints.py).
 
 from typing import Any, Final, Literal, NamedTuple
 
-OPERATORS: Final = ("admin", "supervisor", "cashier", "refund", "door")
+OPERATORS: Final = ("admin", "supervisor", "cashier", "refund", "door", "report")
 EVERYBODY: Final = frozenset({"nobody", "buyer", "device", *OPERATORS})
 ANY_TOKEN: Final = EVERYBODY - {"nobody"}
 ANY_OPERATOR: Final = frozenset(OPERATORS)
@@ -19,6 +19,7 @@ SELLERS: Final = frozenset({"admin", "supervisor", "cashier"})
 SALES: Final = SELLERS | {"refund"}
 SUPERVISING: Final = frozenset({"admin", "supervisor"})
 ADMIN: Final = frozenset({"admin"})
+BOOKS: Final = frozenset({"admin", "report"})
 STAFF_AT_DOORS: Final = frozenset({"admin", "supervisor", "door", "device"})
 
 Token = Literal["ignored", "optional", "needed"]
@@ -95,6 +96,13 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/tickets", ANY_OPERATOR | {"device"}, query="performance=1"),
     Endpoint("GET", "/api/status", SUPERVISING),
     Endpoint("GET", "/api/performances/{performance}/journal", SUPERVISING),
+    # The books
+    Endpoint("GET", "/api/ledger/records", BOOKS),
+    Endpoint("GET", "/api/ledger/periods", BOOKS),
+    Endpoint("GET", "/api/ledger/periods/{period}/export", BOOKS),
+    Endpoint("POST", "/api/ledger/close", ADMIN, {}),
+    Endpoint("GET", "/api/ledger/journals", BOOKS),
+    Endpoint("GET", "/api/ledger/journals/{performance}", BOOKS),
     # Setting a house up
     Endpoint("PUT", "/api/house", ADMIN, LOOK),
     Endpoint("GET", "/api/plans", SUPERVISING),

@@ -39,6 +39,7 @@ class World:
             "language": "en",
             "name": "nothing.js",
             "operator": "99",
+            "period": "1",
             "device": "99",
         }
         return self
