@@ -9,6 +9,7 @@ the ticket from the PDF that the buyer in the first picture gets.
 import asyncio
 import re
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -25,17 +26,23 @@ from tests.e2e.crowd import fill
 from tests.e2e.house import demo_house
 from tests.e2e.till import console_at
 from tests.integration.server import CHECKOUT, ServedHouse
+from tests.integration.visitors import Visitor
 from tests.renderers import paper
 from tests.web.buyer import find_best, go_to_payment, notes, pay
 from tests.web.conftest import ARGUMENTS, CHROMIUM, PHONE, THEATRE
 
 IMAGES = CHECKOUT / "docs" / "images"
-COMEDY, QUARTET = 1, 5
-"""Performances of the demo house: the theatre's first evening, the club's first night."""
+COMEDY, AWAITED, QUARTET = 1, 2, 5
+"""Performances of the demo house: the theatre's first two evenings, the club's first night."""
+WAITING = 60
+"""Visitors of the waiting room, beside the one in the picture."""
 SHARE_SOLD = 0.42
 SEED = 7
 DESK = {"width": 1440, "height": 900}
 POSTER = {"width": 1440, "height": 1150}
+SETTLES_S = 6.0
+"""The figures of the engine come after those of the sale."""
+DRAW_MS = 20 * 60_000
 RINGS_S = 4.0
 """The rings around seats that were just found are gone after this, their words are not."""
 COLOURS = 256
@@ -179,6 +186,32 @@ async def console(album: Album, house: ServedHouse, pdf: bytes) -> None:
             await album.screen(clerk.app.export_screenshot(), "console-door")
 
 
+async def waiting(album: Album, house: ServedHouse) -> None:
+    """A waiting room before its draw."""
+    login = {"name": "admin", "password": house.logins["admin"]}
+    admin = (await house.ask("/api/login", login))["token"]
+    now_ms = time.time_ns() // 1_000_000
+    times = {"opens_ms": now_ms, "on_sale_ms": now_ms + DRAW_MS}
+    await house.ask(f"/api/performances/{AWAITED}/queue", times, admin)
+    tokens = [(await house.ask("/api/session", {}))["token"] for _ in range(WAITING)]
+    crowd = [Visitor(house, AWAITED, token) for token in tokens]
+    async with album.page(f"{house.url}/p/{AWAITED}") as page:
+        await page.locator("#waiting[data-stage=gathering]").wait_for()
+        await page.locator("#waiting-label", has_text=str(WAITING)).wait_for()
+        await album.photograph(page, "waiting-room")
+    for one in crowd:
+        await one.leave()
+
+
+async def supervisor(album: Album, house: ServedHouse) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with console_at(house.url, Path(folder), THEATRE) as clerk:
+            await clerk.log_in("admin", house.logins["admin"])
+            await clerk.open_supervisor(COMEDY - 1)
+            await asyncio.sleep(SETTLES_S)
+            await album.screen(clerk.app.export_screenshot(), "console-supervisor")
+
+
 async def take(house: ServedHouse, folder: Path) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -189,6 +222,8 @@ async def take(house: ServedHouse, folder: Path) -> None:
         await seats_dark(album, house)
         await seats_phone(album, house)
         await console(album, house, pdf)
+        await supervisor(album, house)
+        await waiting(album, house)
         await browser.close()
 
 

@@ -21,6 +21,7 @@ from console.screens.programme import ProgrammeScreen
 from console.screens.sale import SaleScreen
 from console.screens.sales import SalesScreen
 from console.screens.sold import SoldDialog
+from console.screens.supervisor import SupervisorScreen
 from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
 from console.widgets.seat_map import SeatMap
@@ -95,6 +96,11 @@ class Clerk:
         """The door screen of the performance at this place of the programme, from 0."""
         await self.press(*["down"] * place, "d")
         await self.arrive(DoorScreen)
+
+    async def open_supervisor(self, place: int) -> None:
+        """The supervisor's screen of the performance at this place of the programme, from 0."""
+        await self.press(*["down"] * place, "w")
+        await self.arrive(SupervisorScreen)
 
     async def present(self, code: str) -> tuple[str, str]:
         """A ticket at this door: the word that is read from afar, and the small ones below."""
