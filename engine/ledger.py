@@ -12,12 +12,12 @@ A record names no buyer: whoever audits the money need not know who came, and er
 person's data touches no record. It names no order's id either, which opens the order's page.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+import msgspec
 from msgspec import Struct, structs
 
 from engine.orders import LineState, Order, OrderLine, OrderState
@@ -95,9 +95,12 @@ class Head(Struct, frozen=True):
     key: str
 
 
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
 def canonical(value: object) -> bytes:
     """JSON that has one form only: sorted keys, no spaces, characters as they are."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    return _encode(value)
 
 
 def record_hash(before: str, record: Record) -> str:

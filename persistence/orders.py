@@ -8,7 +8,6 @@ ledger is recorded in the same transaction: neither is ever there without the ot
 
 import re
 import unicodedata
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from msgspec import structs
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from engine.ledger import facts_of
+from engine.ledger import Fact, facts_of
 from engine.orders import Order
 from persistence.ledger import now_ms, record
 from persistence.schema import orders, payments, provider_events, without_nul
@@ -48,20 +47,20 @@ RETURNING id, number, revision, CAST(NULL AS text) AS before
 """)
 # What an order was placed as (channel, session, operator, currency) does not change.
 _UPDATE: Final = sa.text(f"""
-UPDATE orders o SET
-    revision = o.revision + 1, state = c.state, total = c.total, expires_ms = c.expires_ms,
-    buyer_name = c.buyer_name, buyer_email = c.buyer_email,
-    buyer_words = string_to_array(c.buyer_words, ' '), unfinished = c.unfinished,
-    body = c.body::jsonb
-FROM {_COLUMNS} JOIN orders old ON old.id = c.id AND old.revision = c.revision
-WHERE o.id = c.id AND o.revision = c.revision
-RETURNING o.id, o.number, o.revision, CAST(old.body AS text) AS before
-""")
-_KEEP_HISTORY: Final = sa.text("""
-INSERT INTO order_history (order_number, revision, until_ms, body)
-SELECT number, revision, :now_ms, body FROM unnest(
-    CAST(:number AS int8[]), CAST(:revision AS int4[]), CAST(:body AS bytea[]))
-    AS h (number, revision, body)
+WITH changed AS (
+    UPDATE orders o SET
+        revision = o.revision + 1, state = c.state, total = c.total, expires_ms = c.expires_ms,
+        buyer_name = c.buyer_name, buyer_email = c.buyer_email,
+        buyer_words = string_to_array(c.buyer_words, ' '), unfinished = c.unfinished,
+        body = c.body::jsonb
+    FROM {_COLUMNS} JOIN orders old ON old.id = c.id AND old.revision = c.revision
+    WHERE o.id = c.id AND o.revision = c.revision
+    RETURNING o.id, o.number, o.revision, CAST(old.body AS text) AS before
+), kept AS (
+    INSERT INTO order_history (order_number, revision, until_ms, body)
+    SELECT number, revision - 1, :now_ms, before FROM changed
+)
+SELECT id, number, revision, before FROM changed
 """)
 _PUT_BACK: Final = sa.text(f"""
 UPDATE orders o SET
@@ -131,6 +130,7 @@ class Orders:
             return []
         saved: dict[str, tuple[int, int]] = {}
         before: dict[str, str] = {}
+        now_ms = self._clock_ms()
         async with self._engine.begin() as connection:
             for statement, group in (
                 (_INSERT, [order for order in changes if order.revision == 0]),
@@ -138,7 +138,8 @@ class Orders:
             ):
                 if group:
                     group.sort(key=lambda order: order.id)  # one lock order for everybody
-                    rows = await connection.execute(statement, _order_columns(group))
+                    values = _order_columns(group) | {"now_ms": now_ms}
+                    rows = await connection.execute(statement, values)
                     for row in rows:
                         saved[row.id] = row.number, row.revision
                         if row.before is not None:
@@ -150,37 +151,19 @@ class Orders:
                 for order in changes
             ]
             await _save_parts(connection, stored)
-            await self._keep_books(connection, stored, before)
+            # Last in its transaction: the ledger's lock, which all orders share, is held for as
+            # short as can be.
+            await record(connection, self._facts(stored, before), now_ms)
         return stored
 
-    async def _keep_books(
-        self, connection: AsyncConnection, stored: list[Order], before: dict[str, str]
-    ) -> None:
-        """What the orders were, and what the change means to the ledger. Last in its transaction:
-        the ledger's lock, which all orders share, is held for as short as can be."""
-        now_ms = self._clock_ms()
-        changed = [order for order in stored if order.id in before]
-        if changed:
-            await connection.execute(
-                _KEEP_HISTORY,
-                {
-                    "now_ms": now_ms,
-                    "number": [order.number for order in changed],
-                    "revision": [order.revision - 1 for order in changed],
-                    "body": [zlib.compress(before[order.id].encode(), 1) for order in changed],
-                },
-            )
+    def _facts(self, stored: list[Order], before: dict[str, str]) -> list[tuple[int, Fact]]:
+        """What changed about money, each with the performance whose organiser it concerns."""
         facts = []
         for order in stored:
-            # The stored body knows neither: they are columns.
-            known = (
-                structs.replace(self._decode(before[order.id]), number=order.number)
-                if order.id in before
-                else None
-            )
+            known = self._decode(before[order.id]) if order.id in before else None
             # An order belongs to the organiser of what it buys first.
             facts += [(order.lines[0].performance, fact) for fact in facts_of(known, order)]
-        await record(connection, facts, now_ms)
+        return facts
 
     async def get(self, order: str) -> Order | None:
         found = await self._select(orders.c.id == order, 1)

@@ -10,7 +10,6 @@ Not taken back: the house, its plans and programme, people and devices, the audi
 rooms, and what payment providers told. Money that moved since has moved.
 """
 
-import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -207,7 +206,7 @@ async def _rewind_orders(connection: AsyncConnection, until_ms: int) -> None:
             connection,
             [
                 structs.replace(
-                    decode(zlib.decompress(row.body)),
+                    decode(row.body),
                     number=row.order_number,
                     revision=row.revision,
                 )

@@ -456,8 +456,9 @@ order_history: Final = Table(
     Column("order_number", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("until_ms", BigInteger, nullable=False),  # when the next revision was saved
-    Column("body", LargeBinary, nullable=False),  # zlib of the order's JSON
+    Column("body", Text, nullable=False),  # the order's JSON
     PrimaryKeyConstraint("order_number", "revision"),
+    postgresql_with={"toast_tuple_target": 128},  # compress what is shorter than a page, too
 )
 
 audit_log: Final = Table(
@@ -477,7 +478,6 @@ for _table, _column in (
     (snapshots, "state"),
     (room_events, "event"),
     (plans, "packed"),
-    (order_history, "body"),
 ):
     event.listen(
         _table,
@@ -486,3 +486,8 @@ for _table, _column in (
             f"ALTER TABLE {_table.name} ALTER COLUMN {_column} SET STORAGE EXTERNAL"
         ),
     )
+event.listen(
+    order_history,
+    "after_create",
+    DDL("ALTER TABLE order_history ALTER COLUMN body SET STORAGE MAIN"),  # type: ignore[no-untyped-call]
+)

@@ -222,7 +222,7 @@ class Cut(Exception):
     """The writer dies here."""
 
 
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", range(8))
 async def test_a_writer_that_dies_at_any_step_neither_loses_nor_doubles_a_record(
     books: Books, step: int
 ) -> None:
@@ -254,7 +254,7 @@ async def test_a_writer_that_dies_at_any_step_neither_loses_nor_doubles_a_record
         sa.event.remove(engine.sync_engine, "before_cursor_execute", cut)
         await engine.dispose()
     statements = next(asked) - 1
-    assert died == (1 <= step <= statements) and statements >= min(step, 7)
+    assert died == (1 <= step <= statements) and (died or statements == 6)
     known = await books.orders.get(order.id)
     assert known is not None and (known.revision == order.revision) == died
     if died:
