@@ -80,12 +80,14 @@ class JournalStatus(Struct, frozen=True):
     """The commits of all performances together.
 
     `commit_s` has one value for each transaction that ended, `failed` of which have an unknown
-    result; `batches` were written by the others; `waiting` stand behind the one under way.
+    result; `batches` were written by the others, `fenced` refused because another writer has
+    claimed their performance; `waiting` stand behind the one under way.
     """
 
     commit_s: Buckets
     batches: int
     failed: int
+    fenced: int
     waiting: int
     use: Use
 

@@ -165,6 +165,11 @@ def _of_journal(journal: JournalStatus) -> Iterator[Metric]:
         "Transactions whose result is unknown",
         value=journal.failed,
     )
+    yield CounterMetricFamily(
+        "strapontin_journal_fenced",
+        "Batches of a writer that another has replaced, refused",
+        value=journal.fenced,
+    )
     yield GaugeMetricFamily(
         "strapontin_journal_waiting", "Batches waiting for a transaction", value=journal.waiting
     )

@@ -9,6 +9,7 @@ Owns the grouping. The SQL is the store's; knows no rule and no Ray.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -19,6 +20,8 @@ from engine.actors import NotReady
 from engine.actors.use import own_use
 from engine.journal import Append, Claimed, Written
 from engine.status import COMMIT_EDGES_S, Buckets, JournalStatus
+
+log = logging.getLogger(__name__)
 
 MAX_GROUP: Final = 64
 """Batches in one transaction."""
@@ -49,6 +52,7 @@ class JournalActor:
         self._commit_s = Buckets(COMMIT_EDGES_S)
         self._batches = 0
         self._failed = 0
+        self._fenced = 0
 
     async def append(self, batch: bytes) -> Written:
         """Commit msgpack `Append`. Raises what the store raises: the result is unknown."""
@@ -77,8 +81,14 @@ class JournalActor:
 
     async def status(self) -> JournalStatus:
         """Figures for the metrics."""
-        waiting = len(self._waiting)
-        return JournalStatus(self._commit_s, self._batches, self._failed, waiting, own_use())
+        return JournalStatus(
+            self._commit_s,
+            self._batches,
+            self._failed,
+            self._fenced,
+            len(self._waiting),
+            own_use(),
+        )
 
     async def _fly(self) -> None:
         try:
@@ -96,8 +106,21 @@ class JournalActor:
                     continue
                 finally:
                     self._commit_s.add(time.perf_counter() - begins_s)
-                for (_, future), result in zip(group, results, strict=True):
+                for (batch, future), result in zip(group, results, strict=True):
+                    if result is Written.FENCED:
+                        self._refuse(batch)
                     if not future.done():
                         future.set_result(result)
         finally:
             self._flight = None
+
+    def _refuse(self, batch: Append) -> None:
+        """Note a stale writer: it was paused or cut off, and another has its performance now."""
+        self._fenced += 1
+        log.warning(
+            "performance %d: refused seqs %d to %d of epoch %d: another writer has claimed it",
+            batch.performance,
+            batch.prev_seq + 1,
+            batch.seq,
+            batch.epoch,
+        )

@@ -72,6 +72,20 @@ async def test_the_journal_counts_commits_batches_and_failures() -> None:
     assert (status.batches, status.failed, sum(status.commit_s.counts)) == (5, 1, commits + 2)
 
 
+async def test_the_journal_counts_and_logs_the_writers_that_it_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Store()
+    journal = JournalActor(store)  # type: ignore[arg-type]
+    await journal.append(batch(1))
+    assert (await journal.status()).fenced == 0
+    store.next = Written.FENCED
+    await asyncio.gather(journal.append(batch(7)), journal.append(batch(8)))
+    status = await journal.status()
+    assert (status.fenced, status.batches, status.failed) == (2, 1, 0)
+    assert [text.split(":")[0] for text in caplog.messages] == ["performance 7", "performance 8"]
+
+
 async def test_the_journal_tells_what_stands_behind_a_commit() -> None:
     store = Store()
     store.gate.clear()
@@ -170,7 +184,7 @@ class Handle:
 
 async def test_the_parts_that_do_not_answer_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handles, "STATUS_CALL_S", 0.05)
-    journal = JournalStatus(Buckets(COMMIT_EDGES_S), 7, 0, 0, USE)
+    journal = JournalStatus(Buckets(COMMIT_EDGES_S), 7, 0, 0, 0, USE)
     says: dict[str, Any] = {
         "directory": None,
         "journal": journal,

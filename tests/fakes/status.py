@@ -74,4 +74,4 @@ class FakeStatus:
         commit_s = Buckets(COMMIT_EDGES_S)
         for _ in self._performances.batches:
             commit_s.add(0.002)
-        return JournalStatus(commit_s, len(self._performances.batches), 0, 0, USE)
+        return JournalStatus(commit_s, len(self._performances.batches), 0, 0, 0, USE)
