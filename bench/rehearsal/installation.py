@@ -44,14 +44,12 @@ class Installation:
 
     def start(self) -> None:
         """Returns when it answers. Raises CannotBegin with the last words of the server."""
-        port = self.url.rpartition(":")[2]
-        command = [sys.executable, "-m", "console", "serve", "--data", str(self.data)]
         environ = {key: value for key, value in os.environ.items() if key not in _NOT_OURS}
         root = str(Path(__file__).parents[2])
         known = [part for part in (root, environ.get("PYTHONPATH", "")) if part]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--port", port],
+                self.command(self.url.rpartition(":")[2]),
                 stdout=log,
                 stderr=log,
                 env=environ | {"PYTHONPATH": os.pathsep.join(known)},
@@ -66,6 +64,11 @@ class Installation:
         self.stop()
         words = self._log.read_text(errors="replace").strip().splitlines()[-5:]
         raise CannotBegin("the throw-away installation did not start: " + " / ".join(words))
+
+    def command(self, port: str) -> list[str]:
+        """What serves it."""
+        serve = ["serve", "--data", str(self.data), "--port", port]
+        return [sys.executable, "-m", "console", *serve]
 
     def stop(self) -> None:
         """As Ctrl-C does; whatever is left after that is killed."""

@@ -18,7 +18,8 @@ PAUSE_S = 0.2
 
 
 class Visitor:
-    """One session. `told` are the (visitor, number) and places it heard of, each once."""
+    """One session. `names` are the (visitor, number) and `places` those it heard of, each once;
+    `id` is that of its hold."""
 
     def __init__(self, house: ServedHouse, performance: int, token: str) -> None:
         self.names: set[tuple[str, int]] = set()
@@ -30,7 +31,8 @@ class Visitor:
         self._house = house
         self._performance = performance
         self._token = token
-        self._hold = msgpack.packb(["best", os.urandom(16), performance, os.urandom(16), 1])
+        self.id = os.urandom(16)
+        self._hold = msgpack.packb(["best", self.id, performance, os.urandom(16), 1])
         self._task = asyncio.create_task(self._stay())
 
     async def leave(self) -> None:
