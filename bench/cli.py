@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from bench.best import best_available_ms
 from bench.core import SEED, SETTINGS, core_decisions_per_s, large_house
 from bench.durable import HOLD_MS, durable_holds
-from bench.figures import QUANTILES, Figures, Goal, Rate, commit_ms, shown
+from bench.figures import QUANTILES, Figures, Goal, Rate, commit_ms, quantiles_ms, shown
 from bench.gauges import WAITING, Gauge
 from bench.page import page
 from engine.settings import Price, PriceType, Settings
@@ -93,6 +94,10 @@ ON_SALE_SHARE: Final = 0.5
 HOUSES: Final = (
     Goal("memory_ratio", 1.1, at_most=True),
     Goal("activation_ms", 1_000, at_most=True),
+)
+RECOVERY: Final = (
+    Goal("recovery_ms", 1_000, at_most=True),
+    Goal("rebuild_ms", 1_000, at_most=True),
 )
 
 USUAL: Final = Settings(
@@ -371,6 +376,59 @@ def houses(*, run: Run = AS_USUAL, performances: int = 1_000) -> int:
             }
         )
     return 0
+
+
+@app.command
+def recovery(*, run: Run = AS_USUAL, restarts: int = 25) -> int:
+    """The process of a stadium's performance is killed again and again: how soon does it serve?
+
+    Parameters
+    ----------
+    restarts
+        Kills in each round. The figures are the 99th percentile of those of all rounds.
+    """
+    from bench.recovery import STADIUM_ROWS, answered, restart, sell_half
+    from bench.throwaway import ground
+
+    plan = large_house(STADIUM_ROWS)
+    selling = msgspec.structs.replace(SETTINGS, orphan_rule=False)
+    with _measured("recovery", RECOVERY, run) as rounds, ground([(plan, selling)]) as on:
+        figures, number = rounds.figures, on.performances[0]
+        uvloop.run(answered(on.installation.performances(), number))
+        figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
+        taken: list[tuple[float, float]] = []
+
+        async def killed(times: int, *, spare: bool = True) -> list[tuple[float, float]]:
+            performances = on.installation.performances()
+            return [await restart(performances, number, on.url, spare=spare) for _ in range(times)]
+
+        def restarted(_: int) -> None:
+            of_this = uvloop.run(killed(restarts))
+            taken.extend(of_this)
+            for key, values_ms in _named(("first_answer_ms", "ready_ms"), of_this):
+                figures.add(key, median(values_ms))
+                figures.add_latencies(key, quantiles_ms([one / 1_000 for one in values_ms]))
+
+        def cold(_: int) -> None:
+            ((seen_ms, _ready_ms),) = uvloop.run(killed(1, spare=False))
+            figures.add("without_spare_ms", seen_ms)
+
+        rounds.say("half a stadium is sold")
+        performances = on.installation.performances()
+        uvloop.run(sell_half(performances, on, number, len(plan.seats)))
+        rounds.run({f"{restarts} kills": restarted, "a kill of the spare process too": cold})
+        for key, values_ms in _named(("recovery_ms", "rebuild_ms"), taken):
+            at_ms = quantiles_ms([one / 1_000 for one in values_ms])
+            figures.add(key, at_ms[QUANTILES.index(0.99)])
+        figures.machine["restarts"] = len(taken)
+    return 0
+
+
+def _named(
+    keys: Sequence[str], rows: Sequence[Sequence[float]]
+) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """Each key with its column."""
+    return zip(keys, zip(*rows, strict=True), strict=True)
 
 
 def _core(figures: Figures, seconds: float) -> Measure:

@@ -56,22 +56,25 @@ SETTINGS: Final = Settings(
 )
 
 
-def large_house() -> Plan:
-    """20,000 seats: ten sections side by side, straight rows, one category a section."""
+def large_house(rows_a_section: int = ROWS) -> Plan:
+    """20,000 seats: ten sections side by side, straight rows, one category a section.
+
+    With more rows in each section there are more seats: four times as many make a stadium.
+    """
     sections = tuple(Section(f"s{number}", f"Section {number}") for number in range(SECTIONS))
     categories = tuple(Category(f"Category {number}", "#808080") for number in range(SECTIONS))
     rows, seats = [], []
     for section in range(SECTIONS):
         left = (section % 5) * (SEATS_A_ROW + 4)
-        front = (section // 5) * (ROWS + 4)
-        for row in range(ROWS):
+        front = (section // 5) * (rows_a_section + 4)
+        for row in range(rows_a_section):
             rows.append(Row(section, str(row + 1), len(seats), SEATS_A_ROW))
             for place in range(SEATS_A_ROW):
                 x, y = float(left + place), float(front + row + 5)
                 seats.append(
                     Seat(f"{section}-{row}-{place}", len(rows) - 1, str(place + 1), x, y, section)
                 )
-    width, height = float(5 * (SEATS_A_ROW + 4)), float(2 * (ROWS + 4) + 5)
+    width, height = float(5 * (SEATS_A_ROW + 4)), float(2 * (rows_a_section + 4) + 5)
     return Plan(
         "large", "Large", width, height, (width / 2, 0.0), categories, sections, tuple(rows),
         tuple(seats),

@@ -113,6 +113,11 @@ WORDS: Final = {
     "all_mib": Told("the ten among a thousand", "MiB"),
     "memory_ratio": Told("memory with a thousand, over ten alone", "×"),
     "activation_ms": Told("first answer of a cold performance", "ms"),
+    "recovery_ms": Told("killed to first answer, 99th percentile", "ms"),
+    "rebuild_ms": Told("told to serve to ready, 99th percentile", "ms"),
+    "first_answer_ms": Told("killed to first answer, median", "ms"),
+    "ready_ms": Told("told to serve to ready, median", "ms"),
+    "without_spare_ms": Told("the same where no spare process is there", "ms"),
     "delivery": Told("change to watcher", "ms"),
     "delivery_beside_stalled": Told("among 1,000 who do not read", "ms"),
 }

@@ -12,7 +12,7 @@ the rules about neighbours speak of rows only. Tables are listed apart.
 
 from array import array
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 from engine.commands import SeatStatus
@@ -151,6 +151,10 @@ class House:
         """One byte per position: walls, and every seat available."""
         return bytearray([AVAILABLE if seat >= 0 else WALL for seat in self.seat_at])
 
+    def laid_out(self, codes: bytes) -> bytearray:
+        """Codes in the order of the plan's seats, at their positions: the way back of `by_seat`."""
+        return bytearray([WALL if seat < 0 else codes[seat] for seat in self.seat_at])
+
     def distance(self, position: int) -> int:
         """To the focal point, in 1/DISTANCE_UNITS of a seat's width."""
         return self.distance_sums[position + 1] - self.distance_sums[position]
@@ -214,18 +218,17 @@ class House:
         """Cut the runs wherever the category or the kind of place changes."""
         chairs, categories, seat_at = self.wheelchair_sums, self.categories, self.seat_at
         sums = self.distance_sums
-
-        def kind(position: int) -> tuple[int, bool]:
-            return categories[seat_at[position]], chairs[position + 1] > chairs[position]
-
+        wheelchair = [after > before for before, after in pairwise(chairs)]
+        distances = [after - before for before, after in pairwise(sums)]
+        kinds = [(categories[seat], chair) for seat, chair in zip(seat_at, wheelchair, strict=True)]
         for first, end in self.runs:
             while first < end:
+                kind = kinds[first]
                 cut = first + 1
-                while cut < end and kind(cut) == kind(first):
+                while cut < end and kinds[cut] == kind:
                     cut += 1
-                nearest = min([sums[one + 1] - sums[one] for one in range(first, cut)])
                 section = self.sections[seat_at[first]]
-                yield _Piece(first, cut, section, nearest, *kind(first))
+                yield _Piece(first, cut, section, min(distances[first:cut]), *kind)
                 first = cut
 
 

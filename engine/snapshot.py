@@ -100,9 +100,8 @@ def load_snapshot(data: bytes, plan: Plan) -> Snapshot:
 
 def fill_state(state: State, snapshot: Snapshot) -> None:
     """Make a new state what the snapshot says."""
-    for seat, position in enumerate(state.house.positions):
-        state.codes[position] = snapshot.codes[seat]
-        state.home[position] = snapshot.home[seat]
+    state.codes = state.house.laid_out(snapshot.codes)
+    state.home = state.house.laid_out(snapshot.home)
     state.area_free = snapshot.area_free
     state.area_blocked = snapshot.area_blocked
     state.set_allocations(dict(snapshot.allocations))

@@ -48,7 +48,8 @@ class PerformanceStatus(Struct, frozen=True):
     no more ("" while it does). While it recovers it is not `ready`, and tells no places.
 
     `seats` counts the seats by their public status, in the order of SeatStatus; `area_left` the
-    places left in areas; `holds` those alive; `tickets` all that were ever sold.
+    places left in areas; `holds` those alive; `tickets` all that were ever sold. `recovery_s` is
+    how long its last recovery took, from being told to serve to being ready.
     """
 
     performance: int
@@ -66,6 +67,7 @@ class PerformanceStatus(Struct, frozen=True):
     area_left: int = 0
     holds: int = 0
     tickets: int = 0
+    recovery_s: float = 0.0
 
 
 class DirectoryStatus(Struct, frozen=True):

@@ -137,6 +137,11 @@ def _of_places(told: list[PerformanceStatus]) -> Iterator[Metric]:
         "strapontin_area_places_left", "Places left in areas", labels=_BY_PERFORMANCE
     )
     holds = GaugeMetricFamily("strapontin_holds", "Holds alive", labels=_BY_PERFORMANCE)
+    recovery = GaugeMetricFamily(
+        "strapontin_performance_recovery_seconds",
+        "How long its last recovery took",
+        labels=_BY_PERFORMANCE,
+    )
     tickets = CounterMetricFamily(
         "strapontin_tickets_sold", "Tickets ever sold", labels=_BY_PERFORMANCE
     )
@@ -146,8 +151,9 @@ def _of_places(told: list[PerformanceStatus]) -> Iterator[Metric]:
             seats.add_metric((performance, status), count)
         left.add_metric((performance,), one.area_left)
         holds.add_metric((performance,), one.holds)
+        recovery.add_metric((performance,), one.recovery_s)
         tickets.add_metric((performance,), one.tickets)
-    yield from (seats, left, holds, tickets)
+    yield from (seats, left, holds, tickets, recovery)
 
 
 def _of_journal(journal: JournalStatus) -> Iterator[Metric]:

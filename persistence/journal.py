@@ -38,7 +38,14 @@ from persistence.url import Connection, Pool, PooledConnection
 APPEND_TIMEOUT_S: Final = 10.0
 """A commit that takes longer is given up as unknown."""
 READ_TIMEOUT_S: Final = 60.0
-"""Claims, snapshots and tail pages; a snapshot can be several megabytes."""
+"""Snapshots and tail pages; a snapshot can be several megabytes."""
+CLAIM_TIMEOUT_S: Final = 12.0
+"""A claim is a moment's work once an append that is being committed has ended or been given up."""
+PING_S: Final = 2.0
+"""A reading connection that is silent for this long before it is used is given up."""
+ABANDONED_MS: Final = 15_000
+"""The server ends a transaction whose client has been silent for this long: a network that was
+cut tells it nothing, and until then nobody else could claim what the transaction has changed."""
 CLOSE_TIMEOUT_S: Final = 5.0
 MAX_READERS: Final = 3
 """Connections for claims, snapshots and tail pages, apart from the one for appending."""
@@ -280,7 +287,11 @@ class Journal:
     async def _connected(self) -> Connection:
         if self._writer is None or self._writer.is_closed():
             try:
-                self._writer = await address.connect(self._url, synchronous_commit="on")
+                self._writer = await address.connect(
+                    self._url,
+                    synchronous_commit="on",
+                    idle_in_transaction_session_timeout=str(ABANDONED_MS),
+                )
             except _CONNECT_ERRORS as error:
                 raise JournalUnavailable(f"no connection to the database: {error}") from error
         return self._writer
@@ -302,7 +313,7 @@ class Journal:
             PerformanceUnknown, JournalUnavailable
         """
         async with self._reading() as connection:
-            claim = await connection.fetchrow(_CLAIM, performance, serving)
+            claim = await connection.fetchrow(_CLAIM, performance, serving, timeout=CLAIM_TIMEOUT_S)
             if claim is None:
                 raise PerformanceUnknown(f"there is no performance {performance}")
             # A later statement: it sees what the append that we waited for has changed.
@@ -384,7 +395,15 @@ class Journal:
                     self._readers = await address.pool(self._url, MAX_READERS, READ_TIMEOUT_S)
                 readers = self._readers
             async with readers.acquire(timeout=READ_TIMEOUT_S) as connection:
-                yield connection
+                try:
+                    await connection.fetchrow(";", timeout=PING_S)
+                    yield connection
+                except TimeoutError:
+                    # A network that was cut leaves connections that are silent for ever. To give
+                    # it back politely takes as long again, and the others are no better.
+                    connection.terminate()
+                    await readers.expire_connections()
+                    raise
         except _CONNECT_ERRORS as error:
             raise JournalUnavailable(f"{type(error).__name__}: {error}") from error
 

@@ -9,10 +9,13 @@ in front of a sale. One store belongs to one event loop.
 
 import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
+import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 from msgspec import Struct
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from persistence.access import Access
@@ -37,6 +40,9 @@ HISTORY_CONNECTIONS: Final = 1
 POOL_WAIT_S: Final = 5.0
 """A query waits this long for a connection, then fails as sqlalchemy.exc.TimeoutError."""
 STATEMENT_TIMEOUT_S: Final = 15.0
+PING_S: Final = 2.0
+"""A connection that is silent for this long before it is used is given up, and its pool."""
+_GONE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Health(Struct, frozen=True):
@@ -126,13 +132,11 @@ class Store:
 
 
 def _engine(url: str, connections: int) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         sqlalchemy_url(url),
         pool_size=connections,
         max_overflow=0,
         pool_timeout=POOL_WAIT_S,
-        # A server that was restarted leaves dead connections behind: find out before use.
-        pool_pre_ping=True,
         # What went wrong is logged, and buyers' names are none of it.
         hide_parameters=True,
         connect_args={
@@ -141,3 +145,24 @@ def _engine(url: str, connections: int) -> AsyncEngine:
             "server_settings": {"application_name": "strapontin", "synchronous_commit": "on"},
         },
     )
+    sa.event.listen(engine.sync_engine, "checkout", _check)
+    sa.event.listen(engine.sync_engine, "handle_error", _judge)
+    return engine
+
+
+def _check(connection: Any, *_: object) -> None:
+    """Before a connection is used: does anybody answer?
+
+    A server that was restarted leaves dead connections behind, and a network that was cut
+    leaves some that are silent for ever. Where one is, the others are not asked one by one.
+    """
+    try:
+        connection.run_async(lambda own: own.fetchrow(";", timeout=PING_S))
+    except _GONE as error:
+        raise InvalidatePoolError(f"{type(error).__name__}: {error}") from error
+
+
+def _judge(failed: ExceptionContext) -> None:
+    """Nobody waits for the answer to a rollback where none came to the statement before it."""
+    if isinstance(failed.original_exception, TimeoutError):
+        failed.is_disconnect = True

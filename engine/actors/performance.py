@@ -15,11 +15,12 @@ no socket and no Ray.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -33,7 +34,7 @@ from engine.limits import MAX_BATCH_COMMANDS, MAX_UNCOMMITTED_COMMANDS
 from engine.performance import Performance
 from engine.plan import Plan
 from engine.plan_io import load_plan
-from engine.plan_packed import pack_plan, unpack_plan
+from engine.plan_packed import PACKED_HEAD, pack_plan, unpack_plan
 from engine.projection import project
 from engine.settings import Settings
 from engine.status import PerformanceStatus
@@ -81,6 +82,29 @@ class Waiting(NamedTuple):
     future: asyncio.Future[bytes]
 
 
+@contextlib.contextmanager
+def _collector_resting() -> Iterator[None]:
+    """While a house is rebuilt nothing becomes garbage, and what is built stays.
+
+    Else the collector walks through half of it again and again, and through all of it at
+    every full collection of the sale that follows.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+    gc.freeze()
+
+
+def _replayed(core: Performance, page: list[tuple[int, bytes]]) -> Performance:
+    decode = msgspec.msgpack.Decoder(list[Event]).decode
+    for _, events in page:
+        for event in decode(events):
+            core.replay(event)
+    return core
+
+
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
@@ -106,6 +130,7 @@ class PerformanceActor:
         self._watchers = 0
         self._commits = 0
         self._recoveries = 0
+        self._recovery_s = 0.0
         self._packing: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
         self._core: Performance
@@ -185,6 +210,7 @@ class PerformanceActor:
             area_left=self._feed.area_left,
             holds=len(self._core.holds),
             tickets=len(self._core.tickets),
+            recovery_s=self._recovery_s,
         )
 
     async def passivate(self) -> bool:
@@ -215,10 +241,12 @@ class PerformanceActor:
     async def _recover(self) -> None:
         """Claim a new reign and rebuild from snapshot and tail, for as long as it takes."""
         attempt = 0
+        begins_s = time.perf_counter()
         while not self._stopped:
             try:
                 claimed = await self._journal.claim(self._performance)
-                core = await self._rebuilt(claimed)
+                with _collector_resting():
+                    core = await self._rebuilt(claimed)
                 break
             except Exception as error:
                 log.warning("performance %d: cannot recover yet: %r", self._performance, error)
@@ -231,35 +259,43 @@ class PerformanceActor:
         self._snapshot_seq = claimed.snapshot_seq
         self._feed = Feed(self._performance, claimed.epoch, core.statuses(), core.area_free)
         self._recoveries += 1
+        self._recovery_s = time.perf_counter() - begins_s
         self._ready.set()
         # Watchers of the last reign see the new epoch and get a fresh snapshot.
         self._publish_to_watchers()
 
     async def _rebuilt(self, claimed: Claimed) -> Performance:
-        """The state at the claim's head: its snapshot, then the tail, page by page."""
-        plan = unpack_plan(claimed.plan)
-        if plan is None:
-            plan = load_plan(claimed.plan)
-            self._packing = asyncio.create_task(self._pack(claimed.plan_hash, plan))
+        """The state at the claim's head: its snapshot, then the tail, page by page.
+
+        In a thread: who is asked whether it lives, and does not answer, is replaced, and
+        the next one would take as long. Each page is read while what is before it is rebuilt.
+        """
+        head, seq = claimed.head_seq, claimed.snapshot_seq
+        rebuilding = asyncio.create_task(asyncio.to_thread(self._restored, claimed))
+        while seq < head:
+            try:
+                page = await self._journal.tail_page(self._performance, seq, head)
+            finally:
+                core = await rebuilding
+            rebuilding = asyncio.create_task(asyncio.to_thread(_replayed, core, page))
+            seq = page[-1][0]
+        core = await rebuilding
+        if not claimed.plan.startswith(PACKED_HEAD):
+            self._packing = asyncio.create_task(self._pack(claimed.plan_hash, core.house.plan))
+        return core
+
+    def _restored(self, claimed: Claimed) -> Performance:
+        plan = unpack_plan(claimed.plan) or load_plan(claimed.plan)
         if claimed.snapshot is None:
             settings = msgspec.json.decode(claimed.settings, type=Settings)
-            core = Performance(self._performance, plan, settings)
-        else:
-            core = Performance.restore(self._performance, plan, claimed.snapshot[1])
-        decode = msgspec.msgpack.Decoder(list[Event]).decode
-        seq = claimed.snapshot_seq
-        while seq < claimed.head_seq:
-            page = await self._journal.tail_page(self._performance, seq, claimed.head_seq)
-            for _, events in page:
-                for event in decode(events):
-                    core.replay(event)
-            seq = page[-1][0]
-        return core
+            return Performance(self._performance, plan, settings)
+        return Performance.restore(self._performance, plan, claimed.snapshot[1])
 
     async def _pack(self, plan_hash: str, plan: Plan) -> None:
         """The next activation of a performance on this plan need not read its file."""
         try:
-            await self._journal.keep_packed(plan_hash, pack_plan(plan))
+            packed = await asyncio.to_thread(pack_plan, plan)
+            await self._journal.keep_packed(plan_hash, packed)
         except Exception as error:
             log.warning("performance %d: plan not packed: %r", self._performance, error)
 

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from engine import geometry
 from engine.demo_houses import club, italian_theatre
 from engine.plan import Plan
 from engine.plan_io import dump_plan, load_plan
@@ -15,6 +16,22 @@ def test_a_packed_plan_comes_back_whole(plan: Plan) -> None:
     assert back == plan
     assert back is not None and back.content_hash() == plan.content_hash()
     assert (back.left, back.right, back.runs) == (plan.left, plan.right, plan.runs)
+    assert back.pitch == plan.pitch
+
+
+def test_the_neighbours_of_a_packed_plan_are_not_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = italian_theatre()
+    packed = pack_plan(plan)
+
+    def looked_for(*_: object) -> None:
+        raise AssertionError("looked for again")
+
+    monkeypatch.setattr(geometry, "chains", looked_for)
+    monkeypatch.setattr(geometry, "typical_pitch", looked_for)
+    back = unpack_plan(packed)
+    assert back is not None and back.runs == plan.runs and back.pitch == plan.pitch
     assert load_plan(dump_plan(back)) == plan
 
 

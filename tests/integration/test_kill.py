@@ -1,4 +1,4 @@
-"""kill -9 of every process, each in the middle of a stream of sales.
+"""kill -9 of every process, each in the middle of a stream of sales; `make soak` goes on longer.
 
 What must hold: no acknowledged sale lost, no seat sold twice, money equals
 tickets, clients go on. The same stream against a server whose commit rule is
@@ -7,7 +7,6 @@ switched off loses sales, which proves that these tests can see it.
 
 import asyncio
 import contextlib
-import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -25,13 +24,11 @@ from persistence.url import connect as connect_database
 from tests.integration.buyers import Buyers, Sale
 from tests.integration.server import ServedHouse
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
-"""How often every process is killed; a soak wants more."""
-pytestmark = [pytest.mark.timeout(300 * ROUNDS)]
+pytestmark = [pytest.mark.timeout(300)]
 
 PERFORMANCE = 1
 BUYERS = 6
-SALES_BETWEEN = 12
+SALES_BETWEEN = 6
 TARGETS = (
     "PerformanceProcess",
     "JournalProcess",
@@ -107,14 +104,21 @@ async def colours(house: ServedHouse) -> Replica:
     return replica
 
 
-async def test_no_acknowledged_sale_is_lost_whatever_is_killed(data: Path) -> None:
+async def test_no_acknowledged_sale_is_lost_whatever_is_killed_or_paused(data: Path) -> None:
     with ServedHouse(data) as house:
         buyers = Buyers(house, PERFORMANCE, BUYERS)
         await buyers.until(SALES_BETWEEN, 60)
-        for target in TARGETS * ROUNDS:
+        for target in TARGETS:
             before = len(buyers.sales)
             assert house.kill(target) >= 1, f"no {target} to kill"
             await buyers.until(before + SALES_BETWEEN, 90)
+        paused = house.processes("PerformanceProcess")
+        assert house.kill("PerformanceProcess", signal.SIGSTOP) >= 1, "the spare one is paused too"
+        await buyers.until(len(buyers.sales) + SALES_BETWEEN, 90)
+        for process in paused:
+            with contextlib.suppress(psutil.NoSuchProcess):  # the spare one may have been ended
+                process.send_signal(signal.SIGCONT)
+        await buyers.until(len(buyers.sales) + SALES_BETWEEN, 60)
         await buyers.stop()
         assert buyers.reconnects > 0, "the gateway's death was noticed"
         assert await lost_sales(data, buyers.sales) == []
@@ -124,24 +128,8 @@ async def test_no_acknowledged_sale_is_lost_whatever_is_killed(data: Path) -> No
     with ServedHouse(data) as house:
         replica = await colours(house)
         seats = [seat for sale in buyers.sales for _, seat in sale.tickets]
-        assert len(seats) == len(set(seats)) >= SALES_BETWEEN * (len(TARGETS) + 1)
+        assert len(seats) == len(set(seats)) >= SALES_BETWEEN * (len(TARGETS) + 3)
         assert {replica.statuses[seat] for seat in seats} == {2}, "sold, after a full restart"
-
-
-async def test_a_paused_writer_is_replaced_and_stays_silent_when_it_wakes(data: Path) -> None:
-    with ServedHouse(data) as house:
-        buyers = Buyers(house, PERFORMANCE, BUYERS)
-        await buyers.until(SALES_BETWEEN, 60)
-        paused = house.processes("PerformanceProcess")
-        assert house.kill("PerformanceProcess", signal.SIGSTOP) >= 1, "the spare one is paused too"
-        await buyers.until(len(buyers.sales) + SALES_BETWEEN, 90)
-        for process in paused:
-            with contextlib.suppress(psutil.NoSuchProcess):  # the spare one may have been ended
-                process.send_signal(signal.SIGCONT)
-        await buyers.until(len(buyers.sales) + SALES_BETWEEN, 60)
-        await buyers.stop()
-        assert await lost_sales(data, buyers.sales) == []
-        assert await seats_sold_twice(data) == []
 
 
 async def test_without_the_commit_rule_the_same_kill_loses_sales(data: Path) -> None:

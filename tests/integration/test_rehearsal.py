@@ -61,6 +61,7 @@ def test_a_spike_through_a_waiting_room(tmp_path: Path) -> None:
     assert told["kills"] == []
 
 
+@pytest.mark.soak
 def test_a_sale_in_which_everything_is_killed_once(tmp_path: Path) -> None:
     told = report(tmp_path, brisk(tmp_path, "crash"), "--bots", "40", "--seconds", "10")
     killed = {one["victim"]: one["pids"] for one in told["kills"]}

@@ -8,7 +8,7 @@ room for its writer, readiness for the directory.
 
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from bench.client import Frame
 from bench.rehearsal.crowd import Crowd
@@ -16,31 +16,38 @@ from bench.rehearsal.history import Book, Ticket
 from bench.rehearsal.line import Line
 from tests.soak.schedule import Kind
 
+HOLD, SALE, PLACE, READY = "hold", "sale", "place", "ready"
 SEEN_BY: Final = {
-    Kind.DESK_KILLED: "sale",
-    Kind.ROOMS_KILLED: "place",
-    Kind.DIRECTORY_KILLED: "ready",
+    Kind.DESK_KILLED: SALE,
+    Kind.ROOMS_KILLED: PLACE,
+    Kind.DIRECTORY_KILLED: READY,
 }
 """Which answer shows that it is over; a hold where nothing is said."""
 
 
 class Done(Struct):
-    """A fault as it was carried out. Times are on the book's clock; -1: not yet.
+    """A fault as it was carried out. Times are on the book's clock.
 
-    `over_s` is from when recovery counts, `good_s` when somebody was served again.
-    `refused` is, of a paused writer, whether the journal refused it when it woke.
+    `over_s` is from when recovery counts, -1 while it lasts; `good_s` when a question of
+    each sort was answered well again; `refused`, of a paused writer, whether the journal
+    refused it when it woke.
     """
 
     kind: Kind
     at_s: float
     over_s: float = -1.0
-    good_s: float = -1.0
+    good_s: dict[str, float] = field(default_factory=dict)
     note: str = ""
     refused: bool | None = None
 
     @property
-    def recovery_ms(self) -> float | None:
-        return None if self.good_s < 0 else 1_000 * (self.good_s - self.over_s)
+    def recovered(self) -> bool:
+        return SEEN_BY.get(self.kind, HOLD) in self.good_s
+
+    def recovery_ms(self, sort: str = "") -> float | None:
+        """Of the sort that it stops first, or of this one."""
+        good_s = self.good_s.get(sort or SEEN_BY.get(self.kind, HOLD))
+        return None if good_s is None else 1_000 * (good_s - self.over_s)
 
 
 class Ledger(Book):
@@ -68,17 +75,16 @@ class Ledger(Book):
     def good(self, sort: str, asked_s: float) -> None:
         """A question of this sort, asked then, has a good answer now."""
         for fault in self.faults:
-            waits = fault.good_s < 0 <= fault.over_s
-            if waits and asked_s >= fault.over_s and SEEN_BY.get(fault.kind, "hold") == sort:
-                fault.good_s = self.now_s
+            if 0 <= fault.over_s <= asked_s:
+                fault.good_s.setdefault(sort, self.now_s)
 
     def hold(self, due_s: float) -> None:
         super().hold(due_s)
-        self.good("hold", due_s)
+        self.good(HOLD, due_s)
 
     def sell(self, order: str, bot: int, tickets: tuple[Ticket, ...], due_s: float = 0.0) -> None:
         super().sell(order, bot, tickets, due_s)
-        self.good("sale", due_s)
+        self.good(SALE, due_s)
 
 
 class NotingLine(Line):

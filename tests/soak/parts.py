@@ -93,8 +93,8 @@ class ZombieSpawner(RaySpawner):
 class SoakDirectory(wiring.DirectoryProcess):
     performance_process = SoakPerformance
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, node: str) -> None:
+        super().__init__(node)
         self._spawner = ZombieSpawner(self._spawner._make)
 
 

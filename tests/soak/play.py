@@ -19,8 +19,8 @@ import msgspec
 from msgspec import Struct
 
 from bench.rehearsal.bots import cast
-from bench.rehearsal.crowd import Stage
-from bench.rehearsal.line import Http
+from bench.rehearsal.crowd import Stage, tickets_of
+from bench.rehearsal.line import Http, Line
 from bench.rehearsal.scenario import Arrivals, Doors, Kind, Scenario
 from bench.rehearsal.scenario import House as Hall
 from bench.rehearsal.stage import Theatre
@@ -28,7 +28,7 @@ from tests.integration.visitors import Visitor
 from tests.soak import record
 from tests.soak.faults import Saboteur
 from tests.soak.house import House, soak_house
-from tests.soak.ledger import Ledger, NotingCrowd, NotingLine
+from tests.soak.ledger import PLACE, READY, Ledger, NotingCrowd
 from tests.soak.record import Finding
 from tests.soak.schedule import Kind as Fault
 from tests.soak.schedule import schedule
@@ -41,6 +41,7 @@ SERVES_AGAIN_S: Final = 60.0
 PROBE_S: Final = 0.1
 MAX_PROBES: Final = 60
 """Holds of the probe without an answer yet."""
+BUY_S: Final = 1.0
 READY_S: Final = 0.25
 VISIT_S: Final = 1.0
 SAY_S: Final = 5.0
@@ -116,6 +117,7 @@ async def soak(run: Run, folder: Path, say: Callable[[str], None]) -> Outcome:
         saboteur = Saboteur(house, stage.performance, ledger, chance)
         async with _beside(
             lambda: _probe(line, stage, ledger),
+            lambda: _buy(line, stage, http, ledger),
             lambda: _ask_ready(house, http, ledger),
             lambda: _visit(house, room.performance, http, ledger, visitors),
             lambda: _tell(ledger, len(faults), say),
@@ -151,7 +153,7 @@ async def _theatre(house: House, http: Http, ledger: Ledger) -> Theatre:
 async def _serves_again(ledger: Ledger) -> None:
     """Until every fault is recovered from, or nobody would wait any longer."""
     for _ in range(round(SERVES_AGAIN_S / PROBE_S)):
-        if all(fault.good_s >= 0 for fault in ledger.faults):
+        if all(fault.recovered for fault in ledger.faults):
             return
         await asyncio.sleep(PROBE_S)
 
@@ -166,7 +168,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 # Beside the buyers -------------------------------------------------------------------------
 
 
-async def _probe(line: NotingLine, stage: Stage, ledger: Ledger) -> None:
+async def _probe(line: Line, stage: Stage, ledger: Ledger) -> None:
     """A seat, several times a second, given back when it was had."""
 
     async def ask() -> None:
@@ -186,6 +188,39 @@ async def _probe(line: NotingLine, stage: Stage, ledger: Ledger) -> None:
                 task.add_done_callback(under_way.discard)
 
 
+async def _buy(line: Line, stage: Stage, http: Http, ledger: Ledger) -> None:
+    """A seat bought at the till, every second."""
+
+    async def buy() -> None:
+        asked_s = ledger.now_s
+        token, id = secrets.token_bytes(16), secrets.token_hex(16)
+        best = ["best", secrets.token_bytes(16), stage.performance, token, 1]
+        outcome = await line.ask(best)
+        if outcome[0] != "held":
+            return
+        (seat,) = outcome[2]
+        lines = [[seat, -1, stage.price_types[stage.categories[seat]], 1]]
+        basket = {"performance": stage.performance, "token": token.hex(), "lines": lines}
+        body = {"id": id, "baskets": [basket]}
+        status, order = await http.ask("POST", "/api/orders", body, stage.operator)
+        if status != 201:
+            return  # the hold was over
+        pay = {"method": "cash", "given": order["total"], "attempt": "1"}
+        while True:
+            status, paid = await http.ask("POST", f"/api/orders/{id}/pay", pay, stage.operator)
+            if status != 200:
+                return
+            if paid["order"]["state"] == "confirmed":
+                break
+            await asyncio.sleep(PROBE_S)
+        ledger.sell(id, 0, tickets_of(paid["order"]), asked_s)
+
+    async with asyncio.TaskGroup() as buying:
+        while True:
+            await asyncio.sleep(BUY_S)
+            buying.create_task(buy())
+
+
 async def _ask_ready(house: House, http: Http, ledger: Ledger) -> None:
     while True:
         await asyncio.sleep(READY_S)
@@ -194,7 +229,7 @@ async def _ask_ready(house: House, http: Http, ledger: Ledger) -> None:
             async with asyncio.timeout(5):
                 status, _ = await http.once("GET", "/readyz")
             if status == 200:
-                ledger.good("ready", asked_s)
+                ledger.good(READY, asked_s)
 
 
 async def _visit(
@@ -208,7 +243,7 @@ async def _visit(
         visitor = Visitor(house, performance, session["token"])  # type: ignore[arg-type]
         visitors.append(visitor)
         await _until(lambda: bool(visitor.names))
-        ledger.good("place", asked_s)
+        ledger.good(PLACE, asked_s)
         await _until(lambda: bool(visitor.outcome))
         await visitor.leave()
 
@@ -221,7 +256,7 @@ async def _visit(
 async def _tell(ledger: Ledger, faults: int, say: Callable[[str], None]) -> None:
     while True:
         await asyncio.sleep(SAY_S)
-        open_faults = [fault.kind.value for fault in ledger.faults if fault.good_s < 0]
+        open_faults = [fault.kind.value for fault in ledger.faults if not fault.recovered]
         say(
             f"{ledger.now_s:6.0f} s  {len(ledger.faults)} of {faults} faults"
             f"  {len(ledger.sales)} sales  {len(ledger.admissions)} admitted"

@@ -76,7 +76,7 @@ async def judge(
 ) -> list[Finding]:
     """Everything that must hold; `room` is the performance with the waiting room."""
     findings = [
-        finding("unrecovered_faults", [one.kind for one in ledger.faults if one.good_s < 0]),
+        finding("unrecovered_faults", [one.kind for one in ledger.faults if not one.recovered]),
         finding("zombies_not_refused", [one.note for one in ledger.faults if one.refused is False]),
         finding("answered_in_two_ways", ledger.differing),
         finding("places_changed", [str(one.names) for one in visitors if len(one.names) > 1]),
@@ -125,9 +125,11 @@ async def _followed(
     connection: Connection, performance: int, ledger: Ledger, said: list[str]
 ) -> list[Finding]:
     """The journal from its beginning: whole, and what the tables and the answers say."""
-    head = await connection.fetchrow(_HEAD, performance)
-    batches = await connection.fetch(_JOURNAL, performance)
-    tickets = await connection.fetch(_TICKETS, performance)
+    # One look at all three: holds expire, and are written down, while we read.
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        head = await connection.fetchrow(_HEAD, performance)
+        batches = await connection.fetch(_JOURNAL, performance)
+        tickets = await connection.fetch(_TICKETS, performance)
     core = Performance(
         performance, load_plan(head["body"]), msgspec.json.decode(head["settings"], type=Settings)
     )

@@ -6,7 +6,7 @@ Owns the figures by fault and the verdict.
 from collections import defaultdict
 from typing import Any, Final
 
-from tests.soak.ledger import Done
+from tests.soak.ledger import SALE, Done
 from tests.soak.play import Outcome
 from tests.soak.schedule import EVERY_S
 
@@ -31,7 +31,8 @@ def by_kind(outcome: Outcome) -> dict[str, dict[str, Any]]:
     return {
         kind: {
             "count": len(faults),
-            "recovery_ms": _quantiles([one.recovery_ms for one in faults]),
+            "recovery_ms": _quantiles([one.recovery_ms() for one in faults]),
+            "sale_recovery_ms": _quantiles([one.recovery_ms(SALE) for one in faults]),
             "refused": sum(one.refused is True for one in faults),
         }
         for kind, faults in sorted(groups.items())
@@ -55,7 +56,7 @@ def overlapping(outcome: Outcome) -> int:
     count, good_s = 0, 0.0
     for fault in faults:
         count += fault.at_s < good_s
-        good_s = max(good_s, fault.good_s)
+        good_s = max(good_s, fault.over_s, *fault.good_s.values())
     return count
 
 
@@ -86,12 +87,15 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "sheds": dict(ledger.sheds),
         "refusals": dict(ledger.refusals),
         "schedule": [
-            [
-                round(one.at_s, 2),
-                one.kind.value,
-                one.note,
-                one.recovery_ms and round(one.recovery_ms),
-            ]
+            {
+                "at_s": round(one.at_s, 2),
+                "fault": one.kind.value,
+                "note": one.note,
+                "recovery_ms": {
+                    sort: round(1_000 * (good_s - one.over_s))
+                    for sort, good_s in one.good_s.items()
+                },
+            }
             for one in ledger.faults
         ],
     }
@@ -99,11 +103,14 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 def as_text(outcome: Outcome) -> str:
     told = as_json(outcome)
-    lines = [f"{'fault':<24}{'count':>6}{'p50 ms':>10}{'p90 ms':>10}{'max ms':>10}"]
+    heads = ("count", "p50 ms", "p90 ms", "max ms", "sales p90")
+    lines = ["fault".ljust(24) + "".join(head.rjust(11) for head in heads)]
     for kind, figures in told["by_fault"].items():
-        at = figures["recovery_ms"]
-        columns = "".join(f"{at.get(key, float('nan')):>10.0f}" for key in ("p50", "p90", "max"))
-        lines.append(f"{kind:<24}{figures['count']:>6}{columns}")
+        at, sales = figures["recovery_ms"], figures["sale_recovery_ms"]
+        shown = [at.get(key) for key in ("p50", "p90", "max")] + [sales.get("p90")]
+        columns = ["-" if one is None else f"{one:.0f}" for one in shown]
+        cells = [str(figures["count"]), *columns]
+        lines.append(kind.ljust(24) + "".join(cell.rjust(11) for cell in cells))
     lines += ["", f"{told['faults']} faults, {told['overlapping']} of them on top of another."]
     lines.append(
         f"{told['sales']} sales of {told['tickets']} tickets, {told['admitted']} admitted,"

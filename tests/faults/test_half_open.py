@@ -1,0 +1,118 @@
+"""A database behind a network that forgot its connections: found out soon, and no lock left."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path as Folder
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import make_url
+
+from persistence import journal as journal_module
+from persistence import store as store_module
+from persistence.journal import Journal, JournalUnavailable
+from persistence.store import Store
+from tests.faults.proxy import Path
+from tests.persistence.houses import Opened, open_house
+
+SOON_S = 8.0
+
+
+@pytest.fixture
+async def path() -> AsyncIterator[Path]:
+    path = Path()
+    yield path
+    path.close()
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def through(database_url: str, path: Path) -> str:
+    """The address of the test's database, by way of the path."""
+    url = make_url(database_url)
+    port = await path.forward(str(Folder(str(url.query["host"])) / ".s.PGSQL.5432"))
+    told = url.set(host="127.0.0.1", port=port, query={})
+    return told.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+async def opened(database_url: str) -> Opened:
+    async with await Store.open(database_url) as store:
+        return await open_house(store)
+
+
+async def test_a_store_whose_connections_are_silent_answers_soon(through: str, path: Path) -> None:
+    async with await Store.open(through) as store:
+        await asyncio.gather(*(store.catalogue.house() for _ in range(6)))
+        with path.lose():
+            pass
+        begun_s = time.monotonic()
+        assert await store.catalogue.house() is None
+        assert time.monotonic() - begun_s < SOON_S
+        begun_s = time.monotonic()
+        await asyncio.gather(*(store.catalogue.house() for _ in range(6)))
+        assert time.monotonic() - begun_s < SOON_S, "the others were given up with it"
+
+
+async def test_a_statement_that_nobody_answers_is_not_waited_for_twice(
+    through: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "STATEMENT_TIMEOUT_S", 1.0)
+    async with await Store.open(through) as store:
+
+        async def lose() -> None:
+            await asyncio.sleep(0.2)
+            with path.lose():
+                pass
+
+        async def ask() -> None:
+            async with store._engine.begin() as connection:
+                await connection.execute(sa.text("SELECT pg_sleep(0.5)"))
+
+        begun_s = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await asyncio.gather(ask(), lose())
+        assert time.monotonic() - begun_s < SOON_S
+
+
+async def test_a_journal_whose_connections_are_silent_claims_soon(
+    through: str, path: Path, opened: Opened
+) -> None:
+    journal = Journal(through)
+    try:
+        number = opened.first
+        await asyncio.gather(*(journal.claim(number, "a") for _ in range(3)))
+        with path.lose():
+            pass
+        begun_s = time.monotonic()
+        with pytest.raises(JournalUnavailable):
+            await journal.claim(number, "b")
+        assert (await journal.claim(number, "c")).epoch == 4
+        assert time.monotonic() - begun_s < SOON_S
+    finally:
+        await journal.close()
+
+
+async def test_a_transaction_that_was_cut_off_does_not_keep_the_next_writer_out(
+    through: str, database_url: str, path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server keeps what it has locked until it gives the silent client up."""
+    monkeypatch.setattr(journal_module, "ABANDONED_MS", 1_500)
+    monkeypatch.setattr(journal_module, "APPEND_TIMEOUT_S", 0.5)
+    number = opened.first
+    journal, other = Journal(through), Journal(database_url)
+    try:
+        epoch = (await journal.claim(number, "a")).epoch
+        writer = await journal._connected()
+        await writer.execute("BEGIN")
+        advance = "UPDATE writers SET head_seq = head_seq WHERE performance = $1"
+        await writer.execute(advance, number)
+        with path.lose():
+            pass
+        begun_s = time.monotonic()
+        assert (await other.claim(number, "b")).epoch == epoch + 1
+        assert 0.5 < time.monotonic() - begun_s < SOON_S
+    finally:
+        await journal.close()
+        await other.close()
