@@ -400,6 +400,7 @@ def recovery(*, run: Run = AS_USUAL, restarts: int = 25) -> int:
 
         async def killed(times: int, *, spare: bool = True) -> list[tuple[float, float]]:
             performances = on.installation.performances()
+            await answered(performances, number)  # its lane is open when the other end dies
             return [await restart(performances, number, on.url, spare=spare) for _ in range(times)]
 
         def restarted(_: int) -> None:

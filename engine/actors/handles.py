@@ -101,16 +101,22 @@ class RayPerformances:
                 return known  # somebody else has found it meanwhile
             suspect = "" if failed is None else failed[0]
             try:
-                name, actor = await self._directory.ask(
-                    "locate", performance, suspect, timeout_s=LOCATE_S
-                )
-                lane = await open_lane(actor)
+                name, lane = await self._found(performance, suspect)
             except UnknownPerformance:
                 raise PerformanceUnknown(performance) from None
             except (ActorFault, LaneBroken, TimeoutError) as error:
                 raise BackendUnavailable(repr(error)) from error
             self._known[performance] = name, lane
             return name, lane
+
+    async def _found(self, performance: int, suspect: str) -> tuple[str, Lane]:
+        """Whoever serves, and a lane there; one that gives no lane is suspected in turn."""
+        name, actor = await self._directory.ask("locate", performance, suspect, timeout_s=LOCATE_S)
+        try:
+            return name, await open_lane(actor)
+        except (ActorFault, LaneBroken, TimeoutError):
+            name, actor = await self._directory.ask("locate", performance, name, timeout_s=LOCATE_S)
+            return name, await open_lane(actor)
 
 
 class Asker:

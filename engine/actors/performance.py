@@ -260,6 +260,11 @@ class PerformanceActor:
         self._feed = Feed(self._performance, claimed.epoch, core.statuses(), core.area_free)
         self._recoveries += 1
         self._recovery_s = time.perf_counter() - begins_s
+        log.info(
+            "performance %d: ready as epoch %d after %.3f s, %d events after its snapshot",
+            *(self._performance, claimed.epoch, self._recovery_s),
+            claimed.head_seq - claimed.snapshot_seq,
+        )
         self._ready.set()
         # Watchers of the last reign see the new epoch and get a fresh snapshot.
         self._publish_to_watchers()

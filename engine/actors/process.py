@@ -44,7 +44,9 @@ class PerformanceProcess:
     def __init__(self, name: str, journal: str) -> None:
         log_to_stderr()
         self._name = name
-        self._journal = journal
+        # Now and not when it is told to serve: the first handle costs Ray imports of its own, the
+        # better part of a second. A handle outlives the journal's restarts.
+        self._journal = ray.get_actor(journal)
         self._actor: PerformanceActor
         settle()
 
@@ -53,7 +55,7 @@ class PerformanceProcess:
 
     async def serve(self, performance: int) -> None:
         """Become its writer. Called once."""
-        self._actor = self.writer(performance, RayJournal(ray.get_actor(self._journal), self._name))
+        self._actor = self.writer(performance, RayJournal(self._journal, self._name))
         self._lane = performance_lane(ray.util.get_node_ip_address(), self._actor)
 
     async def lane(self) -> Address:

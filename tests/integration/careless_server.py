@@ -15,13 +15,14 @@ def _switch_off() -> None:
     from engine.actors import wiring
     from tests.integration.careless_writer import CarelessWriter
 
-    class CarelessPerformance(wiring.PerformanceProcess):
+    # Under its usual name, by which it is found to be killed.
+    class PerformanceProcess(wiring.PerformanceProcess):
         writer = CarelessWriter
 
-    class CarelessDirectory(wiring.DirectoryProcess):
-        performance_process = CarelessPerformance
+    class DirectoryProcess(wiring.DirectoryProcess):
+        performance_process = PerformanceProcess
 
-    wiring.Installation.directory_process = CarelessDirectory
+    wiring.Installation.directory_process = DirectoryProcess
 
 
 if __name__ == "__main__":
