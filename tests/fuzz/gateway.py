@@ -42,7 +42,11 @@ SETTLE_S: Final = 5.0
 MAX_SALES: Final = 300
 """The house has more seats than that; afterwards the customer only looks on."""
 SAY_EVERY_S: Final = 10.0
-_PING: Final = b"\x92\xa4ping\x07"
+BURST_S: Final = 5.0
+BURST: Final = 5
+"""Frames that are counted together, once the ping behind them was answered."""
+LAST: Final = 2**40 + 7
+_PING: Final = bytes(msgpack.packb(["ping", LAST]))
 
 
 class WrongOutcome(Exception):
@@ -57,7 +61,7 @@ class Attack:
         self._wanted = frames
         self._seed = seed
         self._tokens = tokens
-        self.sent = 0
+        self.sent = 0  # and served: what a closed connection swallowed is not counted
         self.connections = 0
         self.closes: Counter[Any] = Counter()
         self.warm = asyncio.Event()
@@ -84,18 +88,21 @@ class Attack:
         async with http.ws_connect(f"{self._house.url}/ws", max_msg_size=0) as socket:
             if token:
                 await socket.send_bytes(msgpack.packb(["hello", token, "en"]))
-            reading = asyncio.create_task(self._read(socket))
+            answered = asyncio.Event()
+            reading = asyncio.create_task(self._read(socket, answered))
             try:
-                while self.sent < self._wanted and not socket.closed and not reading.done():
-                    for _ in range(20):
+                while self.sent < self._wanted and not reading.done():
+                    for _ in range(BURST):
                         await self._send(socket, dice, mutator)
-                    self.sent += 20
+                    answered.clear()
+                    await socket.send_bytes(_PING)
+                    # Noise may be the head of a frame, and the ping a part of it.
+                    await asyncio.wait_for(answered.wait(), BURST_S)
+                    if reading.done():
+                        break  # the connection was ended: nobody knows at which of them
+                    self.sent += BURST
                     if self.sent * 10 >= self._wanted:
                         self.warm.set()
-                    await socket.send_bytes(_PING)
-                    await asyncio.sleep(0)
-                    if not token:
-                        break
             finally:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(socket.close(), ANSWER_S)
@@ -143,10 +150,16 @@ class Attack:
             )
         )
 
-    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                msgpack.unpackb(message.data, strict_map_key=False)  # every answer is MessagePack
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse, answered: asyncio.Event) -> None:
+        try:
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    # Every answer is MessagePack, whatever was asked.
+                    frame = msgpack.unpackb(message.data, strict_map_key=False)
+                    if frame[:2] == ["pong", LAST]:
+                        answered.set()
+        finally:
+            answered.set()
 
 
 def _names_control(data: bytes) -> bool:
