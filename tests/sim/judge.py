@@ -1,0 +1,234 @@
+"""What must be true of a world when all is told. Everything here raises `Broken`.
+
+Two judgements that know nothing of each other. From outside: is what the clients were told
+possible at all, for every seat and every ticket (`linear`)? And from inside: the journal is an
+order of everything, so it must agree with every answer, with real time, with the tables, with
+the snapshots, with the pictures that were shown, and with a second telling of it.
+"""
+
+from collections.abc import Iterable
+from math import inf
+
+from engine.commands import Event, Expire, TicketState
+from engine.house import HELD, SOLD
+from engine.performance import Performance
+from engine.plan import Plan
+from engine.settings import Settings
+from tests.engine.small import NOW_MS
+from tests.sim.history import Asked, Key, Step, partition
+from tests.sim.linear import linearizable
+from tests.sim.sequential import FREE, UNSOLD, seat_step, ticket_step
+from tests.sim.store import House, Store, _decode_events
+from tests.sim.watching import Browser
+
+
+class Broken(AssertionError):
+    """Something that must never happen has happened. `kind` says what, in two words."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(f"{kind}: {why}")
+        self.kind = kind
+
+
+def judge(
+    asked: list[Asked],
+    store: Store,
+    browsers: Iterable[Browser],
+    plan: Plan,
+    settings: Settings,
+    now_s: float,
+    fastest_ms: int,
+) -> None:
+    """See the module. `fastest_ms` is how far any clock was ahead of true time."""
+    if store.sold_twice:
+        raise Broken("sold twice", "a seat has two live tickets in the tables")
+    if store.walls:
+        raise Broken("second wall", "a writer decided to sell a seat that was sold")
+    lives: dict[int, Performance] = {}
+    for number, house in store.houses.items():
+        mine = [one for one in asked if one.performance == number]
+        _judge_answers(mine, house)
+        lives[number] = _judge_state(number, house, plan, settings)
+        _judge_tables(lives[number], house)
+        _judge_ids_again(mine, lives[number], now_s, fastest_ms)
+    for browser in browsers:
+        _judge_pictures(browser, store.houses[browser.performance], plan, settings)
+    _judge_histories(asked, lives, now_s, fastest_ms)
+
+
+# From outside -------------------------------------------------------------------------
+
+
+def _judge_histories(
+    asked: list[Asked], lives: dict[int, Performance], now_s: float, fastest_ms: int
+) -> None:
+    histories = partition(asked)
+    for number, live in lives.items():
+        _add_the_end(histories, number, live, now_s)
+
+    def latest_ms(at_s: float) -> float:
+        return inf if at_s == inf else NOW_MS + 1000 * at_s + fastest_ms
+
+    for key, history in histories.items():
+        if key[1] == "seat":
+            whole = linearizable(history, FREE, seat_step, latest_ms)
+        else:
+            whole = linearizable(history, UNSOLD, ticket_step, latest_ms)
+        if not whole:
+            raise Broken("not linearizable", tell(key, history))
+
+
+def _add_the_end(
+    histories: dict[Key, list[Step]], number: int, live: Performance, now_s: float
+) -> None:
+    """Somebody reads everything when all is over: what was told must still be so."""
+    sold = {}
+    for ticket in live.tickets:
+        state = live.ticket_states.get(ticket.number, TicketState.VALID)
+        version = live.ticket_versions.get(ticket.number, 0)
+        if state is not TicketState.REFUNDED and ticket.seat >= 0:
+            sold[ticket.seat] = ticket.number
+        key = number, "ticket", ticket.number
+        if key in histories:
+            histories[key].append(Step(now_s, inf, ("is", state, version)))
+    holder = {seat: hold.token for hold in live.holds.values() for seat in hold.seats}
+    for (house, what, seat), history in histories.items():
+        if house != number or what != "seat":
+            continue
+        code = live.codes[live.house.positions[seat]]
+        if code == SOLD:
+            history.append(Step(now_s, inf, ("is sold", sold.get(seat))))
+        elif code == HELD:
+            history.append(Step(now_s, inf, ("held", holder.get(seat))))
+        else:
+            history.append(Step(now_s, inf, ("blocked",) if code else ("free",)))
+
+
+def tell(key: Key, history: list[Step]) -> str:
+    """A history for people to read."""
+    lines = [f"{key[1]} {key[2]} of performance {key[0]}"]
+    for step in sorted(history):
+        action = [one.hex()[:8] if isinstance(one, bytes) else one for one in step.action]
+        lines.append(f"    {step.invoked_s:9.4f} to {step.answered_s:9.4f}  {action}")
+    return "\n".join(lines)
+
+
+# From inside --------------------------------------------------------------------------
+
+
+def _judge_answers(asked: list[Asked], house: House) -> None:
+    """Every answer stands in the journal, once, as it was told, and in its time."""
+    seq = epoch = 0
+    for batch in house.journal:
+        if batch.prev_seq != seq or batch.epoch < epoch:
+            raise Broken("journal", f"after {seq} of epoch {epoch} comes {batch[:3]}")
+        seq, epoch = batch.seq, batch.epoch
+    by_id = {one.command.id: one for one in asked}
+    recorded: dict[bytes, Event] = {}
+    latest_invoked_s = 0.0
+    for event in house.events():
+        id = event.command.id
+        if id in recorded:
+            raise Broken("done twice", f"{recorded[id]} and {event}")
+        recorded[id] = event
+        one = by_id.get(id)
+        if one is None:
+            if type(event.command) is not Expire:
+                raise Broken("invented", f"nobody asked for {event}")
+            continue
+        if one.answered_s < latest_invoked_s:
+            raise Broken("out of time", f"{event} stands behind what was asked after its answer")
+        latest_invoked_s = max(latest_invoked_s, one.invoked_s)
+        if one.outcome is None:
+            # Never answered, and done all the same: it may have happened any time since.
+            one.outcome = event.outcome
+        elif one.outcome != event.outcome:
+            raise Broken("told otherwise", f"{one.outcome} was told, and recorded is {event}")
+    for one in asked:
+        if one.outcome is not None and one.command.id not in recorded and not is_question(one):
+            raise Broken("lost", f"{one.command} was answered {one.outcome} and is not recorded")
+
+
+def is_question(one: Asked) -> bool:
+    from tests.sim.clients import _is_question
+
+    return _is_question(one.command)
+
+
+def _judge_state(number: int, house: House, plan: Plan, settings: Settings) -> Performance:
+    """Told again from the start, and from each snapshot, the journal says the same."""
+    fresh = Performance(number, plan, settings)
+    snapshots = dict(house.snapshots)
+    seq = 0
+    for event in house.events():
+        fresh.replay(event)
+        seq += 1
+        state = snapshots.get(seq)
+        if state is not None and fresh.snapshot() != state:
+            raise Broken("snapshot", f"that of seq {seq} is not what the journal says")
+    if house.snapshots:
+        seq, state = house.snapshots[-1]
+        again = Performance.restore(number, plan, state)
+        for event in house.events()[seq:]:
+            again.replay(event)
+        if again.snapshot() != fresh.snapshot():
+            raise Broken("snapshot", "snapshot and tail are not what the whole journal says")
+    return fresh
+
+
+def _judge_tables(live: Performance, house: House) -> None:
+    """The rows that people query say what the journal says."""
+    expected = {
+        one.number: (
+            live.ticket_sales[one.number - 1][0],
+            one.seat,
+            live.ticket_states.get(one.number, TicketState.VALID).value,
+            live.ticket_versions.get(one.number, 0),
+        )
+        for one in live.tickets
+    }
+    found = {number: tuple(row) for number, row in house.tickets.items()}
+    if found != expected:
+        raise Broken("tables", f"the tickets are {found}, by the journal {expected}")
+    seats = [row.seat for row in house.tickets.values() if row.seat >= 0 and row.state != "refunded"]
+    if len(seats) != len(set(seats)):
+        raise Broken("sold twice", "a seat has two live tickets in the tables")
+    admitted = [ticket for ticket, result in house.scans.values() if result == "ADMITTED"]
+    used = live.ticket_uses.keys()
+    if set(admitted) < set(used):
+        raise Broken("tables", f"admitted by the journal are {sorted(used)}, by the rows {admitted}")
+
+
+def _judge_ids_again(
+    asked: list[Asked], live: Performance, now_s: float, fastest_ms: int
+) -> None:
+    """Whoever asks once more after all that gets the answer that they got before."""
+    at_ms = NOW_MS + int(1000 * now_s) + fastest_ms
+    for one in asked:
+        if one.outcome is not None and not is_question(one):
+            if live.apply(one.command, at_ms) != one.outcome:
+                raise Broken("forgotten", f"{one.command} is no longer {one.outcome}")
+    if live.events:
+        raise Broken("forgotten", "an answered command left a second fact")
+
+
+def _judge_pictures(browser: Browser, house: House, plan: Plan, settings: Settings) -> None:
+    """Every picture shown was the house at some commit, and never an earlier one than before."""
+    if not browser.pictures:
+        return
+    live = Performance(browser.performance, plan, settings)
+    truths = [(live.statuses(), tuple(live.area_free))]
+    for batch in house.journal:
+        for event in _decode_events(batch.events):
+            live.replay(event)
+        truths.append((live.statuses(), tuple(live.area_free)))
+    at = 0
+    for picture in browser.pictures:
+        shown = picture.statuses, picture.areas
+        while at <= picture.batches and truths[at] != shown:
+            at += 1
+        if at > picture.batches:
+            where = f"({picture.epoch}, {picture.seq})"
+            raise Broken("picture", f"what was shown at {where} was not committed, or is older")
+
+

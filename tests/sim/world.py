@@ -1,0 +1,299 @@
+"""One world from its seed: an installation, a crowd, what goes wrong, and the judgement.
+
+Owns the drawing of a world and what goes wrong in it (`Trouble`). Everything follows from the
+seed and the guards that are off; nothing from the machine on which it runs.
+"""
+
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from engine.plan_packed import pack_plan
+from tests.engine.small import house, settings
+from tests.sim.clients import Buyer, Client, Crowd, Door, House, Luck
+from tests.sim.history import Asked
+from tests.sim.installation import GATEWAYS, Guards, Installation
+from tests.sim.judge import Broken, judge
+from tests.sim.loop import Process, Simulation, Stuck
+from tests.sim.net import Net
+from tests.sim.store import House as StoredHouse
+from tests.sim.store import Store
+from tests.sim.surroundings import run_in
+from tests.sim.watching import Browser
+
+PLAN: Final = house(["aaaa", "bb"], tables=[(2, True)], areas=[(3, "c")])
+RULES: Final = settings(hold_ms=2_500, hold_cap_ms=6_000, max_per_order=6)
+_PACKED: Final = pack_plan(PLAN)
+_SETTINGS: Final = msgspec.json.encode(RULES)
+_SEATS: Final = len(PLAN.seats)
+
+LIVES_S: Final = 120.0
+"""By then everybody has an answer, whatever went wrong."""
+TROUBLE_S: Final = 5.0
+"""What goes wrong begins within this time, and ends when the clients have had their say."""
+SAYS_S: Final = 14.0
+
+
+class Report(NamedTuple):
+    """What a world was like; `digest` is the same whenever the seed is played again."""
+
+    seed: int
+    digest: int
+    commands: int
+    answered: int
+    commits: int
+    reigns: int
+    fenced: int
+    lived_s: float
+    happened: int
+    kinds: frozenset[str]
+    """Of what went wrong."""
+
+
+class World:
+    def __init__(self, seed: int, guards: Guards | None = None, tells: bool = False) -> None:
+        guards = guards or Guards()
+        self.seed = seed
+        self.simulation = simulation = Simulation(seed)
+        draw = simulation.draw
+        run_in(simulation, 5 + int(draw() * 30))
+        self.store = Store(guards.fencing, guards.second_wall)
+        performances = [7] if draw() < 0.8 else [7, 8]
+        for number in performances:
+            self.store.houses[number] = StoredHouse(_PACKED, _SETTINGS)
+        rough = draw() < 0.85
+        self.net = Net(simulation, 0.03 if rough and draw() < 0.5 else 0.0)
+        self.installation = Installation(simulation, self.net, self.store, guards)
+        self.luck = Luck(0.06 * draw(), 0.2 * draw(), 0.15 * draw()) if rough else Luck(0, 0, 0)
+        outside = Process(simulation, self.net, "outside")
+        self.crowd = Crowd(outside, self.net, self.luck, performances)
+        self.crowd.note = self._note
+        self.told: list[str] | None = [] if tells else None
+        self._digest = seed & 0xFFFF_FFFF
+        self.browsers = []
+        if draw() < 0.3:
+            size = performances[0], _SEATS, len(PLAN.areas)
+            stored = self.store.houses[performances[0]]
+            self.browsers.append(Browser(simulation, self.net, self.luck, stored, size))
+        self.trouble = Trouble(self)
+        self._let_in(outside)
+
+    def _let_in(self, outside: Process) -> None:
+        draw, crowd = self.simulation.draw, self.crowd
+        clients: list[Client] = [
+            Buyer(crowd, f"b{number}", 6 + int(draw() * 6), draw() < 0.08, _SEATS)
+            for number in range(4 + int(draw() * 4))
+        ]
+        clients += [Door(crowd, f"d{number}", 7, draw() < 0.05) for number in range(2)]
+        clients.append(House(crowd, "house", 7, _SEATS, RULES))
+        for client in clients:
+            outside.call_soon(outside.create_task, client.live())
+
+    def _note(self, asked: Asked) -> None:
+        """An answer has arrived."""
+        self._digest = crc32(asked.raw, self._digest)
+        self.tell(f"{asked.client} hears {asked.outcome}")
+
+    def tell(self, what: str) -> None:
+        if self.told is not None:
+            self.told.append(f"{self.simulation.now_s:9.4f}  {what}")
+
+    def live(self) -> Report:
+        """Let it live, and judge it.
+
+        Raises:
+            Broken: Something happened that must never happen.
+        """
+        simulation, crowd = self.simulation, self.crowd
+
+        def everybody_is_done() -> bool:
+            return not crowd.busy
+
+        try:
+            if not simulation.run_until(everybody_is_done, SAYS_S):
+                self.trouble.ends()
+                if not simulation.run_until(everybody_is_done, LIVES_S):
+                    raise Broken("unanswered", f"{crowd.busy} clients still wait at {LIVES_S} s")
+            self.trouble.ends()
+            for browser in self.browsers:
+                browser.stopped = True
+            # Whoever was paused or out of reach has its say: its time is over.
+            simulation.run_until(lambda: False, simulation.now_s + 1.0)
+        except Stuck as stuck:
+            raise Broken("stuck", str(stuck)) from stuck
+        finally:
+            simulation.end()
+        self._judge()
+        return self._report()
+
+    def _judge(self) -> None:
+        wrong = self.simulation.unexpected + self.crowd.broken
+        wrong += [one for browser in self.browsers for one in browser.broken]
+        if wrong:
+            raise Broken("unexpected", wrong[0])
+        judge(
+            self.crowd.asked,
+            self.store,
+            self.browsers,
+            PLAN,
+            RULES,
+            self.simulation.now_s,
+            self.trouble.fastest_ms,
+        )
+
+    def _report(self) -> Report:
+        houses = self.store.houses.values()
+        digest = self._digest
+        for one in houses:
+            for batch in one.journal:
+                digest = crc32(batch.events, digest)
+        digest = crc32(self.simulation.random.randbytes(8), digest)
+        return Report(
+            self.seed,
+            digest,
+            len(self.crowd.asked),
+            self.crowd.answers,
+            sum(len(one.journal) for one in houses),
+            sum(one.epoch for one in houses),
+            self.store.fenced,
+            self.simulation.now_s,
+            self.simulation.happened,
+            frozenset(self.trouble.kinds),
+        )
+
+
+class Trouble:
+    """What goes wrong: a few things, at moments of the seed."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._all = world.installation
+        self._simulation = world.simulation
+        self._over = False
+        self.fastest_ms = 0
+        self.kinds: list[str] = []
+        draw = self._simulation.draw
+        self._all.kills_miss = 0.5 if draw() < 0.5 else 0.0
+        for _ in range(int(draw() * 5)):
+            what = _TROUBLES[int(draw() * len(_TROUBLES))]
+            self._simulation.after(0.3 + draw() * TROUBLE_S, self._strike, what)
+
+    def _strike(self, what: str) -> None:
+        if not self._over:
+            self.kinds.append(what)
+            self._world.tell(f"trouble: {what}")
+            getattr(self, "_" + what.replace(" ", "_"))()
+
+    def ends(self) -> None:
+        """From now on nothing goes wrong, and what was wrong is right again."""
+        self._over = True
+        self._world.luck.settle()
+        self._world.net.heal()
+        weather = self._all.weather
+        weather.refuses_until_s = weather.slow_until_s = 0.0
+        weather.answers_lost = weather.commits_dropped = 0
+        self._all.kills_miss = 0.0
+        for process in self._simulation.processes:
+            process.resume()
+
+    def _writer(self) -> Process | None:
+        writers = self._all.live_writers()
+        return writers[int(self._simulation.draw() * len(writers))] if writers else None
+
+    def _some_s(self) -> float:
+        draw = self._simulation.draw
+        return (0.03, 0.5, 4.0, 12.0)[int(draw() * 4)] * (0.5 + draw())
+
+    def _kill_writer(self) -> None:
+        writer = self._writer()
+        if writer is not None:
+            self._all.kill(writer.name)
+
+    def _kill_journal(self) -> None:
+        self._all.kill("journal")
+
+    def _kill_directory(self) -> None:
+        self._all.kill("directory")
+
+    def _kill_gateway(self) -> None:
+        self._all.kill(GATEWAYS[int(self._simulation.draw() * 2)])
+
+    def _pause_writer(self) -> None:
+        writer = self._writer()
+        if writer is not None:
+            writer.pause(self._some_s())
+
+    def _zombie(self) -> None:
+        """It sleeps until a successor has claimed, is not to be killed, and then goes on."""
+        self._all.kills_miss = 1.0
+        writer = self._writer()
+        if writer is not None:
+            writer.pause(4.0 + 4.0 * self._simulation.draw())
+
+    def _pause_other(self) -> None:
+        name = ("journal", "directory", *GATEWAYS)[int(self._simulation.draw() * 4)]
+        process = self._all.alive(name)
+        if process is not None:
+            process.pause(self._some_s())
+
+    def _cut(self) -> None:
+        """Nothing passes between two processes, and nobody is told."""
+        processes = [one for one in map(self._all.alive, ("journal", "directory", *GATEWAYS)) if one]
+        writer = self._writer()
+        if writer is not None and processes:
+            other = processes[int(self._simulation.draw() * len(processes))]
+            self._world.net.cut(writer, other, self._some_s())
+
+    def _answers_lost(self) -> None:
+        self._all.weather.answers_lost = 1 + int(self._simulation.draw() * 2)
+
+    def _commits_dropped(self) -> None:
+        self._all.weather.commits_dropped = 1 + int(self._simulation.draw() * 2)
+
+    def _store_refuses(self) -> None:
+        self._all.weather.refuses_until_s = self._simulation.now_s + self._some_s()
+
+    def _store_is_slow(self) -> None:
+        self._all.weather.slow_until_s = self._simulation.now_s + self._some_s()
+
+    def _clock_jumps(self) -> None:
+        writer = self._writer()
+        if writer is not None:
+            writer.skew_ms += int((self._simulation.draw() * 2 - 0.7) * 4_000)
+            self.fastest_ms = max(self.fastest_ms, writer.skew_ms)
+
+    def _passivated(self) -> None:
+        """The directory thought that nobody needed it any more."""
+        writer = self._writer()
+        if writer is not None:
+            process, host = self._all.net.actors[writer.name]
+            if host.actor is not None:
+                process.call_soon(process.create_task, host.passivate())
+
+
+_TROUBLES: Final = (
+    "kill writer",
+    "kill writer",
+    "kill journal",
+    "kill directory",
+    "kill gateway",
+    "pause writer",
+    "zombie",
+    "pause other",
+    "cut",
+    "answers lost",
+    "answers lost",
+    "commits dropped",
+    "store refuses",
+    "store is slow",
+    "clock jumps",
+    "passivated",
+)
+
+
+def run(seed: int, guards: Guards | None = None, tells: bool = False) -> Report:
+    """A world of this seed, inside `surroundings.simulated()`. Raises Broken."""
+    return World(seed, guards, tells).live()
+
+
