@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import RayTaskError
 
 from engine.actors import ActorFault, NotReady, Stopped
 from engine.actors.directory import UnknownPerformance, node_of
@@ -156,7 +157,12 @@ class RegisterInJournal:
         self._journal = journal
 
     async def serving(self, performance: int) -> str | None:
-        name: str | None = await call(self._journal.serving.remote(performance))
+        """Raises NotReady: the journal cannot read its database just now."""
+        try:
+            name: str | None = await call(self._journal.serving.remote(performance))
+        except RayTaskError as error:
+            # Else whoever locates takes an outage for a bug, and gives up instead of asking again.
+            raise NotReady(repr(error)) from error
         return name
 
     async def beat(self, node: str) -> Led:

@@ -40,12 +40,14 @@ from engine.commands import (
 from tests.sim.history import Asked
 from tests.sim.installation import GATEWAYS
 from tests.sim.loop import Process
-from tests.sim.net import SLOW_S, Net
+from tests.sim.net import QUICK_S, SLOW_S, Net
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Outcome).decode
 
-THINKS_S: Final = (0.0, 0.0, 0.005, 0.02, 0.1, 0.6)
+WAVES_S: Final = (0.3, 0.3, 0.6)
+"""Between two commands a client loses no time, or it waits for the next full so many: then many
+come at once, as they do in life."""
 PATIENCE_S: Final = (0.05, 0.3, 1.0, 3.0)
 """A client that waited this long for an answer connects again and asks again."""
 AGAIN_S: Final = 0.2
@@ -88,11 +90,11 @@ class Crowd:
         for _ in range(copies):
             if luck.loses and draw() < luck.loses:
                 continue
-            late = SLOW_S[int(draw() * 4)] if draw() < luck.delays else 0.001 * draw()
+            late = SLOW_S[int(draw() * 4)] if draw() < luck.delays else QUICK_S[int(draw() * 4)]
             after(late, deliver, *args)
 
     def send(self, asked: Asked, encoded: bytes, client: "Client", engaged: bool) -> None:
-        gateway = GATEWAYS[int(self.simulation.draw() * len(GATEWAYS))]
+        gateway = GATEWAYS[self.simulation.draw() < 0.25]  # most come in by one of them
         self.carry(self._arrive, gateway, asked, encoded, client, engaged)
 
     def _arrive(
@@ -154,7 +156,9 @@ class Client:
 
     async def live(self) -> None:
         while self._left:
-            await asyncio.sleep(self.pick(THINKS_S))
+            if self.draw() < 0.9:
+                wave_s = self.pick(WAVES_S)
+                await self._until((int(self.simulation.now_s / wave_s) + 1) * wave_s)
             self._left -= 1
             command = self.next()
             if command is None:
@@ -180,6 +184,12 @@ class Client:
             patience.cancel()
             if again:
                 await asyncio.sleep(AGAIN_S)
+
+    async def _until(self, when_s: float) -> None:
+        loop = self.crowd.outside
+        waiting = loop.create_future()
+        loop.call_at(when_s, self._wake, waiting)
+        await waiting
 
     def _wake(self, waiting: "asyncio.Future[bool]") -> None:
         if not waiting.done():

@@ -1,9 +1,10 @@
 """Virtual time, and processes that are event loops of our own: one seed decides who runs when.
 
 A `Process` is what the code under test takes for its asyncio event loop. As in a real one its
-callbacks run in the order in which they were asked for; between processes nothing is promised,
-so whatever is ready at one moment in several of them runs in an order that the seed draws. No
-real time passes, no thread runs, no socket is opened.
+callbacks run in the order in which they were asked for. Between processes nothing is promised:
+they share nothing but messages, these take times that the seed draws, and what comes at the same
+moment comes in an order that the seed draws. No real time passes, no thread runs, no socket is
+opened.
 
 A process can be paused (it runs nothing, and finds all that arrived meanwhile when it goes on)
 and killed (it runs nothing ever again; whatever it still tries to do has no effect).
@@ -15,11 +16,17 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from heapq import heappop, heappush
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from tests.engine.small import NOW_MS
 
 _set_running_loop = events._set_running_loop  # type: ignore[attr-defined]
+
+
+_Future, _Task = asyncio.Future, asyncio.Task
+
+MAX_TURNS: Final = 100_000
+"""A process that runs so many callbacks in no time at all is caught in a loop."""
 
 
 class Stuck(Exception):
@@ -79,9 +86,6 @@ class Simulation:
         """Have this happen in the world between the processes."""
         return self.at(self.now_s + delay_s, None, callback, args)
 
-    def runnable(self, process: "Process") -> None:
-        self._runnable.append(process)
-
     def run_until(self, done: Callable[[], bool], until_s: float) -> bool:
         """Let things happen until `done()`; False when `until_s` came first.
 
@@ -89,34 +93,35 @@ class Simulation:
             Stuck: Nothing will ever happen again.
         """
         ahead, waiting = self._ahead, self._runnable
-        while not done():
-            if waiting:
-                count = len(waiting)
-                process = waiting.pop(int(self.draw() * count) if count > 1 else 0)
-                process.serve()
-                continue
+        while True:
+            while waiting:
+                waiting.pop().serve()
+            if done():
+                return True
             if not ahead:
                 raise Stuck("nothing will ever happen again")
             when_s = ahead[0][0]
             if when_s > until_s:
                 self.now_s = until_s
                 return False
-            if when_s > self.now_s:
-                self.now_s = when_s
-            _, _, _, handle, owner = heappop(ahead)
-            if handle.callback is None:
-                continue
-            self.happened += 1
-            if owner is None:
-                handle.callback(*handle.args)
-            elif not owner.dead:
-                owner.take(handle)
-        return True
+            self.now_s = when_s
+            # What comes at one moment is ready together, as after one look at many sockets.
+            while ahead and ahead[0][0] == when_s:
+                _, _, _, handle, owner = heappop(ahead)
+                callback = handle.callback
+                if callback is None:
+                    continue
+                self.happened += 1
+                if owner is None:
+                    callback(*handle.args)
+                elif not owner.dead:
+                    owner.take(handle)
 
     def end(self) -> None:
         """Nothing happens any more: every process is dead."""
         for process in self.processes:
             process.die()
+        _set_running_loop(None)
         self._ahead.clear()
         self._runnable.clear()
 
@@ -138,6 +143,10 @@ class Process(asyncio.AbstractEventLoop):
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
+    def begin(self, doing: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        """Have it do this, as a task of its own."""
+        self.call_soon(lambda: self.create_task(doing(*args)))
+
     # What the world does with it ----------------------------------------------------
 
     def take(self, handle: Handle) -> None:
@@ -147,7 +156,7 @@ class Process(asyncio.AbstractEventLoop):
             self.simulation._runnable.append(self)
 
     def serve(self) -> None:
-        """One turn: what was ready when it began."""
+        """Run until nothing is ready. It takes no time: what others do meanwhile comes later."""
         simulation = self.simulation
         if self.dead:
             return
@@ -155,26 +164,24 @@ class Process(asyncio.AbstractEventLoop):
             simulation.at(self._paused_until_s, None, self._go_on, ())
             return
         ready = self._ready
+        next_ready = ready.popleft
         _set_running_loop(self)
+        turns = 0
         try:
-            for _ in range(len(ready)):
-                handle = ready.popleft()
-                if handle.callback is not None:
-                    handle.callback(*handle.args)
-                    if self.dead:
-                        return
+            while ready:
+                handle = next_ready()
+                callback = handle.callback
+                if callback is not None:
+                    callback(*handle.args)
+                    turns += 1
+                    if turns > MAX_TURNS:
+                        raise Stuck(f"{self.name} never rests")
         except Exception as error:
             simulation.unexpected.append(f"{self.name}: {error!r}")
-        finally:
-            _set_running_loop(None)
-        if ready:
-            simulation._runnable.append(self)
-        else:
-            self._queued = False
+        self._queued = False
 
     def _go_on(self) -> None:
-        if not self.dead:
-            self.simulation._runnable.append(self)
+        self.simulation._runnable.append(self)
 
     def pause(self, for_s: float) -> None:
         self._paused_until_s = max(self._paused_until_s, self.simulation.now_s + for_s)
@@ -184,8 +191,7 @@ class Process(asyncio.AbstractEventLoop):
         if self.paused:
             self._paused_until_s = 0.0
             if self._queued:
-                # Two turns are one too many only in name: the second finds nothing to do.
-                self.simulation._runnable.append(self)
+                self.simulation.at(self.simulation.now_s, None, self._go_on, ())
 
     @property
     def paused(self) -> bool:
@@ -212,7 +218,10 @@ class Process(asyncio.AbstractEventLoop):
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
         handle = Handle(callback, args)
         if not self.dead:
-            self.take(handle)
+            self._ready.append(handle)
+            if not self._queued:
+                self._queued = True
+                self.simulation._runnable.append(self)
         return handle
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
@@ -227,10 +236,10 @@ class Process(asyncio.AbstractEventLoop):
         return self.simulation.now_s
 
     def create_future(self) -> "asyncio.Future[Any]":
-        return asyncio.Future(loop=self)
+        return _Future(loop=self)
 
     def create_task(self, coro: Coroutine[Any, Any, Any], *, name: Any = None, context: Any = None) -> Any:  # type: ignore[override]  # fmt: skip
-        return asyncio.Task(coro, loop=self, name="")
+        return _Task(coro, loop=self, name="")
 
     def get_debug(self) -> bool:
         return False

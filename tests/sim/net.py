@@ -13,11 +13,11 @@ from asyncio import events
 from collections.abc import Callable
 from typing import Any, Final
 
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from tests.sim.loop import Process, Simulation
 
-QUICK_S: Final = (0.0, 0.0005, 0.001, 0.002)
+QUICK_S: Final = (0.0005, 0.0005, 0.0005, 0.002)
 """How long a message takes when nothing is wrong."""
 SLOW_S: Final = (0.02, 0.1, 0.4, 1.5)
 NOTICED_S: Final = 0.02
@@ -135,13 +135,13 @@ class Net:
             try:
                 settle, result = _succeed, await getattr(actor, method)(*args)
             except Exception as error:
-                settle, result = _fail, error
+                settle, result = _fail, RayTaskError(method, "", error)
             calls.pop(number, None)
             if not process.dead and not self.is_cut(caller, process):
                 at_s = self._simulation.now_s + self.delay(process, caller)
                 self._simulation.at(at_s, caller, settle, (future, result))
 
-        process.call_soon(process.create_task, run())
+        process.begin(run)
 
 
 def _succeed(future: Any, result: Any) -> None:

@@ -27,7 +27,7 @@ from tests.sim.loop import Process, Simulation
 
 _decode_events = msgspec.msgpack.Decoder(list[Event]).decode
 
-SLOW_COMMITS_S: Final = (0.05, 0.5, 2.0, 12.0)
+SLOW_COMMITS_S: Final = (0.05, 0.3, 1.0, 12.0)
 
 
 class StoredTicket(NamedTuple):

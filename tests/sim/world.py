@@ -30,9 +30,9 @@ _SEATS: Final = len(PLAN.seats)
 
 LIVES_S: Final = 120.0
 """By then everybody has an answer, whatever went wrong."""
-TROUBLE_S: Final = 5.0
+TROUBLE_S: Final = 2.0
 """What goes wrong begins within this time, and ends when the clients have had their say."""
-SAYS_S: Final = 14.0
+SAYS_S: Final = 9.0
 
 
 class Report(NamedTuple):
@@ -88,7 +88,7 @@ class World:
         clients += [Door(crowd, f"d{number}", 7, draw() < 0.05) for number in range(2)]
         clients.append(House(crowd, "house", 7, _SEATS, RULES))
         for client in clients:
-            outside.call_soon(outside.create_task, client.live())
+            outside.begin(client.live)
 
     def _note(self, asked: Asked) -> None:
         """An answer has arrived."""
@@ -119,7 +119,7 @@ class World:
             for browser in self.browsers:
                 browser.stopped = True
             # Whoever was paused or out of reach has its say: its time is over.
-            simulation.run_until(lambda: False, simulation.now_s + 1.0)
+            simulation.run_until(lambda: False, simulation.now_s + 0.5)
         except Stuck as stuck:
             raise Broken("stuck", str(stuck)) from stuck
         finally:
@@ -203,7 +203,7 @@ class Trouble:
 
     def _some_s(self) -> float:
         draw = self._simulation.draw
-        return (0.03, 0.5, 4.0, 12.0)[int(draw() * 4)] * (0.5 + draw())
+        return (0.03, 0.5, 1.5, 5.0)[int(draw() * 4)] * (0.5 + draw())
 
     def _kill_writer(self) -> None:
         writer = self._writer()
@@ -269,7 +269,7 @@ class Trouble:
         if writer is not None:
             process, host = self._all.net.actors[writer.name]
             if host.actor is not None:
-                process.call_soon(process.create_task, host.passivate())
+                process.begin(host.passivate)
 
 
 _TROUBLES: Final = (
