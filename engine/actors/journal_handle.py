@@ -27,6 +27,9 @@ async def call(reference: Any, timeout_s: float = CALL_S) -> Any:
         async with asyncio.timeout(timeout_s):
             return await reference
     except RayTaskError as error:
+        if isinstance(error.cause, RayError):
+            # Whoever was asked asked somebody else, and that one has died.
+            raise NotReady(repr(error.cause)) from error
         raise error.as_instanceof_cause() from None
     except (RayError, TimeoutError) as error:
         raise NotReady(repr(error)) from error

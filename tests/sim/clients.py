@@ -203,7 +203,7 @@ class Client:
 
     def hear(self, asked: Asked, raw: bytes) -> None:
         if asked.raw:
-            if asked.raw != raw and not _is_question(asked.command):
+            if asked.raw != raw and not asked.is_question:
                 self.crowd.broken.append(
                     f"one id, two answers: {asked.command} is {asked.outcome} and {_decode(raw)}"
                 )
@@ -224,11 +224,6 @@ class Client:
 
 
 _ENGAGED = frozenset({Checkout, Sell, Release, Reopen})
-
-
-def _is_question(command: Command) -> bool:
-    """Answered by how things are when it is asked, each time anew."""
-    return type(command) is Basket or (type(command) is Scan and command.mode is ScanMode.LOOK_UP)
 
 
 class Buyer(Client):
@@ -345,5 +340,3 @@ class House(Client):
             return Refund(id, order, (number,))
         state = self.pick((TicketState.BLOCKED, TicketState.VALID, TicketState.REVOKED))
         return SetTickets(id, (number,), state, "")
-
-

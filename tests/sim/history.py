@@ -9,6 +9,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from engine.commands import (
+    Basket,
     BasketIs,
     Block,
     Blocked,
@@ -22,6 +23,8 @@ from engine.commands import (
     Refusal,
     Refused,
     Released,
+    Scan,
+    ScanMode,
     Scanned,
     SetTickets,
     Sold,
@@ -47,6 +50,13 @@ class Asked:
         self.answered_s = inf
         self.outcome: Outcome | None = None
         self.raw = b""
+
+    @property
+    def is_question(self) -> bool:
+        """Answered by how things are when it is asked, each time anew, and not recorded."""
+        command = self.command
+        kind = type(command)
+        return kind is Basket or (kind is Scan and command.mode is ScanMode.LOOK_UP)
 
 
 class Step(NamedTuple):
@@ -152,5 +162,3 @@ def partition(asked: Iterable[Asked]) -> dict[Key, list[Step]]:
                 step = Step(one.invoked_s, one.answered_s, ("back", number))
                 found.setdefault((one.performance, "seat", seat), []).append(step)
     return found
-
-

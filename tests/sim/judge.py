@@ -6,8 +6,8 @@ order of everything, so it must agree with every answer, with real time, with th
 the snapshots, with the pictures that were shown, and with a second telling of it.
 """
 
-from collections.abc import Iterable
 from math import inf
+from typing import NamedTuple
 
 from engine.commands import Event, Expire, TicketState
 from engine.house import HELD, SOLD
@@ -18,7 +18,7 @@ from tests.engine.small import NOW_MS
 from tests.sim.history import Asked, Key, Step, partition
 from tests.sim.linear import linearizable
 from tests.sim.sequential import FREE, UNSOLD, seat_step, ticket_step
-from tests.sim.store import House, Store, _decode_events
+from tests.sim.store import House, Store, decode_events
 from tests.sim.watching import Browser
 
 
@@ -30,44 +30,47 @@ class Broken(AssertionError):
         self.kind = kind
 
 
-def judge(
-    asked: list[Asked],
-    store: Store,
-    browsers: Iterable[Browser],
-    plan: Plan,
-    settings: Settings,
-    now_s: float,
-    fastest_ms: int,
-) -> None:
-    """See the module. `fastest_ms` is how far any clock was ahead of true time."""
+class End(NamedTuple):
+    """A world when all is over. `fastest_ms` is how far any clock was ahead of true time."""
+
+    asked: list[Asked]
+    store: Store
+    browsers: list[Browser]
+    plan: Plan
+    settings: Settings
+    now_s: float
+    fastest_ms: int
+
+
+def judge_from_inside(end: End) -> None:
+    store = end.store
     if store.sold_twice:
         raise Broken("sold twice", "a seat has two live tickets in the tables")
     if store.walls:
         raise Broken("second wall", "a writer decided to sell a seat that was sold")
-    lives: dict[int, Performance] = {}
     for number, house in store.houses.items():
-        mine = [one for one in asked if one.performance == number]
+        mine = [one for one in end.asked if one.performance == number]
         _judge_answers(mine, house)
-        lives[number] = _judge_state(number, house, plan, settings)
-        _judge_tables(lives[number], house)
-        _judge_ids_again(mine, lives[number], now_s, fastest_ms)
-    for browser in browsers:
-        _judge_pictures(browser, store.houses[browser.performance], plan, settings)
-    _judge_histories(asked, lives, now_s, fastest_ms)
+        live = _told_again(number, house, end)
+        _judge_snapshots(number, house, live, end)
+        _judge_tables(live, house)
+        _judge_ids_again(mine, live, end)
+    for browser in end.browsers:
+        _judge_pictures(browser, store.houses[browser.performance], end)
 
 
 # From outside -------------------------------------------------------------------------
 
 
-def _judge_histories(
-    asked: list[Asked], lives: dict[int, Performance], now_s: float, fastest_ms: int
-) -> None:
-    histories = partition(asked)
-    for number, live in lives.items():
-        _add_the_end(histories, number, live, now_s)
+def judge_from_outside(end: End) -> None:
+    """Only what the clients were told counts here, and how everything is at the end."""
+    _adopt_unanswered(end)
+    histories = partition(end.asked)
+    for number, house in end.store.houses.items():
+        _add_the_end(histories, number, _told_again(number, house, end), end.now_s)
 
     def latest_ms(at_s: float) -> float:
-        return inf if at_s == inf else NOW_MS + 1000 * at_s + fastest_ms
+        return inf if at_s == inf else NOW_MS + 1000 * at_s + end.fastest_ms
 
     for key, history in histories.items():
         if key[1] == "seat":
@@ -76,6 +79,17 @@ def _judge_histories(
             whole = linearizable(history, UNSOLD, ticket_step, latest_ms)
         if not whole:
             raise Broken("not linearizable", tell(key, history))
+
+
+def _adopt_unanswered(end: End) -> None:
+    """A command that nobody answered was done or not, any time after: the journal knows which."""
+    unanswered = {one.command.id: one for one in end.asked if one.outcome is None}
+    if unanswered:
+        for house in end.store.houses.values():
+            for event in house.events():
+                one = unanswered.get(event.command.id)
+                if one is not None:
+                    one.outcome = event.outcome
 
 
 def _add_the_end(
@@ -139,41 +153,36 @@ def _judge_answers(asked: list[Asked], house: House) -> None:
         if one.answered_s < latest_invoked_s:
             raise Broken("out of time", f"{event} stands behind what was asked after its answer")
         latest_invoked_s = max(latest_invoked_s, one.invoked_s)
-        if one.outcome is None:
-            # Never answered, and done all the same: it may have happened any time since.
-            one.outcome = event.outcome
-        elif one.outcome != event.outcome:
+        if one.outcome not in (None, event.outcome):
             raise Broken("told otherwise", f"{one.outcome} was told, and recorded is {event}")
     for one in asked:
-        if one.outcome is not None and one.command.id not in recorded and not is_question(one):
+        if one.outcome is not None and one.command.id not in recorded and not one.is_question:
             raise Broken("lost", f"{one.command} was answered {one.outcome} and is not recorded")
 
 
-def is_question(one: Asked) -> bool:
-    from tests.sim.clients import _is_question
+def _told_again(number: int, house: House, end: End) -> Performance:
+    """What the journal says, from its beginning."""
+    live = Performance(number, end.plan, end.settings)
+    try:
+        for event in house.events():
+            live.replay(event)
+    except LookupError as error:
+        raise Broken("journal", f"it cannot be told again: {error!r}") from error
+    return live
 
-    return _is_question(one.command)
 
-
-def _judge_state(number: int, house: House, plan: Plan, settings: Settings) -> Performance:
-    """Told again from the start, and from each snapshot, the journal says the same."""
-    fresh = Performance(number, plan, settings)
-    snapshots = dict(house.snapshots)
-    seq = 0
-    for event in house.events():
-        fresh.replay(event)
-        seq += 1
-        state = snapshots.get(seq)
-        if state is not None and fresh.snapshot() != state:
-            raise Broken("snapshot", f"that of seq {seq} is not what the journal says")
-    if house.snapshots:
-        seq, state = house.snapshots[-1]
-        again = Performance.restore(number, plan, state)
-        for event in house.events()[seq:]:
-            again.replay(event)
-        if again.snapshot() != fresh.snapshot():
-            raise Broken("snapshot", "snapshot and tail are not what the whole journal says")
-    return fresh
+def _judge_snapshots(number: int, house: House, live: Performance, end: End) -> None:
+    """A snapshot and the tail behind it say what the whole journal says."""
+    events = house.events()
+    for seq, state in house.snapshots:
+        again = Performance.restore(number, end.plan, state)
+        try:
+            for event in events[seq:]:
+                again.replay(event)
+        except LookupError as error:
+            raise Broken("snapshot", f"the tail does not fit that of {seq}: {error!r}") from error
+        if again.snapshot() != live.snapshot():
+            raise Broken("snapshot", f"that of {seq} and its tail are not what the journal says")
 
 
 def _judge_tables(live: Performance, house: House) -> None:
@@ -190,36 +199,38 @@ def _judge_tables(live: Performance, house: House) -> None:
     found = {number: tuple(row) for number, row in house.tickets.items()}
     if found != expected:
         raise Broken("tables", f"the tickets are {found}, by the journal {expected}")
-    seats = [row.seat for row in house.tickets.values() if row.seat >= 0 and row.state != "refunded"]
+    seats = [
+        row.seat for row in house.tickets.values() if row.seat >= 0 and row.state != "refunded"
+    ]
     if len(seats) != len(set(seats)):
         raise Broken("sold twice", "a seat has two live tickets in the tables")
     admitted = [ticket for ticket, result in house.scans.values() if result == "ADMITTED"]
     used = live.ticket_uses.keys()
     if set(admitted) < set(used):
-        raise Broken("tables", f"admitted by the journal are {sorted(used)}, by the rows {admitted}")
+        raise Broken(
+            "tables", f"admitted by the journal are {sorted(used)}, by the rows {admitted}"
+        )
 
 
-def _judge_ids_again(
-    asked: list[Asked], live: Performance, now_s: float, fastest_ms: int
-) -> None:
+def _judge_ids_again(asked: list[Asked], live: Performance, end: End) -> None:
     """Whoever asks once more after all that gets the answer that they got before."""
-    at_ms = NOW_MS + int(1000 * now_s) + fastest_ms
+    at_ms = NOW_MS + int(1000 * end.now_s) + end.fastest_ms
     for one in asked:
-        if one.outcome is not None and not is_question(one):
+        if one.outcome is not None and not one.is_question:
             if live.apply(one.command, at_ms) != one.outcome:
                 raise Broken("forgotten", f"{one.command} is no longer {one.outcome}")
     if live.events:
         raise Broken("forgotten", "an answered command left a second fact")
 
 
-def _judge_pictures(browser: Browser, house: House, plan: Plan, settings: Settings) -> None:
+def _judge_pictures(browser: Browser, house: House, end: End) -> None:
     """Every picture shown was the house at some commit, and never an earlier one than before."""
     if not browser.pictures:
         return
-    live = Performance(browser.performance, plan, settings)
+    live = Performance(browser.performance, end.plan, end.settings)
     truths = [(live.statuses(), tuple(live.area_free))]
     for batch in house.journal:
-        for event in _decode_events(batch.events):
+        for event in decode_events(batch.events):
             live.replay(event)
         truths.append((live.statuses(), tuple(live.area_free)))
     at = 0
@@ -230,5 +241,3 @@ def _judge_pictures(browser: Browser, house: House, plan: Plan, settings: Settin
         if at > picture.batches:
             where = f"({picture.epoch}, {picture.seq})"
             raise Broken("picture", f"what was shown at {where} was not committed, or is older")
-
-

@@ -45,8 +45,8 @@ def linearizable(
             if left & 1:
                 step = steps[index]
                 if step.invoked_s <= first_ends_s:
-                    for after in model(state, step.action, latest[index]):
-                        found.append((happened | 1 << index, after))
+                    with_it = happened | 1 << index
+                    found += [(with_it, one) for one in model(state, step.action, latest[index])]
             left >>= 1
             index += 1
         # Explored first is what ended first: nearly always that is how it was.

@@ -52,6 +52,13 @@ class Handle:
     def when(self) -> float:
         return self.when_s
 
+    def run(self) -> None:
+        if self.callback is not None:
+            self.callback(*self.args)
+
+
+_NEVER: Final = Handle(None, ())
+
 
 class Simulation:
     """The clock of a world, and what will happen in it."""
@@ -135,7 +142,7 @@ class Process(asyncio.AbstractEventLoop):
         self.name = name
         self.dead = False
         self.skew_ms = 0
-        self._ready: deque[Handle] = deque()
+        self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._queued = False
         self._paused_until_s = 0.0
         simulation.processes.append(self)
@@ -150,7 +157,7 @@ class Process(asyncio.AbstractEventLoop):
     # What the world does with it ----------------------------------------------------
 
     def take(self, handle: Handle) -> None:
-        self._ready.append(handle)
+        self._ready.append((handle.run, ()))
         if not self._queued:
             self._queued = True
             self.simulation._runnable.append(self)
@@ -169,13 +176,11 @@ class Process(asyncio.AbstractEventLoop):
         turns = 0
         try:
             while ready:
-                handle = next_ready()
-                callback = handle.callback
-                if callback is not None:
-                    callback(*handle.args)
-                    turns += 1
-                    if turns > MAX_TURNS:
-                        raise Stuck(f"{self.name} never rests")
+                callback, args = next_ready()
+                callback(*args)
+                turns += 1
+                if turns > MAX_TURNS:
+                    raise Stuck(f"{self.name} never rests")
         except Exception as error:
             simulation.unexpected.append(f"{self.name}: {error!r}")
         self._queued = False
@@ -216,17 +221,22 @@ class Process(asyncio.AbstractEventLoop):
     # What asyncio asks of a loop ------------------------------------------------------
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        if self.dead:
+            return _NEVER
+        if not self._queued:
+            self._queued = True
+            self.simulation._runnable.append(self)
+        if context is not None:
+            # A task or a future asks: those never cancel it, and there are very many.
+            self._ready.append((callback, args))
+            return _NEVER
         handle = Handle(callback, args)
-        if not self.dead:
-            self._ready.append(handle)
-            if not self._queued:
-                self._queued = True
-                self.simulation._runnable.append(self)
+        self._ready.append((handle.run, ()))
         return handle
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
         if self.dead:
-            return Handle(None, ())
+            return _NEVER
         return self.simulation.at(when, self, callback, args)
 
     def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
@@ -238,7 +248,7 @@ class Process(asyncio.AbstractEventLoop):
     def create_future(self) -> "asyncio.Future[Any]":
         return _Future(loop=self)
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], *, name: Any = None, context: Any = None) -> Any:  # type: ignore[override]  # fmt: skip
+    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
         return _Task(coro, loop=self, name="")
 
     def get_debug(self) -> bool:

@@ -25,7 +25,7 @@ from persistence.journal import (
 )
 from tests.sim.loop import Process, Simulation
 
-_decode_events = msgspec.msgpack.Decoder(list[Event]).decode
+decode_events = msgspec.msgpack.Decoder(list[Event]).decode
 
 SLOW_COMMITS_S: Final = (0.05, 0.3, 1.0, 12.0)
 
@@ -60,7 +60,7 @@ class House:
         self.scans: dict[int, tuple[int, str]] = {}  # by seq: (ticket, result)
 
     def events(self) -> list[Event]:
-        return [event for batch in self.journal for event in _decode_events(batch.events)]
+        return [event for batch in self.journal for event in decode_events(batch.events)]
 
 
 class Store:

@@ -14,7 +14,7 @@ from tests.engine.small import house, settings
 from tests.sim.clients import Buyer, Client, Crowd, Door, House, Luck
 from tests.sim.history import Asked
 from tests.sim.installation import GATEWAYS, Guards, Installation
-from tests.sim.judge import Broken, judge
+from tests.sim.judge import Broken, End, judge_from_inside, judge_from_outside
 from tests.sim.loop import Process, Simulation, Stuck
 from tests.sim.net import Net
 from tests.sim.store import House as StoredHouse
@@ -52,9 +52,14 @@ class Report(NamedTuple):
 
 
 class World:
-    def __init__(self, seed: int, guards: Guards | None = None, tells: bool = False) -> None:
+    """`tells` keeps what happened, for people; `inside` False judges by the clients alone."""
+
+    def __init__(
+        self, seed: int, guards: Guards | None = None, tells: bool = False, inside: bool = True
+    ) -> None:
         guards = guards or Guards()
         self.seed = seed
+        self._inside = inside
         self.simulation = simulation = Simulation(seed)
         draw = simulation.draw
         run_in(simulation, 5 + int(draw() * 30))
@@ -71,7 +76,7 @@ class World:
         self.crowd.note = self._note
         self.told: list[str] | None = [] if tells else None
         self._digest = seed & 0xFFFF_FFFF
-        self.browsers = []
+        self.browsers: list[Browser] = []
         if draw() < 0.3:
             size = performances[0], _SEATS, len(PLAN.areas)
             stored = self.store.houses[performances[0]]
@@ -130,17 +135,13 @@ class World:
     def _judge(self) -> None:
         wrong = self.simulation.unexpected + self.crowd.broken
         wrong += [one for browser in self.browsers for one in browser.broken]
-        if wrong:
+        if wrong and self._inside:
             raise Broken("unexpected", wrong[0])
-        judge(
-            self.crowd.asked,
-            self.store,
-            self.browsers,
-            PLAN,
-            RULES,
-            self.simulation.now_s,
-            self.trouble.fastest_ms,
-        )
+        now_s, fastest_ms = self.simulation.now_s, self.trouble.fastest_ms
+        end = End(self.crowd.asked, self.store, self.browsers, PLAN, RULES, now_s, fastest_ms)
+        if self._inside:
+            judge_from_inside(end)
+        judge_from_outside(end)
 
     def _report(self) -> Report:
         houses = self.store.houses.values()
@@ -239,7 +240,9 @@ class Trouble:
 
     def _cut(self) -> None:
         """Nothing passes between two processes, and nobody is told."""
-        processes = [one for one in map(self._all.alive, ("journal", "directory", *GATEWAYS)) if one]
+        processes = [
+            one for one in map(self._all.alive, ("journal", "directory", *GATEWAYS)) if one
+        ]
         writer = self._writer()
         if writer is not None and processes:
             other = processes[int(self._simulation.draw() * len(processes))]
@@ -292,8 +295,6 @@ _TROUBLES: Final = (
 )
 
 
-def run(seed: int, guards: Guards | None = None, tells: bool = False) -> Report:
+def run(seed: int, guards: Guards | None = None, inside: bool = True) -> Report:
     """A world of this seed, inside `surroundings.simulated()`. Raises Broken."""
-    return World(seed, guards, tells).live()
-
-
+    return World(seed, guards, inside=inside).live()

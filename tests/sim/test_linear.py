@@ -1,0 +1,212 @@
+"""The checker of histories, on histories known to be good or bad."""
+
+from collections.abc import Sequence
+from math import inf
+
+import pytest
+
+from engine.commands import ScanMode, ScanOutcome, TicketState
+from tests.sim.history import Step
+from tests.sim.linear import linearizable
+from tests.sim.sequential import FREE, UNSOLD, seat_step, ticket_step
+
+ANN, BEN = b"a" * 16, b"b" * 16
+LATER_MS = 1_000_000
+USED = (5_000, "door")
+NOT_USED = (0, "")
+VALID, REFUNDED = TicketState.VALID, TicketState.REFUNDED
+
+
+def scan(result: ScanOutcome, used: tuple[int, str], mode: ScanMode = ScanMode.ADMIT) -> tuple:  # type: ignore[type-arg]
+    return ("scan", mode, 0, result, used)
+
+
+SEAT_GOOD = {
+    "one after the other": [
+        (0, 1, ("take", ANN, LATER_MS)),
+        (2, 3, ("keep", ANN, LATER_MS)),
+        (4, 5, ("sell", ANN, 1)),
+        (6, 7, ("back", 1)),
+        (8, 9, ("take", BEN, LATER_MS)),
+    ],
+    "who answered later was first": [
+        (0, 9, ("take", ANN, LATER_MS)),
+        (1, 2, ("not free",)),
+        (3, 4, ("not free",)),
+    ],
+    "given back while another asks": [
+        (0, 1, ("take", ANN, LATER_MS)),
+        (2, 9, ("give", ANN)),
+        (3, 8, ("take", BEN, LATER_MS)),
+        (4, 5, ("not free",)),
+    ],
+    "a hold ends by itself": [
+        (0, 1, ("take", ANN, 1_500)),
+        (2, 3, ("take", BEN, LATER_MS)),
+    ],
+    "never answered, and done": [
+        (0, inf, ("take", ANN, LATER_MS)),
+        (1, 2, ("free",)),
+        (5, 6, ("not free",)),
+    ],
+    "blocked and put back": [(0, 1, ("block",)), (2, 3, ("blocked",)), (4, 5, ("unblock",))],
+}
+SEAT_BAD = {
+    "a stale read": [
+        (0, 1, ("take", ANN, LATER_MS)),
+        (2, 3, ("free",)),
+    ],
+    "an acknowledged hold is lost": [
+        (0, 1, ("take", ANN, LATER_MS)),
+        (2, 3, ("take", BEN, LATER_MS)),
+    ],
+    "an acknowledged sale is lost": [
+        (0, 1, ("take", ANN, LATER_MS)),
+        (2, 3, ("sell", ANN, 1)),
+        (4, inf, ("free",)),
+    ],
+    "sold twice": [
+        (0, 1, ("take", ANN, LATER_MS)),
+        (0, 1, ("take", BEN, LATER_MS)),
+        (2, 3, ("sell", ANN, 1)),
+        (2, 3, ("sell", BEN, 2)),
+    ],
+    "sold again before the money came back": [
+        (0, 1, ("take", ANN, 1_500)),
+        (2, 3, ("sell", ANN, 1)),
+        (4, 5, ("take", BEN, LATER_MS)),
+        (6, 7, ("back", 1)),
+    ],
+    "sold after the hold was given back": [
+        (0, 1, ("take", ANN, LATER_MS)),
+        (2, 3, ("give", ANN)),
+        (4, 5, ("sell", ANN, 1)),
+    ],
+    "ended before its time": [
+        (0, 1, ("take", ANN, 5_000)),
+        (2, 3, ("take", BEN, LATER_MS)),
+        (6, 7, ("sell", BEN, 1)),
+    ],
+    "taken, and nobody has it": [(0, 1, ("not free",)), (2, 3, ("take", ANN, LATER_MS))],
+}
+TICKET_GOOD = {
+    "admitted once": [
+        (0, 1, ("sold", VALID)),
+        (2, 9, scan(ScanOutcome.ADMITTED, USED)),
+        (3, 4, scan(ScanOutcome.ALREADY_USED, USED)),
+        (5, 6, ("refused", "ticket_used")),
+    ],
+    "looked at before": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ScanOutcome.ADMITTED, NOT_USED, ScanMode.LOOK_UP)),
+        (4, 5, scan(ScanOutcome.ADMITTED, USED)),
+    ],
+    "shown at the door while it is bought": [
+        (0, 5, ("sold", VALID)),
+        (1, 2, scan(ScanOutcome.UNKNOWN, NOT_USED)),
+        (3, 4, scan(ScanOutcome.ADMITTED, USED)),
+    ],
+    "refunded, then shown": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, ("refund",)),
+        (4, 5, scan(ScanOutcome.REFUNDED, NOT_USED)),
+    ],
+}
+TICKET_BAD = {
+    "admitted twice": [
+        (0, 1, ("sold", VALID)),
+        (2, 5, scan(ScanOutcome.ADMITTED, USED)),
+        (3, 4, scan(ScanOutcome.ADMITTED, (5_001, "other door"))),
+    ],
+    "risen after a refund": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, ("refund",)),
+        (4, 5, scan(ScanOutcome.ADMITTED, USED)),
+    ],
+    "refunded twice": [(0, 1, ("sold", VALID)), (2, 3, ("refund",)), (2, 3, ("refund",))],
+    "money back after admission": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ScanOutcome.ADMITTED, USED)),
+        (4, 5, ("refund",)),
+    ],
+    "used, says the door, and nobody was admitted": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ScanOutcome.ALREADY_USED, USED)),
+    ],
+    "the sale is lost": [(0, 1, ("sold", VALID)), (2, 3, scan(ScanOutcome.UNKNOWN, NOT_USED))],
+    "the refund is lost at the end": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, ("refund",)),
+        (4, inf, ("is", VALID, 0)),
+    ],
+    "a revoked secret is good again": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, ("set", TicketState.REVOKED, 1)),
+        (4, 5, ("set", VALID, 0)),
+    ],
+}
+
+
+def possible(history: Sequence[tuple[float, float, tuple]], seat: bool) -> bool:  # type: ignore[type-arg]
+    steps = [Step(*one) for one in history]
+
+    def latest_ms(at_s: float) -> float:
+        return 1000 * at_s
+
+    verdicts = {
+        linearizable(order, *((FREE, seat_step) if seat else (UNSOLD, ticket_step)), latest_ms)
+        for order in (steps, steps[::-1])
+    }
+    assert len(verdicts) == 1, "the order of the record does not matter"
+    return verdicts.pop()
+
+
+@pytest.mark.parametrize("history", SEAT_GOOD.values(), ids=SEAT_GOOD)
+def test_good_seats(history: list) -> None:  # type: ignore[type-arg]
+    assert possible(history, seat=True)
+
+
+@pytest.mark.parametrize("history", SEAT_BAD.values(), ids=SEAT_BAD)
+def test_bad_seats(history: list) -> None:  # type: ignore[type-arg]
+    assert not possible(history, seat=True)
+
+
+@pytest.mark.parametrize("history", TICKET_GOOD.values(), ids=TICKET_GOOD)
+def test_good_tickets(history: list) -> None:  # type: ignore[type-arg]
+    assert possible(history, seat=False)
+
+
+@pytest.mark.parametrize("history", TICKET_BAD.values(), ids=TICKET_BAD)
+def test_bad_tickets(history: list) -> None:  # type: ignore[type-arg]
+    assert not possible(history, seat=False)
+
+
+def test_an_order_exists_just_where_trying_all_orders_finds_one() -> None:
+    """Small histories, drawn at random, against the definition itself."""
+    from itertools import permutations
+    from random import Random
+
+    random = Random(4)
+    actions = [("take", ANN, inf), ("take", BEN, inf), ("give", ANN), ("free",), ("not free",)]
+    found = 0
+    for _ in range(400):
+        steps = []
+        for _ in range(random.randint(2, 5)):
+            began = random.randint(0, 9)
+            steps.append(Step(began, began + random.randint(0, 6), random.choice(actions)))
+        by_trying = any(_is_one(order) for order in permutations(steps))
+        assert linearizable(steps, FREE, seat_step, lambda at_s: 0.0) == by_trying, steps
+        found += by_trying
+    assert 40 < found < 360
+
+
+def _is_one(order: Sequence[Step]) -> bool:
+    state: object = FREE
+    for number, step in enumerate(order):
+        if any(later.answered_s < step.invoked_s for later in order[number + 1 :]):
+            return False
+        after = seat_step(state, step.action, 0.0)  # type: ignore[arg-type]
+        if not after:
+            return False
+        state = after[0]
+    return True
