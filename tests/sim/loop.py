@@ -68,7 +68,7 @@ class Simulation:
         self.draw = self.random.random
         self.now_s = 0.0
         self.happened = 0
-        self._ahead: list[tuple[float, float, int, Handle, Process | None]] = []
+        self._ahead: list[tuple[float, float, int, Any, tuple[Any, ...], Process | None]] = []
         self._number = 0
         self._runnable: list[Process] = []
         self.unexpected: list[str] = []
@@ -80,18 +80,17 @@ class Simulation:
         process: "Process | None",
         callback: Callable[..., object],
         args: tuple[Any, ...],
-    ) -> Handle:
+    ) -> None:
         """Have this happen then: in a process, or (None) in the world between them."""
-        handle = Handle(callback, args)
-        handle.when_s = when_s
         self._number += 1
         # What is to happen at the same moment happens in an order of the seed.
-        heappush(self._ahead, (when_s, self.draw(), self._number, handle, process))
-        return handle
+        heappush(self._ahead, (when_s, self.draw(), self._number, callback, args, process))
 
-    def after(self, delay_s: float, callback: Callable[..., object], *args: Any) -> Handle:
+    def after(self, delay_s: float, callback: Callable[..., object], *args: Any) -> None:
         """Have this happen in the world between the processes."""
-        return self.at(self.now_s + delay_s, None, callback, args)
+        self._number += 1
+        when_s = self.now_s + delay_s
+        heappush(self._ahead, (when_s, self.draw(), self._number, callback, args, None))
 
     def run_until(self, done: Callable[[], bool], until_s: float) -> bool:
         """Let things happen until `done()`; False when `until_s` came first.
@@ -114,15 +113,15 @@ class Simulation:
             self.now_s = when_s
             # What comes at one moment is ready together, as after one look at many sockets.
             while ahead and ahead[0][0] == when_s:
-                _, _, _, handle, owner = heappop(ahead)
-                callback = handle.callback
-                if callback is None:
-                    continue
+                _, _, _, callback, args, owner = heappop(ahead)
                 self.happened += 1
                 if owner is None:
-                    callback(*handle.args)
+                    callback(*args)
                 elif not owner.dead:
-                    owner.take(handle)
+                    owner._ready.append((callback, args))
+                    if not owner._queued:
+                        owner._queued = True
+                        waiting.append(owner)
 
     def end(self) -> None:
         """Nothing happens any more: every process is dead."""
@@ -155,12 +154,6 @@ class Process(asyncio.AbstractEventLoop):
         self.call_soon(lambda: self.create_task(doing(*args)))
 
     # What the world does with it ----------------------------------------------------
-
-    def take(self, handle: Handle) -> None:
-        self._ready.append((handle.run, ()))
-        if not self._queued:
-            self._queued = True
-            self.simulation._runnable.append(self)
 
     def serve(self) -> None:
         """Run until nothing is ready. It takes no time: what others do meanwhile comes later."""
@@ -237,7 +230,10 @@ class Process(asyncio.AbstractEventLoop):
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
         if self.dead:
             return _NEVER
-        return self.simulation.at(when, self, callback, args)
+        handle = Handle(callback, args)
+        handle.when_s = when
+        self.simulation.at(when, self, handle.run, ())
+        return handle
 
     def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
         return self.call_at(self.simulation.now_s + delay, callback, *args)
