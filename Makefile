@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint soak audit bench pictures clean
+.PHONY: demo test check lint soak mutation audit bench pictures clean
 
 demo: .venv/product
 	@$(BIN)/strapontin serve --data data
@@ -21,11 +21,11 @@ lint: .venv/tests
 	$(BIN)/lint-imports
 
 # Longer than a test run should be: the real thing broken three hundred times under a sale (and
-# shown to fail without its rules), ten million forged tickets, a thousand worlds that crash.
+# shown to fail without its rules), ten million forged tickets, twenty thousand simulated worlds.
 soak: .venv/tests
 	$(BIN)/python -m tests.soak --minutes 25 --seed 1 --json soak.json
 	$(BIN)/python -m pytest -m soak tests
-	$(BIN)/python -m tests.sim --worlds 1000
+	$(BIN)/python -m tests.sim --seeds 20000 --processes 2
 	$(BIN)/python -m tests.renderers.forge --count 10000000
 	$(BIN)/python -m tests.fuzz --minutes 10
 	$(BIN)/python -m tests.fuzz.gateway --frames 1000000
@@ -34,6 +34,10 @@ soak: .venv/tests
 # Known weaknesses of what is pinned; says why when the index cannot be asked.
 audit: .venv/python
 	@sh .ci/audit
+
+# How good are the tests of the core's decisions: small wrongs, which they must notice.
+mutation: .venv/tests
+	$(BIN)/python -m tests.mutation
 
 # The README's screenshots, taken from a demo house that is really served.
 pictures: .venv/tests
