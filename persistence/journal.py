@@ -258,7 +258,7 @@ class Journal:
             for batch in batches
         )
         committing = alone
-        written: set[tuple[int, int]] = set()
+        written: list[Append] = []
         try:
             if alone:  # one statement, which is its own transaction
                 written = await _advance(connection, rounds[0], rows=True)
@@ -266,7 +266,7 @@ class Journal:
                 async with asyncio.timeout(APPEND_TIMEOUT_S):
                     await connection.execute("BEGIN")
                     for group in rounds:
-                        written |= await _write(connection, group)
+                        written += await _write(connection, group)
                     committing = True
                     await connection.execute("COMMIT")
         except BaseException as error:
@@ -279,10 +279,9 @@ class Journal:
                 raise _Refused(error) from error
             kind = JournalUnavailable if surely_not else JournalUnknown
             raise kind(f"{type(error).__name__}: {error}") from error
-        return [
-            Written.WRITTEN if (batch.performance, batch.seq) in written else Written.FENCED
-            for batch in batches
-        ]
+        # Each for itself: a writer whose reign is over and its successor may reach the same seq.
+        durable = {id(batch) for batch in written}
+        return [Written.WRITTEN if id(batch) in durable else Written.FENCED for batch in batches]
 
     async def _connected(self) -> Connection:
         if self._writer is None or self._writer.is_closed():
@@ -455,8 +454,8 @@ def _rounds(batches: Sequence[Append]) -> list[list[Append]]:
     return rounds
 
 
-async def _advance(connection: Connection, group: list[Append], rows: bool) -> set[tuple[int, int]]:
-    """Journal one batch a performance; those accepted, as (performance, seq).
+async def _advance(connection: Connection, group: list[Append], rows: bool) -> list[Append]:
+    """Journal one batch a performance; those accepted.
 
     `rows`: with the tickets and scans of the accepted, which is right where no ticket changes.
     """
@@ -476,13 +475,12 @@ async def _advance(connection: Connection, group: list[Append], rows: bool) -> s
         arrays += [*_columns(tickets, len(_TICKET)), *_columns(scans, len(_SCAN))]
     accepted = await connection.fetch(statement, *arrays, timeout=APPEND_TIMEOUT_S)
     advanced = {row["performance"] for row in accepted}
-    return {(batch.performance, batch.seq) for batch in group if batch.performance in advanced}
+    return [batch for batch in group if batch.performance in advanced]
 
 
-async def _write(connection: Connection, group: list[Append]) -> set[tuple[int, int]]:
+async def _write(connection: Connection, group: list[Append]) -> list[Append]:
     """As `_advance`, statement by statement, whatever the batches change."""
-    written = await _advance(connection, group, rows=False)
-    accepted = [batch for batch in group if (batch.performance, batch.seq) in written]
+    accepted = await _advance(connection, group, rows=False)
     states = [
         (batch.performance, *state)
         for batch in accepted
@@ -497,7 +495,7 @@ async def _write(connection: Connection, group: list[Append]) -> set[tuple[int, 
     for batch in accepted:
         if batch.projection.settings is not None:
             await connection.execute(_SET_SETTINGS, batch.performance, batch.projection.settings)
-    return written
+    return accepted
 
 
 def _tickets(group: list[Append]) -> list[tuple[Any, ...]]:

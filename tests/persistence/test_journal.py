@@ -242,6 +242,20 @@ async def test_a_claim_waits_for_the_append_that_is_being_committed(
 # Groups -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("old_first", [True, False])
+async def test_a_writer_and_its_successor_at_the_same_seq_are_told_apart(
+    store: Store, opened: Opened, old_first: bool
+) -> None:
+    """In one transaction: who is told that it was written acknowledges what it decided."""
+    old = await store.journal.claim(opened.first, "old")
+    new = await store.journal.claim(opened.first, "new")
+    both = [batch(old, 0), batch(new, 0)]
+    verdicts = await written(store.journal, *(both if old_first else both[::-1]))
+    assert (verdicts if old_first else verdicts[::-1]) == [Written.FENCED, Written.WRITTEN]
+    last = await store.journal.claim(opened.first, "new")
+    assert await tail(store.journal, last) == [(3, b"2:0")]
+
+
 async def test_one_fenced_batch_does_not_take_the_others_with_it(
     store: Store, opened: Opened
 ) -> None:

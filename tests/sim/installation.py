@@ -14,6 +14,7 @@ from engine.actors.handles import RayPerformances, RegisterInJournal
 from engine.actors.journal import JournalActor
 from engine.actors.journal_handle import RayJournal, journal_lane, performance_lane
 from engine.actors.lane import Address
+from engine.actors.parts import OnePart
 from engine.actors.performance import PerformanceActor
 from engine.journal import Claimed
 from engine.performance import Performance
@@ -102,7 +103,7 @@ class GatewayProcess:
     """The edge behind its sockets: the queues of commands, and the replicas of the feeds."""
 
     def __init__(self, net: Net) -> None:
-        performances = RayPerformances(Handle(net, "directory"))  # type: ignore[arg-type]
+        performances = RayPerformances(OnePart(Handle(net, "directory")))  # type: ignore[arg-type]
         self.batcher = Batcher(performances, _METRICS, RETRY_FOR_S)
         self.feeds = Feeds(performances, _METRICS, FEED_LINGER_S)
 

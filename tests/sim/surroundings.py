@@ -71,6 +71,7 @@ _STAND_INS: list[tuple[Any, str, Any]] = [
     (engine.actors.journal, "time", SimpleNamespace(perf_counter=_now_s)),
     (engine.actors.journal, "own_use", lambda: _NO_USE),
     (engine.actors.directory, "uuid", SimpleNamespace(uuid4=_uuid4)),
+    (engine.actors.directory, "time", SimpleNamespace(monotonic=_now_s)),
     (engine.actors.directory, "own_use", lambda: _NO_USE),
     (gateway.batcher, "monotonic", _now_s),
     (gateway.batcher, "randrange", _randrange),
