@@ -45,10 +45,10 @@ from tests.sim.net import QUICK_S, SLOW_S, Net
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Outcome).decode
 
-WAVES_S: Final = (0.3, 0.3, 0.6)
+WAVES_S: Final = (0.3, 0.3, 0.3, 0.6)
 """Between two commands a client loses no time, or it waits for the next full so many: then many
 come at once, as they do in life."""
-PATIENCE_S: Final = (0.05, 0.3, 1.0, 3.0)
+PATIENCE_S: Final = (0.05, 0.4, 0.4, 1.0, 1.0, 3.0)
 """A client that waited this long for an answer connects again and asks again."""
 AGAIN_S: Final = 0.2
 
@@ -90,11 +90,11 @@ class Crowd:
         for _ in range(copies):
             if luck.loses and draw() < luck.loses:
                 continue
-            late = SLOW_S[int(draw() * 4)] if draw() < luck.delays else QUICK_S[int(draw() * 4)]
+            late = SLOW_S[int(draw() * 4)] if draw() < luck.delays else QUICK_S[int(draw() * 8)]
             after(late, deliver, *args)
 
     def send(self, asked: Asked, encoded: bytes, client: "Client", engaged: bool) -> None:
-        gateway = GATEWAYS[self.simulation.draw() < 0.25]  # most come in by one of them
+        gateway = GATEWAYS[self.simulation.draw() < 0.2]  # most come in by one of them
         self.carry(self._arrive, gateway, asked, encoded, client, engaged)
 
     def _arrive(
@@ -156,7 +156,7 @@ class Client:
 
     async def live(self) -> None:
         while self._left:
-            if self.draw() < 0.9:
+            if self.draw() < 0.95:
                 wave_s = self.pick(WAVES_S)
                 await self._until((int(self.simulation.now_s / wave_s) + 1) * wave_s)
             self._left -= 1

@@ -17,7 +17,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from tests.sim.loop import Process, Simulation
 
-QUICK_S: Final = (0.0005, 0.0005, 0.0005, 0.002)
+QUICK_S: Final = (0.0005,) * 7 + (0.002,)
 """How long a message takes when nothing is wrong."""
 SLOW_S: Final = (0.02, 0.1, 0.4, 1.5)
 NOTICED_S: Final = 0.02
@@ -44,7 +44,7 @@ class Net:
         if draw() < self.slow:
             took = SLOW_S[int(draw() * 4)]
         else:
-            took = QUICK_S[int(draw() * 4)]
+            took = QUICK_S[int(draw() * 8)]
         if self._cuts:
             until_s = self._cuts.get(frozenset((one, other)), 0.0)
             took += max(0.0, until_s - self._simulation.now_s)
