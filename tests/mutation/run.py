@@ -2,8 +2,7 @@
 
 The tests are collected once. A first run notes which tests pass through which lines; a mutant
 is then put before just those that pass through its line, the quickest first, up to the first
-that fails. A mutant that makes a test run for ever is killed as well: its process is ended when
-its time is over.
+that fails. A mutant that makes a test run for ever is killed as well: the alarm ends its process.
 """
 
 import os
@@ -31,8 +30,8 @@ TESTS = (
     "tests/stateful/test_performance_model.py",
 )  # fmt: skip
 """What the core's decisions are held to."""
-MAX_SECONDS = 120.0
-"""Longer than all tests of one line take; a mutant that needs more never ends."""
+TIMES, MORE_S = 10, 3.0
+"""A test that takes so many times as long as by itself, and so much more, never ends."""
 
 
 class Verdict(NamedTuple):
@@ -112,7 +111,7 @@ class _Runner:
             self._lines.setdefault(line, []).append(number)
 
     def _judge(self, items: list[pytest.Item], jobs: list[tuple[Source, Mutant]]) -> None:
-        running: dict[int, tuple[Source, Mutant, float]] = {}
+        running: dict[int, tuple[Source, Mutant]] = {}
         waiting = iter(jobs)
         said_s = time.monotonic()
         more = True
@@ -126,8 +125,9 @@ class _Runner:
                 if not tests:
                     self.verdicts.append(Verdict(job[1], job[0], False))
                     continue
-                running[self._fork(items, tests, *job)] = (*job, time.monotonic() + MAX_SECONDS)
-            self._collect(running)
+                running[self._fork(items, tests, *job)] = job
+            if running:
+                self._collect(running)
             if time.monotonic() - said_s > 10.0:
                 said_s = time.monotonic()
                 print(f"{len(self.verdicts)} of {len(jobs)}", flush=True)
@@ -149,8 +149,10 @@ class _Runner:
             for stream in (0, 1, 2):
                 os.dup2(silent, stream)
             source.apply(mutant)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
             for number in tests:
                 item = items[number]
+                signal.setitimer(signal.ITIMER_REAL, TIMES * self._took_s[number] + MORE_S)
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
                 if self._failed:
                     break
@@ -159,18 +161,12 @@ class _Runner:
         finally:
             os._exit(code)
 
-    def _collect(self, running: dict[int, tuple[Source, Mutant, float]]) -> None:
-        """Wait a little for one that is done; end those whose time is over."""
-        child, status = os.waitpid(-1, os.WNOHANG)
-        if child in running:
-            source, mutant, _ = running.pop(child)
-            survived = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
-            self.verdicts.append(Verdict(mutant, source, not survived))
-            return
-        for pid, (_, _, until_s) in running.items():
-            if time.monotonic() > until_s:
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.005)
+    def _collect(self, running: dict[int, tuple[Source, Mutant]]) -> None:
+        """Wait for one that is done."""
+        child, status = os.waitpid(-1, 0)
+        source, mutant = running.pop(child)
+        survived = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+        self.verdicts.append(Verdict(mutant, source, not survived))
 
 
 def _module_of(path: Path) -> str:
