@@ -21,6 +21,7 @@ class Tally(NamedTuple):
     commits: int = 0
     reigns: int = 0
     fenced: int = 0
+    pictures: int = 0
     kinds: frozenset[str] = frozenset()
     broken: tuple[tuple[int, str], ...] = ()
 
@@ -31,6 +32,7 @@ class Tally(NamedTuple):
             self.commits + other.commits,
             self.reigns + other.reigns,
             self.fenced + other.fenced,
+            self.pictures + other.pictures,
             self.kinds | other.kinds,
             self.broken + other.broken,
         )
@@ -48,7 +50,7 @@ def run_some(first: int, seeds: int) -> Tally:
             except Exception as error:
                 return total.plus(Tally(broken=((seed, repr(error)),)))
             total = total.plus(
-                Tally(1, one.commands, one.commits, one.reigns, one.fenced, one.kinds)
+                Tally(1, one.commands, one.commits, one.reigns, one.fenced, one.pictures, one.kinds)
             )
     gc.collect()
     return total

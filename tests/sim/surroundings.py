@@ -54,18 +54,26 @@ def _uuid4() -> Any:
 class _Silent:
     """A log that keeps only what says of itself that it is a bug."""
 
-    def _nothing(self, *_: Any, **__: Any) -> None:
+    def _silent(self, *_: Any, **__: Any) -> None:
         pass
 
-    debug = info = warning = error = _nothing
+    debug = info = warning = error = _silent
 
     def exception(self, text: str, **detail: Any) -> None:
         _Now.simulation.unexpected.append(f"{text}: {detail}")
 
 
+def _nothing() -> None:
+    pass
+
+
+# The collector belongs to whoever runs many worlds: nothing of one shall stay for good.
+_COLLECTOR = SimpleNamespace(disable=_nothing, enable=_nothing, freeze=_nothing)
 _SECRETS = SimpleNamespace(token_bytes=_token_bytes)
 _STAND_INS: list[tuple[Any, str, Any]] = [
     (engine.actors.performance, "secrets", _SECRETS),
+    (engine.actors.performance, "gc", _COLLECTOR),
+    (engine.actors.performance, "time", SimpleNamespace(perf_counter=_now_s)),
     (engine.actors.performance, "own_use", lambda: _NO_USE),
     (engine.actors.lane, "secrets", _SECRETS),
     (engine.actors.journal, "time", SimpleNamespace(perf_counter=_now_s)),

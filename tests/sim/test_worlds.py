@@ -26,6 +26,7 @@ def check(tally: Tally) -> None:
     assert tally.commands > 40 * tally.worlds
     assert tally.reigns > 1.5 * tally.worlds
     assert tally.fenced > tally.worlds / 50
+    assert tally.pictures > 2 * tally.worlds
 
 
 @pytest.mark.parametrize("first", [GIVEN] if GIVEN else range(0, 4 * WORLDS, WORLDS))

@@ -45,6 +45,7 @@ class Report(NamedTuple):
     commits: int
     reigns: int
     fenced: int
+    pictures: int
     lived_s: float
     happened: int
     kinds: frozenset[str]
@@ -119,7 +120,9 @@ class World:
             if not simulation.run_until(everybody_is_done, SAYS_S):
                 self.trouble.ends()
                 if not simulation.run_until(everybody_is_done, LIVES_S):
-                    raise Broken("unanswered", f"{crowd.busy} clients still wait at {LIVES_S} s")
+                    why = simulation.unexpected[:1] or "nobody knows why"
+                    waits = f"{crowd.busy} clients still wait at {LIVES_S} s"
+                    raise Broken("unanswered", f"{waits}: {why}")
             self.trouble.ends()
             for browser in self.browsers:
                 browser.stopped = True
@@ -158,6 +161,7 @@ class World:
             sum(len(one.journal) for one in houses),
             sum(one.epoch for one in houses),
             self.store.fenced,
+            sum(len(one.pictures) for one in self.browsers),
             self.simulation.now_s,
             self.simulation.happened,
             frozenset(self.trouble.kinds),
