@@ -78,6 +78,12 @@ def test_a_better_choice_is_of_the_same_category() -> None:
     assert mixed == Refused(Refusal.ORPHAN, (2,))
 
 
+def test_a_better_choice_may_begin_at_any_seat() -> None:
+    # At the first a the b beside it is left alone, at the third the last a: at the second nobody.
+    play = Play(house(["aaa", "baaaaa"]))
+    assert play.hold(0, 1) == Refused(Refusal.ORPHAN, (2,))
+
+
 def test_nobody_is_alone_at_a_table() -> None:
     play = Play(house(["aaaa"], tables=[(4, False)]))
     assert isinstance(play.hold(4, 5, 6), Held)

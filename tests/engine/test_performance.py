@@ -165,6 +165,21 @@ def test_a_snapshot_and_the_facts_since_make_the_same_state(cut: int) -> None:
     assert late.snapshot() == play.live.snapshot()
 
 
+def test_a_snapshot_between_two_facts_changes_nothing() -> None:
+    """Neither before they are handed over nor after: each id is remembered once, in its order."""
+    play, same = Play(PLAN), Play(PLAN)
+    play.hold(0, 1)
+    play.live.snapshot()
+    play.hold(3, 4, by="bob")
+    play.live.snapshot()
+    facts = play.live.take()[0]
+    play.hold(6, 7, by="eve")
+    play.hold(6, 7, by="fred")
+    for fact in [*facts, *play.live.events]:
+        same.live.replay(fact)
+    assert play.live.snapshot() == same.live.snapshot()
+
+
 def test_a_restored_performance_answers_a_repeated_command() -> None:
     play = Play(PLAN)
     command = Hold(play.id(), token("ann"), "ann", Channel.WEB, (0, 1))
@@ -234,6 +249,16 @@ def test_the_feed_is_told_of_every_change() -> None:
     play.apply = and_publish  # type: ignore[method-assign, assignment]
     busy(play)
     assert feed.seq > 12
+
+
+def test_what_was_told_is_not_told_again() -> None:
+    play = Play(PLAN)
+    play.hold(0, 1, areas=((0, 2),))
+    assert play.live.take()[2] == [(0, 4)]
+    play.hold(4, 5, by="bob")
+    _, changes, areas = play.live.take()
+    assert [change >> 2 for change in changes] == [4, 5]
+    assert areas == []
 
 
 def test_a_seat_taken_and_given_back_between_two_takes_is_told_once() -> None:
