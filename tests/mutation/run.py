@@ -166,6 +166,8 @@ class _Runner:
         child, status = os.waitpid(-1, 0)
         source, mutant = running.pop(child)
         survived = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+        if survived:
+            print(f"lives so far: {mutant.name}", flush=True)
         self.verdicts.append(Verdict(mutant, source, not survived))
 
 
