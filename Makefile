@@ -21,12 +21,14 @@ lint: .venv/tests
 	$(BIN)/lint-imports
 
 # Longer than a test run should be: the real thing broken three hundred times under a sale (and
-# shown to fail without its rules), ten million forged tickets, twenty thousand simulated worlds.
+# shown to fail without its rules), ten million forged tickets, a million scans, twenty thousand
+# simulated worlds.
 soak: .venv/tests
 	$(BIN)/python -m tests.soak --minutes 25 --seed 1 --json soak.json
 	$(BIN)/python -m pytest -m soak tests
 	$(BIN)/python -m tests.sim --seeds 20000 --processes 2
 	$(BIN)/python -m tests.renderers.forge --count 10000000
+	$(BIN)/python -m tests.doors_proof --scans 1000000
 	$(BIN)/python -m tests.fuzz --minutes 10
 	$(BIN)/python -m tests.fuzz.gateway --frames 1000000
 	SCHEMA_EXAMPLES=100 $(BIN)/python -m pytest tests/security/test_api_schema.py

@@ -177,29 +177,29 @@ class Client:
     # What is on --------------------------------------------------------------
 
     async def house(self) -> HouseInfo:
-        return await self._ask(HouseInfo, "GET", "/api/house")
+        return await self.ask(HouseInfo, "GET", "/api/house")
 
     async def performances(self) -> list[Performance]:
         """Sorted by their start."""
-        found = await self._ask(list[Performance], "GET", "/api/performances")
+        found = await self.ask(list[Performance], "GET", "/api/performances")
         return sorted(found, key=lambda performance: (performance.starts_ms, performance.id))
 
     async def performance(self, performance: int) -> Performance:
-        return await self._ask(Performance, "GET", f"/api/performances/{performance}")
+        return await self.ask(Performance, "GET", f"/api/performances/{performance}")
 
     async def plan(self, plan: str) -> PlanColumns:
         """The plan of a content hash."""
-        return await self._ask(PlanColumns, "GET", f"/api/plans/{quote(plan)}")
+        return await self.ask(PlanColumns, "GET", f"/api/plans/{quote(plan)}")
 
     # Waiting rooms -----------------------------------------------------------
 
     async def open_room(self, performance: int, opens_ms: int, on_sale_ms: int) -> RoomInfo:
         """Announce a waiting room; the same again changes nothing."""
         body = {"opens_ms": opens_ms, "on_sale_ms": on_sale_ms}
-        return await self._ask(RoomInfo, "POST", f"/api/performances/{performance}/queue", body)
+        return await self.ask(RoomInfo, "POST", f"/api/performances/{performance}/queue", body)
 
     async def room(self, performance: int) -> RoomInfo:
-        return await self._ask(RoomInfo, "GET", f"/api/performances/{performance}/queue")
+        return await self.ask(RoomInfo, "GET", f"/api/performances/{performance}/queue")
 
     async def close_room(self, performance: int) -> None:
         await self._once("DELETE", f"/api/performances/{performance}/queue", None)
@@ -214,10 +214,10 @@ class Client:
     # request whose answer was lost is sent again and counts once.
 
     async def place(self, order: PlaceOrder) -> Order:
-        return await self._ask(Order, "POST", "/api/orders", msgspec.to_builtins(order))
+        return await self.ask(Order, "POST", "/api/orders", msgspec.to_builtins(order))
 
     async def order(self, order: str) -> Order:
-        return await self._ask(Order, "GET", f"/api/orders/{quote(order)}")
+        return await self.ask(Order, "GET", f"/api/orders/{quote(order)}")
 
     async def pay(
         self, order: str, method: str, attempt: str, given: int | None, reference: str
@@ -228,17 +228,17 @@ class Client:
             body["given"] = given
         if reference:
             body["reference"] = reference
-        answer = await self._ask(Paid, "POST", f"/api/orders/{quote(order)}/pay", body)
+        answer = await self.ask(Paid, "POST", f"/api/orders/{quote(order)}/pay", body)
         return answer.order
 
     async def cancel(self, order: str) -> Order:
         """Give up an unpaid order: its hold is open again."""
-        return await self._ask(Order, "POST", f"/api/orders/{quote(order)}/cancel", {})
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/cancel", {})
 
     async def refund(self, order: str, id: str, lines: Sequence[int], reason: str) -> Order:
         """Refund lines by number; none named: all of them."""
         body = {"id": id, "lines": list(lines), "reason": reason}
-        return await self._ask(Order, "POST", f"/api/orders/{quote(order)}/refund", body)
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/refund", body)
 
     async def tickets_pdf(self, order: str, language: str) -> bytes:
         return await self._pdf(f"/api/orders/{quote(order)}/tickets.pdf", language)
@@ -251,7 +251,7 @@ class Client:
         query = {"limit": str(limit)} | ({"q": text} if text else {})
         if performance >= 0:
             query["performance"] = str(performance)
-        return await self._ask(list[Order], "GET", f"/api/sales?{urlencode(query)}")
+        return await self.ask(list[Order], "GET", f"/api/sales?{urlencode(query)}")
 
     # Watching ----------------------------------------------------------------
 
@@ -266,7 +266,7 @@ class Client:
 
     async def status(self, performance: int, kind: type[T]) -> T:
         """The gateway's own figures and the performance's waiting room, read as a `kind`."""
-        return await self._ask(kind, "GET", f"/api/status?performance={performance}")
+        return await self.ask(kind, "GET", f"/api/status?performance={performance}")
 
     # The books ---------------------------------------------------------------
 
@@ -311,7 +311,7 @@ class Client:
         address = f"{path}?{urlencode({'lang': language})}"
         return await self._persist("GET", address, None, "application/pdf")
 
-    async def _ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:
+    async def ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:
         """A request that may be repeated; its answer, read as what it should be."""
         return _read(await self._persist(method, path, body, "application/json"), kind)
 

@@ -20,7 +20,7 @@ from console.programme import Performance
 from console.seating import Seating
 from console.till import new_id, now_ms
 from engine.commands import Outcome, Refused, ScanMode, Scanned, ScanOutcome
-from gateway.wire import AskScan
+from gateway.wire import AskScan, AskUndoScan
 from renderers.i18n import Translator
 from renderers.money import format_time, format_weekday_date
 
@@ -68,9 +68,14 @@ class Scanner:
         self._link = link
         self._performance = performance_id
 
-    async def scan(self, secret: str, mode: ScanMode, gate: str) -> Outcome:
+    async def scan(self, secret: str, mode: ScanMode, gate: str, reason: str = "") -> Outcome:
         """Waits through lost connections. Raises NotServed if this token may not scan here."""
-        return await self._link.ask(AskScan(new_id(), self._performance, secret, gate, mode))
+        ask = AskScan(new_id(), self._performance, secret, gate, mode, reason)
+        return await self._link.ask(ask)
+
+    async def undo(self, ticket: int, gate: str) -> Outcome:
+        """Take back what was scanned last of this ticket; as `scan`."""
+        return await self._link.ask(AskUndoScan(new_id(), self._performance, ticket, gate))
 
 
 class ScanError(Exception):

@@ -76,6 +76,9 @@ class Refusal(StrEnum):
     TICKET_UNKNOWN = "ticket_unknown"
     TICKET_USED = "ticket_used"  # already admitted
     TICKET_STATE = "ticket_state"  # the ticket's state does not allow this
+    NOTHING_TO_UNDO = "nothing_to_undo"  # nobody went in or out with this ticket
+    SCANNED_ELSEWHERE = "scanned_elsewhere"  # at another gate, by another device
+    UNDO_TOO_LATE = "undo_too_late"  # longer ago than can be taken back
 
 
 class Rung(StrEnum):
@@ -90,10 +93,16 @@ class Rung(StrEnum):
 
 
 class ScanMode(StrEnum):
-    """ADMIT burns the ticket, LOOK_UP burns nothing."""
+    """ADMIT burns the ticket, LOOK_UP burns nothing, EXIT checks out.
+
+    MARK is an admission by the ticket's number, from a list on paper: nobody read a secret, and
+    neither gate nor time are judged. Operators alone have it.
+    """
 
     ADMIT = "admit"
     LOOK_UP = "look_up"
+    EXIT = "exit"
+    MARK = "mark"
 
 
 class ScanOutcome(StrEnum):
@@ -233,7 +242,10 @@ class Configure(_Command, tag="configure", frozen=True):
 
 
 class Scan(_Command, tag="scan", frozen=True):
-    """A ticket is presented at a gate. The shell has already verified its secret."""
+    """A ticket is presented at a gate. The shell has already verified its secret.
+
+    A `reason` makes an admission an override; whoever asks may do that.
+    """
 
     gate: str
     device: str
@@ -241,6 +253,45 @@ class Scan(_Command, tag="scan", frozen=True):
     ticket: int
     version: int
     mode: ScanMode
+    reason: str = ""
+
+
+class UndoScan(_Command, tag="undo_scan", frozen=True):
+    """The turnstile did not turn: take back this ticket's last admission or exit.
+
+    Only what was scanned at this gate or by this device, unless `anywhere`.
+    """
+
+    ticket: int
+    gate: str
+    device: str
+    anywhere: bool = False
+
+
+class KeptScan(_Command, tag="kept_scan", frozen=True):
+    """What a device decided while it was alone, told afterwards.
+
+    `sequence` numbers the device's scans; `scanned_ms` is its clock, `shown` what it said to
+    whoever stood there. The rest is as in `Scan`.
+    """
+
+    gate: str
+    device: str
+    performance: int
+    ticket: int
+    version: int
+    mode: ScanMode
+    sequence: int
+    scanned_ms: int
+    shown: ScanOutcome
+
+
+class CountInside(_Command, tag="inside", frozen=True):
+    """Ask how many are inside. Changes nothing and is not recorded."""
+
+
+class ListConflicts(_Command, tag="conflicts", frozen=True):
+    """Ask which tickets let two people in. Changes nothing and is not recorded."""
 
 
 class Expire(_Command, tag="expire", frozen=True):
@@ -262,6 +313,10 @@ Command = (
     | Allocate
     | Configure
     | Scan
+    | UndoScan
+    | KeptScan
+    | CountInside
+    | ListConflicts
     | Expire
 )
 
@@ -368,7 +423,7 @@ class Configured(_Outcome, tag="configured", frozen=True):
 
 
 class Scanned(_Outcome, tag="scanned", frozen=True):
-    """`used_*` tell the first admission where there was one."""
+    """`used_*` tell the first admission where there was one; to who left twice, the last exit."""
 
     result: ScanOutcome
     ticket: int = -1
@@ -378,6 +433,82 @@ class Scanned(_Outcome, tag="scanned", frozen=True):
     order: str = ""
     used_at_ms: int = 0
     used_gate: str = ""
+
+
+class Undone(_Outcome, tag="undone", frozen=True):
+    """An admission (`mode` admit) or an exit is taken back. `inside`: is the ticket, now?
+
+    The rest tells which: `sequence` is -1 but for a scan that its device kept.
+    """
+
+    ticket: int
+    mode: ScanMode
+    inside: bool
+    gate: str
+    device: str
+    sequence: int
+
+
+class Kept(_Outcome, tag="kept", frozen=True):
+    """A kept scan is recorded. `result` is what the engine would have said.
+
+    Attributes:
+        ticket: -1 for none of this performance.
+        conflict: This ticket let in twice, and this scan is one of the two.
+        inside: The ticket is, by all that is known now.
+        again: It was recorded before, and is not recorded twice.
+    """
+
+    result: ScanOutcome
+    ticket: int
+    conflict: bool
+    inside: bool = False
+    again: bool = False
+
+
+class Alarm(StrEnum):
+    """How near a gate's capacity is."""
+
+    NONE = "none"
+    NEAR = "near"
+    FULL = "full"
+
+
+class GateInside(Struct, array_like=True, frozen=True, gc=False):
+    """A gate: who came in by it and is inside, and all who are inside its sections (its zone)."""
+
+    gate: str
+    inside: int
+    zone: int
+    capacity: int  # of the zone; 0: not watched
+    alarm: Alarm
+
+
+class InsideIs(_Outcome, tag="inside_is", frozen=True):
+    """How many tickets are inside: all, by gate, and by (plan section, tickets)."""
+
+    total: int
+    gates: tuple[GateInside, ...]
+    sections: tuple[tuple[int, int], ...]
+
+
+class DoubleEntry(Struct, array_like=True, frozen=True, gc=False):
+    """Admissions of one ticket of which only the first, the winner, had a right to be.
+
+    `entries` are (device, gate, at_ms, sequence), earliest first; sequence -1: not kept.
+    """
+
+    ticket: int
+    seat: int
+    area: int
+    entries: tuple[tuple[str, str, int, int], ...]
+
+
+class ConflictsAre(_Outcome, tag="conflicts_are", frozen=True):
+    """By ticket number; `more` says that there are others still."""
+
+    conflicts: tuple[DoubleEntry, ...]
+    more: bool = False
 
 
 class Expired(_Outcome, tag="expired", frozen=True):
@@ -399,6 +530,10 @@ Outcome = (
     | Allocated
     | Configured
     | Scanned
+    | Undone
+    | Kept
+    | InsideIs
+    | ConflictsAre
     | Expired
 )
 

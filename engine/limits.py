@@ -85,6 +85,18 @@ MAX_NEWS_VISITORS: Final = 50_000
 ADMISSION_MS: Final = 10 * 60_000
 """Life of an admission: time to choose. Holding and paying have their own."""
 
+# Doors
+UNDO_MS: Final = 2 * 60_000
+"""An admission or an exit can be taken back for so long."""
+MAX_PASSAGES_PER_TICKET: Final = 1_000
+"""Admissions and exits remembered of one ticket; nobody goes in and out that often."""
+MAX_KEPT_SCANS: Final = 500_000
+"""Scans of one performance that devices made while they were alone. About 120 bytes each."""
+MAX_CONFLICTS: Final = 500
+"""Double admissions told at once, those of the lowest ticket numbers."""
+CAPACITY_NEAR_PERCENT: Final = 90
+"""From here on a gate's capacity is nearly reached."""
+
 # Edge
 MAX_FRAME_BYTES: Final = 16_384
 MAX_HTTP_BODY_BYTES: Final = 16 * 1024 * 1024

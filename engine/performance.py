@@ -2,8 +2,8 @@
 
 Owns the dispatch from a command to its rule, the memory of ids that makes
 commands idempotent, and the replay of recorded facts. The rules themselves live
-in `engine.holding`, `engine.best`, `engine.selling`, `engine.keeping` and
-`engine.admission`; the values they share in `engine.state`.
+in `engine.holding`, `engine.best`, `engine.selling`, `engine.keeping`,
+`engine.admission` and `engine.kept`; the values they share in `engine.state`.
 
 Pure and synchronous: no clock, no randomness, no input or output. Time comes
 with each command. Nothing that a caller sends makes `apply` raise: what a user
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
-from engine.admission import do_scan, scan
+from engine.admission import do_scan, do_undo, scan, undo
 from engine.best import best
 from engine.commands import (
     Allocate,
@@ -29,11 +29,15 @@ from engine.commands import (
     Checkout,
     Command,
     Configure,
+    CountInside,
     Event,
     Expire,
     Expired,
     Hold,
     HoldBest,
+    Kept,
+    KeptScan,
+    ListConflicts,
     Outcome,
     Refund,
     Refusal,
@@ -45,6 +49,7 @@ from engine.commands import (
     Sell,
     SetTickets,
     Unblock,
+    UndoScan,
 )
 from engine.holding import (
     basket,
@@ -66,6 +71,7 @@ from engine.keeping import (
     do_unblock,
     unblock,
 )
+from engine.kept import count_inside, do_keep, keep, list_conflicts
 from engine.limits import MAX_REMEMBERED_ACCEPTED, MAX_REMEMBERED_REFUSED
 from engine.plan import Plan
 from engine.selling import (
@@ -99,6 +105,10 @@ _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
     Allocate: allocate,
     Configure: configure,
     Scan: scan,
+    UndoScan: undo,
+    KeptScan: keep,
+    CountInside: count_inside,
+    ListConflicts: list_conflicts,
     Expire: expire,
 }
 
@@ -116,17 +126,24 @@ _EFFECTS: Final[dict[type, Callable[[State, Any, Any, int], None]]] = {
     Allocate: do_allocate,
     Configure: do_configure,
     Scan: do_scan,
+    UndoScan: do_undo,
+    KeptScan: do_keep,
     Expire: do_expire,
 }
 
 _ID_REUSED: Final = Refused(Refusal.ID_REUSED)
-_MAY_CHANGE_NOTHING: Final = frozenset({Basket, Scan, Expire})
+_MAY_CHANGE_NOTHING: Final = frozenset({Basket, Scan, KeptScan, CountInside, ListConflicts, Expire})
 
 
 def _changes_nothing(command: Command, outcome: Outcome) -> bool:
-    """Questions, and an expiry with nothing due, are neither recorded nor remembered."""
+    """Questions, and an expiry with nothing due, are neither recorded nor remembered.
+
+    Nor is a kept scan that was recorded before, or that has to be told again later.
+    """
     if type(command) is Scan:
         return command.mode is ScanMode.LOOK_UP
+    if type(outcome) is Kept:
+        return outcome.again
     if type(outcome) is Expired:
         return not outcome.tokens
     return True

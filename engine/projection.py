@@ -15,14 +15,18 @@ from engine.commands import (
     Configure,
     Configured,
     Event,
+    Kept,
+    KeptScan,
     Refunded,
     Scan,
     Scanned,
-    ScanOutcome,
     Sold,
     TicketsSet,
     TicketState,
+    Undone,
 )
+from engine.kept import NOT_OURS
+from engine.passages import NOT_KEPT
 
 KEEP_VERSION = -1
 """In `Projection.ticket_states`: the ticket's version stays as it is."""
@@ -43,7 +47,11 @@ class TicketRow(Struct, array_like=True, frozen=True, gc=False):
 
 
 class ScanRow(Struct, array_like=True, frozen=True, gc=False):
-    """One presentation at a gate, refused ones too; `ticket` is -1 for none of this performance."""
+    """One presentation at a gate, refused ones too; `ticket` is -1 for none of this performance.
+
+    A `reason` made it an override. A kept scan has the `sequence` that its device gave it, when
+    that was by the device's clock, and what was `shown` there; `result` came afterwards.
+    """
 
     seq: int  # of the event
     at_ms: int
@@ -52,6 +60,20 @@ class ScanRow(Struct, array_like=True, frozen=True, gc=False):
     mode: str  # a ScanMode value
     ticket: int
     result: str  # a ScanOutcome value
+    reason: str = ""
+    sequence: int = NOT_KEPT
+    scanned_ms: int = 0  # `at_ms` where nothing was kept
+    shown: str = ""  # a ScanOutcome value, "" where nothing was kept
+
+
+class UndoneRow(Struct, array_like=True, frozen=True, gc=False):
+    """The last scan before `seq` that let this ticket pass at this device did not happen."""
+
+    seq: int  # of the undoing
+    at_ms: int
+    ticket: int
+    device: str
+    sequence: int
 
 
 class Projection(Struct, array_like=True, frozen=True):
@@ -66,14 +88,14 @@ class Projection(Struct, array_like=True, frozen=True):
     ticket_states: tuple[tuple[int, str, int], ...] = ()
     scans: tuple[ScanRow, ...] = ()
     settings: bytes | None = None
+    undone: tuple[UndoneRow, ...] = ()
 
 
 NOTHING = Projection()
 """The projection of a batch that only moves holds and blocks."""
 
 
-_MATTER = frozenset({Sold, Refunded, TicketsSet, Scanned, Configured})
-_NOT_OURS = (ScanOutcome.UNKNOWN, ScanOutcome.WRONG_PERFORMANCE)
+_MATTER = frozenset({Sold, Refunded, TicketsSet, Scanned, Undone, Kept, Configured})
 
 
 def project(first_seq: int, events: Sequence[Event]) -> Projection:
@@ -81,6 +103,7 @@ def project(first_seq: int, events: Sequence[Event]) -> Projection:
     tickets: dict[int, TicketRow] = {}
     states: dict[int, tuple[int, str, int]] = {}
     scans: list[ScanRow] = []
+    undone: list[UndoneRow] = []
     settings: bytes | None = None
     for seq, event in enumerate(events, first_seq):
         outcome = event.outcome
@@ -98,11 +121,18 @@ def project(first_seq: int, events: Sequence[Event]) -> Projection:
                 _set(tickets, states, number, outcome.state, version)
         elif isinstance(outcome, Scanned):
             scans.append(_scan(seq, at_ms, command, outcome))
+        elif isinstance(outcome, Kept):
+            scans.append(_kept(seq, at_ms, command, outcome))
+        elif isinstance(outcome, Undone):
+            device = _plain(outcome.device)
+            undone.append(UndoneRow(seq, at_ms, outcome.ticket, device, outcome.sequence))
         elif isinstance(command, Configure):
             settings = msgspec.json.encode(command.settings)
-    if not (tickets or states or scans or settings):
+    if not (tickets or states or scans or settings or undone):
         return NOTHING
-    return Projection(tuple(tickets.values()), tuple(states.values()), tuple(scans), settings)
+    return Projection(
+        tuple(tickets.values()), tuple(states.values()), tuple(scans), settings, tuple(undone)
+    )
 
 
 def _rows(at_ms: int, sold: Sold) -> list[TicketRow]:
@@ -154,6 +184,24 @@ def _scan(seq: int, at_ms: int, command: Command, scanned: Scanned) -> ScanRow:
         device=_plain(command.device),
         mode=command.mode.value,
         # The number that these name is another performance's ticket, or nobody's.
-        ticket=-1 if scanned.result in _NOT_OURS else scanned.ticket,
+        ticket=-1 if scanned.result in NOT_OURS else scanned.ticket,
         result=scanned.result.value,
+        reason=_plain(command.reason),
+        scanned_ms=at_ms,
+    )
+
+
+def _kept(seq: int, at_ms: int, command: Command, kept: Kept) -> ScanRow:
+    assert isinstance(command, KeptScan), "only a kept scan is answered by Kept"
+    return ScanRow(
+        seq=seq,
+        at_ms=at_ms,
+        gate=_plain(command.gate),
+        device=_plain(command.device),
+        mode=command.mode.value,
+        ticket=kept.ticket,
+        result=kept.result.value,
+        sequence=command.sequence,
+        scanned_ms=command.scanned_ms,
+        shown=command.shown.value,
     )

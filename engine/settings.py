@@ -5,8 +5,9 @@ Pure values, kept in the database with the performance and changed only by the
 """
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from engine.limits import HOLD_CAP_MS, HOLD_MS
 
@@ -19,6 +20,14 @@ class SaleStatus(StrEnum):
     BOX_OFFICE = "box_office"
     ON_SALE = "on_sale"
     ENDED = "ended"
+
+
+class ReEntry(StrEnum):
+    """Who was admitted may come in again: never, after having been checked out, or always."""
+
+    NONE = "none"
+    AFTER_EXIT = "after_exit"
+    UNLIMITED = "unlimited"
 
 
 class PriceType(Struct, frozen=True):
@@ -40,11 +49,16 @@ class Price(Struct, frozen=True):
 
 
 class Gate(Struct, frozen=True):
-    """An entrance; `sections` are plan section indices admitted there, empty for all."""
+    """An entrance; `sections` are plan section indices admitted there, empty for all.
+
+    `capacity` is how many may be inside its sections together: nobody is refused for it, but
+    everybody is warned. 0: not watched.
+    """
 
     id: str
     name: str
     sections: tuple[int, ...] = ()
+    capacity: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
 
 
 class Settings(Struct, frozen=True):
@@ -62,3 +76,4 @@ class Settings(Struct, frozen=True):
     doors_open_ms: int = 0
     doors_close_ms: int = 0
     gates: tuple[Gate, ...] = ()
+    re_entry: ReEntry = ReEntry.NONE

@@ -15,12 +15,15 @@ from msgspec import Struct
 
 from engine.commands import Event, Ticket, TicketState
 from engine.limits import MAX_SNAPSHOT_ACCEPTED, MAX_SNAPSHOT_REFUSED
+from engine.passages import NOT_KEPT, Passage
 from engine.plan import Plan
 from engine.settings import Settings
 from engine.state import Allocation, HoldState, State, places_in
 
-FORMAT: Final = 1
-"""Raised with every change of shape; a snapshot of another format is refused."""
+FORMAT: Final = 2
+"""Raised with every change of shape; a snapshot of another format is refused, but for 1, which
+knew of a ticket's use only when and at which gate it was first admitted."""
+_READ: Final = (1, FORMAT)
 
 
 class SnapshotError(ValueError):
@@ -42,9 +45,11 @@ class Snapshot(Struct, array_like=True):
     ticket_sales: list[tuple[str, str]]
     ticket_states: list[tuple[int, TicketState]]
     ticket_versions: list[tuple[int, int]]
-    ticket_uses: list[tuple[int, tuple[int, str]]]
+    first_uses: list[tuple[int, tuple[int, str]]]  # of format 1, empty since
     accepted: list[Event]
     refused: list[Event]
+    ticket_uses: list[tuple[int, list[Passage]]] = []
+    kept: list[tuple[str, list[tuple[int, int]]]] = []
 
 
 def dump_state(state: State, accepted: deque[Event], refused: deque[Event]) -> bytes:
@@ -64,9 +69,11 @@ def dump_state(state: State, accepted: deque[Event], refused: deque[Event]) -> b
             state.ticket_sales,
             sorted(state.ticket_states.items()),
             sorted(state.ticket_versions.items()),
-            sorted(state.ticket_uses.items()),
+            (),
             _newest(accepted, MAX_SNAPSHOT_ACCEPTED),
             _newest(refused, MAX_SNAPSHOT_REFUSED),
+            sorted(state.ticket_uses.items()),
+            [(device, sorted(scans.items())) for device, scans in sorted(state.kept.items())],
         )
     )
 
@@ -87,7 +94,7 @@ def load_snapshot(data: bytes, plan: Plan) -> Snapshot:
         snapshot = msgspec.msgpack.decode(data, type=Snapshot)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotError(f"not a snapshot: {error}") from error
-    if snapshot.format != FORMAT:
+    if snapshot.format not in _READ:
         raise SnapshotError(f"snapshot format {snapshot.format}, this version reads {FORMAT}")
     sizes = len(snapshot.codes), len(snapshot.area_free)
     if sizes != (len(plan.seats), len(plan.areas)):
@@ -109,7 +116,13 @@ def fill_state(state: State, snapshot: Snapshot) -> None:
     state.ticket_sales = snapshot.ticket_sales
     state.ticket_states = dict(snapshot.ticket_states)
     state.ticket_versions = dict(snapshot.ticket_versions)
-    state.ticket_uses = dict(snapshot.ticket_uses)
+    for number, (at_ms, gate) in snapshot.first_uses:
+        state.remember_passages(number, [Passage(at_ms, "", NOT_KEPT, gate, True)])
+    for number, passages in snapshot.ticket_uses:
+        state.remember_passages(number, passages)
+    for device, scans in snapshot.kept:
+        for sequence, scanned_ms in scans:
+            state.remember_kept(device, sequence, scanned_ms)
     for hold in snapshot.holds:
         # A position means something to the layout that wrote it only.
         hold.first = state.house.straight(hold.seats)

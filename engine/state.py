@@ -6,6 +6,7 @@ here trusts that its rule has refused everything refusable, and cannot fail.
 """
 
 from bisect import insort
+from collections import Counter
 from typing import Final
 
 from msgspec import Struct
@@ -18,6 +19,7 @@ from engine.house import (
     House,
 )
 from engine.limits import MAX_PLACES_PER_HOLD
+from engine.passages import Passage, insert, is_inside
 from engine.plan import Plan
 from engine.pricing import PriceList
 from engine.settings import SaleStatus, Settings
@@ -90,7 +92,11 @@ class State:
         area_free, area_blocked: Places per area on sale and left, and taken off sale.
         tickets: The ticket with number n stands at n - 1, and so do its order and buyer
             in `ticket_sales`. Sparse and by number are `ticket_states` (else VALID),
-            `ticket_versions` (else 0) and `ticket_uses` (when and at which gate).
+            `ticket_versions` (else 0) and `ticket_uses` (who went in and out, in order).
+        inside_gates, inside_sections: Tickets inside by the gate that they came in at, and by
+            the section of their place.
+        disputed: Tickets with more than one passage, one of which a device decided alone.
+        kept: Scans that devices kept, when by the device's clock, by device and sequence.
         ending: The holds that end before `looked_to_ms`, first ended first. A hold alone
             says when it ends; what stands here may be out of date.
         buyer_places: Live tickets and places in payment by buyer, for per-buyer limits.
@@ -104,12 +110,17 @@ class State:
         "area_free",
         "buyer_places",
         "codes",
+        "disputed",
         "ending",
         "gates",
         "hold_ms",
         "holds",
         "home",
         "house",
+        "inside_gates",
+        "inside_sections",
+        "kept",
+        "kept_scans",
         "limited_types",
         "looked_to_ms",
         "max_per_order",
@@ -147,7 +158,12 @@ class State:
         self.ticket_sales: list[tuple[str, str]] = []
         self.ticket_states: dict[int, TicketState] = {}
         self.ticket_versions: dict[int, int] = {}
-        self.ticket_uses: dict[int, tuple[int, str]] = {}
+        self.ticket_uses: dict[int, list[Passage]] = {}
+        self.inside_gates: Counter[str] = Counter()
+        self.inside_sections: Counter[int] = Counter()
+        self.disputed: set[int] = set()
+        self.kept: dict[str, dict[int, int]] = {}
+        self.kept_scans = 0
         self.touched: list[tuple[int, ...]] = []
         self.touched_areas: set[int] = set()
         self.ending: list[tuple[int, bytes]] = []
@@ -350,3 +366,55 @@ class State:
                 self.buyer_places[buyer] = count
             else:
                 self.buyer_places.pop(buyer, None)
+
+    # Doors ------------------------------------------------------------------
+
+    def section_of(self, number: int) -> int:
+        """The section of the plan that the ticket's place is in."""
+        ticket = self.tickets[number - 1]
+        if ticket.seat >= 0:
+            return self.house.sections[ticket.seat]
+        return self.house.plan.areas[ticket.area].section
+
+    def pass_through(self, number: int, passage: Passage) -> None:
+        """Somebody went in or out with this ticket."""
+        uses = self.ticket_uses.setdefault(number, [])
+        self._count_inside(number, uses, -1)
+        insert(uses, passage)
+        self._settle(number, uses)
+
+    def take_back(self, number: int) -> Passage:
+        """The ticket's last passage did not happen."""
+        uses = self.ticket_uses[number]
+        self._count_inside(number, uses, -1)
+        last = uses.pop()
+        if not uses:
+            del self.ticket_uses[number]
+        self._settle(number, uses)
+        return last
+
+    def remember_passages(self, number: int, passages: list[Passage]) -> None:
+        """This is all that ever happened with the ticket."""
+        self.ticket_uses[number] = passages
+        self._settle(number, passages)
+
+    def _settle(self, number: int, uses: list[Passage]) -> None:
+        """What follows from a ticket's passages, which have changed."""
+        self._count_inside(number, uses, +1)
+        if len(uses) > 1 and any(one.kept for one in uses):
+            self.disputed.add(number)
+        else:
+            self.disputed.discard(number)
+
+    def _count_inside(self, number: int, uses: list[Passage], change: int) -> None:
+        if is_inside(uses):
+            gate, gates = uses[-1].gate, self.inside_gates
+            gates[gate] += change
+            if not gates[gate]:
+                del gates[gate]  # a gate may be any text
+            self.inside_sections[self.section_of(number)] += change
+
+    def remember_kept(self, device: str, sequence: int, scanned_ms: int) -> None:
+        """The device's kept scan of this number is recorded."""
+        self.kept.setdefault(device, {})[sequence] = scanned_ms
+        self.kept_scans += 1

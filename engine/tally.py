@@ -10,7 +10,7 @@ events come from nor how the figures are shown. Sales follow the tickets: what
 was refunded is in no `sold` and no `amount`, but in figures of its own.
 
 Everything is bounded: buckets of time and names by the constants below, holds
-by `engine.limits.MAX_HOLDS`, and each ticket ever sold takes ten bytes.
+by `engine.limits.MAX_HOLDS`, and each ticket ever sold takes eleven bytes.
 """
 
 from array import array
@@ -27,6 +27,8 @@ from engine.commands import (
     Held,
     Hold,
     HoldBest,
+    Kept,
+    KeptScan,
     Outcome,
     Quoted,
     Refunded,
@@ -35,11 +37,14 @@ from engine.commands import (
     Reopen,
     Reopened,
     Scan,
+    ScanMode,
     Scanned,
     ScanOutcome,
     Sell,
     Sold,
     Unblocked,
+    Undone,
+    UndoScan,
 )
 
 MINUTE_MS: Final = 60_000
@@ -99,8 +104,9 @@ class Figures(Struct, frozen=True):
     blocked: int
     refusals: dict[str, int]
     gates: dict[str, dict[str, int]]  # gate -> scan outcome -> presentations
-    admitted: int
+    admitted: int  # what a device let in while it was alone among them, what was undone not
     turned_away: int
+    inside: int  # tickets
     peak_minute_ms: int  # the minute with the most tickets sold, its beginning
     peak_sold: int
 
@@ -162,7 +168,9 @@ class Tally:
         self._peak = (0, 0)  # (tickets, minute)
         self._newest = 0
         self._holds: dict[bytes, _Hold] = {}
-        # By ticket number: what it cost, and which pair of shares it was counted in.
+        # By ticket number: whether it is inside, what it cost, and which pair of shares it was
+        # counted in.
+        self._inside = bytearray()
         self._amounts = array("q")
         self._kinds = array("H")
         self._pairs: list[tuple[Share, Share]] = []
@@ -210,6 +218,7 @@ class Tally:
             gates={gate: dict(outcomes) for gate, outcomes in self._gates.items()},
             admitted=admitted,
             turned_away=turned_away,
+            inside=self._inside.count(1),
             peak_minute_ms=self._peak[1] * MINUTE_MS,
             peak_sold=self._peak[0],
         )
@@ -292,6 +301,7 @@ class Tally:
                 share.sold += 1
                 share.amount += ticket.amount
             minute.amount += ticket.amount
+        self._inside += bytes(len(sold.tickets))
         minute.sold += len(sold.tickets)
         self.sales.add(at_ms, len(sold.tickets))
         if minute.sold > self._peak[0]:
@@ -318,10 +328,33 @@ class Tally:
         self._minute(at_ms).refunded += len(refunded.tickets)
 
     def _scanned(self, command: Scan, scanned: Scanned, at_ms: int) -> None:
-        gate = _known(command.gate, self._gates)
-        self._gates.setdefault(gate, Counter())[scanned.result.value] += 1
-        if scanned.result is ScanOutcome.ADMITTED:
+        result = scanned.result
+        self._at_gate(command.gate, result, 1)
+        if result in _LET_THROUGH:
+            self._inside[scanned.ticket - 1] = result is ScanOutcome.ADMITTED
+        if result is ScanOutcome.ADMITTED:
             self._minute(at_ms).admitted += 1
+
+    def _kept(self, command: KeptScan, kept: Kept, at_ms: int) -> None:
+        """A ticket of ours is counted as it was shown at the door, in the minute when that was."""
+        if command.mode is ScanMode.LOOK_UP:
+            return
+        if kept.ticket < 0:
+            self._at_gate(command.gate, kept.result, 1)
+            return
+        self._at_gate(command.gate, command.shown, 1)
+        self._inside[kept.ticket - 1] = kept.inside
+        if command.shown is ScanOutcome.ADMITTED:
+            self._minute(min(command.scanned_ms, at_ms)).admitted += 1
+
+    def _undone(self, command: UndoScan, undone: Undone, at_ms: int) -> None:
+        entry = undone.mode is ScanMode.ADMIT
+        self._at_gate(undone.gate, ScanOutcome.ADMITTED if entry else ScanOutcome.EXITED, -1)
+        self._inside[undone.ticket - 1] = undone.inside
+
+    def _at_gate(self, name: str, result: ScanOutcome, count: int) -> None:
+        gate = _known(name, self._gates)
+        self._gates.setdefault(gate, Counter())[result.value] += count
 
     def _off_sale(self, command: Any, blocked: Blocked, at_ms: int) -> None:
         self._blocked += _places(blocked)
@@ -340,6 +373,8 @@ _COUNTED: Final[dict[type[Outcome], Callable[[Tally, Any, Any, int], None]]] = {
     Sold: Tally._sold,
     Refunded: Tally._refunded,
     Scanned: Tally._scanned,
+    Kept: Tally._kept,
+    Undone: Tally._undone,
     Blocked: Tally._off_sale,
     Unblocked: Tally._on_sale,
 }

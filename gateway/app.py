@@ -20,6 +20,7 @@ from aiohttp import web
 from gateway import (
     http_admin,
     http_documents,
+    http_doors,
     http_health,
     http_ledger,
     http_operators,
@@ -103,6 +104,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_public,
         http_orders,
         http_operators,
+        http_doors,
         http_rooms,
         http_supervisor,
         http_ledger,

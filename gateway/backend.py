@@ -315,6 +315,18 @@ class Ledger(Protocol):
         ...
 
 
+class Guests(Protocol):
+    """Who is expected, and who has come.
+
+    Guest: ticket, version, order_number, name, seat, area, price_type, state, arrived_ms (0:
+    has not come).
+    """
+
+    async def guests(self, performance: int, *, text: str = "", limit: int) -> Sequence[Any]:
+        """Sorted by name; `text` is the beginnings of words of the name."""
+        ...
+
+
 class History(Protocol):
     """The journals, for whoever only looks."""
 
@@ -348,6 +360,7 @@ class Backend:
     catalogue: Catalogue
     access: Access
     sales: Sales
+    guests: Guests
     history: History
     ledger: Ledger
     rooms: Rooms

@@ -1,8 +1,8 @@
 """Commands gathered into batches: one in flight per performance, the next one fills meanwhile.
 
 Owns the queues: what waits for each performance, in the order it came, and the
-sending again of a batch whose fate is unknown. Scans have a queue and batches of
-their own: somebody with a ticket stands before a closed door, and no crowd of
+sending again of a batch whose fate is unknown. What doors ask has a queue and batches of
+its own: somebody with a ticket stands before a closed door, and no crowd of
 buyers makes them wait. In the other queue who is in the middle of a purchase goes
 before who has nothing yet, and each of the two has room of its own.
 
@@ -40,6 +40,9 @@ _decode_outcomes = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
+DOOR_KINDS: Final = frozenset({"scan", "undo_scan", "kept_scan", "inside", "conflicts"})
+
+
 class Receiver(Protocol):
     """Who asked. Called once for each command offered, from the event loop, never awaited."""
 
@@ -65,7 +68,7 @@ class Batcher:
         self._performances = performances
         self._metrics = metrics
         self._retry_for_s = retry_for_s
-        self._queues: dict[tuple[int, bool], _Queue] = {}  # (performance, are they scans)
+        self._queues: dict[tuple[int, bool], _Queue] = {}  # (performance, at the doors)
         self._paces: dict[int, Pace] = {}
         self._unknown: dict[int, float] = {}
         self._stopping = False
@@ -89,7 +92,8 @@ class Batcher:
         newcomers. One that is not does not become so before everything of its is answered, or
         its commands could overtake each other.
         """
-        queue = self._queues.get((performance, kind == "scan"))
+        at_the_doors = kind in DOOR_KINDS
+        queue = self._queues.get((performance, at_the_doors))
         if queue is None:
             if self._is_unknown(performance):
                 answer_unknown(receiver, id, kind, performance)
@@ -97,7 +101,7 @@ class Batcher:
             if len(self._queues) >= MAX_QUEUES:
                 receiver.shed(id, "busy", SHED_RETRY_MS)
                 return
-            queue = _Queue(performance, kind == "scan")
+            queue = _Queue(performance, at_the_doors)
             self._queues[queue.key] = queue
         if self._stopping:
             receiver.shed(id, "unavailable", SHED_RETRY_MS)
@@ -222,12 +226,12 @@ class Batcher:
 
 
 class _Queue:
-    """What waits for one performance, scans or everything else: two lines, each in its order."""
+    """What waits for one performance, at the doors or else: two lines, each in its order."""
 
     __slots__ = ("engaged", "key", "performance", "task", "waiting")
 
-    def __init__(self, performance: int, scans: bool) -> None:
-        self.key = performance, scans
+    def __init__(self, performance: int, at_the_doors: bool) -> None:
+        self.key = performance, at_the_doors
         self.performance = performance
         self.engaged: list[Waiting] = []
         self.waiting: list[Waiting] = []

@@ -15,13 +15,13 @@ from aiohttp import web
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from engine.commands import ID_BYTES, Configure, Outcome, Refused
+from engine.commands import ID_BYTES, Configure, Refused
 from engine.currency import checked_currency
 from engine.limits import MAX_HTTP_BODY_BYTES, MAX_TEXT_CHARS
 from engine.plan_check import PlanError
 from engine.plan_io import dump_plan, load_plan
 from engine.settings import Settings
-from gateway.backend import BackendUnavailable
+from gateway.asking import ask
 from gateway.http import (
     EDGE,
     answer,
@@ -235,33 +235,13 @@ async def put_settings(request: web.Request) -> web.Response:
     principal = await operator(request, *_SUPERVISING)
     performance = number_in(request, "performance")
     settings = await read_json(request, Settings)
-    answered = _Answer()
     configure = Configure(secrets.token_bytes(ID_BYTES), settings)
-    command = msgspec.msgpack.encode(configure)
-    edge.hub.batcher.offer(performance, answered, configure.id, "configure", command)
-    outcome = await answered.outcome
+    outcome = await ask(edge.hub.batcher, performance, "configure", configure)
     if isinstance(outcome, Refused):
         raise Problem(outcome.code, outcome.detail, status=409)
     edge.programme.changed()
     edge.auditor.note(principal, "configure", performance)
     return answer(settings)
-
-
-class _Answer:
-    """Receives the outcome of one command for a handler that waits for it."""
-
-    _decode = msgspec.msgpack.Decoder(Outcome).decode
-
-    def __init__(self) -> None:
-        self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-
-    def answer(self, id: bytes, kind: str, outcome: str, raw: msgspec.Raw | bytes) -> None:
-        if not self.outcome.done():
-            self.outcome.set_result(self._decode(raw))
-
-    def shed(self, id: bytes, reason: str, retry_ms: int) -> None:
-        if not self.outcome.done():
-            self.outcome.set_exception(BackendUnavailable(reason))
 
 
 # People and devices ----------------------------------------------------------------------

@@ -184,5 +184,11 @@ MAX_SEATS_FOUND: Final = 50
 """Seats that a search text such as "B 12" may mean."""
 PDF_THREADS: Final = 2
 MAX_WAITING_PDFS: Final = 64
+MAX_GUESTS_IN_SHEET: Final = 300_000
+"""Guests in one spreadsheet: more than the largest house has."""
+MAX_GUESTS_ON_PAPER: Final = 10_000
+"""Guests in one PDF: more than 350 pages are not for people."""
+MAX_MARKED_TICKETS: Final = 500
+"""Tickets marked in one request."""
 STOP_S: Final = 5.0
 """How long a stopping gateway waits for answers still under way."""

@@ -16,6 +16,7 @@ from msgspec import Struct
 from engine.orders import Order, PlaceOrder
 from engine.settings import Settings
 from gateway.http_admin import HouseLook, NewDevice, NewOperator, NewPerformance, NewProduction
+from gateway.http_doors import Mark
 from gateway.http_ledger import Close
 from gateway.http_operators import Login, RefundRequest
 from gateway.http_orders import Pay
@@ -84,6 +85,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET /api/performances/{performance}/journal": Operation(
         media="application/msgpack", query=("after",)
     ),
+    "GET /api/performances/{performance}/guests": Operation(
+        query=("q", "format", "limit", "lang"), refuses=(409,)
+    ),
+    "POST /api/performances/{performance}/mark": Operation(Mark),
     "PUT /api/house": Operation(HouseLook),
     "POST /api/plans": Operation(
         Any, answers={200: None, 201: None}, query=("name",), refuses=(409,)

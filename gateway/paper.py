@@ -68,7 +68,7 @@ class Paper:
             raise Problem("tickets_not_ready", f"order {order.number} is {order.state}")
         t = translator(lang)
         views = [self._ticket(order, one, showings[one.performance], house, t) for one in lines]
-        return await self._draw(lambda: ticket_pdf(views, house.style, t.language))
+        return await self.draw(lambda: ticket_pdf(views, house.style, t.language))
 
     async def receipt(
         self, order: Order, showings: Mapping[int, Showing], house: House, lang: str
@@ -78,7 +78,7 @@ class Paper:
             raise Problem("receipt_not_ready", f"order {order.number} is {order.state}")
         t = translator(lang)
         view = receipt_view(order, showings, house, t)
-        return await self._draw(lambda: receipt_pdf(view, house.style, t.language))
+        return await self.draw(lambda: receipt_pdf(view, house.style, t.language))
 
     def shown(self, order: Order) -> list[dict[str, object]]:
         """The order's tickets with what proves them: the QR's text and the readable number."""
@@ -95,7 +95,8 @@ class Paper:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _draw(self, draw: Callable[[], bytes]) -> bytes:
+    async def draw(self, draw: Callable[[], bytes]) -> bytes:
+        """What `draw` gives, drawn in a thread."""
         if self._waiting >= MAX_WAITING_PDFS:
             raise Problem("busy", "too many documents at once", headers={"Retry-After": "2"})
         self._waiting += 1

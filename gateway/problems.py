@@ -29,6 +29,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "room_open": (409, "There is a waiting room already"),
     "room_times": (422, "A waiting room cannot be open at these times"),
     "too_many_rooms": (409, "Too many waiting rooms are open"),
+    "too_many_guests": (409, "The guest list is too long for this"),
     "tickets_not_ready": (409, "The order has no tickets"),
     "receipt_not_ready": (409, "The order was not paid"),
     "refused": (409, "The engine refused"),

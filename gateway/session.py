@@ -54,6 +54,8 @@ class Role(StrEnum):
     DEVICE = "device"
 
 
+OVERRIDE_ROLES: Final = (Role.ADMIN, Role.SUPERVISOR)
+"""Who may let in against the rules, and take back what was scanned elsewhere."""
 OPERATOR_ROLES: Final = (
     Role.ADMIN,
     Role.SUPERVISOR,
@@ -67,7 +69,7 @@ _WATCHING: Final = frozenset({wire.Watch, wire.Unwatch, wire.Ping})
 _HOLDING: Final = frozenset({wire.AskHold, wire.AskBest, wire.AskRelease, wire.AskBasket})
 _QUEUEING: Final = frozenset({wire.AskQueue})
 _BLOCKING: Final = frozenset({wire.AskBlock, wire.AskUnblock})
-_SCANNING: Final = frozenset({wire.AskScan})
+_SCANNING: Final = frozenset({wire.AskScan, wire.AskUndoScan, wire.AskKeptScan})
 
 FRAMES: Final[dict[Role, frozenset[type]]] = {
     Role.ADMIN: _WATCHING | _HOLDING | _BLOCKING | _SCANNING,

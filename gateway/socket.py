@@ -24,11 +24,14 @@ from engine.commands import (
     Command,
     Hold,
     HoldBest,
+    KeptScan,
     Refusal,
     Refused,
     Release,
     Scan,
+    ScanMode,
     Unblock,
+    UndoScan,
 )
 from gateway import wire
 from gateway.inbound import Peer
@@ -45,7 +48,7 @@ from gateway.limits import (
 from gateway.metrics import FROM_FEED
 from gateway.outbound import PING
 from gateway.rooms import NOWHERE, Room, Unheard
-from gateway.session import Principal, now_ms
+from gateway.session import OVERRIDE_ROLES, Principal, now_ms
 
 if TYPE_CHECKING:
     from gateway.hub import Hub
@@ -318,18 +321,66 @@ class Connection(Peer):
     def _on_scan(self, frame: wire.AskScan) -> None:
         if not self._may_serve(frame.performance, frame.id):
             return
+        if frame.mode is ScanMode.MARK:
+            self.error(
+                "forbidden", "a guest is marked by POST /api/performances/.../mark", frame.id
+            )
+            return
+        if frame.reason and not self.principal.has(*OVERRIDE_ROLES):
+            wanted = " or ".join(OVERRIDE_ROLES)
+            self.error("forbidden", f"an override is for a {wanted}", frame.id)
+            return
         performance, ticket, version = self._hub.secrets.claim(frame.secret)
+        gate = self._gate(frame.gate)
         scan = Scan(
             frame.id,
-            # A device stands at its own gate, whatever it says.
-            self.principal.gate or frame.gate,
+            gate,
             self.principal.who,
             performance,
             ticket,
             version,
             frame.mode,
+            frame.reason,
         )
         self._ask("scan", frame.performance, scan)
+        if frame.reason:
+            told = {"ticket": ticket, "gate": gate, "reason": frame.reason}
+            self._hub.audit(self.principal, "override", frame.performance, **told)
+
+    def _on_undo_scan(self, frame: wire.AskUndoScan) -> None:
+        if not self._may_serve(frame.performance, frame.id):
+            return
+        gate, who = self._gate(frame.gate), self.principal.who
+        anywhere = self.principal.has(*OVERRIDE_ROLES)
+        undo = UndoScan(frame.id, frame.ticket, gate, who, anywhere)
+        self._ask("undo_scan", frame.performance, undo)
+        told = {"ticket": frame.ticket, "gate": gate}
+        self._hub.audit(self.principal, "undo_scan", frame.performance, **told)
+
+    def _on_kept_scan(self, frame: wire.AskKeptScan) -> None:
+        if not self._may_serve(frame.performance, frame.id):
+            return
+        if frame.mode is ScanMode.MARK:
+            self.error("forbidden", "guests are marked by number, over HTTP", frame.id)
+            return
+        performance, ticket, version = self._hub.secrets.claim(frame.secret)
+        kept = KeptScan(
+            frame.id,
+            self._gate(frame.gate),
+            self.principal.who,
+            performance,
+            ticket,
+            version,
+            frame.mode,
+            frame.sequence,
+            frame.scanned_ms,
+            frame.result,
+        )
+        self._ask("kept_scan", frame.performance, kept)
+
+    def _gate(self, said: str) -> str:
+        """A device stands at its own gate, whatever it says."""
+        return self.principal.gate or said
 
     def _may_serve(self, performance: int, id: bytes = b"") -> bool:
         if self.principal.may_serve(performance):
@@ -349,6 +400,8 @@ _HANDLERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
     wire.AskBlock: Connection._on_block,
     wire.AskUnblock: Connection._on_unblock,
     wire.AskScan: Connection._on_scan,
+    wire.AskUndoScan: Connection._on_undo_scan,
+    wire.AskKeptScan: Connection._on_kept_scan,
     wire.AskQueue: Connection._on_queue,
     wire.Ping: Connection._on_ping,
 }

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Raw, Struct
 
-from engine.commands import ID_BYTES, Outcome, ScanMode
+from engine.commands import ID_BYTES, Outcome, ScanMode, ScanOutcome
 from engine.limits import MAX_TEXT_CHARS
 
 PROTOCOL_VERSION: Final = 1
@@ -20,6 +20,8 @@ Id = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
 
 MAX_TOKEN_CHARS: Final = 512
 PerformanceId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+TicketNumber = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 
 
@@ -103,13 +105,42 @@ class AskUnblock(_Frame, tag="unblock", frozen=True):
 
 
 class AskScan(_Frame, tag="scan", frozen=True):
-    """`secret` is what the scanner read: the QR's text or the readable number."""
+    """`secret` is what the scanner read: the QR's text or the readable number.
+
+    A `reason` makes an admission an override.
+    """
 
     id: Id
     performance: PerformanceId
     secret: Text
     gate: Text = ""
     mode: ScanMode = ScanMode.ADMIT
+    reason: Text = ""
+
+
+class AskUndoScan(_Frame, tag="undo_scan", frozen=True):
+    """The turnstile did not turn: take back this ticket's last admission or exit."""
+
+    id: Id
+    performance: PerformanceId
+    ticket: TicketNumber
+    gate: Text = ""
+
+
+class AskKeptScan(_Frame, tag="kept_scan", frozen=True):
+    """What this device decided while it was alone: `result` is what it showed, by its clock.
+
+    `sequence` numbers the device's scans and never comes twice; `id` follows from it.
+    """
+
+    id: Id
+    performance: PerformanceId
+    secret: Text
+    gate: Text
+    mode: ScanMode
+    sequence: Count
+    scanned_ms: Count
+    result: ScanOutcome
 
 
 class AskQueue(_Frame, tag="queue", frozen=True):
@@ -138,6 +169,8 @@ ClientFrame = (
     | AskBlock
     | AskUnblock
     | AskScan
+    | AskUndoScan
+    | AskKeptScan
     | AskQueue
     | Ping
 )
@@ -235,7 +268,7 @@ ServerFrame = Welcome | Reply | Shed | Lost | Room | Placed | Admitted | Pong | 
 
 _REPLY_HEAD: Final = b"\x93\xa5reply\xc4\x10"
 _HELD_HEAD: Final = b"\x96\xa4held"
-_NAMED_BY_THEIR_CODE: Final = frozenset({"refused", "scanned"})
+_NAMED_BY_THEIR_CODE: Final = frozenset({"refused", "scanned", "kept"})
 
 
 def reply_frame(id: bytes, outcome: Raw | bytes) -> bytes:

@@ -84,8 +84,14 @@ _TICKET: Final = (
 _TICKET_COLUMNS: Final = (
     "performance, number, order_id, seat, area, price_type, amount, state, version, sold_ms"
 )
-_SCAN: Final = ("int4", "int8", "int8", "text", "text", "text", "int4", "text")
-_SCAN_COLUMNS: Final = "performance, seq, at_ms, gate, device, mode, ticket, result"
+_SCAN: Final = (
+    *("int4", "int8", "int8", "text", "text", "text", "int4", "text"),
+    *("text", "int8", "int8", "text"),
+)
+_SCAN_COLUMNS: Final = (
+    "performance, seq, at_ms, gate, device, mode, ticket, result,"
+    " reason, sequence, scanned_ms, shown"
+)
 
 _ADVANCING: Final = f"""
 WITH batch AS (
@@ -110,8 +116,8 @@ _ADVANCE_WITH_ROWS: Final = f"""{_ADVANCING}, sold AS (
     SELECT t.* FROM {_unnest(1 + len(_BATCH), *_TICKET)} AS t ({_TICKET_COLUMNS})
     JOIN advanced USING (performance)
 ), scanned AS (
-    INSERT INTO scans ({_SCAN_COLUMNS})
-    SELECT s.* FROM {_unnest(1 + len(_BATCH) + len(_TICKET), *_SCAN)} AS s ({_SCAN_COLUMNS})
+    INSERT INTO scans ({_SCAN_COLUMNS}, undone_ms)
+    SELECT s.*, 0 FROM {_unnest(1 + len(_BATCH) + len(_TICKET), *_SCAN)} AS s ({_SCAN_COLUMNS})
     JOIN advanced USING (performance)
 )
 SELECT performance FROM advanced
@@ -127,7 +133,19 @@ WHERE t.performance = u.performance AND t.number = u.number
 _ADD_TICKETS: Final = (
     f"INSERT INTO tickets ({_TICKET_COLUMNS}) SELECT * FROM {_unnest(1, *_TICKET)}"
 )
-_ADD_SCANS: Final = f"INSERT INTO scans ({_SCAN_COLUMNS}) SELECT * FROM {_unnest(1, *_SCAN)}"
+_ADD_SCANS: Final = (
+    f"INSERT INTO scans ({_SCAN_COLUMNS}, undone_ms) SELECT *, 0 FROM {_unnest(1, *_SCAN)}"
+)
+# Of an UndoneRow. The engine has found out that there is such a scan, and that it is the ticket's
+# last.
+UNDO_SCAN: Final = """
+UPDATE scans SET undone_ms = $3 WHERE performance = $1 AND seq = (
+    SELECT max(seq) FROM scans
+    WHERE performance = $1 AND seq < $2 AND ticket = $4 AND device = $5 AND sequence = $6
+        AND undone_ms = 0 AND mode <> 'look_up'
+        AND coalesce(nullif(shown, ''), result) IN ('ADMITTED', 'EXITED')
+)
+"""
 _SET_SETTINGS: Final = """
 UPDATE performances SET settings = $2, first_settings = coalesce(first_settings, settings)
 WHERE id = $1
@@ -254,7 +272,9 @@ class Journal:
         connection = await self._connected()
         rounds = _rounds(batches)
         alone = len(rounds) == 1 and not any(
-            batch.projection.ticket_states or batch.projection.settings is not None
+            batch.projection.ticket_states
+            or batch.projection.undone
+            or batch.projection.settings is not None
             for batch in batches
         )
         committing = alone
@@ -492,6 +512,14 @@ async def _write(connection: Connection, group: list[Append]) -> list[Append]:
         await connection.execute(_ADD_TICKETS, *_columns(tickets, len(_TICKET)))
     if scans := _scans(accepted):
         await connection.execute(_ADD_SCANS, *_columns(scans, len(_SCAN)))
+    # One by one, in their order: each takes back what the one before it has left.
+    undone = [
+        (batch.performance, *structs.astuple(row))
+        for batch in accepted
+        for row in batch.projection.undone
+    ]
+    if undone:
+        await connection.executemany(UNDO_SCAN, undone)
     for batch in accepted:
         if batch.projection.settings is not None:
             await connection.execute(_SET_SETTINGS, batch.performance, batch.projection.settings)

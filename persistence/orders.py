@@ -25,6 +25,7 @@ from persistence.schema import orders, payments, provider_events, without_nul
 MAX_UNFINISHED: Final = 100_000
 """Unfinished orders in one answer; the desk refuses new orders at as many."""
 MAX_BY_SESSION: Final = 50
+MAX_SEARCH_WORDS: Final = 6
 
 _COLUMNS: Final = """
     unnest(CAST(:id AS text[]), CAST(:revision AS int4[]), CAST(:state AS text[]),
@@ -235,6 +236,22 @@ def words(text: str) -> list[str]:
         found[word] = None
         found.update(dict.fromkeys(part for part in re.split(r"[^\w]+", word) if part))
     return list(found)
+
+
+def by_words(text: str) -> sa.ColumnElement[bool] | None:
+    """Orders whose buyer has words that begin with all those of `text`; None when it has none."""
+    wanted = words(text)[:MAX_SEARCH_WORDS]
+    if not wanted:
+        return None
+    query = " & ".join(f"{_quoted(word)}:*" for word in wanted)
+    return sa.func.array_to_tsvector(orders.c.buyer_words).bool_op("@@")(
+        sa.cast(query, sa.dialects.postgresql.TSQUERY)
+    )
+
+
+def _quoted(word: str) -> str:
+    """As a lexeme of a tsquery."""
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _storable(order: Order) -> Order:

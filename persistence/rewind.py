@@ -10,6 +10,7 @@ Not taken back: the house, its plans and programme, people and devices, the audi
 rooms, and what payment providers told. Money that moved since has moved.
 """
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -22,8 +23,9 @@ from engine.commands import Event
 from engine.orders import Order
 from engine.performance import Performance
 from engine.plan_io import load_plan
-from engine.projection import KEEP_VERSION, TicketRow, project
+from engine.projection import KEEP_VERSION, Projection, TicketRow, project
 from engine.settings import Settings
+from persistence.journal import UNDO_SCAN
 from persistence.orders import put_back
 from persistence.schema import tickets
 
@@ -57,6 +59,7 @@ FROM performances p JOIN plans ON plans.hash = p.plan WHERE p.id = :performance
 _DROP_LATER: Final = (
     "DELETE FROM snapshots WHERE performance = :performance AND seq > :head_seq",
     "DELETE FROM scans WHERE performance = :performance AND seq > :head_seq",
+    "UPDATE scans SET undone_ms = 0 WHERE performance = :performance AND undone_ms > 0",
     "DELETE FROM tickets WHERE performance = :performance",
 )
 _SNAPSHOT: Final = sa.text("""
@@ -66,6 +69,7 @@ _BATCHES: Final = sa.text(f"""
 SELECT seq, prev_seq, at_ms, events FROM journal
 WHERE performance = :performance AND seq > :after ORDER BY seq LIMIT {PAGE_BATCHES}
 """)
+_UNDO: Final = sa.text(re.sub(r"\$(\d)", r":v\1", UNDO_SCAN))
 _KEEP_STATE: Final = sa.text("""
 INSERT INTO snapshots (performance, seq, epoch, at_ms, state)
 VALUES (:performance, :seq, :epoch, :at_ms, :state)
@@ -133,7 +137,11 @@ async def _rewind_performance(connection: AsyncConnection, performance: int) -> 
     at_ms = 0
     async for seq, prev_seq, batch_ms, events in _batches(connection, performance):
         at_ms = batch_ms
-        _project(rows, prev_seq + 1, events)
+        projection = project(prev_seq + 1, events)
+        _project(rows, projection)
+        for undone in projection.undone:
+            parts = (performance, *structs.astuple(undone))
+            await connection.execute(_UNDO, {f"v{n}": part for n, part in enumerate(parts, 1)})
         if seq > snapshot_seq:
             for event in events:
                 core.replay(event)
@@ -176,9 +184,8 @@ async def _batches(
         after = page[-1].seq
 
 
-def _project(rows: dict[int, TicketRow], first_seq: int, events: list[Event]) -> None:
+def _project(rows: dict[int, TicketRow], projection: Projection) -> None:
     """The tickets after one more batch, as the journal would have written them."""
-    projection = project(first_seq, events)
     for number, state, version in projection.ticket_states:
         row = rows[number]
         version = row.version if version == KEEP_VERSION else version

@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from engine.commands import ScanMode, ScanOutcome, TicketState
-from persistence.orders import words
+from engine.commands import TicketState
+from persistence.guests import LET_IN
+from persistence.orders import by_words
 from persistence.schema import order_lines, orders, scans, tickets
 
 MAX_SALES: Final = 200
 """Orders in one page of sales."""
 MAX_TICKETS: Final = 500
 MAX_SCANS_PER_TICKET: Final = 100
-MAX_SEARCH_WORDS: Final = 6
 _INT4_MAX: Final = 2**31 - 1
 _INT8_MAX: Final = 2**63 - 1
 
@@ -61,13 +61,18 @@ class TicketEntry(Struct, frozen=True):
 
 
 class ScanEntry(Struct, frozen=True):
-    """One presentation of a ticket at a gate, refused ones too."""
+    """One presentation of a ticket at a gate, refused ones too; see the table for its columns."""
 
     at_ms: int
     gate: str
     device: str
     mode: str
     result: str
+    reason: str
+    sequence: int
+    scanned_ms: int
+    shown: str
+    undone_ms: int
 
 
 class Totals(Struct, frozen=True):
@@ -117,14 +122,9 @@ class Sales:
         known = await self._order_numbers(text, performance, seats, before)
         if known:
             meanings.append(orders.c.number.in_(known))
-        wanted = words(text)[:MAX_SEARCH_WORDS]
-        if wanted:
-            query = " & ".join(f"{_quoted(word)}:*" for word in wanted)
-            meanings.append(
-                sa.func.array_to_tsvector(orders.c.buyer_words).bool_op("@@")(
-                    sa.cast(query, sa.dialects.postgresql.TSQUERY)
-                )
-            )
+        named = by_words(text)
+        if named is not None:
+            meanings.append(named)
         if not meanings:
             return []
         which = sa.or_(*meanings)
@@ -226,9 +226,7 @@ class Sales:
             sa.cast(returned, sa.BigInteger),
         ).where(tickets.c.performance == performance)
         admitted = sa.select(sa.func.count(scans.c.ticket.distinct())).where(
-            scans.c.performance == performance,
-            scans.c.result == ScanOutcome.ADMITTED.value,
-            scans.c.mode == ScanMode.ADMIT.value,
+            scans.c.performance == performance, *LET_IN
         )
         async with self._engine.connect() as connection:
             row = (await connection.execute(sold)).one()
@@ -293,8 +291,3 @@ def _ticket(text: str) -> tuple[int, int] | None:
         return None
     performance, number = _number(match[1], _INT4_MAX), _number(match[2], _INT4_MAX)
     return None if performance is None or number is None else (performance, number)
-
-
-def _quoted(word: str) -> str:
-    """As a lexeme of a tsquery."""
-    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"

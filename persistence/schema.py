@@ -265,6 +265,8 @@ tickets: Final = Table(
     *_not_negative("number", "amount", "version"),
 )
 
+# What passed a gate has result ADMITTED or EXITED, or was shown so by a device that was alone, and
+# is not undone. `at_ms` is when the engine heard of it, `scanned_ms` when it was at the door.
 scans: Final = Table(
     "scans",
     metadata,
@@ -276,8 +278,22 @@ scans: Final = Table(
     Column("mode", Text, nullable=False),
     Column("ticket", Integer, nullable=False),  # -1: none of this performance
     Column("result", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # of an override, else ""
+    Column("sequence", BigInteger, nullable=False),  # of a kept scan by its device, else -1
+    Column("scanned_ms", BigInteger, nullable=False),
+    Column("shown", Text, nullable=False),  # by the device, else ""
+    Column("undone_ms", BigInteger, nullable=False),  # 0: it stands
     PrimaryKeyConstraint("performance", "seq"),
     Index(None, "performance", "ticket"),
+    # A second wall: what a device kept counts once.
+    Index(
+        "uq_scans_kept",
+        "performance",
+        "device",
+        "sequence",
+        unique=True,
+        postgresql_where=text("sequence >= 0"),
+    ),
     _one_of("mode", ScanMode),
     _one_of("result", ScanOutcome),
 )

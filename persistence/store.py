@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from persistence.access import Access
 from persistence.catalogue import Catalogue
+from persistence.guests import Guests
 from persistence.history import History
 from persistence.journal import Journal
 from persistence.ledger import Ledger
@@ -62,6 +63,7 @@ class Store:
         ledger: What concerns money, chained and closed by the day.
         catalogue: The house, plans, productions, performances.
         sales: What cashiers and doors look up.
+        guests: Who is expected, and who has come.
         access: Operators, sessions, devices, audit.
         history: The journal for those who only look.
     """
@@ -74,6 +76,7 @@ class Store:
         self.ledger = Ledger(self._engine)
         self.catalogue = Catalogue(self._engine)
         self.sales = Sales(self._engine)
+        self.guests = Guests(self._engine)
         self.access = Access(self._engine)
         self.rooms = Rooms(self._engine)
         self.history = History(self._readers)

@@ -406,7 +406,7 @@ class SupervisorScreen(TillScreen):
         ]
         inside = ""
         if figures.total.sold:
-            share = figures.admitted / figures.total.sold
+            share = figures.inside / figures.total.sold
             inside = t("console.watch.inside", share=self.percent(share))
         self.query_one("#doors", Panel).say(
             t("console.watch.doors"), rows or self._nothing(), inside

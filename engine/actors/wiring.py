@@ -299,6 +299,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         catalogue=store.catalogue,
         access=store.access,
         sales=store.sales,
+        guests=store.guests,
         history=store.history,
         ledger=store.ledger,
         status=RayStatus(performances, parts).status,

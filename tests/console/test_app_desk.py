@@ -12,6 +12,7 @@ from textual.widgets import DataTable, Input, SelectionList
 from console import looks
 from console.client import Client
 from console.screens.ask import AskDialog
+from console.screens.conflicts import ConflictsScreen
 from console.screens.door import DoorScreen
 from console.screens.help import HelpDialog
 from console.screens.login import LoginScreen
@@ -20,9 +21,19 @@ from console.screens.programme import ProgrammeScreen
 from console.screens.sale import SaleScreen
 from console.screens.sales import SalesScreen
 from console.widgets.big_text import BigText
-from engine.commands import Channel, Held, Hold, Line, SeatStatus
+from engine.commands import (
+    Channel,
+    Held,
+    Hold,
+    KeptScan,
+    Line,
+    ScanMode,
+    ScanOutcome,
+    SeatStatus,
+)
 from engine.orders import LineState, Order, OrderHold, OrderState, PlaceOrder
 from engine.payments import Payment, PaymentMethod, Refund, RefundState
+from engine.settings import Gate
 from renderers import secret as ticket_secrets
 from tests.console.driving import Cashier, cashier
 from tests.console.server import House
@@ -423,6 +434,126 @@ async def test_a_door_operator_goes_straight_to_the_door(house: House, tmp_path:
         await until(lambda: bool(me.app.screen._performances))  # type: ignore[attr-defined]
         assert "sales" not in me.keys
         await me.press("enter")
+        await me.sees(DoorScreen)
+
+
+async def details_of(me: Cashier, part: str) -> str:
+    screen = me.app.screen
+    await until(lambda: part in str(screen.query_one("#details").render()))
+    return str(screen.query_one("#details").render())
+
+
+async def test_who_leaves_is_checked_out_once(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me)
+        code = ticket_secret(house, order)
+        screen = await at_door(me)
+        await me.press("f6")
+        assert "CHECKING OUT" in str(screen.query_one("#mode").render())
+        look, _, details = await scan(me, code)
+        assert look == "-warn" and "Has not come in" in details
+        await me.press("f6")
+        assert (await scan(me, code))[1] == "good ADMITTED"
+        await me.press("f6")
+        assert (await scan(me, code))[:2] == ("-good", "good EXITED")
+        _, big, details = await scan(me, code)
+        assert big == "warn ALREADY USED" and "Has left already" in details
+
+
+async def test_what_was_let_through_last_is_taken_back(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me)
+        code = ticket_secret(house, order)
+        screen = await at_door(me)
+        await me.press("f7")
+        await details_of(me, "nothing to take back")
+        await scan(me, code)
+        await me.press("f7")
+        await details_of(me, "can be scanned again")
+        assert screen.query_one(BigText).text == "UNDONE"
+        assert (await scan(me, code))[1] == "good ADMITTED"
+
+
+async def test_a_supervisor_lets_in_all_the_same_and_says_why(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me)
+        code = ticket_secret(house, order)
+        await at_door(me)
+        await me.press("f8")
+        await details_of(me, "Scan the ticket first")
+        await scan(me, code)
+        assert (await scan(me, code))[0] == "-warn"
+        await me.press("f8")
+        await me.sees(AskDialog)
+        await me.type("lost")
+        await me.press("enter")
+        await me.sees(DoorScreen)
+        await until(lambda: me.app.screen.query_one(BigText).text == "ADMITTED")
+        live = house.fake.performances.live[1].core
+        await until(lambda: [one.forced for one in live.ticket_uses[1]] == [False, True])
+
+
+async def test_the_door_role_has_no_override(house: House, tmp_path: Path) -> None:
+    await house.operator("dora", "door")
+    async with cashier(house, tmp_path, name="dora", size=(140, 45)) as me:
+        await me.log_in(house.password)
+        await me.sees(ProgrammeScreen)
+        await until(lambda: bool(me.app.screen._performances))  # type: ignore[attr-defined]
+        await me.press("enter")
+        await me.sees(DoorScreen)
+        assert "undo" in me.keys and "override" not in me.keys
+        await me.press("f8")
+        await me.pilot.pause()
+        assert isinstance(me.app.screen, DoorScreen)
+
+
+async def test_the_door_says_how_many_are_inside_and_warns(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.screens.door.COUNT_S", 0.05)
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me)
+        screen = await at_door(me)
+        line = screen.query_one("#inside")
+        await until(lambda: "Inside: 0" in str(line.render()))
+        await scan(me, ticket_secret(house, order))
+        await until(lambda: "Inside: 1 · came in here: 1" in str(line.render()))
+        live = house.fake.performances.live[1].core
+        gates = (Gate("main", "Main door", capacity=1), Gate("side", "Side door", (1,)))
+        live.configure(replace(live.settings, gates=gates))
+        await until(lambda: "FULL: 1 of 1" in str(line.render()))
+        assert line.has_class("-full")
+        await me.press("f5")
+        await until(lambda: not line.has_class("-full"))
+
+
+async def test_double_admissions_are_listed_with_who_was_right(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path, size=(140, 45)) as me:
+        await me.open_sale(house.password)
+        await a_sold_order(me)
+        live = house.fake.performances.live[1].core
+        for device, at_ms in (("lane 1", 2_000), ("lane 2", 1_000)):
+            shown = ScanOutcome.ADMITTED
+            kept = (1, 1, 0, ScanMode.ADMIT, 1, at_ms, shown)
+            live.apply(KeptScan(device.ljust(16).encode(), "main", device, *kept), 3_000)
+        await at_door(me)
+        await me.press("f9")
+        await me.sees(ConflictsScreen)
+        table = me.app.screen.query_one(DataTable)
+        await until(lambda: table.row_count == 2)
+        rows = [table.get_row_at(number) for number in range(2)]
+        assert [(row[3:5], row[6]) for row in rows] == [
+            (["Main door", "lane 2"], "✓ first"),
+            (["Main door", "lane 1"], "× again"),
+        ]
+        assert rows[0][0] == "1" and rows[1][0] == ""
+        await me.press("escape")
         await me.sees(DoorScreen)
 
 

@@ -16,6 +16,7 @@ def words() -> list[str]:
         t = translator(language)
         said += [t(f"outcome.scan.{outcome.value}") for outcome in ScanOutcome]
         said += [t("console.door.valid"), t("console.door.ready_big"), t("console.sold.sold")]
+        said.append(t("console.door.undone"))
     return sorted(set(said))
 
 

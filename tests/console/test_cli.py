@@ -49,6 +49,7 @@ def imported(module: str) -> set[str]:
         ("console.queue_cli", (*HEAVY, "textual")),
         ("console.journal_cli", (*HEAVY, "textual")),
         ("console.backup_cli", (*HEAVY, "textual")),
+        ("console.doors_cli", (*HEAVY, "textual")),
     ],
 )
 def test_what_starts_must_not_pull_in_the_engine_room(module: str, absent: tuple[str, ...]) -> None:
@@ -80,6 +81,7 @@ def test_help_names_every_command() -> None:
         "journal",
         "backup",
         "restore",
+        "doors",
         "rehearse",
         "bench",
         "doctor",

@@ -11,6 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from console import till as till_module
 from console.app import ConsoleApp
+from console.screens import door as door_module
 from console.screens import sale as sale_module
 from console.screens.base import Spoken
 from console.screens.order import OrderScreen
@@ -42,6 +43,7 @@ def _one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Spoken, "when", lambda self, at_ms: "11.12. 20:00")
     monkeypatch.setattr(sale_module.SaleScreen, "_count_down", _always_a_quarter)
     monkeypatch.setattr(till_module, "CONFIRM_POLL_S", 0.01)
+    monkeypatch.setattr(door_module, "COUNT_S", 0.05)
 
 
 def _always_a_quarter(screen: SaleScreen) -> None:
@@ -124,6 +126,7 @@ async def test_the_door(
             await me.press("enter")
         wanted = me.app.t("outcome.scan.ALREADY_USED")
         await until(lambda: me.app.screen.query_one("#big").text == wanted)  # type: ignore[attr-defined]
+        await until(lambda: "1" in str(me.app.screen.query_one("#inside").render()))
         assert await seen(me) == picture
 
 

@@ -97,7 +97,7 @@ class Journal:
         facts, _, _ = self._play.live.take()
         before = self.head_seq
         events = msgspec.msgpack.encode(facts)
-        self.batches.append(Recorded(before + len(facts), before, epoch, facts[-1][0], events))
+        self.batches.append(Recorded(before + len(facts), before, epoch, facts[-1].at_ms, events))
 
     @property
     def head_seq(self) -> int:

@@ -11,20 +11,27 @@ from engine.commands import (
     Checkout,
     Command,
     Configure,
+    ConflictsAre,
+    CountInside,
     Expire,
     Hold,
     HoldBest,
+    InsideIs,
+    KeptScan,
     Line,
+    ListConflicts,
     Outcome,
     Refund,
     Release,
     Reopen,
     Scan,
     ScanMode,
+    ScanOutcome,
     Sell,
     SetTickets,
     TicketState,
     Unblock,
+    UndoScan,
 )
 from engine.performance import Performance
 from engine.plan import Area, Category, Plan, Row, Seat, SeatFlag, Section, Table
@@ -245,8 +252,54 @@ class Play:
         version: int = 0,
         performance: int = 7,
         mode: ScanMode = ScanMode.ADMIT,
+        reason: str = "",
+        device: str = "device",
     ) -> Outcome:
-        return self.apply(Scan(self.id(), gate, "device", performance, ticket, version, mode))
+        return self.apply(Scan(self.id(), gate, device, performance, ticket, version, mode, reason))
+
+    def undo(
+        self, ticket: int, gate: str = "", device: str = "device", anywhere: bool = False
+    ) -> Outcome:
+        return self.apply(UndoScan(self.id(), ticket, gate, device, anywhere))
+
+    def kept(
+        self,
+        ticket: int,
+        sequence: int,
+        scanned_ms: int = 0,
+        shown: ScanOutcome = ScanOutcome.ADMITTED,
+        device: str = "lane",
+        gate: str = "",
+        mode: ScanMode | None = None,
+        version: int = 0,
+        performance: int = 7,
+    ) -> Outcome:
+        """What a device says that it showed while it was alone; not given: now, an admission."""
+        way = mode or (ScanMode.EXIT if shown is ScanOutcome.EXITED else ScanMode.ADMIT)
+        return self.apply(
+            KeptScan(
+                self.id(),
+                gate,
+                device,
+                performance,
+                ticket,
+                version,
+                way,
+                sequence,
+                scanned_ms or self.at_ms,
+                shown,
+            )
+        )
+
+    def inside(self) -> InsideIs:
+        told = self.apply(CountInside(self.id()))
+        assert isinstance(told, InsideIs)
+        return told
+
+    def conflicts(self) -> ConflictsAre:
+        told = self.apply(ListConflicts(self.id()))
+        assert isinstance(told, ConflictsAre)
+        return told
 
     def expire(self) -> Outcome:
         return self.apply(Expire(self.id()))

@@ -10,10 +10,12 @@ from engine.commands import (
     Basket,
     Channel,
     Command,
+    CountInside,
     Event,
     Expire,
     Held,
     Hold,
+    ListConflicts,
     Refusal,
     Refused,
     Release,
@@ -60,7 +62,7 @@ def busy(play: Play) -> None:
 
 def test_every_command_has_its_rule_and_effect() -> None:
     assert set(module._RULES) == set(get_args(Command))
-    assert set(module._EFFECTS) == set(get_args(Command)) - {Basket}
+    assert set(module._EFFECTS) == set(get_args(Command)) - {Basket, CountInside, ListConflicts}
 
 
 # Ids -------------------------------------------------------------------------

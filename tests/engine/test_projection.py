@@ -13,6 +13,8 @@ from engine.commands import (
     Expired,
     Held,
     Hold,
+    Kept,
+    KeptScan,
     Refund,
     Refunded,
     Refusal,
@@ -27,6 +29,8 @@ from engine.commands import (
     Ticket,
     TicketsSet,
     TicketState,
+    Undone,
+    UndoScan,
 )
 from engine.projection import (
     KEEP_VERSION,
@@ -34,6 +38,7 @@ from engine.projection import (
     Projection,
     ScanRow,
     TicketRow,
+    UndoneRow,
     project,
 )
 from engine.settings import Settings
@@ -125,10 +130,10 @@ def test_every_scan_is_a_row_with_the_seq_of_its_event() -> None:
         scan("no\0rth", "\0", 4, ScanOutcome.WRONG_PERFORMANCE),
     ]
     assert project(41, events).scans == (
-        ScanRow(42, 9, "north", "lane 1", "admit", 4, "ADMITTED"),
-        ScanRow(43, 9, "north", "lane 1", "admit", 4, "ALREADY_USED"),
-        ScanRow(44, 9, "north", "lane 1", "admit", -1, "UNKNOWN"),
-        ScanRow(45, 9, "north", "", "admit", -1, "WRONG_PERFORMANCE"),
+        ScanRow(42, 9, "north", "lane 1", "admit", 4, "ADMITTED", scanned_ms=9),
+        ScanRow(43, 9, "north", "lane 1", "admit", 4, "ALREADY_USED", scanned_ms=9),
+        ScanRow(44, 9, "north", "lane 1", "admit", -1, "UNKNOWN", scanned_ms=9),
+        ScanRow(45, 9, "north", "", "admit", -1, "WRONG_PERFORMANCE", scanned_ms=9),
     )
 
 
@@ -154,3 +159,36 @@ def test_a_projection_survives_the_wire() -> None:
         msgspec.msgpack.decode(msgspec.msgpack.encode(project(1, [blocked])), type=Projection)
         == NOTHING
     )
+
+
+def test_an_override_is_a_row_with_its_reason() -> None:
+    command = Scan(ID, "north", "anna", 1, 4, 0, ScanMode.ADMIT, "lost th\0eir ticket")
+    [row] = project(7, [Event(9, command, Scanned(ScanOutcome.ADMITTED, 4))]).scans
+    assert row == ScanRow(
+        7, 9, "north", "anna", "admit", 4, "ADMITTED", "lost their ticket", -1, 9, ""
+    )
+
+
+def test_a_kept_scan_is_a_row_with_what_was_shown_and_when() -> None:
+    def event(ticket: int, kept: Kept) -> Event:
+        shown = ScanOutcome.ADMITTED
+        return Event(
+            9, KeptScan(ID, "north", "lane\0", 1, ticket, 0, ScanMode.ADMIT, 12, 5, shown), kept
+        )
+
+    events = [
+        event(4, Kept(ScanOutcome.ALREADY_USED, 4, True, True)),
+        event(4_000_000_000, Kept(ScanOutcome.UNKNOWN, -1, False)),
+    ]
+    assert project(7, events).scans == (
+        ScanRow(7, 9, "north", "lane", "admit", 4, "ALREADY_USED", "", 12, 5, "ADMITTED"),
+        ScanRow(8, 9, "north", "lane", "admit", -1, "UNKNOWN", "", 12, 5, "ADMITTED"),
+    )
+
+
+def test_what_is_taken_back_names_the_scan_that_it_was() -> None:
+    undone = Undone(4, ScanMode.ADMIT, False, "north", "lane", -1)
+    projection = project(7, [Event(9, UndoScan(ID, 4, "north", "lane"), undone)])
+    assert projection == Projection(undone=(UndoneRow(7, 9, 4, "lane", -1),))
+    refused = Event(9, UndoScan(ID, 4, "", ""), Refused(Refusal.NOTHING_TO_UNDO))
+    assert project(7, [refused]) == NOTHING

@@ -341,6 +341,21 @@ ROWS: dict[Refusal, list[Row]] = {
             ),
         ),
     ],
+    Refusal.NOTHING_TO_UNDO: [Row("undo of nothing", lambda p: p.undo(1), (bought(0),))],
+    Refusal.SCANNED_ELSEWHERE: [
+        Row(
+            "undo by another door",
+            lambda p: p.undo(1, device="other"),
+            (bought(0), lambda p: p.scan(1)),
+        )
+    ],
+    Refusal.UNDO_TOO_LATE: [
+        Row(
+            "undo of an hour ago",
+            lambda p: p.undo(1),
+            (bought(0), lambda p: p.kept(1, 1, NOW_MS - 3_600_000, device="device")),
+        )
+    ],
     Refusal.TICKET_STATE: [
         Row(
             "refund twice",

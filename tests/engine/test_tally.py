@@ -13,8 +13,10 @@ from engine import tally as module
 from engine.commands import (
     Channel,
     Event,
+    Kept,
     Line,
     Refused,
+    ScanMode,
     Scanned,
     ScanOutcome,
     SeatStatus,
@@ -210,7 +212,19 @@ acts = st.one_of(
     st.tuples(st.just("set"), st.integers(1, 9), st.sampled_from(TicketState)),
     st.tuples(st.just("block"), seats, places),
     st.tuples(st.just("unblock"), seats, places),
-    st.tuples(st.just("scan"), st.integers(0, 9), st.sampled_from(["", "north", "south"])),
+    st.tuples(
+        st.just("scan"),
+        st.integers(0, 9),
+        st.sampled_from(["", "north", "south"]),
+        st.sampled_from([ScanMode.ADMIT, ScanMode.EXIT]),
+    ),
+    st.tuples(st.just("undo"), st.integers(0, 9)),
+    st.tuples(
+        st.just("kept"),
+        st.integers(0, 9),
+        st.integers(-5, 9_000),
+        st.sampled_from([ScanOutcome.ADMITTED, ScanOutcome.EXITED, ScanOutcome.ALREADY_USED]),
+    ),
     st.tuples(st.just("wait"), st.integers(0, 25_000)),
 )
 
@@ -244,7 +258,11 @@ def act(play: Play, what: str, *how: Any) -> None:
     elif what == "unblock":
         play.unblock(*how[0], areas=how[1])
     elif what == "scan":
-        play.scan(how[0], gate=how[1])
+        play.scan(how[0], gate=how[1], mode=how[2])
+    elif what == "undo":
+        play.undo(how[0], anywhere=True)
+    elif what == "kept":
+        play.kept(how[0], play.live.kept_scans, play.at_ms - how[1], how[2], gate="north")
     else:
         play.at_ms += how[0]
         play.expire()
@@ -285,12 +303,21 @@ def test_the_figures_agree_with_the_state(story: list[Any]) -> None:
         state is TicketState.REFUNDED for state in live.ticket_states.values()
     )
     # Doors and refusals.
-    admissions = Counter(gate for _, gate in live.ticket_uses.values())
+    inside = [number for number, uses in live.ticket_uses.items() if uses[-1].entry]
+    assert figures.inside == len(inside) == play.inside().total
+    passages = [one for uses in live.ticket_uses.values() for one in uses]
+    admissions = Counter(one.gate for one in passages if one.entry)
     admitted = {gate: found.get("ADMITTED", 0) for gate, found in figures.gates.items()}
     assert {gate: count for gate, count in admitted.items() if count} == dict(admissions)
-    assert figures.admitted == len(live.ticket_uses)
+    assert figures.admitted == admissions.total()
     scans = [one.outcome.result for one in events if isinstance(one.outcome, Scanned)]
-    turned_away = [result for result in scans if result is not ScanOutcome.ADMITTED]
+    scans += [
+        one.outcome.result if one.outcome.ticket < 0 else one.command.shown  # type: ignore[union-attr]
+        for one in events
+        if isinstance(one.outcome, Kept)
+    ]
+    through = (ScanOutcome.ADMITTED, ScanOutcome.EXITED)
+    turned_away = [result for result in scans if result not in through]
     assert figures.turned_away == len(turned_away)
     refusals = Counter(one.outcome.code for one in events if isinstance(one.outcome, Refused))
     assert figures.refusals == refusals

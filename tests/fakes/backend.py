@@ -8,7 +8,7 @@ from gateway.session import digest_of, new_token, now_ms
 from renderers.secret import generate_key
 from tests.fakes.access import FakeAccess, NameTaken
 from tests.fakes.catalogue import FakeCatalogue
-from tests.fakes.desk import FakeDesk, FakeSales
+from tests.fakes.desk import FakeDesk, FakeGuests, FakeSales
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.performances import FakePerformances
 from tests.fakes.rooms import FakeRooms
@@ -29,6 +29,7 @@ class FakeBackend:
         self.desk = FakeDesk(self.performances)
         self.sales = FakeSales(self.desk.orders)
         self.ledger = FakeLedger()
+        self.guests = FakeGuests(self.desk.orders, self.performances)
         self.rooms = FakeRooms()
         self.rooms.store.performances = []
         self.status = FakeStatus(self.performances)
@@ -38,6 +39,7 @@ class FakeBackend:
             catalogue=self.catalogue,
             access=self.access,
             sales=self.sales,
+            guests=self.guests,
             history=self.performances,
             ledger=self.ledger,
             status=self.status.status,

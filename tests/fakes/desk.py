@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from engine.actors import ActorFault
 from engine.actors.desk import OrderDesk, Shop
 from engine.actors.payments import StripeGateway
+from engine.commands import TicketState
 from engine.orders import LineState, Order, OrderRefused, PlaceOrder
 from gateway.backend import BackendUnavailable, SignatureInvalid
 from tests.fakes.performances import FakePerformances
@@ -204,3 +205,44 @@ class FakeSales:
             and (before is None or order.number < before)
             and (performance is None or performance in {one.performance for one in order.lines})
         ][:limit]
+
+
+class Guest(Struct, frozen=True):
+    ticket: int
+    version: int
+    order_number: int
+    name: str
+    seat: int
+    area: int
+    price_type: str
+    state: str
+    arrived_ms: int
+
+
+class FakeGuests:
+    """Implements `gateway.backend.Guests` over a desk's orders and what the doors know."""
+
+    def __init__(self, orders: MemoryOrders, performances: FakePerformances) -> None:
+        self._orders = orders
+        self._performances = performances
+
+    async def guests(self, performance: int, *, text: str = "", limit: int) -> list[Guest]:
+        live = self._performances.live[performance].core
+        found = [
+            Guest(
+                line.ticket,
+                line.version,
+                order.number,
+                order.buyer.name,
+                line.seat,
+                line.area,
+                line.price_type,
+                live.ticket_states.get(line.ticket, TicketState.VALID).value,
+                next((one.at_ms for one in live.ticket_uses.get(line.ticket, ()) if one.entry), 0),
+            )
+            for order in self._orders.by_id.values()
+            for line in order.lines
+            if line.performance == performance and line.state is LineState.SOLD
+            if all(word in order.buyer.name.lower() for word in text.lower().split())
+        ]
+        return sorted(found, key=lambda one: (one.name == "", one.name.lower(), one.ticket))[:limit]

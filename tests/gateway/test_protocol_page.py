@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from engine import commands
-from engine.commands import Refusal, Rung, ScanMode, ScanOutcome, SeatStatus
+from engine.commands import Alarm, Refusal, Rung, ScanMode, ScanOutcome, SeatStatus
 from engine.orders import DeskRefusal, LineState, OrderState
 from engine.payments import PaymentMethod, PaymentRefusal, PaymentState
+from engine.settings import ReEntry
 from gateway import limits, wire
 from gateway.problems import CODES
 from gateway.session import OPERATOR_ROLES
@@ -48,7 +49,17 @@ def test_every_frame_is_on_the_page_with_its_positions(page: str, frame: Any) ->
     assert f"`{written}`" in page
 
 
-SPOKEN = ("Refused", "Held", "Released", "BasketIs", "Blocked", "Unblocked", "Scanned")
+SPOKEN = (
+    "Refused",
+    "Held",
+    "Released",
+    "BasketIs",
+    "Blocked",
+    "Unblocked",
+    "Scanned",
+    "Undone",
+    "Kept",
+)
 """The outcomes that a websocket client can get."""
 
 
@@ -70,6 +81,8 @@ def test_the_feed_frames_are_on_the_page(page: str) -> None:
         Rung,
         ScanMode,
         ScanOutcome,
+        Alarm,
+        ReEntry,
         OrderState,
         LineState,
         PaymentMethod,

@@ -94,10 +94,11 @@ async def test_a_refused_frame_says_which_right_is_missing(gateway: Running) -> 
     assert (await socket.next("error"))[1] == "forbidden"
 
 
+DOOR_FRAMES = {"scan", "undo_scan", "kept_scan"}
 ROLE_FRAMES = {
     "cashier": {"watch", "unwatch", "ping", "hold", "best", "release", "basket", "block"}
     | {"unblock"},
-    "door": {"watch", "unwatch", "ping", "scan"},
+    "door": {"watch", "unwatch", "ping"} | DOOR_FRAMES,
     "refund": {"watch", "unwatch", "ping"},
 }
 
@@ -113,7 +114,7 @@ async def test_an_operator_may_what_the_role_says(gateway: Running, role: str) -
 async def test_admins_and_supervisors_may_everything(gateway: Running) -> None:
     for role in ("admin", "supervisor"):
         socket = await gateway.socket(await gateway.fake.operator_token(role, role))
-        assert set(socket.welcome[3]) == ROLE_FRAMES["cashier"] | {"scan"}
+        assert set(socket.welcome[3]) == ROLE_FRAMES["cashier"] | DOOR_FRAMES
 
 
 async def test_a_cashier_blocks_and_the_act_is_audited(gateway: Running) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -10,7 +11,7 @@ from msgspec import structs
 
 from engine.journal import Append, Claimed, Written
 from engine.plan_packed import PACKED_HEAD
-from engine.projection import KEEP_VERSION, Projection, ScanRow
+from engine.projection import KEEP_VERSION, Projection, ScanRow, UndoneRow
 from persistence import journal as journal_module
 from persistence.journal import (
     Journal,
@@ -574,3 +575,58 @@ async def test_a_journal_begun_before_the_chain_is_checked_from_there_on(
     await tamper(database_url, "UPDATE journal SET hash = '' WHERE seq = 36")
     found = await store.history.check(opened.first)
     assert found is not None and found.faults[0] == (36, "changed")
+
+
+async def marks(store: Store, opened: Opened) -> list[tuple[int, int]]:
+    """(time at the door, undone or 0) of the scans of ticket 1, after NOW_MS, the first first."""
+    found = await store.sales.ticket(opened.first, 1)
+    assert found is not None
+    return [
+        (scan.scanned_ms - NOW_MS, scan.undone_ms and scan.undone_ms - NOW_MS)
+        for scan in reversed(found[1])
+    ]
+
+
+async def test_what_is_taken_back_is_marked_at_the_scan_that_it_was(
+    store: Store, opened: Opened
+) -> None:
+    def scan(seq: int, result: str = "ADMITTED", **more: Any) -> ScanRow:
+        at_ms = NOW_MS + seq
+        row = ScanRow(seq, at_ms, "north", "lane 1", "admit", 1, result, scanned_ms=at_ms)
+        return structs.replace(row, **more)
+
+    claimed = await store.journal.claim(opened.first, "")
+    changes = Projection(
+        tickets=(ticket(1, 5),),
+        scans=(
+            scan(2),
+            scan(3, "EXITED", mode="exit"),
+            scan(4, "ALREADY_USED"),
+            # Kept by a device: shown as an admission, and not thought to be one.
+            scan(5, "ALREADY_USED", sequence=9, shown="ADMITTED"),
+            scan(8),
+        ),
+        # Both of lane 1's own in the same batch, one after the other; the later admission stays.
+        undone=tuple(UndoneRow(seq, NOW_MS + seq, 1, "lane 1", -1) for seq in (6, 7)),
+    )
+    batches = [batch(claimed, 0, projection=changes)]
+    assert await written(store.journal, *batches) == [Written.WRITTEN]
+    assert await marks(store, opened) == [(2, 7), (3, 6), (4, 0), (5, 0), (8, 0)]
+    assert (await store.sales.totals(opened.first)).admitted == 1
+    undone = UndoneRow(50, NOW_MS + 50, 1, "lane 1", 9)
+    batches = [batch(claimed, 3, projection=Projection(undone=(undone,)))]
+    assert await written(store.journal, *batches) == [Written.WRITTEN]
+    assert await marks(store, opened) == [(2, 7), (3, 6), (4, 0), (5, 50), (8, 0)]
+
+
+async def test_a_second_wall_keeps_a_devices_scan_from_counting_twice(
+    store: Store, opened: Opened
+) -> None:
+    claimed = await store.journal.claim(opened.first, "")
+    row = ScanRow(2, NOW_MS, "", "lane 1", "admit", 1, "ADMITTED", "", 7, NOW_MS, "ADMITTED")
+    other = structs.replace(row, seq=3, device="lane 2")
+    batches = [batch(claimed, 0, projection=Projection(scans=(row, other)))]
+    assert await written(store.journal, *batches) == [Written.WRITTEN]
+    again = structs.replace(row, seq=4)
+    batches = [batch(claimed, 3, projection=Projection(scans=(again,)))]
+    assert await written(store.journal, *batches) == [Written.SECOND_WALL]

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -67,6 +68,31 @@ def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
             return await shape(other)
 
         assert len(asyncio.run(race())) > 200
+
+
+def test_scans_of_before_the_doors_revision_are_kept_as_they_were(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = command.upgrade
+    with copy_of(database_url, "template0") as other:
+
+        async def story() -> tuple[Any, ...]:
+            monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0006"))
+            await migrate(other)
+            monkeypatch.undo()
+            connection = await connect(other)
+            await connection.execute(
+                "INSERT INTO scans VALUES (1, 5, 77, 'north', 'lane', 'admit', 9, 'ADMITTED')"
+            )
+            await migrate(other)
+            row = await connection.fetchrow("SELECT * FROM scans")
+            await connection.close()
+            return tuple(row)
+
+        assert asyncio.run(story()) == (
+            *(1, 5, 77, "north", "lane", "admit", 9, "ADMITTED"),
+            *("", -1, 77, "", 0),
+        )
 
 
 @pytest.mark.parametrize(

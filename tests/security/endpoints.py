@@ -51,6 +51,7 @@ LOOK: Final = {"name": "House", "time_zone": "Europe/Paris", "languages": ["fr"]
 _PAY_BY_CARD: Final = {"method": "test_card", "attempt": "1"}
 _PAY_IN_CASH: Final = {"method": "cash", "attempt": "1", "given": 100_000}
 _PERFORMANCE: Final = {"production": 1, "plan": "0" * 64, "starts_ms": 0, "settings": SETTINGS}
+_OPERATORS_AT_DOORS: Final = STAFF_AT_DOORS - {"device"}
 _ROOM: Final = {"opens_ms": 1, "on_sale_ms": 2**50}
 
 ENDPOINTS: Final = (
@@ -96,6 +97,11 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/tickets", ANY_OPERATOR | {"device"}, query="performance=1"),
     Endpoint("GET", "/api/status", SUPERVISING),
     Endpoint("GET", "/api/performances/{performance}/journal", SUPERVISING),
+    # The doors
+    Endpoint("GET", "/api/performances/{performance}/inside", STAFF_AT_DOORS),
+    Endpoint("GET", "/api/performances/{performance}/conflicts", _OPERATORS_AT_DOORS),
+    Endpoint("GET", "/api/performances/{performance}/guests", _OPERATORS_AT_DOORS | {"cashier"}),
+    Endpoint("POST", "/api/performances/{performance}/mark", _OPERATORS_AT_DOORS, {"tickets": [1]}),
     # The books
     Endpoint("GET", "/api/ledger/records", BOOKS),
     Endpoint("GET", "/api/ledger/periods", BOOKS),
@@ -148,6 +154,8 @@ FRAMES: Final = (
     Frame(("block", _ID, 1, [1]), _TILLS),
     Frame(("unblock", _ID, 1, [1]), _TILLS),
     Frame(("scan", _ID, 1, "ST1"), _DOORS),
+    Frame(("undo_scan", _ID, 1, 1), _DOORS),
+    Frame(("kept_scan", _ID, 1, "ST1", "", "admit", 1, 1, "ADMITTED"), _DOORS),
     Frame(("queue", 1), frozenset({"buyer"})),
 )
 """All but "hello", which is for everybody and comes first."""

@@ -22,6 +22,8 @@ from engine.commands import (
     Held,
     Hold,
     HoldBest,
+    Kept,
+    KeptScan,
     Outcome,
     Quoted,
     Refund,
@@ -33,6 +35,7 @@ from engine.commands import (
     Reopen,
     Reopened,
     Scan,
+    ScanMode,
     Scanned,
     ScanOutcome,
     Sell,
@@ -43,10 +46,12 @@ from engine.commands import (
     TicketState,
     Unblock,
     Unblocked,
+    Undone,
+    UndoScan,
 )
-from engine.limits import MAX_HOLDS_PER_HOLDER, MAX_PLACES_PER_HOLD, PAYMENT_HOLD_MS
+from engine.limits import MAX_HOLDS_PER_HOLDER, MAX_PLACES_PER_HOLD, PAYMENT_HOLD_MS, UNDO_MS
 from engine.plan import Plan
-from engine.settings import SaleStatus, Settings
+from engine.settings import ReEntry, SaleStatus, Settings
 from tests.engine.slow import slow_orphans
 
 Pairs = tuple[tuple[int, int], ...]
@@ -71,13 +76,28 @@ class Basket:
 
 
 @dataclass
+class Way:
+    """Somebody went in or out with a ticket; `number` is None where the engine itself said so."""
+
+    at_ms: int
+    device: str
+    number: int | None
+    gate: str
+    entry: bool
+    forced: bool
+
+    def key(self) -> tuple[int, str, int]:
+        return self.at_ms, self.device, -1 if self.number is None else self.number
+
+
+@dataclass
 class Sale:
     ticket: Ticket
     order: str
     buyer: str
     state: TicketState
     version: int = 0
-    used: tuple[int, str] | None = None
+    through: list["Way"] = field(default_factory=list)
 
 
 class No(Exception):
@@ -94,6 +114,7 @@ class Model:
         self.blocked_places: dict[int, int] = dict.fromkeys(range(len(plan.areas)), 0)
         self.kept: dict[str, tuple[tuple[Channel, ...], set[int]]] = {}
         self.known: dict[bytes, tuple[Any, Outcome]] = {}
+        self.told: dict[tuple[str, int], int] = {}
 
     # What can be seen ---------------------------------------------------------
 
@@ -155,7 +176,10 @@ class Model:
                 result = getattr(self, name)(command, at_ms)
         except No as no:
             result = no.outcome
-        if not isinstance(result, Expired) or result.tokens:
+        nothing = isinstance(result, Expired) and not result.tokens
+        if isinstance(command, KeptScan):
+            nothing = isinstance(result, Refused) or result.again  # type: ignore[union-attr]
+        if not nothing:
             self.known[command.id] = command, result
         return result
 
@@ -406,7 +430,7 @@ class Model:
             if number not in self.sales or self.sales[number].order != command.order:
                 raise No(Refusal.TICKET_UNKNOWN, (), str(number))
         for number in numbers:
-            if self.sales[number].used:
+            if self.sales[number].through:
                 raise No(Refusal.TICKET_USED, (), str(number))
         self.none_refunded(numbers)
         for number in numbers:
@@ -485,18 +509,35 @@ class Model:
         self.settings = command.settings
         return Configured()
 
-    def scan(self, command: Scan, at_ms: int) -> Outcome:
+    # Doors ----------------------------------------------------------------------
+
+    def stranger(self, command: Scan | KeptScan) -> ScanOutcome | None:
         if command.performance == -1:
-            return Scanned(ScanOutcome.UNKNOWN)
+            return ScanOutcome.UNKNOWN
         if command.performance != self.performance:
-            return Scanned(ScanOutcome.WRONG_PERFORMANCE, command.ticket)
+            return ScanOutcome.WRONG_PERFORMANCE
         sale = self.sales.get(command.ticket)
         if sale is None or command.version > sale.version:
-            return Scanned(ScanOutcome.UNKNOWN, command.ticket)
-        result = self.door(command, sale, at_ms)
-        if result is ScanOutcome.ADMITTED:
-            sale.used = at_ms, command.gate
-        used_ms, used_gate = sale.used or (0, "")
+            return ScanOutcome.UNKNOWN
+        return None
+
+    def scan(self, command: Scan, at_ms: int) -> Outcome:
+        stranger = self.stranger(command)
+        if stranger is not None:
+            return Scanned(stranger, -1 if command.performance == -1 else command.ticket)
+        sale = self.sales[command.ticket]
+        result = self.door(command, sale, sale.through, at_ms, bool(command.reason))
+        told = next(((one.at_ms, one.gate) for one in sale.through if one.entry), (0, ""))
+        if command.mode is ScanMode.EXIT and result is ScanOutcome.ALREADY_USED:
+            told = sale.through[-1].at_ms, sale.through[-1].gate
+        if result is ScanOutcome.ADMITTED and told == (0, ""):
+            told = at_ms, command.gate
+        if result in (ScanOutcome.ADMITTED, ScanOutcome.EXITED):
+            entry = result is ScanOutcome.ADMITTED
+            way = Way(at_ms, command.device, None, command.gate, entry, bool(command.reason))
+            if sale.through and sale.through[-1].key() >= way.key():
+                way.at_ms = sale.through[-1].at_ms + 1
+            sale.through.append(way)
         ticket = sale.ticket
         return Scanned(
             result,
@@ -505,33 +546,126 @@ class Model:
             ticket.area,
             ticket.price_type,
             sale.order,
-            used_ms,
-            used_gate,
+            *told,
         )
 
-    def door(self, command: Scan, sale: Sale, at_ms: int) -> ScanOutcome:
-        if command.version < sale.version:
+    def door(
+        self,
+        command: Scan | KeptScan,
+        sale: Sale,
+        through: list[Way],
+        at_ms: int,
+        forced: bool = False,
+    ) -> ScanOutcome:
+        inside = bool(through) and through[-1].entry
+        if command.mode is ScanMode.EXIT:
+            if not through:
+                return ScanOutcome.TOO_EARLY
+            return ScanOutcome.EXITED if inside else ScanOutcome.ALREADY_USED
+        if command.version < sale.version and command.mode is not ScanMode.MARK:
             return ScanOutcome.REVOKED
-        if sale.state is not TicketState.VALID:
+        gone = (TicketState.REVOKED, TicketState.REFUNDED)
+        if sale.state in gone or (sale.state is not TicketState.VALID and not forced):
             return ScanOutcome[sale.state.name]
-        if sale.used:
+        if forced:
+            return ScanOutcome.ADMITTED
+        shut = {
+            ReEntry.NONE: bool(through),
+            ReEntry.AFTER_EXIT: inside,
+            ReEntry.UNLIMITED: False,
+        }[self.settings.re_entry]
+        if command.mode is ScanMode.MARK:
+            return ScanOutcome.ALREADY_USED if through else ScanOutcome.ADMITTED
+        if shut:
             return ScanOutcome.ALREADY_USED
+        return self.gate(command, sale, at_ms)
+
+    def gate(self, command: Scan | KeptScan, sale: Sale, at_ms: int) -> ScanOutcome:
         if command.gate and self.settings.gates:
             gates = {gate.id: gate.sections for gate in self.settings.gates}
-            seat, area = sale.ticket.seat, sale.ticket.area
-            plan = self.plan
-            section = (
-                plan.areas[area].section if seat < 0 else plan.rows[plan.seats[seat].row].section
-            )
             if command.gate not in gates:
                 return ScanOutcome.WRONG_GATE
-            if gates[command.gate] and section not in gates[command.gate]:
+            if gates[command.gate] and self.section(sale) not in gates[command.gate]:
                 return ScanOutcome.WRONG_GATE
         if at_ms < self.settings.doors_open_ms:
             return ScanOutcome.TOO_EARLY
         if self.settings.doors_close_ms and at_ms >= self.settings.doors_close_ms:
             return ScanOutcome.TOO_LATE
         return ScanOutcome.ADMITTED
+
+    def section(self, sale: Sale) -> int:
+        seat, area = sale.ticket.seat, sale.ticket.area
+        plan = self.plan
+        return plan.areas[area].section if seat < 0 else plan.rows[plan.seats[seat].row].section
+
+    def undoscan(self, command: UndoScan, at_ms: int) -> Outcome:
+        name = str(command.ticket)
+        if command.ticket not in self.sales:
+            raise No(Refusal.TICKET_UNKNOWN, (), name)
+        through = self.sales[command.ticket].through
+        if not through:
+            raise No(Refusal.NOTHING_TO_UNDO, (), name)
+        last = through[-1]
+        same_gate = command.gate != "" and command.gate == last.gate
+        if not (command.anywhere or same_gate or command.device == last.device):
+            raise No(Refusal.SCANNED_ELSEWHERE, (), name)
+        if at_ms - last.at_ms >= UNDO_MS:
+            raise No(Refusal.UNDO_TOO_LATE, (), name)
+        through.pop()
+        inside = bool(through) and through[-1].entry
+        mode = ScanMode.ADMIT if last.entry else ScanMode.EXIT
+        return Undone(command.ticket, mode, inside, last.gate, last.device, last.key()[2])
+
+    def keptscan(self, command: KeptScan, at_ms: int) -> Outcome:
+        name = command.device, command.sequence
+        again = name in self.told
+        if again and self.told[name] != command.scanned_ms:
+            raise No(Refusal.ID_REUSED, (), str(command.sequence))
+        self.told[name] = command.scanned_ms
+        stranger = self.stranger(command)
+        if stranger is not None:
+            return Kept(stranger, -1, False, False, again)
+        sale = self.sales[command.ticket]
+        pair = command.mode.value, command.shown.value
+        way = Way(command.scanned_ms, *name, command.gate, pair == ("admit", "ADMITTED"), False)
+        through = sale.through
+        earlier = [one for one in through if one.key() < way.key()]
+        result = self.door(command, sale, earlier, command.scanned_ms)
+        passed = pair in (("admit", "ADMITTED"), ("exit", "EXITED"))
+        if passed and not again:
+            sale.through.append(way)
+            sale.through.sort(key=Way.key)
+        double = passed and any(way in group for group in self.doubles(sale))
+        return Kept(result, command.ticket, double, bool(through) and through[-1].entry, again)
+
+    def doubles(self, sale: Sale) -> list[list[Way]]:
+        """Each admission that the policy forbids, behind the one that was there before it."""
+        groups: list[list[Way]] = []
+        standing: list[Way] = []
+        for way in sale.through:
+            if not way.entry:
+                if self.settings.re_entry is ReEntry.AFTER_EXIT:
+                    standing = []
+            elif not standing:
+                standing = [way]
+                groups.append(standing)
+            elif not way.forced:
+                standing.append(way)
+        if self.settings.re_entry is ReEntry.UNLIMITED:
+            return []
+        return [
+            group
+            for group in groups
+            if len(group) > 1 and any(way.number is not None for way in group)
+        ]
+
+    def inside(self) -> dict[int, str]:
+        """The tickets inside, and where each came in."""
+        return {
+            number: sale.through[-1].gate
+            for number, sale in self.sales.items()
+            if sale.through and sale.through[-1].entry
+        }
 
     def expire(self, command: Expire, at_ms: int) -> Outcome:
         over = sorted(

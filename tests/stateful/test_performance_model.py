@@ -1,5 +1,6 @@
 """The engine against the model, command by command, with crashes in between."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -16,24 +17,29 @@ from engine.commands import (
     Checkout,
     Command,
     Configure,
+    CountInside,
     Event,
     Expire,
     Hold,
     HoldBest,
+    KeptScan,
     Line,
+    ListConflicts,
     Refund,
     Release,
     Reopen,
     Scan,
     ScanMode,
+    ScanOutcome,
     Sell,
     SetTickets,
     TicketState,
     Unblock,
+    UndoScan,
 )
 from engine.feed import Applied, Feed, Replica
 from engine.performance import Performance
-from engine.settings import Gate, Price, PriceType, SaleStatus
+from engine.settings import Gate, Price, PriceType, ReEntry, SaleStatus
 from tests.engine.small import NOW_MS, house, settings, token
 from tests.stateful.model import Model
 
@@ -80,6 +86,7 @@ place_lists = st.sampled_from(
     [(), ((0, 1),), ((0, 2),), ((1, 1),), ((1, 2), (0, 1)), ((2, 1),), ((0, 0),), ((1, 3),)]
 )
 no_places = st.just(())
+devices = st.sampled_from(["dev", "lane"])
 buyers = st.sampled_from(["", "x", "y"])
 orders = st.sampled_from(["o1", "o2", "o3"])
 numbers = st.lists(st.integers(1, 6), max_size=2).map(tuple)
@@ -194,11 +201,65 @@ class PerformanceMachine(RuleBasedStateMachine):
         self.play(Refund(self.id(), self.model.sales[number].order, (number,)))
 
     @precondition(lambda self: self.model.sales)
-    @rule(data=st.data(), gate=st.sampled_from(["", "north", "all"]))
-    def scan_a_ticket(self, data: st.DataObject, gate: str) -> None:
+    @rule(
+        data=st.data(),
+        gate=st.sampled_from(["", "north", "all"]),
+        device=devices,
+        mode=st.sampled_from([ScanMode.ADMIT, ScanMode.EXIT, ScanMode.MARK]),
+        reason=st.sampled_from(["", "", "late"]),
+    )
+    def scan_a_ticket(
+        self, data: st.DataObject, gate: str, device: str, mode: ScanMode, reason: str
+    ) -> None:
         number = data.draw(st.sampled_from(sorted(self.model.sales)))
         version = self.model.sales[number].version
-        self.play(Scan(self.id(), gate, "dev", 7, number, version, ScanMode.ADMIT))
+        self.play(Scan(self.id(), gate, device, 7, number, version, mode, reason))
+
+    @precondition(lambda self: self.model.sales)
+    @rule(
+        ticket=st.integers(1, 4),
+        version=st.sampled_from([0, 0, 1]),
+        performance=st.sampled_from([7, 7, 7, 8, -1]),
+        device=devices,
+        sequence=st.integers(0, 6),
+        before_ms=st.sampled_from([0, 0, 1, 500, 15_000, -2_000]),
+        mode=st.sampled_from([ScanMode.ADMIT, ScanMode.ADMIT, ScanMode.EXIT, ScanMode.LOOK_UP]),
+        shown=st.sampled_from(
+            [ScanOutcome.ADMITTED] * 3 + [ScanOutcome.EXITED] * 2 + [ScanOutcome.ALREADY_USED]
+        ),
+    )
+    def tell_what_was_kept(
+        self,
+        ticket: int,
+        version: int,
+        performance: int,
+        device: str,
+        sequence: int,
+        before_ms: int,
+        mode: ScanMode,
+        shown: ScanOutcome,
+    ) -> None:
+        scanned_ms = self.at_ms - before_ms
+        kept = (performance, ticket, version, mode, sequence, scanned_ms, shown)
+        self.play(KeptScan(self.id(), "north", device, *kept))
+
+    @precondition(lambda self: self.model.told)
+    @rule(data=st.data(), ticket=st.integers(1, 4))
+    def tell_it_again(self, data: st.DataObject, ticket: int) -> None:
+        device, sequence = data.draw(st.sampled_from(sorted(self.model.told)))
+        scanned_ms = self.model.told[device, sequence]
+        kept = (7, ticket, 0, ScanMode.LOOK_UP, sequence, scanned_ms, ScanOutcome.ADMITTED)
+        self.play(KeptScan(self.id(), "north", device, *kept))
+
+    @precondition(lambda self: self.model.sales)
+    @rule(
+        ticket=st.integers(1, 5),
+        gate=st.sampled_from(["", "north", "all"]),
+        device=devices,
+        anywhere=st.booleans(),
+    )
+    def undo(self, ticket: int, gate: str, device: str, anywhere: bool) -> None:
+        self.play(UndoScan(self.id(), ticket, gate, device, anywhere))
 
     @precondition(lambda self: self.model.baskets)
     @rule(data=st.data())
@@ -257,8 +318,11 @@ class PerformanceMachine(RuleBasedStateMachine):
         orphan_rule=st.booleans(),
         per_buyer=st.sampled_from([0, 3]),
         doors=st.sampled_from([(0, 0), (NOW_MS + 20_000, NOW_MS + 90_000)]),
+        re_entry=st.sampled_from(ReEntry),
     )
-    def configure(self, status: SaleStatus, orphan_rule: bool, per_buyer: int, doors: Any) -> None:
+    def configure(
+        self, status: SaleStatus, orphan_rule: bool, per_buyer: int, doors: Any, re_entry: ReEntry
+    ) -> None:
         changed = msgspec.structs.replace(
             self.house_rules,
             status=status,
@@ -266,6 +330,7 @@ class PerformanceMachine(RuleBasedStateMachine):
             max_per_buyer=per_buyer,
             doors_open_ms=doors[0],
             doors_close_ms=doors[1],
+            re_entry=re_entry,
         )
         self.play(Configure(self.id(), changed))
 
@@ -335,6 +400,26 @@ class PerformanceMachine(RuleBasedStateMachine):
     def seats_stand_as_they_should(self) -> None:
         assert self.live.statuses() == self.model.statuses()
         assert self.live.area_free == [self.model.left(area) for area in range(len(PLAN.areas))]
+
+    @invariant()
+    def the_doors_know_who_is_inside(self) -> None:
+        inside = self.model.inside()
+        told = self.live.apply(CountInside(b"question........"), self.at_ms)
+        assert told.total == len(inside)  # type: ignore[union-attr]
+        zones = Counter(self.model.section(self.model.sales[number]) for number in inside)
+        assert dict(told.sections) == zones  # type: ignore[union-attr]
+        for gate in told.gates:  # type: ignore[union-attr]
+            assert gate.inside == list(inside.values()).count(gate.gate)
+            assert gate.zone == (zones[0] if gate.gate == "north" else len(inside))
+
+    @invariant()
+    def the_double_admissions_are_known(self) -> None:
+        told = self.live.apply(ListConflicts(b"question........"), self.at_ms)
+        assert [(one.ticket, [entry[::2] for entry in one.entries]) for one in told.conflicts] == [  # type: ignore[union-attr]
+            (number, [(way.device, way.at_ms) for way in group])
+            for number, sale in sorted(self.model.sales.items())
+            for group in self.model.doubles(sale)
+        ]
 
     @invariant()
     def no_seat_has_two_live_tickets(self) -> None:
