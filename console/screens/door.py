@@ -135,7 +135,11 @@ class DoorScreen(TillScreen):
             await asyncio.sleep(COUNT_S)
 
     def _show_inside(self) -> None:
-        line, told, t = self.query_one("#inside", Static), self._inside, self.t
+        for line in self.query("#inside").results(Static):  # none while the screen closes
+            self._tell_inside(line)
+
+    def _tell_inside(self, line: Static) -> None:
+        told, t = self._inside, self.t
         gate = None
         if told is not None:
             gate = next((one for one in told.gates if one.id == self.gate), None)

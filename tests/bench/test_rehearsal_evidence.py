@@ -66,11 +66,12 @@ async def given(url: str) -> None:
             " (2, 'q', 'test_card', 'paid', 900, 900, 0, 'EUR', '', '')"
         )
         await connection.execute(
-            "INSERT INTO scans (performance, seq, at_ms, gate, device, mode, ticket, result) VALUES"
-            " (4, 1, 0, '', '', 'admit', 1, 'ADMITTED'),"
-            " (4, 2, 0, '', '', 'look_up', 1, 'ADMITTED'),"
-            " (4, 3, 0, '', '', 'admit', 1, 'ALREADY_USED'),"
-            " (5, 1, 0, '', '', 'admit', 1, 'ADMITTED')"
+            "INSERT INTO scans (performance, seq, at_ms, gate, device, mode, ticket, result,"
+            " reason, sequence, scanned_ms, shown, undone_ms) VALUES"
+            " (4, 1, 0, '', '', 'admit', 1, 'ADMITTED', '', -1, 0, '', 0),"
+            " (4, 2, 0, '', '', 'look_up', 1, 'ADMITTED', '', -1, 0, '', 0),"
+            " (4, 3, 0, '', '', 'admit', 1, 'ALREADY_USED', '', -1, 0, '', 0),"
+            " (5, 1, 0, '', '', 'admit', 1, 'ADMITTED', '', -1, 0, '', 0)"
         )
     finally:
         await connection.close()
