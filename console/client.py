@@ -271,10 +271,10 @@ class Client:
     # The books ---------------------------------------------------------------
 
     async def ledger_records(self, after: int) -> RecordPage:
-        return await self._ask(RecordPage, "GET", f"/api/ledger/records?after={after}")
+        return await self.ask(RecordPage, "GET", f"/api/ledger/records?after={after}")
 
     async def ledger_periods(self, after: int) -> PeriodPage:
-        return await self._ask(PeriodPage, "GET", f"/api/ledger/periods?after={after}")
+        return await self.ask(PeriodPage, "GET", f"/api/ledger/periods?after={after}")
 
     async def close_ledger(self, early: bool) -> list[Closed]:
         """What was closed. Repeated, it closes nothing more that is over."""
@@ -290,11 +290,11 @@ class Client:
     async def journals(self, after: int) -> list[int]:
         """The performances after a number that have a journal."""
         path = f"/api/ledger/journals?after={after}"
-        return (await self._ask(Journals, "GET", path)).performances
+        return (await self.ask(Journals, "GET", path)).performances
 
     async def check_journal(self, performance: int, seqs: Sequence[int]) -> JournalCheck:
         query = urlencode([("at", str(seq)) for seq in seqs])
-        return await self._ask(JournalCheck, "GET", f"/api/ledger/journals/{performance}?{query}")
+        return await self.ask(JournalCheck, "GET", f"/api/ledger/journals/{performance}?{query}")
 
     # The wire ----------------------------------------------------------------
 

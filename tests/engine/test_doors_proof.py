@@ -1,5 +1,7 @@
 """The proof of the doors in short, and that it would find a ticket that lets two people in."""
 
+import pytest
+
 from tests.doors_proof import DUPLICATES_PERCENT, check_us, prove
 
 
@@ -15,6 +17,7 @@ def test_with_the_guard_off_it_is_found_out() -> None:
     assert control.twice > 0 and not control.holds
 
 
+@pytest.mark.soak
 def test_a_signature_is_checked_in_far_less_than_a_millisecond() -> None:
     """A bound that a busy machine keeps; the figure itself is measured by `tests.doors_proof`."""
     check, bare = check_us(rounds=4)
