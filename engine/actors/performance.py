@@ -278,10 +278,10 @@ class PerformanceActor:
         head, seq = claimed.head_seq, claimed.snapshot_seq
         rebuilding = asyncio.create_task(asyncio.to_thread(self._restored, claimed))
         while seq < head:
-            try:
-                page = await self._journal.tail_page(self._performance, seq, head)
-            finally:
-                core = await rebuilding
+            reading = asyncio.create_task(self._journal.tail_page(self._performance, seq, head))
+            # Both, whichever fails: the next try shall not rebuild beside this one.
+            await asyncio.wait((reading, rebuilding))
+            page, core = reading.result(), rebuilding.result()
             rebuilding = asyncio.create_task(asyncio.to_thread(_replayed, core, page))
             seq = page[-1][0]
         core = await rebuilding
