@@ -21,7 +21,7 @@ from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.config import Config
 from gateway.hub import Hub
-from gateway.limits import BODY_TIMEOUT_S, MAX_JSON_BYTES, MAX_ROWS_PER_PAGE
+from gateway.limits import BODY_TIMEOUT_S, MAX_JSON_BYTES, MAX_JSON_NUMBER, MAX_ROWS_PER_PAGE
 from gateway.login import Passwords
 from gateway.metrics import Metrics
 from gateway.paper import Paper
@@ -91,11 +91,30 @@ async def read_json(request: web.Request, kind: type[T], most_bytes: int = MAX_J
     """The body as a value of `kind`. Raises Problem naming what is wrong with it."""
     body = await read_body(request, most_bytes)
     try:
-        return msgspec.json.decode(body, type=kind)
+        value = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise of_validation(error) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Problem("malformed_json", str(error)) from None
+    _check_storable(msgspec.to_builtins(value), "$")
+    return value
+
+
+def _check_storable(value: Any, path: str) -> None:
+    """Raises Problem for what JSON allows and no column can keep: it would fail far from here."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise Problem("invalid", "a text must not contain a zero character", field=path)
+    elif isinstance(value, int):
+        if abs(value) > MAX_JSON_NUMBER:
+            raise Problem("invalid", f"numbers are {MAX_JSON_NUMBER} at most", field=path)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            _check_storable(key, path)
+            _check_storable(one, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for at, one in enumerate(value):
+            _check_storable(one, f"{path}[{at}]")
 
 
 def _too_large(most_bytes: int) -> Problem:
@@ -252,6 +271,8 @@ async def every_request(request: web.Request, handler: Handler) -> web.StreamRes
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
+        if "%00" in request.raw_path:
+            raise Problem("bad_request", "an address must not contain a zero character")
         return await handler(request)
     except Problem as problem:
         return problem.response()

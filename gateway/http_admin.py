@@ -48,6 +48,8 @@ from renderers.palette import BRASS, VELVET
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
 Texts = Annotated[dict[str, Name], Meta(min_length=1, max_length=10)]
+Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""Of something that the database numbers."""
 _SUPERVISING: Final = (Role.ADMIN, Role.SUPERVISOR)
 
 routes = web.RouteTableDef()
@@ -63,7 +65,7 @@ class NewProduction(Struct, frozen=True):
 
 
 class NewPerformance(Struct, frozen=True):
-    production: int
+    production: Number
     plan: str
     starts_ms: Annotated[int, Meta(ge=0, le=2**53)]
     settings: Settings
@@ -81,7 +83,7 @@ class NewDevice(Struct, frozen=True):
 
     name: Name
     gate: Text = ""
-    performances: tuple[int, ...] = ()
+    performances: tuple[Number, ...] = ()
 
 
 Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]

@@ -49,7 +49,7 @@ async def get_periods(request: web.Request) -> web.Response:
     """A page of closed periods after a number, with the ledger's end in the same moment."""
     edge = request.app[EDGE]
     await operator(request, *_READING)
-    after = query_number(request, "after", 0, most=_MOST)
+    after = query_number(request, "after", 0)
     limit = query_number(request, "limit", MAX_LEDGER_PERIODS, MAX_LEDGER_PERIODS, least=1)
     house = await edge.programme.house()
     head, periods = await edge.backend.ledger.periods(house.id, after, limit)

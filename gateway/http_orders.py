@@ -52,7 +52,7 @@ async def place(request: web.Request) -> web.Response:
     if not principal.is_buyer:
         principal = await operator(request, *SELLERS)
     wanted = await read_json(request, PlaceOrder)
-    _check_texts(wanted)
+    _check(wanted)
     wanted = msgspec.structs.replace(
         wanted,
         channel=principal.channel,
@@ -189,7 +189,11 @@ async def _order(request: web.Request) -> Order:
     return order
 
 
-def _check_texts(wanted: PlaceOrder) -> None:
+def _check(wanted: PlaceOrder) -> None:
+    for at, basket in enumerate(wanted.baskets):
+        if not 0 <= basket.performance < 2**31:
+            field = f"$.baskets[{at}].performance"
+            raise Problem("invalid", "no performance has this number", field=field)
     for name in ("name", "email", "language"):
         if len(getattr(wanted.buyer, name)) > MAX_TEXT_CHARS:
             detail = f"{MAX_TEXT_CHARS} characters at most"

@@ -26,7 +26,7 @@ from gateway.limits import MAX_ROWS_PER_PAGE
 from gateway.problems import CODES
 
 REF: Final = "#/components/schemas/{name}"
-_OF_BODIES: Final = (400, 408, 413, 415, 422)
+_OF_BODIES: Final = (408, 413, 415, 422)
 _OF_TOKENS: Final = (401, 403, 429)
 _NAME_IN_PATH: Final = re.compile(r"\{(\w+)\}")
 _JSON: Final = "application/json"
@@ -211,7 +211,7 @@ def _parameter(name: str, where: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusals(operation: Operation, in_path: list[str]) -> set[int]:
-    found = {503, *operation.refuses}
+    found = {400, 503, *operation.refuses}
     if in_path:
         found.add(404)
     if operation.query:

@@ -22,7 +22,8 @@ MAX_TOKEN_CHARS: Final = 512
 PerformanceId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 TicketNumber = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS, pattern=r"^[^\x00]*\Z")]
+"""Without a zero character, which no column of the database can keep."""
 
 
 class _Frame(Struct, array_like=True, frozen=True, gc=False):

@@ -22,6 +22,7 @@ from tests.actors.houses import small_plan
 from tests.gateway.conftest import Running
 from tests.gateway.test_http_orders import order_for
 from tests.renderers import paper
+from tests.security.endpoints import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("engine", "gateway", "console", "renderers", "persistence")
@@ -214,3 +215,45 @@ def test_a_text_makes_no_line_of_its_own_in_the_log(text: str) -> None:
         structlog.configure(**saved)
     (line,) = out.getvalue().splitlines()
     assert "\x1b" not in line and json.loads(line)["event"] == "said"
+
+
+# What no column can keep -------------------------------------------------------------------------
+
+
+async def test_no_zero_character_reaches_a_table(gateway: Running) -> None:
+    """One in a journal's batch would fail it again and again, one in an act would hide the act."""
+    admin = await gateway.fake.operator_token("Ada", "admin")
+    order, token = await order_for(gateway, 5, token=gateway.buyer_token())
+    for place in ("name", "email"):
+        body = order | {"buyer": order["buyer"] | {place: "a\0b"}}
+        told = await gateway.json("POST", "/api/orders", body, token, expect=422)
+        assert told["field"] == f"$.buyer.{place}"
+    device = {"name": "door\0"}
+    await gateway.json("POST", "/api/devices", device, admin, expect=422)
+    login = {"name": "Ada\0", "password": "x"}
+    await gateway.json("POST", "/api/login", login, expect=422)
+    for address in ("/api/sales?q=a%00b", "/api/tickets?performance=1&q=%00", "/api/plans/%00"):
+        await gateway.json("GET", address, token=admin, expect=400)
+    socket = await gateway.socket(admin)
+    for frame in (("block", b"i" * 16, 1, [9], [], "w\0hy"), ("scan", b"j" * 16, 1, "x", "g\0")):
+        await socket.send(*frame)
+        assert (await socket.next("error"))[1] == "malformed"
+    assert not [entry for entry in gateway.fake.access.entries if entry.act == "block"]
+    assert not gateway.fake.desk.orders.by_id
+
+
+async def test_no_number_is_larger_than_every_reader_can_tell(gateway: Running) -> None:
+    admin = await gateway.fake.operator_token("Ada", "admin")
+    for number in (2**53 + 1, -(2**60), 2**64, 2**200):
+        body = SETTINGS | {"hold_ms": number}
+        told = await gateway.json("PUT", "/api/performances/1/settings", body, admin, expect=422)
+        assert told["field"] == "$.hold_ms"
+    order, token = await order_for(gateway, 5)
+    for performance in (-1, 2**31, 2**40):
+        basket = order["baskets"][0] | {"performance": performance}
+        told = await gateway.json(
+            "POST", "/api/orders", order | {"baskets": [basket]}, token, expect=422
+        )
+        assert told["field"] == "$.baskets[0].performance"
+    body = {"production": 2**31, "plan": "0" * 64, "starts_ms": 0, "settings": SETTINGS}
+    await gateway.json("POST", "/api/performances", body, admin, expect=422)
