@@ -21,6 +21,7 @@ from engine.commands import (
     Held,
     Hold,
     HoldBest,
+    KeptScan,
     Line,
     Outcome,
     Quoted,
@@ -31,12 +32,17 @@ from engine.commands import (
     Reopen,
     Scan,
     ScanMode,
+    Scanned,
+    ScanOutcome,
     Sell,
     SetTickets,
     Sold,
     TicketState,
     Unblock,
+    Undone,
+    UndoScan,
 )
+from tests.engine.small import NOW_MS
 from tests.sim.history import Asked
 from tests.sim.installation import GATEWAYS
 from tests.sim.loop import Process
@@ -104,7 +110,7 @@ class Crowd:
         if entry is None or entry[0].dead:
             return  # nobody answers: the client loses patience
         process, host = entry
-        kind = "scan" if type(asked.command) is Scan else "command"
+        kind = _DOORS_SAY.get(type(asked.command), "command")
         receiver = Receiver(self, process, asked, client)
         offer = host.batcher.offer
         process.call_soon(
@@ -223,6 +229,7 @@ class Client:
         pass
 
 
+_DOORS_SAY = {Scan: "scan", UndoScan: "undo_scan", KeptScan: "kept_scan"}
 _ENGAGED = frozenset({Checkout, Sell, Release, Reopen})
 
 
@@ -305,7 +312,17 @@ _HOLD_GOES_ON = frozenset({Refusal.SEAT_TAKEN, Refusal.SEAT_BLOCKED, Refusal.ORP
 
 
 class Door(Client):
-    """Lets people in: several doors are shown the same tickets."""
+    """Lets people in and out: several doors are shown the same tickets.
+
+    Now and then it was alone, decided by what it knew, and tells of it afterwards; not always
+    once only.
+    """
+
+    def __init__(self, crowd: Crowd, name: str, commands: int, vanishes: bool) -> None:
+        super().__init__(crowd, name, commands, vanishes)
+        self._gate = self.pick(("", "north", "south"))
+        self._kept: list[KeptScan] = []
+        self._inside: dict[int, bool] = {}  # by ticket, as far as this door knows
 
     def next(self) -> Command | None:
         mine = [one for one in self.crowd.issued if one[0] == self.performance]
@@ -313,10 +330,40 @@ class Door(Client):
             self._left += self.draw() < 0.8  # nobody has come yet
             return None
         # Shown now and again: the newest, so that two doors see it at once.
-        ticket = mine[-1] if self.draw() < 0.5 else self.pick(mine)
-        mode = ScanMode.LOOK_UP if self.draw() < 0.15 else ScanMode.ADMIT
+        ticket = (mine[-1] if self.draw() < 0.5 else self.pick(mine))[2]
+        draw, id = self.draw(), self.id()
         version = 1 if self.draw() < 0.05 else 0
-        return Scan(self.id(), "", self.name, self.performance, ticket[2], version, mode)
+        at = self._gate, self.name, self.performance, ticket, version
+        if draw < 0.1:
+            return UndoScan(id, ticket, self._gate, self.name)
+        if draw < 0.18 and self._kept:
+            return msgspec.structs.replace(self.pick(self._kept), id=id)
+        if draw < 0.36:
+            return self._keeps(id, ticket, version)
+        if draw < 0.42:
+            return Scan(id, *at, ScanMode.ADMIT, "a child with its mother")
+        mode = ScanMode.LOOK_UP if draw < 0.54 else ScanMode.EXIT if draw < 0.66 else ScanMode.ADMIT
+        return Scan(id, *at, mode)
+
+    def _keeps(self, id: bytes, ticket: int, version: int) -> Command:
+        inside = self._inside.get(ticket, False)
+        leaves = inside and self.draw() < 0.5
+        mode = ScanMode.EXIT if leaves else ScanMode.ADMIT
+        shown = ScanOutcome.EXITED if leaves else ScanOutcome.ADMITTED
+        if inside and not leaves:
+            shown = ScanOutcome.ALREADY_USED
+        self._inside[ticket] = not leaves
+        scanned_ms = NOW_MS + int(1000 * self.simulation.now_s - 3_000 * self.draw())
+        at = self._gate, self.name, self.performance, ticket, version, mode
+        kept = KeptScan(id, *at, len(self._kept), scanned_ms, shown)
+        self._kept.append(kept)
+        return kept
+
+    def told(self, command: Command, outcome: Outcome) -> None:
+        if isinstance(outcome, Scanned) and outcome.result is ScanOutcome.ADMITTED:
+            self._inside[outcome.ticket] = True
+        elif isinstance(outcome, Undone):
+            self._inside[outcome.ticket] = outcome.inside
 
 
 class House(Client):

@@ -16,6 +16,8 @@ from engine.commands import (
     Command,
     Held,
     Hold,
+    Kept,
+    KeptScan,
     Outcome,
     Quoted,
     Refund,
@@ -26,10 +28,13 @@ from engine.commands import (
     Scan,
     ScanMode,
     Scanned,
+    ScanOutcome,
     SetTickets,
     Sold,
     TicketsSet,
     Unblocked,
+    Undone,
+    UndoScan,
 )
 
 Key = tuple[int, str, int]
@@ -56,7 +61,19 @@ class Asked:
         """Answered by how things are when it is asked, each time anew, and not recorded."""
         command = self.command
         kind = type(command)
+        if kind is KeptScan:
+            return type(self.outcome) is Kept and self.outcome.again
         return kind is Basket or (kind is Scan and command.mode is ScanMode.LOOK_UP)
+
+
+class Presented(NamedTuple):
+    """How a ticket was shown; `forced`: the door was told to let it in all the same."""
+
+    mode: ScanMode
+    version: int
+    device: str
+    gate: str
+    forced: bool = False
 
 
 class Step(NamedTuple):
@@ -122,8 +139,17 @@ def ticket_actions(command: Command, outcome: Outcome) -> Iterable[tuple[int, Ac
     if kind is Scanned:
         # A scan that admits says what it has written down, any other what it has found.
         used = outcome.used_at_ms, outcome.used_gate
-        action = "scan", command.mode, command.version, outcome.result, used
-        return [(command.ticket, action)]
+        shown = Presented(*_presented(command), bool(command.reason))
+        return [(command.ticket, ("scan", shown, outcome.result, used))]
+    if kind is Kept:
+        said = outcome.result, outcome.conflict, outcome.inside, outcome.again
+        told = command.sequence, command.scanned_ms, _WENT.get(command.shown)
+        return [(command.ticket, ("kept", Presented(*_presented(command)), *told, *said))]
+    if kind is Undone:
+        which = outcome.mode, outcome.inside, outcome.gate, outcome.device, outcome.sequence
+        return [(command.ticket, ("undone", *which))]
+    if kind is Refused and type(command) is UndoScan:
+        return [(command.ticket, ("not undone", outcome.code, command.gate, command.device))]
     if kind is Refunded:
         return [(number, ("refund",)) for number in outcome.tickets]
     if kind is TicketsSet:
@@ -131,6 +157,13 @@ def ticket_actions(command: Command, outcome: Outcome) -> Iterable[tuple[int, Ac
     if kind is Refused and type(command) in (Refund, SetTickets) and len(command.tickets) == 1:
         return [(command.tickets[0], ("refused", outcome.code))]
     return ()
+
+
+_WENT = {ScanOutcome.ADMITTED: True, ScanOutcome.EXITED: False}
+
+
+def _presented(command: Scan | KeptScan) -> tuple[ScanMode, int, str, str]:
+    return command.mode, command.version, command.device, command.gate
 
 
 def partition(asked: Iterable[Asked]) -> dict[Key, list[Step]]:

@@ -46,12 +46,14 @@ class Guards:
         remembers_ids: bool = True,
         reads_tail: bool = True,
         second_wall: bool = True,
+        remembers_kept: bool = True,
     ) -> None:
         self.waits_for_commit = waits_for_commit
         self.fencing = fencing
         self.remembers_ids = remembers_ids
         self.reads_tail = reads_tail
         self.second_wall = second_wall
+        self.remembers_kept = remembers_kept
 
 
 class JournalProcess(JournalActor):
@@ -235,6 +237,8 @@ def writer_of(guards: Guards) -> type[PerformanceActor]:
         return _ForgetsIds
     if not guards.reads_tail:
         return _ForgetsTail
+    if not guards.remembers_kept:
+        return _ForgetsKept
     return PerformanceActor
 
 
@@ -262,3 +266,12 @@ class _ForgetsTail(PerformanceActor):
         return await super()._rebuilt(
             msgspec.structs.replace(claimed, head_seq=claimed.snapshot_seq)
         )
+
+
+class _ForgetsKept(PerformanceActor):
+    """Which numbers of which devices have been told."""
+
+    async def _rebuilt(self, claimed: Claimed) -> Performance:
+        core = await super()._rebuilt(claimed)
+        core.kept.clear()
+        return core

@@ -17,7 +17,7 @@ from engine.settings import Settings
 from tests.engine.small import NOW_MS
 from tests.sim.history import Asked, Key, Step, partition
 from tests.sim.linear import linearizable
-from tests.sim.sequential import FREE, UNSOLD, seat_step, ticket_step
+from tests.sim.sequential import FREE, Ticket, seat_step, ticket_step
 from tests.sim.store import House, Store, decode_events
 from tests.sim.watching import Browser
 
@@ -76,7 +76,8 @@ def judge_from_outside(end: End) -> None:
         if key[1] == "seat":
             whole = linearizable(history, FREE, seat_step, latest_ms)
         else:
-            whole = linearizable(history, UNSOLD, ticket_step, latest_ms)
+            unsold = Ticket(end.settings.re_entry)
+            whole = linearizable(history, unsold, ticket_step, latest_ms)
         if not whole:
             raise Broken("not linearizable", tell(key, history))
 
@@ -104,7 +105,9 @@ def _add_the_end(
             sold[ticket.seat] = ticket.number
         key = number, "ticket", ticket.number
         if key in histories:
-            histories[key].append(Step(now_s, inf, ("is", state, version)))
+            uses = live.ticket_uses.get(ticket.number, ())
+            passed = [(one.device, one.sequence) for one in uses]
+            histories[key].append(Step(now_s, inf, ("is", state, version, passed)))
     holder = {seat: hold.token for hold in live.holds.values() for seat in hold.seats}
     for (house, what, seat), history in histories.items():
         if house != number or what != "seat":
@@ -204,12 +207,22 @@ def _judge_tables(live: Performance, house: House) -> None:
     ]
     if len(seats) != len(set(seats)):
         raise Broken("sold twice", "a seat has two live tickets in the tables")
-    admitted = [ticket for ticket, result in house.scans.values() if result == "ADMITTED"]
-    used = live.ticket_uses.keys()
-    if set(admitted) < set(used):
-        raise Broken(
-            "tables", f"admitted by the journal are {sorted(used)}, by the rows {admitted}"
-        )
+    rows = sorted(
+        (row.ticket, row.device, row.sequence, result == "ADMITTED")
+        for seq, row in house.scans.items()
+        if row.ticket > 0 and row.mode != "look_up" and seq not in house.undone
+        if (result := row.shown or row.result) in ("ADMITTED", "EXITED")
+    )
+    passed = sorted(
+        (number, one.device, one.sequence, one.entry)
+        for number, uses in live.ticket_uses.items()
+        for one in uses
+    )
+    if rows != passed:
+        raise Broken("tables", f"by the journal {passed} passed the doors, by the rows {rows}")
+    kept = [(row.device, row.sequence) for row in house.scans.values() if row.sequence >= 0]
+    if len(kept) != len(set(kept)):
+        raise Broken("tables", f"a kept scan stands in the rows twice: {sorted(kept)}")
 
 
 def _judge_ids_again(asked: list[Asked], live: Performance, end: End) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from engine.commands import Event
 from engine.journal import Append, Claimed, Written
-from engine.projection import KEEP_VERSION, Projection
+from engine.projection import KEEP_VERSION, Projection, ScanRow
 from persistence.journal import (
     APPEND_TIMEOUT_S,
     READ_TIMEOUT_S,
@@ -57,7 +57,8 @@ class House:
         self.journal: list[Batch] = []
         self.snapshots: list[tuple[int, bytes]] = []
         self.tickets: dict[int, StoredTicket] = {}
-        self.scans: dict[int, tuple[int, str]] = {}  # by seq: (ticket, result)
+        self.scans: dict[int, ScanRow] = {}  # by seq
+        self.undone: set[int] = set()  # their seqs
 
     def events(self) -> list[Event]:
         return [event for batch in self.journal for event in decode_events(batch.events)]
@@ -95,7 +96,20 @@ class Store:
                 self.sold_twice += 1
         house.tickets = tickets
         for scan in projection.scans:
-            house.scans[scan.seq] = scan.ticket, scan.result
+            house.scans[scan.seq] = scan
+        for undone in projection.undone:
+            house.undone.add(
+                max(
+                    seq
+                    for seq, scan in house.scans.items()
+                    if seq < undone.seq
+                    and seq not in house.undone
+                    and scan.mode != "look_up"
+                    and (scan.ticket, scan.device) == (undone.ticket, undone.device)
+                    and scan.sequence == undone.sequence
+                    and (scan.shown or scan.result) in ("ADMITTED", "EXITED")
+                )
+            )
         if projection.settings is not None:
             house.settings = projection.settings
         house.journal.append(Batch(batch.prev_seq, batch.seq, batch.epoch, batch.events, at_s))

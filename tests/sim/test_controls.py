@@ -16,8 +16,15 @@ SEEDS = 100
         Guards(fencing=False),
         Guards(remembers_ids=False),
         Guards(reads_tail=False),
+        Guards(remembers_kept=False),
     ],
-    ids=["answers before commit", "no fencing", "forgets ids", "forgets the journal's tail"],
+    ids=[
+        "answers before commit",
+        "no fencing",
+        "forgets ids",
+        "forgets the journal's tail",
+        "forgets kept scans",
+    ],
 )
 def test_a_guard_that_is_off_is_found_out(guards: Guards) -> None:
     assert first_found(guards, SEEDS) is not None
@@ -36,8 +43,14 @@ def test_the_second_wall_stands_alone() -> None:
         Guards(waits_for_commit=False),
         Guards(remembers_ids=False),
         Guards(reads_tail=False, second_wall=False),
+        Guards(remembers_kept=False),
     ],
-    ids=["answers before commit", "forgets ids", "forgets the journal's tail"],
+    ids=[
+        "answers before commit",
+        "forgets ids",
+        "forgets the journal's tail",
+        "forgets kept scans",
+    ],
 )
 def test_what_clients_were_told_gives_it_away(guards: Guards) -> None:
     """Without a look at the journal, by the checker of histories alone."""

@@ -5,10 +5,11 @@ from math import inf
 
 import pytest
 
-from engine.commands import ScanMode, ScanOutcome, TicketState
-from tests.sim.history import Step
+from engine.commands import Refusal, ScanMode, ScanOutcome, TicketState
+from engine.settings import ReEntry
+from tests.sim.history import Presented, Step
 from tests.sim.linear import linearizable
-from tests.sim.sequential import FREE, UNSOLD, seat_step, ticket_step
+from tests.sim.sequential import FREE, Ticket, seat_step, ticket_step
 
 ANN, BEN = b"a" * 16, b"b" * 16
 LATER_MS = 1_000_000
@@ -17,8 +18,28 @@ NOT_USED = (0, "")
 VALID, REFUNDED = TicketState.VALID, TicketState.REFUNDED
 
 
+ADMITTED, ALREADY_USED = ScanOutcome.ADMITTED, ScanOutcome.ALREADY_USED
+EXITED = ScanOutcome.EXITED
+LEAVES = Presented(ScanMode.EXIT, 0, "d1", "door")
+FORCED = Presented(ScanMode.ADMIT, 0, "d2", "door", forced=True)
+FIRST = ("d1", -1)
+
+
 def scan(result: ScanOutcome, used: tuple[int, str], mode: ScanMode = ScanMode.ADMIT) -> tuple:  # type: ignore[type-arg]
-    return ("scan", mode, 0, result, used)
+    return ("scan", Presented(mode, 0, "d1", used[1] or "door"), result, used)
+
+
+def kept(
+    result: ScanOutcome,
+    conflict: bool = False,
+    inside: bool = True,
+    again: bool = False,
+    device: str = "d2",
+    at_ms: int = 6_000,
+) -> tuple:  # type: ignore[type-arg]
+    """A device that was alone let somebody in, and tells of it."""
+    shown = Presented(ScanMode.ADMIT, 0, device, "door")
+    return ("kept", shown, 0, at_ms, True, result, conflict, inside, again)
 
 
 SEAT_GOOD = {
@@ -112,6 +133,39 @@ TICKET_GOOD = {
         (4, 5, scan(ScanOutcome.REFUNDED, NOT_USED)),
     ],
 }
+TICKET_GOOD |= {
+    "out and in again": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, ("scan", LEAVES, EXITED, USED)),
+        (6, 7, scan(ADMITTED, USED)),
+        (8, inf, ("is", VALID, 0, [FIRST, FIRST, FIRST])),
+    ],
+    "taken back, then another door": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, ("undone", ScanMode.ADMIT, False, "door", *FIRST)),
+        (6, 7, ("refund",)),
+    ],
+    "let in all the same": [
+        (0, 1, ("sold", TicketState.UNPAID)),
+        (2, 3, ("scan", FORCED, ADMITTED, USED)),
+        (4, 5, ("scan", FORCED, ADMITTED, USED)),
+    ],
+    "two let in, and told in either order": [
+        (0, 1, ("sold", VALID)),
+        (2, 9, kept(ADMITTED, inside=True)),
+        (2, 9, kept(ALREADY_USED, conflict=True, device="d3", at_ms=6_500)),
+        (10, 11, kept(ADMITTED, conflict=True, again=True)),
+        (12, inf, ("is", VALID, 0, [("d2", 0), ("d3", 0)])),
+    ],
+    "the earlier by the clock has won": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, kept(ADMITTED, conflict=True, at_ms=4_000)),
+        (6, inf, ("is", VALID, 0, [("d2", 0), FIRST])),
+    ],
+}
 TICKET_BAD = {
     "admitted twice": [
         (0, 1, ("sold", VALID)),
@@ -137,7 +191,67 @@ TICKET_BAD = {
     "the refund is lost at the end": [
         (0, 1, ("sold", VALID)),
         (2, 3, ("refund",)),
-        (4, inf, ("is", VALID, 0)),
+        (4, inf, ("is", VALID, 0, [])),
+    ],
+    "the admission is lost at the end": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, inf, ("is", VALID, 0, [])),
+    ],
+    "back in without having left": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, scan(ADMITTED, USED)),
+    ],
+    "left before anybody came": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, ("scan", LEAVES, EXITED, USED)),
+    ],
+    "taken back, and still inside": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, ("undone", ScanMode.ADMIT, False, "door", *FIRST)),
+        (6, 7, scan(ALREADY_USED, USED)),
+    ],
+    "taken back twice": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, ("undone", ScanMode.ADMIT, False, "door", *FIRST)),
+        (6, 7, ("undone", ScanMode.ADMIT, False, "door", *FIRST)),
+    ],
+    "nothing to take back, says the door, and somebody is inside": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, ("not undone", Refusal.NOTHING_TO_UNDO, "door", "d1")),
+    ],
+    "a kept scan counts twice": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, kept(ADMITTED)),
+        (4, 5, kept(ADMITTED)),
+    ],
+    "a kept scan was told before, and never was": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, kept(ADMITTED, again=True)),
+    ],
+    "a kept scan is lost at the end": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, kept(ADMITTED)),
+        (4, inf, ("is", VALID, 0, [])),
+    ],
+    "two are inside, and no conflict": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, kept(ALREADY_USED)),
+    ],
+    "the later by the clock has won": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, scan(ADMITTED, USED)),
+        (4, 5, kept(ADMITTED, conflict=True)),
+    ],
+    "no override brings the money back": [
+        (0, 1, ("sold", VALID)),
+        (2, 3, ("refund",)),
+        (4, 5, ("scan", FORCED, ADMITTED, USED)),
     ],
     "a revoked secret is good again": [
         (0, 1, ("sold", VALID)),
@@ -154,7 +268,11 @@ def possible(history: Sequence[tuple[float, float, tuple]], seat: bool) -> bool:
         return 1000 * at_s
 
     verdicts = {
-        linearizable(order, *((FREE, seat_step) if seat else (UNSOLD, ticket_step)), latest_ms)
+        linearizable(
+            order,
+            *((FREE, seat_step) if seat else (Ticket(ReEntry.AFTER_EXIT), ticket_step)),
+            latest_ms,
+        )
         for order in (steps, steps[::-1])
     }
     assert len(verdicts) == 1, "the order of the record does not matter"

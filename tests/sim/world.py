@@ -10,6 +10,7 @@ from zlib import crc32
 import msgspec
 
 from engine.plan_packed import pack_plan
+from engine.settings import ReEntry
 from tests.engine.small import house, settings
 from tests.sim.clients import Buyer, Client, Crowd, Door, House, Luck
 from tests.sim.history import Asked
@@ -23,9 +24,12 @@ from tests.sim.surroundings import run_in
 from tests.sim.watching import Browser
 
 PLAN: Final = house(["aaaa", "bb"], tables=[(2, True)], areas=[(3, "c")])
-RULES: Final = settings(hold_ms=2_500, hold_cap_ms=6_000, max_per_order=6)
+RULES: Final = {
+    policy: settings(hold_ms=2_500, hold_cap_ms=6_000, max_per_order=6, re_entry=policy)
+    for policy in ReEntry
+}
 _PACKED: Final = pack_plan(PLAN)
-_SETTINGS: Final = msgspec.json.encode(RULES)
+_POLICIES: Final = (ReEntry.NONE, ReEntry.AFTER_EXIT, ReEntry.AFTER_EXIT, ReEntry.UNLIMITED)
 _SEATS: Final = len(PLAN.seats)
 
 LIVES_S: Final = 120.0
@@ -65,9 +69,10 @@ class World:
         draw = simulation.draw
         run_in(simulation, 5 + int(draw() * 30))
         self.store = Store(guards.fencing, guards.second_wall)
+        self.rules = RULES[_POLICIES[int(draw() * 4)]]
         performances = [7] if draw() < 0.8 else [7, 8]
         for number in performances:
-            self.store.houses[number] = StoredHouse(_PACKED, _SETTINGS)
+            self.store.houses[number] = StoredHouse(_PACKED, msgspec.json.encode(self.rules))
         rough = draw() < 0.85
         self.net = Net(simulation, 0.03 if rough and draw() < 0.5 else 0.0)
         self.installation = Installation(simulation, self.net, self.store, guards)
@@ -91,8 +96,8 @@ class World:
             Buyer(crowd, f"b{number}", 6 + int(draw() * 6), draw() < 0.08, _SEATS)
             for number in range(4 + int(draw() * 4))
         ]
-        clients += [Door(crowd, f"d{number}", 7, draw() < 0.05) for number in range(2)]
-        clients.append(House(crowd, "house", 7, _SEATS, RULES))
+        clients += [Door(crowd, f"d{number}", 9, draw() < 0.05) for number in range(2)]
+        clients.append(House(crowd, "house", 7, _SEATS, self.rules))
         for client in clients:
             outside.begin(client.live)
 
@@ -141,7 +146,7 @@ class World:
         if wrong and self._inside:
             raise Broken("unexpected", wrong[0])
         now_s, fastest_ms = self.simulation.now_s, self.trouble.fastest_ms
-        end = End(self.crowd.asked, self.store, self.browsers, PLAN, RULES, now_s, fastest_ms)
+        end = End(self.crowd.asked, self.store, self.browsers, PLAN, self.rules, now_s, fastest_ms)
         if self._inside:
             judge_from_inside(end)
         judge_from_outside(end)
