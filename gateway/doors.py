@@ -4,20 +4,12 @@ Owns the one decision that needs a key: is this text ours? Everything else about
 a ticket (used, refunded, another performance) the engine knows.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from renderers import secret
 
-
-class Claim(NamedTuple):
-    """What a proven text names; `performance` is -1 for a text that is not ours."""
-
-    performance: int
-    ticket: int
-    version: int
-
-
-FORGED: Final = Claim(-1, -1, 0)
+FORGED: Final = secret.Claim(-1, -1, 0)
+"""What a text that is not ours claims."""
 
 
 class Secrets:
@@ -27,12 +19,12 @@ class Secrets:
         self._key = ticket_key
         self._public = secret.public_key(ticket_key)
 
-    def claim(self, text: str) -> Claim:
+    def claim(self, text: str) -> secret.Claim:
         # A keyboard-wedge reader ends a code with Enter or Tab.
         text = text.strip()
         try:
             if text.startswith(secret.PREFIX):
-                return Claim(*secret.verify(self._public, text))
-            return Claim(*secret.verify_short(self._key, text))
+                return secret.verify(self._public, text)
+            return secret.verify_short(self._key, text)
         except secret.ForgedSecret:
             return FORGED
