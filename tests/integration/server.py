@@ -36,11 +36,12 @@ class ServedHouse:
     `module` serves it instead of the command, with one of its rules switched off.
     """
 
-    def __init__(self, data: Path, *, module: str = "") -> None:
+    def __init__(self, data: Path, *, module: str = "", start_s: float = START_S) -> None:
         self.data = data
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._module = module
+        self._start_s = start_s
         self._process: subprocess.Popen[bytes] | None = None
         self.log = data.with_suffix(".log")
 
@@ -67,7 +68,7 @@ class ServedHouse:
                 env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
                 start_new_session=True,
             )
-        ends_s = time.monotonic() + START_S
+        ends_s = time.monotonic() + self._start_s
         while time.monotonic() < ends_s:
             if self._process.poll() is not None:
                 break
