@@ -35,6 +35,7 @@ class Peer(asyncio.Protocol):
         "_buffer",
         "_deaf",
         "_fragments",
+        "_gathered",
         "_halted",
         "_kind",
         "_loop",
@@ -58,6 +59,7 @@ class Peer(asyncio.Protocol):
         self._needed = _MIN_FRAME_BYTES
         """With fewer bytes than these in it, the next frame is not whole."""
         self._fragments: list[bytes] | None = None
+        self._gathered = 0  # bytes in them, and one for each: empty parts take room too
         self._kind = _BINARY  # of the message that `_fragments` are
         self._halted = False
         self._deaf = False
@@ -192,10 +194,10 @@ class Peer(asyncio.Protocol):
 
     def _part(self, kind: int, whole: bool, payload: bytes) -> None:
         if self._fragments is None:
-            self._kind, self._fragments = kind, []
+            self._kind, self._fragments, self._gathered = kind, [], 0
         self._fragments.append(payload)
-        # Empty parts take room too.
-        if sum(map(len, self._fragments)) + len(self._fragments) > MAX_FRAME_BYTES:
+        self._gathered += len(payload) + 1
+        if self._gathered > MAX_FRAME_BYTES:
             self._break_off(WSCloseCode.MESSAGE_TOO_BIG, "frame_too_big")
         elif whole:
             message, self._fragments = b"".join(self._fragments), None

@@ -13,17 +13,25 @@ import ray
 from engine.actors.journal_handle import RayJournal, performance_lane
 from engine.actors.lane import Address
 from engine.actors.performance import PerformanceActor
+from engine.masking import masked
 from engine.status import PerformanceStatus
 
 JOURNAL: Final = "journal"
 """The journal actor's name; every node of a cluster has one of its own."""
 
 
+class Discreet(logging.Formatter):
+    """Lines without secrets in them; what libraries log, and tracebacks, included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
+
+
 def log_to_stderr() -> None:
     """Ray keeps each process's stderr in a file of its own."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def settle() -> None:

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from engine.commands import Held, Outcome, Refusal, Refused, Rung, Scanned, ScanOutcome
+from engine.masking import masked
 from gateway import logs, outbound, wire
 from gateway.cache import Kept
 from gateway.limits import MAX_UNSENT_BYTES
@@ -66,7 +67,7 @@ SECRETS = {
 @pytest.mark.parametrize("kind", SECRETS)
 def test_nothing_that_opens_a_door_stays_in_a_log(kind: str) -> None:
     text = SECRETS[kind]
-    shown = logs.masked(f"request {text} failed")
+    shown = masked(f"request {text} failed")
     assert text not in shown and shown.startswith("request ") and shown.endswith(" failed")
     assert len(shown) < len(text) + 20
 

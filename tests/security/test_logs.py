@@ -1,12 +1,20 @@
 """Secrets are in no log: everything that is secret is used once, and every line is searched."""
 
+import asyncio
 import io
+import json
+import logging
 import secrets
+import sys
+from collections.abc import Iterator
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 import structlog
 
+from engine.actors import process
+from engine.masking import masked
 from gateway import logs
 from tests.fakes.backend import PASSWORD
 from tests.gateway.client import new_id
@@ -139,3 +147,121 @@ async def test_no_secret_is_in_the_audit_log(gateway: Running) -> None:
     await gateway.edge.auditor._acts.join()
     assert gateway.fake.access.entries
     assert traffic.leaks(repr(gateway.fake.access.entries)) == []
+
+
+# Wherever they stand -----------------------------------------------------------------------------
+
+TOLD = {
+    "buyer's token": "b." + "Ab1_-" * 10 + "==",
+    "operator's token": "o." + secrets.token_urlsafe(32),
+    "device's token": "d." + secrets.token_urlsafe(32),
+    "order's key": secrets.token_hex(16),
+    "ticket's secret": "ST1" + "0K9Z4" * 23 + "00",
+    "readable number": "12-000345-X7Q4M29TKB01",
+    "the same, as typed": "12-000345-x7q4m29tkb01",
+    "e-mail": EMAIL,
+    "stripe's key": "sk_live_" + "51Hx" * 10,
+    "stripe's webhook secret": "whsec_" + "MfKQ9r8G" * 4,
+}
+WAYS = {
+    "alone": "{}",
+    "in words": "broke with {} at last",
+    "quoted": "KeyError: '{}'",
+    "in an address": "/api/orders/{}/pay",
+    "after a letter": "order_{}",
+    "in printed bytes": "b'\\x93\\xa5hello\\xa2{}'",
+    "in a detail of the database": "DETAIL:  Key (id)=({}) already exists.",
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+@pytest.mark.parametrize("name", TOLD)
+def test_a_secret_is_masked_wherever_it_stands(name: str, way: str) -> None:
+    shown = masked(way.format(TOLD[name]))
+    assert TOLD[name][12:] not in shown and "…" in shown, shown
+
+
+def test_the_password_in_a_databases_address_is_masked() -> None:
+    for word in ("p4ss", "pass:word", "p/4?s#s"):
+        shown = masked(f"no answer from postgresql+asyncpg://house:{word}@db.example.org:5432/x")
+        assert word not in shown and "house:" in shown and "db.example.org:5432" in shown
+
+
+def test_what_is_no_secret_stays() -> None:
+    for text in (
+        "performance 12: seq 345678901 at 2026-11-22T08:40:00.123456Z",
+        "File gateway/web/lib.py, line 12, in take_over",
+        "order 123456 waits: TimeoutError()",
+        "tests.gateway.test_http_operators.add_operator",
+    ):
+        assert masked(text) == text
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_an_event_hides_it_at_any_depth(name: str) -> None:
+    told = TOLD[name]
+    out = io.StringIO()
+    saved = structlog.get_config()
+    try:
+        logs.configure(as_json=True, stream=out)
+        log = structlog.get_logger("x").bind(bound=told)
+        with structlog.contextvars.bound_contextvars(request=told):
+            try:
+                raise ValueError(f"no {told}") from KeyError(told)
+            except ValueError as error:
+                log.exception("failed", error=error, all=[{"its": (told,)}], by={told: 1})
+        log.info("said", Token="x" * 40, bytes=told.encode())
+    finally:
+        structlog.configure(**saved)
+    failed, said = out.getvalue().splitlines()
+    assert told not in failed and told not in said and "x" * 40 not in said
+    assert "Traceback" in json.loads(failed)["exception"]
+    assert json.loads(said)["bytes"] == f"{len(told)} bytes"
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """The log of an actor's process."""
+    out = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", out)
+        process.log_to_stderr()
+    yield out
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+def talk() -> None:
+    """What an actor and its libraries say, with everything in it that is secret."""
+    log = logging.getLogger("engine.actors.desk")
+    for told in TOLD.values():
+        log.warning("order waits: %r", asyncpg.DataError(f"invalid input for $1: {told!r}"))
+        try:
+            raise KeyError(told)
+        except KeyError:
+            log.exception("cannot go on")
+        context = {"message": "never retrieved", "exception": ValueError(told)}
+        asyncio.get_running_loop().call_exception_handler(context)
+
+
+def leaks(shown: str) -> list[str]:
+    return [name for name, told in TOLD.items() if told in shown]
+
+
+async def test_the_processes_of_the_actors_mask_too(stderr: io.StringIO) -> None:
+    """Libraries log by the standard library, and tracebacks of ours do."""
+    talk()
+    shown = stderr.getvalue()
+    assert shown.count("cannot go on") == shown.count("never retrieved") == len(TOLD)
+    assert leaks(shown) == []
+
+
+async def test_without_it_they_would_tell(
+    stderr: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "masked", lambda text: text)
+    talk()
+    assert leaks(stderr.getvalue()) == list(TOLD)
