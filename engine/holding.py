@@ -27,7 +27,7 @@ from engine.commands import (
     Release,
     Released,
 )
-from engine.house import AVAILABLE, BLOCKED, HELD, House
+from engine.house import AVAILABLE, BLOCKED, HELD, SCATTERED, House
 from engine.limits import (
     MAX_EXPIRED_PER_COMMAND,
     MAX_HOLDS,
@@ -276,7 +276,7 @@ def do_release(state: State, command: Release, outcome: Released, at_ms: int) ->
     mine.seats = tuple([seat for seat in mine.seats if seat not in seats])
     mine.areas = left
     mine.first = state.house.straight(mine.seats)
-    state.free(seats, -1)
+    state.free(seats, SCATTERED)
     state.move_places(areas, +1)
 
 

@@ -30,6 +30,9 @@ WALL: Final = 255
 PUBLIC_STATUS: Final = bytes([0, 1, 2, 3] + [int(SeatStatus.BLOCKED)] * 252)
 """Translates codes into the feed's statuses: what is kept for somebody is not on sale."""
 
+SCATTERED: Final = -1
+"""In place of the position of the first, for seats that do not stand side by side."""
+
 _EDGE: Final = 2
 """Walls at both ends, so that looking two positions to either side never leaves the house."""
 
@@ -160,16 +163,16 @@ class House:
         return self.distance_sums[position + 1] - self.distance_sums[position]
 
     def straight(self, seats: tuple[int, ...]) -> int:
-        """The position of the first when the seats stand side by side in this order, else -1.
+        """The position of the first of seats side by side in this order, else SCATTERED.
 
         Any numbers may be given: those that are no seats do not stand side by side.
         """
         try:
             first = self.positions[seats[0]]
         except IndexError:
-            return -1
+            return SCATTERED
         # A negative number counts from the end, and is then no seat that stands there.
-        return first if self.seat_at[first : first + len(seats)] == seats else -1
+        return first if self.seat_at[first : first + len(seats)] == seats else SCATTERED
 
     def by_seat(self, codes: bytearray) -> bytes:
         """What stands at the positions, in the order of the plan's seats."""

@@ -18,7 +18,7 @@ from engine.commands import (
     Unblocked,
 )
 from engine.holding import BUSY, MALFORMED, malformed
-from engine.house import BLOCKED, HELD, SOLD
+from engine.house import BLOCKED, HELD, SCATTERED, SOLD
 from engine.limits import MAX_ALLOCATIONS
 from engine.state import State
 
@@ -46,7 +46,7 @@ def block(state: State, command: Block, at_ms: int) -> Outcome:
 
 def do_block(state: State, command: Block, outcome: Blocked, at_ms: int) -> None:
     """The seats and places are off sale."""
-    state.put(outcome.seats, -1, BLOCKED)
+    state.put(outcome.seats, SCATTERED, BLOCKED)
     state.move_places(outcome.areas, -1)
     for area, quantity in outcome.areas:
         state.area_blocked[area] += quantity
@@ -75,7 +75,7 @@ def unblock(state: State, command: Unblock, at_ms: int) -> Outcome:
 
 def do_unblock(state: State, command: Unblock, outcome: Unblocked, at_ms: int) -> None:
     """The seats and places are on sale again, or kept for their allocation again."""
-    state.free(outcome.seats, -1)
+    state.free(outcome.seats, SCATTERED)
     state.move_places(outcome.areas, +1)
     for area, quantity in outcome.areas:
         state.area_blocked[area] -= quantity

@@ -65,13 +65,11 @@ def _judge(state: State, command: KeptScan, again: bool) -> Kept:
     if stranger is not None:
         return Kept(stranger, -1, False, False, again)
     uses = state.ticket_uses.get(command.ticket, [])
+    place = command.scanned_ms, command.device, command.sequence
+    result = judge(state, command, before(uses, place), command.scanned_ms)
     passage = _passage(command, uses)
     if passage is None:
-        # Nobody passed: compared with what was before, as a look-up would be.
-        here = Passage(command.scanned_ms, command.device, command.sequence, "", False)
-        result = judge(state, command, before(uses, here), command.scanned_ms)
         return Kept(result, command.ticket, False, is_inside(uses), again)
-    result = judge(state, command, before(uses, passage), command.scanned_ms)
     if not again:
         uses = [*uses]
         insert(uses, passage)

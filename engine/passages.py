@@ -40,9 +40,9 @@ def order(passage: Passage) -> tuple[int, str, int]:
     return passage.at_ms, passage.device, passage.sequence
 
 
-def before(passages: Sequence[Passage], one: Passage) -> Sequence[Passage]:
-    """Those that came earlier."""
-    return passages[: bisect_left(passages, order(one), key=order)]
+def before(passages: Sequence[Passage], place: tuple[int, str, int]) -> Sequence[Passage]:
+    """Those that came earlier than what has this place in the order."""
+    return passages[: bisect_left(passages, place, key=order)]
 
 
 def is_inside(passages: Sequence[Passage]) -> bool:
@@ -54,7 +54,7 @@ def insert(passages: list[Passage], one: Passage) -> None:
 
     One that the engine decided itself comes after all that it knew, whatever the clocks say.
     """
-    if not one.kept and passages and order(passages[-1]) >= order(one):
+    if not one.kept and passages and order(passages[-1]) > order(one):
         one = replace(one, at_ms=passages[-1].at_ms + 1)
     insort(passages, one, key=order)
 

@@ -30,7 +30,7 @@ from engine.commands import (
     TicketState,
 )
 from engine.holding import HOLD_UNKNOWN, MALFORMED, TOO_MANY_IN_ORDER
-from engine.house import SOLD
+from engine.house import SCATTERED, SOLD
 from engine.limits import PAYMENT_HOLD_MS
 from engine.pricing import is_till
 from engine.state import FILLED, HoldState, State, places_in
@@ -289,7 +289,7 @@ def do_refund(state: State, command: Refund, outcome: Refunded, at_ms: int) -> N
         ticket = state.tickets[number - 1]
         state.ticket_states[number] = _REFUNDED
         if ticket.seat >= 0:
-            state.free((ticket.seat,), -1)
+            state.free((ticket.seat,), SCATTERED)
         else:
             state.move_places(((ticket.area, 1),), +1)
         state.count_buyer(state.ticket_sales[number - 1][1], -1)

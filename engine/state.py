@@ -45,7 +45,7 @@ class HoldState(Struct, array_like=True, gc=False):
 
     `paying` is the checkout that holds while it is in payment, `amounts` what a
     place of each of its lines costs; `extended` says that it ever was in payment.
-    `first` is `House.straight(seats)`: not -1 when they are one slice of the house.
+    `first` is `House.straight(seats)`: not SCATTERED when they are one slice of the house.
     """
 
     token: bytes
@@ -184,11 +184,11 @@ class State:
         # can be in its way on any channel.
         self.quick_places = self.max_per_order
         if not self.open_online or self.house.whole_tables:
-            self.quick_places = -1
+            self.quick_places = 0
         # And up to this many lines a checkout may be priced quickly: no limit counts them.
         self.quick_lines = self.max_per_order
         if self.limited_types or settings.max_per_buyer:
-            self.quick_lines = -1
+            self.quick_lines = 0
         self.hold_ms = min(settings.hold_ms, settings.hold_cap_ms)
 
     # Seats ------------------------------------------------------------------

@@ -203,6 +203,19 @@ def test_an_admission_tells_whose_ticket_it_is(play: Play) -> None:
     )
 
 
+def test_a_ticket_tells_its_own_order(play: Play) -> None:
+    play.buy(1, by="bob", order="o2")
+    orders = [play.scan(number).order for number in (1, 2, 3)]  # type: ignore[union-attr]
+    assert orders == ["o1", "o1", "o2"]
+
+
+def test_a_stranger_is_told_its_number_unless_it_is_forged(play: Play) -> None:
+    assert play.scan(3) == Scanned(ScanOutcome.UNKNOWN, 3)
+    for other in (0, 8):
+        assert play.scan(1, performance=other) == Scanned(ScanOutcome.WRONG_PERFORMANCE, 1)
+    assert play.scan(1, performance=-1) == Scanned(ScanOutcome.UNKNOWN)
+
+
 def test_a_used_ticket_tells_when_and_where_it_was_admitted_first(play: Play) -> None:
     play.scan(1, gate="north")
     play.at_ms += 60_000
@@ -259,6 +272,14 @@ def test_a_clock_that_went_back_changes_nothing_of_the_order(play: Play) -> None
     assert result(play.scan(1, mode=ScanMode.EXIT)) is ScanOutcome.ALREADY_USED
     assert result(play.scan(1)) is ScanOutcome.ADMITTED
     assert play.inside().total == 1
+
+
+def test_out_in_the_millisecond_of_the_admission_is_told_with_its_time(play: Play) -> None:
+    play.scan(1)
+    for told in (ScanOutcome.EXITED, ScanOutcome.ALREADY_USED):
+        left = play.scan(1, mode=ScanMode.EXIT)
+        assert isinstance(left, Scanned)
+        assert (left.result, left.used_at_ms) == (told, NOW_MS)
 
 
 def test_a_ticket_that_goes_in_and_out_without_end_is_stopped(
@@ -320,6 +341,10 @@ def test_what_cannot_be_taken_back(
     assert play.live.ticket_uses == state
 
 
+def test_there_is_no_ticket_number_nought_to_take_back(play: Play) -> None:
+    assert play.undo(0) == Refused(Refusal.TICKET_UNKNOWN, (), "0")
+
+
 @pytest.mark.parametrize(
     "here", [{"gate": "north", "device": "other"}, {"device": "device"}, {"anywhere": True}]
 )
@@ -369,15 +394,24 @@ def test_a_ticket_inside_counts_once_however_often_it_came(play: Play) -> None:
     assert (at(play, "north").inside, at(play, "any").inside) == (1, 0)
 
 
-def test_a_capacity_warns_before_it_is_reached_and_refuses_nobody() -> None:
-    gate = Gate("north", "North", (0,), capacity=10)
-    play = Play(house(["a" * 12]), settings(gates=(gate,), max_per_order=12))
-    play.buy(*range(12))
+def test_a_zone_of_which_a_part_is_empty_counts_the_others(play: Play) -> None:
+    play.configure(gates=(Gate("both", "Both", (0, 1)),))
+    play.scan(2)
+    assert at(play, "both").zone == 1
+
+
+@pytest.mark.parametrize(("capacity", "near"), [(10, 9), (19, 18)])
+def test_a_capacity_warns_before_it_is_reached_and_refuses_nobody(capacity: int, near: int) -> None:
+    many = capacity + 2
+    gate = Gate("north", "North", (0,), capacity=capacity)
+    play = Play(house(["a" * many]), settings(gates=(gate,), max_per_order=many))
+    play.buy(*range(many))
     told = []
-    for number in range(1, 13):
+    for number in range(1, many + 1):
         assert result(play.scan(number, gate="north")) is ScanOutcome.ADMITTED
         told.append(at(play, "north").alarm)
-    assert told == [Alarm.NONE] * 8 + [Alarm.NEAR] + [Alarm.FULL] * 3
+    before = [Alarm.NONE] * (near - 1)
+    assert told == before + [Alarm.NEAR] * (capacity - near) + [Alarm.FULL] * 3
 
 
 def test_an_old_snapshot_and_an_old_scan_are_still_read(play: Play) -> None:

@@ -16,17 +16,27 @@ from engine.commands import (
     Sold,
 )
 from engine.limits import HOLD_MS, PAYMENT_HOLD_MS
+from engine.plan import Plan
 from engine.settings import SaleStatus
 from tests.engine.small import NOW_MS, Play, house, settings, token
 
-PLAN = house(["aaaaaaaaaa"], tables=[(4, True), (2, False)], areas=[(6, "c")])
+PLANS = {
+    # Without whole tables the engine may take its quick way to hold; with them the long one.
+    name: house(["aaaaaaaaaa"], tables=[(4, whole), (2, False)], areas=[(6, "c")])
+    for name, whole in (("quick", False), ("full", True))
+}
 ANN = token("ann")
 ENDS_MS = NOW_MS + HOLD_MS
 
 
+@pytest.fixture(params=PLANS)
+def plan(request: pytest.FixtureRequest) -> Plan:
+    return PLANS[request.param]
+
+
 @pytest.fixture
-def play() -> Play:
-    return Play(PLAN)
+def play(plan: Plan) -> Play:
+    return Play(plan)
 
 
 def test_a_hold_claims_seats_and_places_in_the_order_named(play: Play) -> None:
@@ -51,7 +61,8 @@ def test_a_hold_is_all_or_nothing(play: Play) -> None:
     assert play.basket() == Refused(Refusal.HOLD_UNKNOWN)
 
 
-def test_a_whole_table_is_held_and_released_as_one(play: Play) -> None:
+def test_a_whole_table_is_held_and_released_as_one() -> None:
+    play = Play(PLANS["full"])
     assert isinstance(play.hold(13, 12, 11, 10, by="ann"), Held)
     play.hold(14)
     assert play.release(12, 14) == Released(ANN, (10, 11, 12, 13, 14), ())
@@ -116,14 +127,14 @@ def test_releasing_all_by_name_ends_the_hold_whatever_the_order() -> None:
 
 
 @pytest.mark.parametrize("channel", [Channel.BOX_OFFICE, Channel.PHONE])
-def test_tills_sell_when_only_the_box_office_is_open(channel: Channel) -> None:
-    play = Play(PLAN, settings(status=SaleStatus.BOX_OFFICE))
+def test_tills_sell_when_only_the_box_office_is_open(plan: Plan, channel: Channel) -> None:
+    play = Play(plan, settings(status=SaleStatus.BOX_OFFICE))
     assert isinstance(play.hold(0, channel=channel), Held)
     assert isinstance(play.best(1, by="bob", channel=channel), Held)
 
 
-def test_tills_are_not_bound_by_the_online_limit() -> None:
-    play = Play(PLAN, settings(max_per_order=2))
+def test_tills_are_not_bound_by_the_online_limit(plan: Plan) -> None:
+    play = Play(plan, settings(max_per_order=2))
     assert isinstance(play.hold(0, 1, 2, channel=Channel.BOX_OFFICE), Held)
     assert isinstance(play.checkout(), Quoted)
     refused = play.hold(3, 4, 5, by="bob", channel=Channel.RESELLER)
@@ -138,17 +149,19 @@ def test_a_hold_made_before_the_sale_closed_is_still_sold(play: Play) -> None:
 
 
 def test_the_holds_of_a_session_are_counted_while_they_live(play: Play) -> None:
-    for name in "abcd":
-        held = play.apply(Hold(play.id(), token(name), "bob", Channel.WEB, (), ((0, 1),)))
-        assert isinstance(held, Held)
-    refused = play.apply(Hold(play.id(), token("e"), "bob", Channel.WEB, (0,)))
-    assert refused == Refused(Refusal.BUSY)
+
+    def bob(name: str, *seats: int) -> object:
+        return play.apply(Hold(play.id(), token(name), "bob", Channel.WEB, seats))
+
+    for seat, name in enumerate("abcd"):
+        assert isinstance(bob(name, seat), Held)
+    assert bob("e", 4) == Refused(Refusal.BUSY)
     play.release(by="a")
     play.checkout(by="b")
     play.sell(by="b")
-    for name in "ef":
-        held = play.apply(Hold(play.id(), token(name), "bob", Channel.WEB, (), ((0, 1),)))
-        assert isinstance(held, Held)
+    for seat, name in enumerate("ef", 4):
+        assert isinstance(bob(name, seat), Held)
+    assert bob("g", 6) == Refused(Refusal.BUSY)
     play.at_ms = ENDS_MS
     play.expire()
     assert play.live.web_holds == {}
@@ -218,6 +231,16 @@ def test_short_and_long_holds_expire_when_their_time_comes(play: Play) -> None:
         assert play.expire() == Expired((token(name),))
 
 
+@pytest.mark.parametrize("hold_ms", [1, 4_999, 5_000, 5_001])
+def test_a_hold_is_due_in_its_millisecond_wherever_it_falls(plan: Plan, hold_ms: int) -> None:
+    """Holds are queued when they are near their end: 5 s are looked ahead."""
+    play = Play(plan, settings(hold_ms=hold_ms))
+    assert not play.live.due(NOW_MS)
+    play.hold(0)
+    assert not play.live.due(NOW_MS + hold_ms - 1)
+    assert play.live.due(NOW_MS + hold_ms)
+
+
 def test_payment_extends_a_hold_once(play: Play) -> None:
     play.hold(0, 1)
     play.at_ms += 60_000
@@ -236,8 +259,8 @@ def test_payment_extends_a_hold_once(play: Play) -> None:
     assert play.sell(order="o2") == Refused(Refusal.HOLD_UNKNOWN)
 
 
-def test_an_extension_that_ends_soon_is_not_overlooked() -> None:
-    play = Play(PLAN, settings(hold_ms=1_000, hold_cap_ms=3_000))
+def test_an_extension_that_ends_soon_is_not_overlooked(plan: Plan) -> None:
+    play = Play(plan, settings(hold_ms=1_000, hold_cap_ms=3_000))
     play.hold(0)
     assert not play.live.due(NOW_MS)
     play.checkout()
@@ -245,19 +268,19 @@ def test_an_extension_that_ends_soon_is_not_overlooked() -> None:
     assert play.live.due(NOW_MS + 3_000)
 
 
-def test_no_hold_outlives_the_cap() -> None:
-    play = Play(PLAN, settings(hold_ms=60_000, hold_cap_ms=600_000))
+def test_no_hold_outlives_the_cap(plan: Plan) -> None:
+    play = Play(plan, settings(hold_ms=60_000, hold_cap_ms=600_000))
     play.hold(0, 1)
     play.at_ms += 59_000
     quoted = play.checkout()
     assert isinstance(quoted, Quoted) and quoted.expires_ms == NOW_MS + 600_000
-    short = Play(PLAN, settings(hold_ms=60_000, hold_cap_ms=30_000))
+    short = Play(plan, settings(hold_ms=60_000, hold_cap_ms=30_000))
     held = short.hold(0)
     assert isinstance(held, Held) and held.expires_ms == NOW_MS + 30_000
 
 
-def test_payment_never_shortens_a_hold() -> None:
-    play = Play(PLAN, settings(hold_ms=3_600_000))
+def test_payment_never_shortens_a_hold(plan: Plan) -> None:
+    play = Play(plan, settings(hold_ms=3_600_000))
     play.hold(0)
     quoted = play.checkout()
     assert isinstance(quoted, Quoted) and quoted.expires_ms == NOW_MS + 3_600_000

@@ -251,6 +251,39 @@ def test_a_device_whose_clock_is_ahead_keeps_nobody_in() -> None:
     assert play.scan(1).result is ADMITTED  # type: ignore[union-attr]
 
 
+def test_what_the_engine_decides_comes_directly_after_all_that_it_knows() -> None:
+    play = doors(ReEntry.AFTER_EXIT)
+    play.kept(1, 1, NOW_MS)
+    play.kept(1, 2, play.at_ms + 86_400_000, EXITED)  # its clock was set to tomorrow
+    assert play.scan(1).result is ADMITTED  # type: ignore[union-attr]
+    assert play.inside().total == 1
+    assert [one.at_ms - play.at_ms for one in play.live.ticket_uses[1]] == [
+        -3_600_000,
+        86_400_000,
+        86_400_001,
+    ]
+
+
+def test_who_was_let_in_by_override_can_be_doubled_by_a_device_alone() -> None:
+    play = doors(ReEntry.AFTER_EXIT)
+    play.scan(1)
+    play.scan(1, mode=ScanMode.EXIT)
+    play.at_ms += 1_000
+    play.scan(1, reason="the director says so")
+    play.kept(1, 1, play.at_ms + 5)
+    assert winners(play) == [[("device", 3_601_000, -1), ("lane", 3_601_005, 1)]]
+
+
+def test_a_ticket_kept_in_and_out_without_end_is_recorded_up_to_the_limit(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.kept.MAX_PASSAGES_PER_TICKET", 2)
+    for sequence in range(3):
+        told = play.kept(1, sequence, NOW_MS + sequence)
+        assert isinstance(told, Kept) and told.inside
+    assert len(play.live.ticket_uses[1]) == 2 and len(play.live.kept["lane"]) == 3
+
+
 # Whatever the order of arrival ------------------------------------------------------
 
 

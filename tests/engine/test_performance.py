@@ -23,10 +23,16 @@ from engine.commands import (
 )
 from engine.feed import Feed, Replica
 from engine.performance import Performance
+from engine.plan import Plan
 from engine.snapshot import SnapshotError
 from tests.engine.small import NOW_MS, Play, house, settings, token
 
-PLAN = house(["aaaaaaaaaa", "bbbbb"], tables=[(3, True)], areas=[(6, "c")])
+PLAN, QUICK = (
+    # Without whole tables the engine may take its quick ways.
+    house(["aaaaaaaaaa", "bbbbb"], tables=[(3, whole)], areas=[(6, "c")])
+    for whole in (True, False)
+)
+both = pytest.mark.parametrize("plan", [PLAN, QUICK], ids=["full", "quick"])
 
 
 def busy(play: Play) -> None:
@@ -146,15 +152,16 @@ def test_facts_are_encoded_as_events() -> None:
     assert msgspec.msgpack.encode(events) == encoded
 
 
+@both
 @pytest.mark.parametrize("cut", [0, 1, 7, 16, 99])
-def test_a_snapshot_and_the_facts_since_make_the_same_state(cut: int) -> None:
-    play = Play(PLAN)
+def test_a_snapshot_and_the_facts_since_make_the_same_state(plan: Plan, cut: int) -> None:
+    play = Play(plan)
     busy(play)
     facts, _, _ = play.live.take()
-    early = Performance(7, PLAN, settings())
+    early = Performance(7, plan, settings())
     for fact in facts[:cut]:
         early.replay(fact)
-    late = Performance.restore(7, PLAN, early.snapshot())
+    late = Performance.restore(7, plan, early.snapshot())
     for fact in facts[cut:]:
         late.replay(fact)
     assert late.snapshot() == play.live.snapshot()
@@ -231,10 +238,11 @@ def test_a_snapshot_of_something_else_is_refused() -> None:
 # The feed ----------------------------------------------------------------------
 
 
-def test_the_feed_is_told_of_every_change() -> None:
-    play = Play(PLAN)
+@both
+def test_the_feed_is_told_of_every_change(plan: Plan) -> None:
+    play = Play(plan)
     feed = Feed(7, 1, play.live.statuses(), play.live.area_free)
-    replica = Replica(7, len(PLAN.seats), 1)
+    replica = Replica(7, len(plan.seats), 1)
     apply = play.apply
 
     def and_publish(command: Command) -> object:

@@ -95,6 +95,7 @@ ROWS: dict[Refusal, list[Row]] = {
         Row("hold up to beyond the plan", lambda p: p.hold(25, 26)),
         Row("hold a seat twice", lambda p: p.hold(3, 3)),
         Row("hold an unknown area", lambda p: p.hold(areas=((2, 1),))),
+        Row("hold a negative area", lambda p: p.hold(areas=((-1, 1),))),
         Row("hold no place of an area", lambda p: p.hold(areas=((0, 0),))),
         Row("hold an area twice", lambda p: p.hold(areas=((0, 1), (0, 1)))),
         Row("hold too much", lambda p: till(p, areas=((0, 101),))),
@@ -175,6 +176,11 @@ ROWS: dict[Refusal, list[Row]] = {
         Row(
             "release more places than held",
             lambda p: p.release(areas=((0, 2),)),
+            (held(areas=((0, 1),)),),
+        ),
+        Row(
+            "release a place of another area",
+            lambda p: p.release(areas=((1, 1),)),
             (held(areas=((0, 1),)),),
         ),
         Row("checkout a stranger's seat", lambda p: p.checkout(line(0), line(1)), (held(0),), (1,)),

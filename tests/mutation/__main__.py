@@ -33,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args(arguments)
     paths = [ROOT / "engine" / f"{name}.py" for name in given.modules]
-    return report(judge(paths, given.only, given.processes), whole=not given.only)
+    verdicts = judge(paths, given.only, given.processes, spared=equivalent())
+    return report(verdicts, whole=not given.only)
 
 
 def report(verdicts: Sequence[Verdict], whole: bool) -> int:

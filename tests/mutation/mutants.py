@@ -157,7 +157,7 @@ def _of_node(node: ast.AST) -> Iterator[Wrong]:
         yield _wrong(node, ast.BinOp(node.left, _ARITHMETIC[type(node.op)](), node.right))
     elif isinstance(node, ast.Constant):
         yield from _constants(node)
-    elif isinstance(node, ast.Return) and not _is_none(node.value):
+    elif isinstance(node, ast.Return) and not _says_no(node.value):
         yield _wrong(node, ast.Return(ast.Constant(None)))
     elif isinstance(node, ast.AugAssign) and type(node.op) in _ARITHMETIC:
         other_op = _ARITHMETIC[type(node.op)]()
@@ -188,8 +188,9 @@ def _constants(node: ast.Constant) -> Iterator[Wrong]:
         yield _wrong(node, ast.Constant(value + "x"))
 
 
-def _is_none(node: ast.AST | None) -> bool:
-    return node is None or (isinstance(node, ast.Constant) and node.value is None)
+def _says_no(node: ast.AST | None) -> bool:
+    """Nothing, None and False: whoever asks takes one for the other."""
+    return node is None or (isinstance(node, ast.Constant) and node.value in (None, False))
 
 
 def _sets_a_part(node: ast.AST) -> bool:

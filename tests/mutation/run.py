@@ -2,14 +2,17 @@
 
 The tests are collected once. A first run notes which tests pass through which lines; a mutant
 is then put before just those that pass through its line, the quickest first, up to the first
-that fails. A mutant that makes a test run for ever is killed as well: the alarm ends its process.
+that fails; the few slow ones come last. A mutant that makes a test run for ever, or take all the memory that there is, is
+killed as well: time is that of the processor, so that a busy machine kills nobody.
 """
 
+import gc
 import os
+import resource
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -23,15 +26,19 @@ TESTS = (
     *(
         f"tests/engine/test_{name}.py"
         for name in (
-            "admission", "best", "holding", "keeping", "orphans", "performance", "refusals",
-            "selling",
+            "admission", "best", "doors_proof", "holding", "house", "keeping", "kept", "orphans",
+            "performance", "pricing", "refusals", "selling",
         )
     ),
     "tests/stateful/test_performance_model.py",
 )  # fmt: skip
 """What the core's decisions are held to."""
-TIMES, MORE_S = 10, 3.0
+SLOW_S = 1.0
+"""A test that takes longer comes last, before every mutant that is still alive."""
+TIMES, MORE_S = 10, 1.0
 """A test that takes so many times as long as by itself, and so much more, never ends."""
+MOST_BYTES = 2 << 30
+"""Nor does one that asks for so much memory."""
 
 
 class Verdict(NamedTuple):
@@ -43,26 +50,33 @@ class Verdict(NamedTuple):
 class _Runner:
     """A plugin of pytest that takes the place of its loop."""
 
-    def __init__(self, sources: list[Source], wanted: str, processes: int) -> None:
+    def __init__(
+        self, sources: list[Source], wanted: str, processes: int, spared: Collection[str]
+    ) -> None:
         self._sources = sources
         self._wanted = wanted
+        self._spared = spared
         self._processes = processes
         self._failed = False
         self._lines: dict[tuple[str, int], list[int]] = {}
         self._took_s: list[float] = []
+        self._slow: list[int] = []
         self.verdicts: list[Verdict] = []
         self.problem = ""
 
     def pytest_configure(self, config: pytest.Config) -> None:
         # Not imported above: pytest's plugin of the same name must come first.
-        from hypothesis import HealthCheck, settings
+        from hypothesis import HealthCheck, Phase, settings
 
-        # The same examples for every mutant, and no quarrel about how long they take.
+        # The same examples for every mutant, no quarrel about how long they take, and the first
+        # that fails is enough: nobody reads the smallest.
         settings.register_profile(
             "mutation",
             derandomize=True,
             database=None,
             deadline=None,
+            phases=(Phase.explicit, Phase.generate),
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         )
         settings.load_profile("mutation")
@@ -89,7 +103,10 @@ class _Runner:
         return True
 
     def _look_at(self, number: int, item: pytest.Item) -> None:
-        """Run a test by itself, and note through which lines it passes."""
+        """Run a test by itself, then once more to note through which lines it passes.
+
+        A slow one would be far slower when its lines are noted: it stands for all of them.
+        """
         files = {str(source.path) for source in self._sources}
         seen: set[tuple[str, int]] = set()
 
@@ -100,17 +117,22 @@ class _Runner:
         def trace(frame: FrameType, event: str, arg: Any) -> Any:
             return trace_lines if frame.f_code.co_filename in files else None
 
-        began_s = time.monotonic()
+        began_s = time.process_time()
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        self._took_s.append(time.process_time() - began_s)
+        if self._took_s[-1] > SLOW_S:
+            self._slow.append(number)
+            return
         sys.settrace(trace)
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         finally:
             sys.settrace(None)
-        self._took_s.append(time.monotonic() - began_s)
         for line in seen:
             self._lines.setdefault(line, []).append(number)
 
     def _judge(self, items: list[pytest.Item], jobs: list[tuple[Source, Mutant]]) -> None:
+        gc.freeze()  # or each process would copy what it has in common with this one
         running: dict[int, tuple[Source, Mutant]] = {}
         waiting = iter(jobs)
         said_s = time.monotonic()
@@ -134,7 +156,8 @@ class _Runner:
 
     def _tests_of(self, source: Source, mutant: Mutant) -> list[int]:
         tests = self._lines.get((str(source.path), mutant.line), [])
-        return sorted(tests, key=self._took_s.__getitem__)
+        slow = [] if mutant.name in self._spared else self._slow
+        return sorted([*tests, *slow], key=self._took_s.__getitem__)
 
     def _fork(
         self, items: list[pytest.Item], tests: Iterable[int], source: Source, mutant: Mutant
@@ -149,10 +172,11 @@ class _Runner:
             for stream in (0, 1, 2):
                 os.dup2(silent, stream)
             source.apply(mutant)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
             for number in tests:
                 item = items[number]
-                signal.setitimer(signal.ITIMER_REAL, TIMES * self._took_s[number] + MORE_S)
+                signal.setitimer(signal.ITIMER_VIRTUAL, TIMES * self._took_s[number] + MORE_S)
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
                 if self._failed:
                     break
@@ -176,17 +200,23 @@ def _module_of(path: Path) -> str:
 
 
 def judge(
-    paths: Iterable[Path], wanted: str = "", processes: int = 2, tests: Iterable[str] = TESTS
+    paths: Iterable[Path],
+    wanted: str = "",
+    processes: int = 2,
+    tests: Iterable[str] = TESTS,
+    spared: Collection[str] = (),
 ) -> list[Verdict]:
     """Put the mutants of these modules (whose names contain `wanted`) before the tests.
+
+    Those that are `spared` (by name) meet no slow test.
 
     Raises:
         RuntimeError: A test fails without any mutant.
     """
     sources = [Source(path, _module_of(path)) for path in paths]
-    runner = _Runner(sources, wanted, processes)
+    runner = _Runner(sources, wanted, processes, spared)
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "timeout=0"]
-    options += ["-p", "no:terminalreporter", "-p", "no:faulthandler"]
+    options += ["-p", "no:terminalreporter", "-p", "no:faulthandler", "--assert=plain"]
     pytest.main([*options, *(str(ROOT / test) for test in tests)], plugins=[runner])
     if runner.problem:
         raise RuntimeError(runner.problem)
