@@ -109,11 +109,14 @@ ROWS: dict[Refusal, list[Row]] = {
         Row("checkout without lines", raw(lambda i: Checkout(i, T, "o1", "b", ())), (held(0),)),
         Row("checkout without order", lambda p: p.checkout(line(0), order=""), (held(0),)),
         Row("checkout a seat twice", lambda p: p.checkout(line(0), line(0)), (held(0, 1),)),
+        Row("checkout none of one seat", lambda p: p.checkout(line(0, quantity=0)), (held(0),)),
+        Row("checkout a seat beyond the plan", lambda p: p.checkout(line(26)), (held(0),)),
+        Row("checkout an unknown area", lambda p: p.checkout(line(-1, area=2)), (held(0),)),
         Row("checkout two of one seat", lambda p: p.checkout(line(0, quantity=2)), (held(0),)),
         Row("checkout a seat of the area", lambda p: p.checkout(line(0, area=0)), (held(0),)),
         Row(
             "checkout no place",
-            lambda p: p.checkout(line(-1, area=0, quantity=0)),
+            lambda p: p.checkout(line(-1, area=0), line(-1, "half", area=0, quantity=0)),
             (held(areas=((0, 1),)),),
         ),
         Row("checkout neither seat nor area", lambda p: p.checkout(line(-1)), (held(0),)),
@@ -122,6 +125,11 @@ ROWS: dict[Refusal, list[Row]] = {
             "checkout a part of the places",
             lambda p: p.checkout(line(-1, area=0)),
             (held(areas=((0, 2),)),),
+        ),
+        Row(
+            "checkout the seats and not the places",
+            lambda p: p.checkout(line(0)),
+            (held(0, areas=((0, 2),)),),
         ),
         Row("refund no ticket", lambda p: p.refund(), (bought(0),)),
         Row("refund a ticket twice", lambda p: p.refund(1, 1), (bought(0),)),
@@ -184,6 +192,7 @@ ROWS: dict[Refusal, list[Row]] = {
             (held(areas=((0, 1),)),),
         ),
         Row("checkout a stranger's seat", lambda p: p.checkout(line(0), line(1)), (held(0),), (1,)),
+        Row("checkout a place too", lambda p: p.checkout(line(0), line(-1, area=0)), (held(0),)),
         Row(
             "checkout another area",
             lambda p: p.checkout(line(-1, area=1)),
@@ -265,6 +274,11 @@ ROWS: dict[Refusal, list[Row]] = {
             ),
         ),
         Row(
+            "per buyer, at once",
+            lambda p: p.checkout(),
+            (having(max_per_buyer=1), lambda p: p.hold(0, 1)),
+        ),
+        Row(
             "per buyer, in payment",
             lambda p: p.checkout(by="bob", order="o2", buyer="x"),
             (
@@ -334,6 +348,12 @@ ROWS: dict[Refusal, list[Row]] = {
     ],
     Refusal.TICKET_UNKNOWN: [
         Row("refund what was never sold", lambda p: p.refund(1)),
+        Row("refund number nought", lambda p: p.refund(0), (bought(0),)),
+        Row(
+            "block number nought",
+            lambda p: p.set_tickets(0, state=TicketState.BLOCKED),
+            (bought(0),),
+        ),
         Row("refund a ticket of another order", lambda p: p.refund(1, order="o2"), (bought(0),)),
         Row("block what was never sold", lambda p: p.set_tickets(1, state=TicketState.BLOCKED)),
     ],

@@ -26,9 +26,22 @@ PLAN = house(["aaaaabbbbb"], areas=[(6, "c"), (9, "d")])
 EXTENDED_MS = NOW_MS + PAYMENT_HOLD_MS
 
 
-@pytest.fixture
-def play() -> Play:
-    return Play(PLAN)
+# A limit of any type makes the engine price the long way.
+RULES = {
+    "quick": settings(),
+    "full": settings(
+        price_types=(
+            PriceType("full", {}),
+            PriceType("half", {}),
+            PriceType("rare", {}, max_per_order=1),
+        )
+    ),
+}
+
+
+@pytest.fixture(params=RULES)
+def play(request: pytest.FixtureRequest) -> Play:
+    return Play(PLAN, RULES[request.param])
 
 
 def test_a_checkout_is_priced_per_place_and_summed(play: Play) -> None:
@@ -147,6 +160,14 @@ def test_a_buyer_has_places_again_after_refund_reopening_or_expiry() -> None:
     assert play.live.buyer_places == {"x": 1}
 
 
+@pytest.mark.parametrize(
+    "more", [{}, {"max_per_buyer": 2}, {"price_types": RULES["full"].price_types}]
+)
+def test_as_many_as_the_limits_say_are_sold(more: dict[str, object]) -> None:
+    play = Play(PLAN, settings(max_per_order=2, **more))
+    assert isinstance(play.buy(0, 1), Sold)
+
+
 def test_nobody_in_particular_has_no_limit() -> None:
     play = Play(PLAN, settings(max_per_buyer=1))
     play.hold(0, 1)
@@ -174,6 +195,13 @@ def test_a_refund_frees_the_places_and_sums_the_amounts(play: Play) -> None:
     assert isinstance(play.buy(5, 6, by="bob", order="o2"), Sold)
     assert play.refund(1, 2) == Refused(Refusal.TICKET_STATE, (), "2"), "nothing of it"
     assert play.picture() == "....sss..."
+
+
+def test_a_refund_is_counted_for_the_buyer_of_the_ticket(play: Play) -> None:
+    play.buy(0, by="bob")
+    play.buy(1, 2, order="o2")
+    play.refund(2, order="o2")
+    assert play.live.buyer_places == {"bob": 1, "ann": 1}
 
 
 @pytest.mark.parametrize("state", [TicketState.UNPAID, TicketState.BLOCKED, TicketState.REVOKED])

@@ -4,7 +4,8 @@ Owns what is done (comparisons, boundaries, boolean operators, constants, arithm
 statements, return values) and how a mutant takes the place of the original in a process where
 everything is imported already: the code of one function is exchanged. Runs no test.
 
-Left alone are assertions, annotations, what stands outside of functions, and texts for people.
+Left alone are assertions (`strict=` is one), annotations, what stands outside of functions, and
+texts for people.
 """
 
 import ast
@@ -129,7 +130,7 @@ def _wrongs(function: ast.FunctionDef) -> Iterator[Wrong]:
 
 
 def _in_node(node: ast.AST) -> Iterator[Wrong]:
-    if isinstance(node, ast.Assert):
+    if isinstance(node, ast.Assert) or (isinstance(node, ast.keyword) and node.arg == "strict"):
         return
     yield from _of_node(node)
     for field, value in ast.iter_fields(node):

@@ -2,8 +2,9 @@
 
 The tests are collected once. A first run notes which tests pass through which lines; a mutant
 is then put before just those that pass through its line, the quickest first, up to the first
-that fails; the few slow ones come last. A mutant that makes a test run for ever, or take all the memory that there is, is
-killed as well: time is that of the processor, so that a busy machine kills nobody.
+that fails; the few slow ones come last. A mutant that makes a test run for ever, or take all the
+memory that there is, is killed as well: time is that of the processor, so that a busy machine
+kills nobody.
 """
 
 import gc

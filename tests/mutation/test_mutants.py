@@ -26,6 +26,9 @@ class Tally:
     @property
     def sum(self) -> int:
         return 1 + 2
+
+    def pairs(self) -> object:
+        return zip("a", "b", strict=True)
 '''
 
 
@@ -47,6 +50,8 @@ def test_what_is_done_and_what_is_left_alone(tmp_path: Path) -> None:
     assert "small.judge: return True -> return None" in found
     assert "small.Tally.sum: 1 + 2 -> 1 - 2" in found
     assert not any("7" in name or "5" in name for name in found)
+    assert "small.judge: return False -> return None" not in found
+    assert "small.Tally.pairs: True -> False" not in found
     assert len(found) == len(set(found))
 
 
