@@ -108,7 +108,7 @@ def hold(state: State, command: Hold, at_ms: int) -> Outcome:
     # The usual case, put so that it is quick to see and to do: a new hold of seats side by side
     # where no limit, sale status or allocation is near. All else is judged in full.
     if (
-        0 <= first
+        first != SCATTERED
         and count <= state.quick_places
         and not command.areas
         and token not in holds
@@ -149,7 +149,7 @@ def _refuse_hold(state: State, command: Hold, mine: HoldState | None, first: int
     seats, areas, channel = command.seats, command.areas, command.channel
     house = state.house
     places = len(seats)
-    if first < 0 or areas:
+    if first == SCATTERED or areas:
         # Seats that stand side by side are seats, and none is named twice.
         if malformed(house, seats, areas):
             return MALFORMED
@@ -294,7 +294,7 @@ def expire(state: State, command: Expire, at_ms: int) -> Expired:
 
     At most MAX_EXPIRED_PER_COMMAND at once, so that the recorded fact stays small.
     """
-    outcome = Expired(state.take_expired(at_ms, MAX_EXPIRED_PER_COMMAND))
+    outcome = Expired(state.expired(at_ms, MAX_EXPIRED_PER_COMMAND))
     # ---- nothing below can refuse or fail ----
     do_expire(state, command, outcome, at_ms)
     return outcome

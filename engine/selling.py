@@ -248,7 +248,7 @@ def do_sell(state: State, command: Sell, outcome: Sold, at_ms: int) -> None:
     assert mine.paying is not None
     tickets = outcome.tickets
     seats, first = mine.seats, mine.first
-    if first >= 0:
+    if first != SCATTERED:
         # As `State.put`, without the call.
         state.codes[first : first + len(seats)] = _SOLD[len(seats)]
         state.touched.append(seats)

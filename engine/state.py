@@ -7,6 +7,7 @@ here trusts that its rule has refused everything refusable, and cannot fail.
 
 from bisect import insort
 from collections import Counter
+from itertools import count
 from typing import Final
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from engine.house import (
     AVAILABLE,
     FIRST_ALLOCATION,
     LAST_ALLOCATION,
+    SCATTERED,
     House,
 )
 from engine.limits import MAX_PLACES_PER_HOLD
@@ -227,9 +229,9 @@ class State:
     def put(self, seats: tuple[int, ...], first: int, status: int) -> None:
         """These seats are now HELD, SOLD or BLOCKED; `first` as in `HoldState`."""
         self.touched.append(seats)
-        if first >= 0:
-            count = len(seats)
-            self.codes[first : first + count] = FILLED[status][count]
+        if first != SCATTERED:
+            many = len(seats)
+            self.codes[first : first + many] = FILLED[status][many]
             return
         codes, positions = self.codes, self.house.positions
         for seat in seats:
@@ -239,7 +241,7 @@ class State:
         """These seats come free: on sale again, or back to their allocation."""
         self.touched.append(seats)
         codes, home = self.codes, self.home
-        if first >= 0:
+        if first != SCATTERED:
             end = first + len(seats)
             codes[first:end] = home[first:end]
             return
@@ -253,7 +255,8 @@ class State:
         allocation = self.allocations.get(name)
         if allocation is None:
             used = {one.code for one in self.allocations.values()}
-            code = next(c for c in range(FIRST_ALLOCATION, LAST_ALLOCATION + 1) if c not in used)
+            code = next(code for code in count(FIRST_ALLOCATION) if code not in used)
+            assert code <= LAST_ALLOCATION, "there are no more than MAX_ALLOCATIONS"
             allocation = self.allocations[name] = Allocation(code, channels)
         allocation.channels = channels
         self._look_again()
@@ -320,20 +323,17 @@ class State:
         del self.ending[:past]
         return bool(self.ending) and self.ending[0][0] <= at_ms
 
-    def take_expired(self, at_ms: int, most: int) -> tuple[bytes, ...]:
-        """The holds whose time is over, first ended first, `most` at most; end them now."""
+    def expired(self, at_ms: int, most: int) -> tuple[bytes, ...]:
+        """The holds whose time is over, first ended first, `most` at most."""
         if not self.any_expired(at_ms):
             return ()
         due: list[tuple[int, bytes]] = []
-        past = 0
         for entry in self.ending:
             if entry[0] > at_ms or len(due) == most:
                 break
-            past += 1
             # A token used again within its millisecond is noted twice.
             if self._is_current(entry) and (not due or due[-1] != entry):
                 due.append(entry)
-        del self.ending[:past]
         return tuple([token for _, token in due])
 
     def _is_current(self, entry: tuple[int, bytes]) -> bool:
@@ -361,9 +361,9 @@ class State:
     def count_buyer(self, buyer: str, change: int) -> None:
         """Keep the buyer's places; nobody in particular ("") is not counted."""
         if buyer:
-            count = self.buyer_places.get(buyer, 0) + change
-            if count:
-                self.buyer_places[buyer] = count
+            places = self.buyer_places.get(buyer, 0) + change
+            if places:
+                self.buyer_places[buyer] = places
             else:
                 self.buyer_places.pop(buyer, None)
 
@@ -383,15 +383,14 @@ class State:
         insert(uses, passage)
         self._settle(number, uses)
 
-    def take_back(self, number: int) -> Passage:
+    def take_back(self, number: int) -> None:
         """The ticket's last passage did not happen."""
         uses = self.ticket_uses[number]
         self._count_inside(number, uses, -1)
-        last = uses.pop()
+        uses.pop()
         if not uses:
             del self.ticket_uses[number]
         self._settle(number, uses)
-        return last
 
     def remember_passages(self, number: int, passages: list[Passage]) -> None:
         """This is all that ever happened with the ticket."""

@@ -388,10 +388,18 @@ def test_who_is_inside_is_counted_by_gate_and_by_zone(play: Play) -> None:
 
 def test_a_ticket_inside_counts_once_however_often_it_came(play: Play) -> None:
     play.configure(gates=GATES, re_entry=ReEntry.UNLIMITED)
-    for gate in ("north", "any", "north"):
+    for gate in ("north", "any", "north", "any"):
         play.scan(1, gate=gate)
     assert play.inside().total == 1
-    assert (at(play, "north").inside, at(play, "any").inside) == (1, 0)
+    assert (at(play, "north").inside, at(play, "any").inside) == (0, 1)
+
+
+def test_gates_are_forgotten_when_nobody_is_inside_by_them(play: Play) -> None:
+    """They may be any text, and there may be any number of them."""
+    play.configure(gates=())
+    play.scan(1, gate="a door that was in no plan")
+    play.scan(1, mode=ScanMode.EXIT)
+    assert list(play.live.inside_gates) == []
 
 
 def test_a_zone_of_which_a_part_is_empty_counts_the_others(play: Play) -> None:

@@ -210,11 +210,12 @@ def test_an_expiry_ends_so_many_holds_and_the_next_one_the_rest(
 
 def test_a_token_used_again_at_once_expires_once(play: Play) -> None:
     play.live.due(ENDS_MS - 1_000)
+    play.hold(areas=((0, 1),), by="al")
     play.hold(0)
     play.release()
     play.hold(0)
     play.at_ms = ENDS_MS
-    assert play.expire() == Expired((ANN,))
+    assert play.expire() == Expired((token("al"), ANN))
     assert play.expire() == Expired(())
 
 
@@ -231,14 +232,35 @@ def test_short_and_long_holds_expire_when_their_time_comes(play: Play) -> None:
         assert play.expire() == Expired((token(name),))
 
 
+def test_holds_made_in_any_order_expire_in_the_order_of_their_ends(play: Play) -> None:
+    assert not play.live.due(NOW_MS)
+    for hold_ms, name in ((3_000, "slow"), (10, "quick"), (2_000, "middling")):
+        play.configure(hold_ms=hold_ms)
+        play.hold(areas=((0, 1),), by=name)
+    for after_ms, name in ((10, "quick"), (2_000, "middling"), (3_000, "slow")):
+        play.at_ms = NOW_MS + after_ms
+        assert play.expire() == Expired((token(name),))
+
+
 @pytest.mark.parametrize("hold_ms", [1, 4_999, 5_000, 5_001])
-def test_a_hold_is_due_in_its_millisecond_wherever_it_falls(plan: Plan, hold_ms: int) -> None:
+@pytest.mark.parametrize("looked", ["before it was made", "since"])
+def test_a_hold_is_due_in_its_millisecond(plan: Plan, hold_ms: int, looked: str) -> None:
     """Holds are queued when they are near their end: 5 s are looked ahead."""
     play = Play(plan, settings(hold_ms=hold_ms))
-    assert not play.live.due(NOW_MS)
+    if looked != "since":
+        assert not play.live.due(NOW_MS)
     play.hold(0)
+    assert not play.live.due(NOW_MS)
     assert not play.live.due(NOW_MS + hold_ms - 1)
     assert play.live.due(NOW_MS + hold_ms)
+
+
+def test_what_was_released_is_not_due(plan: Plan) -> None:
+    play = Play(plan, settings(hold_ms=1_000))
+    assert not play.live.due(NOW_MS)
+    play.hold(0)
+    play.release()
+    assert not play.live.due(NOW_MS + 1_000)
 
 
 def test_payment_extends_a_hold_once(play: Play) -> None:

@@ -13,6 +13,7 @@ from engine.commands import (
     Sold,
     Unblocked,
 )
+from engine.performance import Performance
 from tests.engine.small import Play, house
 
 PLAN = house(["aaaaaaaaaa"], areas=[(6, "c")])
@@ -55,6 +56,13 @@ def test_kept_seats_show_as_blocked_and_are_sold_to_their_channels(play: Play) -
         held = play.hold(seat, by=channel, channel=channel)
         assert isinstance(held, Held), held
     assert play.picture() == "hhx......."
+
+
+def test_kept_seats_are_kept_for_the_same_channels_after_a_restart(play: Play) -> None:
+    play.allocate("till", 0, 1, channels=TILL)
+    play.live = Performance.restore(7, PLAN, play.live.snapshot())
+    assert play.hold(0) == Refused(Refusal.SEAT_BLOCKED, (0,))
+    assert isinstance(play.hold(0, by="till", channel=Channel.PHONE), Held)
 
 
 def test_a_kept_seat_comes_back_to_its_allocation(play: Play) -> None:

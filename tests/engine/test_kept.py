@@ -153,8 +153,9 @@ def test_too_many_kept_scans_are_refused_and_can_be_told_later(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MAX_KEPT_SCANS >= 500_000
-    monkeypatch.setattr("engine.kept.MAX_KEPT_SCANS", 1)
+    monkeypatch.setattr("engine.kept.MAX_KEPT_SCANS", 2)
     first = play.kept(1, 1)
+    play.kept(3, 3)
     play.live.take()
     command = KeptScan(b"x" * 16, "", "lane", 7, 2, 0, ScanMode.ADMIT, 2, NOW_MS, ADMITTED)
     refused = play.apply(command)
@@ -223,10 +224,11 @@ def test_what_the_house_allowed_is_no_conflict() -> None:
 
 def test_a_conflict_ends_when_its_second_admission_is_taken_back(play: Play) -> None:
     play.kept(1, 1, play.at_ms - 2_000, device="a")
+    assert play.live.disputed == set()
     play.kept(1, 1, play.at_ms - 1_000, device="b")
-    assert len(winners(play)) == 1
+    assert len(winners(play)) == 1 and play.live.disputed == {1}
     play.undo(1, device="b")
-    assert winners(play) == []
+    assert winners(play) == [] and play.live.disputed == set()
     assert play.kept(1, 1, play.at_ms - 1_000, device="b").again  # type: ignore[union-attr]
     assert winners(play) == []  # what was taken back does not come back
 
@@ -241,6 +243,13 @@ def test_more_conflicts_than_are_told_are_said_to_be_more(
             play.kept(number, 2 * number + sequence)
     told = play.conflicts()
     assert [one.ticket for one in told.conflicts] == [1] and told.more
+
+
+def test_what_the_engine_alone_decided_is_not_looked_through_for_conflicts() -> None:
+    play = doors(ReEntry.UNLIMITED)
+    play.scan(1)
+    play.scan(1)
+    assert play.live.disputed == set()
 
 
 def test_a_device_whose_clock_is_ahead_keeps_nobody_in() -> None:
