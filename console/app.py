@@ -26,6 +26,7 @@ from console.printing import Printer
 from console.programme import Performance
 from console.scan import Scanner
 from console.screens.base import Dialog, TillScreen
+from console.screens.devices import DevicesScreen
 from console.screens.door import DoorScreen
 from console.screens.help import HelpDialog
 from console.screens.login import LoginScreen
@@ -251,6 +252,9 @@ class ConsoleApp(App[None]):
             self.notify(error_words(self.t, error), severity="error")
             return
         self.push_screen(SupervisorScreen(found, seating.place_count))
+
+    def open_devices(self) -> None:
+        self.push_screen(DevicesScreen())
 
     def finish_sale(self, till: Till) -> None:
         """Show the change and print; the next sale begins when that is closed."""

@@ -41,6 +41,7 @@ app.command("console.plan_cli:app", name="plan", help=t("cli.plan.help"))
 app.command("console.queue_cli:app", name="queue", help=t("cli.queue.help"))
 app.command("console.journal_cli:app", name="journal", help=t("cli.journal.help"))
 app.command("console.doors_cli:app", name="doors", help=t("cli.doors.help"))
+app.command("console.device_cli:app", name="device", help=t("cli.device.help"))
 app.command("bench.cli:app", name="bench", help=t("cli.bench.help"))
 app.command("bench.rehearsal.cli:app", name="rehearse", help=t("rehearse.help"))
 

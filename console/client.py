@@ -16,6 +16,8 @@ import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, Final, TypeVar
+from hashlib import sha256
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -124,6 +126,27 @@ class ClosedPeriods(msgspec.Struct, frozen=True):
 
 class Journals(msgspec.Struct, frozen=True):
     performances: list[int]
+class Device(msgspec.Struct, frozen=True):
+    """A machine at a door. `enrolment` is told once, to who made it."""
+
+    id: int
+    name: str
+    gate: str
+    performances: tuple[int, ...]
+    revoked_ms: int | None = None
+    seen_ms: int | None = None
+    kept_scans: int = 0
+    enrolment: str = ""
+    enrolment_expires_ms: int = 0
+
+
+class Enrolled(msgspec.Struct, frozen=True):
+    """What a machine became by the code it was shown."""
+
+    token: str
+    name: str
+    gate: str
+    performances: tuple[int, ...]
 
 
 class Paid(msgspec.Struct, frozen=True):
@@ -208,6 +231,30 @@ class Client:
         """The public log, as it was sent."""
         path = f"/api/performances/{performance}/queue/log"
         return await self._persist("GET", path, None, "application/json")
+
+    # Devices -----------------------------------------------------------------
+    # What makes something that is shown once is sent once.
+
+    async def devices(self) -> list[Device]:
+        """Revoked ones too, newest first."""
+        return await self._ask(list[Device], "GET", "/api/devices")
+
+    async def add_device(self, name: str, gate: str, performances: Sequence[int]) -> Device:
+        body = {"name": name, "gate": gate, "performances": list(performances)}
+        return _read(await self._once("POST", "/api/devices", body), Device)
+
+    async def offer_enrolment(self, device: int) -> Device:
+        """Another code for a device that is there."""
+        return _read(await self._once("POST", f"/api/devices/{device}/enrolment", {}), Device)
+
+    async def revoke_device(self, device: int) -> None:
+        await self._once("DELETE", f"/api/devices/{device}", None)
+
+    async def enrol(self, enrolment: str) -> Enrolled:
+        """Use a code up, and keep the token."""
+        answer = _read(await self._once("POST", "/api/enrol", {"token": enrolment}), Enrolled)
+        self.token = answer.token
+        return answer
 
     # Orders ------------------------------------------------------------------
     # Every one of these carries an id made and saved by the caller, so that a
@@ -394,6 +441,29 @@ def _keep(file: IO[bytes], part: bytes) -> None:
         file.write(part)
     except OSError as error:
         raise _NotKept(error) from error
+
+
+def certificate_of(server: str) -> str:
+    """The SHA-256 of the certificate that an https server shows, in hex.
+
+    Raises:
+        Unreachable: it shows none.
+    """
+    parts = urlsplit(server)
+    context = ssl.create_default_context()
+    # Whom it belongs to is not asked here: it is written down, to be known again.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    host = parts.hostname or ""
+    try:
+        with (
+            socket.create_connection((host, parts.port or 443), TIMEOUT_S) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secure,
+        ):
+            shown = secure.getpeercert(binary_form=True)
+    except OSError as error:
+        raise Unreachable(server, reason_of(error)) from error
+    return sha256(shown or b"").hexdigest()
 
 
 def _read(content: bytes, kind: type[T]) -> T:

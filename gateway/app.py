@@ -19,6 +19,7 @@ from aiohttp import web
 
 from gateway import (
     http_admin,
+    http_devices,
     http_documents,
     http_doors,
     http_health,
@@ -43,6 +44,12 @@ from gateway.limits import (
     STOP_S,
 )
 from gateway.login import Passwords
+    FREE_ENROLMENT_FAILURES_PER_ADDRESS,
+    KEEPALIVE_S,
+    MAX_WARMED_PLANS,
+    STOP_S,
+)
+from gateway.login import Passwords, Throttle
 from gateway.metrics import Metrics
 from gateway.pages import WEB_DIR, Site
 from gateway.paper import Paper
@@ -92,6 +99,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         room_logs=RoomLogs(backend),
         addresses=addresses,
         sessions=Allowance(SESSIONS_PER_ADDRESS, SESSIONS_PER_ADDRESS_PER_S),
+        enrolments=Throttle(FREE_ENROLMENT_FAILURES_PER_ADDRESS),
     )
     app = web.Application(middlewares=[every_request])
     app[EDGE] = edge
@@ -109,6 +117,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_supervisor,
         http_ledger,
         http_admin,
+        http_devices,
         http_health,
         http_documents,
     ):

@@ -197,7 +197,8 @@ class Access(Protocol):
     """Operators, their sessions, devices, and the audit log.
 
     Operator: id, name, roles, language, active. Device: id, name, gate, performances
-    (empty: any), created_ms, revoked_ms. AuditEntry: id, at_ms, who, act, subject, detail.
+    (empty: any), created_ms, revoked_ms, seen_ms, kept_scans. AuditEntry: id, at_ms, who, act,
+    subject, detail.
     """
 
     async def create_operator(
@@ -242,7 +243,25 @@ class Access(Protocol):
         gate: str,
         performances: tuple[int, ...] = (),
         now_ms: int,
+        enrolment_hash: bytes | None = None,
+        enrolment_expires_ms: int | None = None,
     ) -> Any: ...
+
+    async def offer_enrolment(
+        self, device: int, *, enrolment_hash: bytes, expires_ms: int
+    ) -> Any | None:
+        """Let it enrol once until then; None when no such device works."""
+        ...
+
+    async def enrol_device(
+        self, enrolment_hash: bytes, *, token_hash: bytes, now_ms: int
+    ) -> Any | None:
+        """Use an enrolment up, once: the token replaces the device's. None when it is not good."""
+        ...
+
+    async def device_seen(
+        self, token_hash: bytes, *, now_ms: int, kept_scans: int | None
+    ) -> None: ...
 
     async def find_device(self, token_hash: bytes) -> Any | None:
         """The device with this token, unless it is revoked."""

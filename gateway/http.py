@@ -22,7 +22,7 @@ from gateway.backend import Backend
 from gateway.config import Config
 from gateway.hub import Hub
 from gateway.limits import BODY_TIMEOUT_S, MAX_JSON_BYTES, MAX_JSON_NUMBER, MAX_ROWS_PER_PAGE
-from gateway.login import Passwords
+from gateway.login import Passwords, Throttle
 from gateway.metrics import Metrics
 from gateway.paper import Paper
 from gateway.plans import Plans
@@ -61,6 +61,7 @@ class Edge:
     addresses: Addresses
     sessions: Allowance
     """New anonymous sessions, by address."""
+    enrolments: Throttle
 
 
 EDGE: Final = web.AppKey("edge", Edge)

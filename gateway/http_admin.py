@@ -1,4 +1,4 @@
-"""Setting a house up: its look, plans, productions, performances, people, devices; the audit log.
+"""Setting a house up: its look, plans, productions, performances, people; the audit log.
 
 Owns these routes; all but reading the plans' list are an admin's. What runs is
 changed through its performance actor (`Configure`), so that a sale under way
@@ -39,7 +39,7 @@ from gateway.limits import (
     MIN_PASSWORD_CHARS,
 )
 from gateway.problems import Problem
-from gateway.session import OPERATOR_ROLES, Role, digest_of, new_token, now_ms
+from gateway.session import OPERATOR_ROLES, Role, now_ms
 from renderers import i18n
 from renderers.codes import is_picture
 from renderers.house_style import HouseStyle
@@ -76,14 +76,6 @@ class NewOperator(Struct, frozen=True):
     password: Annotated[str, Meta(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_CHARS)]
     roles: Annotated[tuple[Role, ...], Meta(min_length=1)]
     language: str = "fr"
-
-
-class NewDevice(Struct, frozen=True):
-    """`performances`: those it may scan for, empty for any."""
-
-    name: Name
-    gate: Text = ""
-    performances: tuple[Number, ...] = ()
 
 
 Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
@@ -246,7 +238,7 @@ async def put_settings(request: web.Request) -> web.Response:
     return answer(settings)
 
 
-# People and devices ----------------------------------------------------------------------
+# People --------------------------------------------------------------------------------
 
 
 @routes.get("/api/operators")
@@ -304,58 +296,6 @@ async def delete_operator(request: web.Request) -> web.Response:
         raise Problem("not_found", "there is no such active operator")
     await edge.hub.check_tokens_now()
     edge.auditor.note(principal, "remove_operator", number)
-    return answer({})
-
-
-@routes.get("/api/devices")
-async def get_devices(request: web.Request) -> web.Response:
-    await operator(request, *_SUPERVISING)
-    devices = await request.app[EDGE].backend.access.list_devices()
-    return answer(
-        [
-            {
-                "id": device.id,
-                "name": device.name,
-                "gate": device.gate,
-                "performances": device.performances,
-                "created_ms": device.created_ms,
-                "revoked_ms": device.revoked_ms,
-            }
-            for device in devices
-        ]
-    )
-
-
-@routes.post("/api/devices")
-async def post_device(request: web.Request) -> web.Response:
-    """A device and its token, which is shown this once."""
-    edge = request.app[EDGE]
-    principal = await operator(request, *_SUPERVISING)
-    wanted = await read_json(request, NewDevice)
-    house = await edge.programme.house()
-    token = new_token("d")
-    made = await edge.backend.access.create_device(
-        house.id,
-        name=wanted.name,
-        token_hash=digest_of(token),
-        gate=wanted.gate,
-        performances=tuple(sorted(set(wanted.performances))),
-        now_ms=now_ms(),
-    )
-    edge.auditor.note(principal, "add_device", made.id, name=made.name, gate=made.gate)
-    return answer({"id": made.id, "name": made.name, "token": token}, status=201)
-
-
-@routes.delete("/api/devices/{device}")
-async def delete_device(request: web.Request) -> web.Response:
-    """Revoke a device, at once."""
-    edge = request.app[EDGE]
-    principal = await operator(request, *_SUPERVISING)
-    number = number_in(request, "device")
-    if not await edge.backend.access.revoke_device(number, now_ms()):
-        raise Problem("not_found", "there is no such device, or it is revoked")
-    await edge.hub.check_tokens_now()
-    edge.auditor.note(principal, "revoke_device", number)
     return answer({})
 
 

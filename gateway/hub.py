@@ -68,6 +68,7 @@ class Hub:
         self.rooms = Rooms(backend, self.batcher, self.feeds, metrics, config.session_key)
         self._addresses = addresses
         self._crowd = Crowd(MAX_SOCKETS_PER_ADDRESS)
+        self._access = backend.access
         self._outages = backend.outages
         self._config = config
         self._identities = identities
@@ -198,6 +199,11 @@ class Hub:
             arrival.refuse("unauthenticated", "the token is unknown, expired or revoked")
         elif not arrival.closing:
             self._serve(arrival, principal)
+            if principal.kind == "device":
+                with contextlib.suppress(*self._outages):
+                    await self._access.device_seen(
+                        principal.digest, now_ms=now_ms(), kept_scans=None
+                    )
 
     def _serve(self, arrival: Arrival, principal: Principal) -> None:
         del self._arriving[arrival]

@@ -143,6 +143,12 @@ LOGIN_MEMORY_S: Final = 900.0
 """Failures are forgotten after this long without another."""
 MAX_REMEMBERED_LOGINS: Final = 10_000
 
+# Devices
+ENROLMENT_LIFE_S: Final = 15 * 60
+"""How long the code that a device enrols with is good; it is good once."""
+FREE_ENROLMENT_FAILURES_PER_ADDRESS: Final = 10
+"""Then each further wrong code doubles a wait, as wrong passwords do."""
+
 # HTTP
 MAX_HTTP_CONNECTIONS: Final = 12_000
 """Besides the websockets; the next is closed unheard."""

@@ -19,6 +19,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "signature_invalid": (400, "The signature does not match"),
     "unauthenticated": (401, "A valid token is needed"),
     "login_failed": (401, "The name or the password is wrong"),
+    "enrolment_failed": (401, "This code enrols no device"),
     "forbidden": (403, "This token may not do that"),
     "not_found": (404, "There is nothing here"),
     "performance_unknown": (404, "There is no such performance"),

@@ -146,7 +146,7 @@ def now_ms() -> int:
 
 
 def new_token(kind: str) -> str:
-    """A random token; `kind` is "o" or "d"."""
+    """A random token; `kind` is "o", "d", or "e" for one that a device enrols with."""
     return f"{kind}.{secrets.token_urlsafe(32)}"
 
 

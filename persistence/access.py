@@ -36,7 +36,11 @@ class Operator(Struct, frozen=True):
 
 
 class Device(Struct, frozen=True):
-    """A machine at a door. Empty `performances`: any. `revoked_ms` is None while it may work."""
+    """A machine at a door. Empty `performances`: any. `revoked_ms` is None while it may work.
+
+    `seen_ms` is None for one that was never there; `kept_scans` is what it said then that it had
+    not sent yet.
+    """
 
     id: int
     organiser: int
@@ -45,6 +49,8 @@ class Device(Struct, frozen=True):
     performances: tuple[int, ...]
     created_ms: int
     revoked_ms: int | None
+    seen_ms: int | None = None
+    kept_scans: int = 0
 
 
 class AuditEntry(Struct, frozen=True):
@@ -194,6 +200,8 @@ class Access:
         gate: str,
         performances: tuple[int, ...] = (),
         now_ms: int,
+        enrolment_hash: bytes | None = None,
+        enrolment_expires_ms: int | None = None,
     ) -> Device:
         async with self._engine.begin() as connection:
             row = (
@@ -206,6 +214,8 @@ class Access:
                         gate=gate,
                         performances=list(performances),
                         created_ms=now_ms,
+                        enrolment_hash=enrolment_hash,
+                        enrolment_expires_ms=enrolment_expires_ms,
                     )
                     .returning(*_DEVICE)
                 )
@@ -223,6 +233,57 @@ class Access:
                 )
             ).one_or_none()
         return None if row is None else _device(row)
+
+    async def offer_enrolment(
+        self, device: int, *, enrolment_hash: bytes, expires_ms: int
+    ) -> Device | None:
+        """Let it enrol once until then, instead of by any code before; None: none such works."""
+        query = (
+            devices.update()
+            .where(devices.c.id == device, devices.c.revoked_ms.is_(None))
+            .values(enrolment_hash=enrolment_hash, enrolment_expires_ms=expires_ms)
+            .returning(*_DEVICE)
+        )
+        async with self._engine.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _device(row)
+
+    async def enrol_device(
+        self, enrolment_hash: bytes, *, token_hash: bytes, now_ms: int
+    ) -> Device | None:
+        """Use an enrolment up: the token replaces the device's. None when it is not good now.
+
+        Of two who try at once one succeeds: the row is locked, and the second finds no such
+        enrolment on it.
+        """
+        query = (
+            devices.update()
+            .where(
+                devices.c.enrolment_hash == enrolment_hash,
+                devices.c.enrolment_expires_ms > now_ms,
+                devices.c.revoked_ms.is_(None),
+            )
+            .values(
+                token_hash=token_hash,
+                enrolment_hash=None,
+                enrolment_expires_ms=None,
+                seen_ms=now_ms,
+            )
+            .returning(*_DEVICE)
+        )
+        async with self._engine.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _device(row)
+
+    async def device_seen(self, token_hash: bytes, *, now_ms: int, kept_scans: int | None) -> None:
+        """It spoke to us; `kept_scans` where it said how many it has not sent yet."""
+        values: dict[str, int] = {"seen_ms": now_ms}
+        if kept_scans is not None:
+            values["kept_scans"] = kept_scans
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                devices.update().where(devices.c.token_hash == token_hash).values(values)
+            )
 
     async def list_devices(self) -> list[Device]:
         """Revoked ones too, newest first."""
@@ -294,4 +355,6 @@ def _device(row: sa.Row[*tuple[Any, ...]]) -> Device:
         performances=tuple(row.performances),
         created_ms=row.created_ms,
         revoked_ms=row.revoked_ms,
+        seen_ms=row.seen_ms,
+        kept_scans=row.kept_scans,
     )

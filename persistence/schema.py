@@ -411,6 +411,11 @@ devices: Final = Table(
     Column("performances", ARRAY(Integer), nullable=False),  # empty: any
     Column("created_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
+    Column("enrolment_hash", LargeBinary, unique=True),  # SHA-256 of the token in the QR code
+    Column("enrolment_expires_ms", BigInteger),
+    Column("seen_ms", BigInteger),  # when it last spoke to us
+    Column("kept_scans", Integer, nullable=False, server_default=text("0")),  # not sent, it said
+    *_not_negative("kept_scans"),
 )
 
 # The ledger's end, and the key that signs its closings. The row is locked by whoever appends or

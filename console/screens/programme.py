@@ -27,6 +27,7 @@ class ProgrammeScreen(TillScreen):
         Binding("d", "door", "console.key.door"),
         Binding("s", "sales", "console.key.sales"),
         Binding("w", "watch", "console.key.watch"),
+        Binding("m", "devices", "console.key.devices"),
         Binding("r", "reload", "console.key.reload"),
         Binding("l", "log_out", "console.key.log_out"),
     ]
@@ -144,6 +145,9 @@ class ProgrammeScreen(TillScreen):
     def action_sales(self) -> None:
         self.console.open_sales(-1)
 
+    def action_devices(self) -> None:
+        self.console.open_devices()
+
     async def action_log_out(self) -> None:
         await self.console.log_out()
 
@@ -152,6 +156,6 @@ class ProgrammeScreen(TillScreen):
             return "scan" in self.console.may
         if action == "sales":
             return self.console.sells
-        if action == "watch":
+        if action in ("watch", "devices"):
             return self.console.supervises
         return True

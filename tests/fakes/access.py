@@ -30,6 +30,8 @@ class Device(Struct, frozen=True):
     performances: tuple[int, ...]
     created_ms: int
     revoked_ms: int | None
+    seen_ms: int | None = None
+    kept_scans: int = 0
 
 
 class AuditEntry(Struct, frozen=True):
@@ -49,6 +51,7 @@ class FakeAccess:
         self.hashes: dict[int, str] = {}
         self.sessions: dict[bytes, tuple[int, int]] = {}
         self.devices: dict[bytes, Device] = {}
+        self.enrolments: dict[bytes, tuple[int, int]] = {}
         self.entries: list[AuditEntry] = []
         self.down = False
         self.look_ups = 0
@@ -118,11 +121,52 @@ class FakeAccess:
         gate: str,
         performances: tuple[int, ...] = (),
         now_ms: int,
+        enrolment_hash: bytes | None = None,
+        enrolment_expires_ms: int | None = None,
     ) -> Device:
         self._reach()
         device = Device(len(self.devices) + 1, organiser, name, gate, performances, now_ms, None)
         self.devices[token_hash] = device
+        if enrolment_hash is not None and enrolment_expires_ms is not None:
+            self.enrolments[enrolment_hash] = (device.id, enrolment_expires_ms)
         return device
+
+    async def offer_enrolment(
+        self, device: int, *, enrolment_hash: bytes, expires_ms: int
+    ) -> Device | None:
+        self._reach()
+        for one in self.devices.values():
+            if one.id == device and one.revoked_ms is None:
+                self._forget_enrolment(device)
+                self.enrolments[enrolment_hash] = (device, expires_ms)
+                return one
+        return None
+
+    async def enrol_device(
+        self, enrolment_hash: bytes, *, token_hash: bytes, now_ms: int
+    ) -> Device | None:
+        self._reach()
+        number, expires_ms = self.enrolments.get(enrolment_hash, (0, 0))
+        if now_ms >= expires_ms:
+            return None
+        for key, one in list(self.devices.items()):
+            if one.id == number and one.revoked_ms is None:
+                self._forget_enrolment(number)
+                del self.devices[key]
+                self.devices[token_hash] = replace(one, seen_ms=now_ms)
+                return one
+        return None
+
+    def _forget_enrolment(self, device: int) -> None:
+        self.enrolments = {key: it for key, it in self.enrolments.items() if it[0] != device}
+
+    async def device_seen(self, token_hash: bytes, *, now_ms: int, kept_scans: int | None) -> None:
+        self._reach()
+        if token_hash in self.devices:
+            changes = {"seen_ms": now_ms} | (
+                {} if kept_scans is None else {"kept_scans": kept_scans}
+            )
+            self.devices[token_hash] = replace(self.devices[token_hash], **changes)
 
     async def find_device(self, token_hash: bytes) -> Device | None:
         self._reach()

@@ -367,6 +367,32 @@ class BackendContract:
         assert await access.find_device(digest) is None
         assert made.id in [one.id for one in await access.list_devices()]
 
+    async def test_a_device_enrols_once_and_in_time(self, subject: Subject) -> None:
+        access = subject.backend.access
+        house = await subject.backend.catalogue.house()
+        assert house is not None
+        first, code, late, token = (digest_of(new_token("d")) for _ in range(4))
+        made = await access.create_device(
+            house.id, name="door", token_hash=first, gate="A", now_ms=1,
+            enrolment_hash=code, enrolment_expires_ms=10,
+        )  # fmt: skip
+        assert await access.enrol_device(code, token_hash=token, now_ms=10) is None
+        tried = [access.enrol_device(code, token_hash=digest_of(new_token("d")), now_ms=9)
+                 for _ in range(4)]  # fmt: skip
+        enrolled = [one for one in await asyncio.gather(*tried) if one is not None]
+        assert [one.id for one in enrolled] == [made.id]
+        assert await access.find_device(first) is None
+        assert await access.offer_enrolment(made.id, enrolment_hash=late, expires_ms=20) is not None
+        assert await access.enrol_device(late, token_hash=token, now_ms=19) is not None
+        await access.device_seen(token, now_ms=30, kept_scans=4)
+        await access.device_seen(token, now_ms=31, kept_scans=None)
+        found = await access.find_device(token)
+        assert found is not None and (found.seen_ms, found.kept_scans) == (31, 4)
+        assert await access.offer_enrolment(made.id, enrolment_hash=code, expires_ms=40) is not None
+        assert await access.revoke_device(made.id, 32)
+        assert await access.enrol_device(code, token_hash=token, now_ms=33) is None
+        assert await access.offer_enrolment(made.id, enrolment_hash=late, expires_ms=40) is None
+
     async def test_acts_are_listed_latest_first(self, subject: Subject) -> None:
         access = subject.backend.access
         for number in range(3):

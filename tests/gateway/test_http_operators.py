@@ -398,23 +398,6 @@ async def test_a_wrong_operator_is_named(
     assert problem["field"] == field
 
 
-async def test_devices_are_enrolled_and_revoked_at_once(gateway: Running) -> None:
-    supervisor = await gateway.fake.operator_token("Ada", "supervisor")
-    body = {"name": "door 1", "gate": "main", "performances": [1, 1]}
-    made = await gateway.json("POST", "/api/devices", body, supervisor, expect=201)
-    socket = await gateway.socket(made["token"])
-    assert (await socket.ask("scan", 1, "x"))[1] == "UNKNOWN"
-    await gateway.json("DELETE", f"/api/devices/{made['id']}", token=supervisor)
-    assert await socket.closed() == 1008
-    late = await gateway.bare_socket()
-    await late.send("hello", made["token"])
-    assert await late.closed() == 1008
-    await gateway.json("DELETE", f"/api/devices/{made['id']}", token=supervisor, expect=404)
-    (listed,) = await gateway.json("GET", "/api/devices", token=supervisor)
-    assert listed["gate"] == "main" and listed["performances"] == [1] and listed["revoked_ms"]
-    assert "token" not in json.dumps(listed)
-
-
 ADMIN_ONLY = [
     ("PUT", "/api/house"),
     ("POST", "/api/plans"),

@@ -1,0 +1,144 @@
+"""The devices of the doors: made, enrolled by a code, seen, revoked.
+
+Owns these routes and the life of an enrolment: a token that is good once, for
+ENROLMENT_LIFE_S, and becomes a device's own token. How the code looks that
+carries it is `renderers.enrolment`'s.
+"""
+
+import asyncio
+from typing import Annotated, Any, Final
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from engine.limits import MAX_TEXT_CHARS
+from gateway.http import EDGE, answer, number_in, operator, read_json
+from gateway.limits import ENROLMENT_LIFE_S
+from gateway.login import refuse_for
+from gateway.problems import Problem
+from gateway.session import Role, digest_of, new_token, now_ms
+
+Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
+_SUPERVISING: Final = (Role.ADMIN, Role.SUPERVISOR)
+
+routes = web.RouteTableDef()
+
+
+class NewDevice(Struct, frozen=True):
+    """`performances`: those it may scan for, empty for any."""
+
+    name: Name
+    gate: Text = ""
+    performances: tuple[int, ...] = ()
+
+
+class Enrolment(Struct, frozen=True):
+    token: Text
+
+
+@routes.get("/api/devices")
+async def get_devices(request: web.Request) -> web.Response:
+    await operator(request, *_SUPERVISING)
+    devices = await request.app[EDGE].backend.access.list_devices()
+    return answer([_told(device) for device in devices])
+
+
+@routes.post("/api/devices")
+async def post_device(request: web.Request) -> web.Response:
+    """A device, its token, and a code to enrol a machine with instead; each is shown this once."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *_SUPERVISING)
+    wanted = await read_json(request, NewDevice)
+    house = await edge.programme.house()
+    token, enrolment, expires_ms = new_token("d"), new_token("e"), _expiry_ms()
+    made = await edge.backend.access.create_device(
+        house.id,
+        name=wanted.name,
+        token_hash=digest_of(token),
+        gate=wanted.gate,
+        performances=tuple(sorted(set(wanted.performances))),
+        now_ms=now_ms(),
+        enrolment_hash=digest_of(enrolment),
+        enrolment_expires_ms=expires_ms,
+    )
+    edge.auditor.note(principal, "add_device", made.id, name=made.name, gate=made.gate)
+    told = {"token": token, "enrolment": enrolment, "enrolment_expires_ms": expires_ms}
+    return answer(_told(made) | told, status=201)
+
+
+@routes.post("/api/devices/{device}/enrolment")
+async def post_enrolment(request: web.Request) -> web.Response:
+    """Another code for a device: the first was not used in time, or the machine is a new one."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *_SUPERVISING)
+    number = number_in(request, "device")
+    enrolment, expires_ms = new_token("e"), _expiry_ms()
+    device = await edge.backend.access.offer_enrolment(
+        number, enrolment_hash=digest_of(enrolment), expires_ms=expires_ms
+    )
+    if device is None:
+        raise Problem("not_found", "there is no such device, or it is revoked")
+    edge.auditor.note(principal, "offer_enrolment", number)
+    told = {"enrolment": enrolment, "enrolment_expires_ms": expires_ms}
+    return answer(_told(device) | told, status=201)
+
+
+@routes.post("/api/enrol")
+async def post_enrol(request: web.Request) -> web.Response:
+    """A machine shows the code it was given, and is a device from now on."""
+    edge = request.app[EDGE]
+    wanted = await read_json(request, Enrolment)
+    address, now_s = request.remote or "", asyncio.get_running_loop().time()
+    refuse_for(edge.enrolments.wait_s(address, now_s))
+    token = new_token("d")
+    device = await edge.backend.access.enrol_device(
+        digest_of(wanted.token), token_hash=digest_of(token), now_ms=now_ms()
+    )
+    if device is None:
+        edge.enrolments.failed(address, now_s)
+        raise Problem("enrolment_failed", "it was used, is too old, or never was: ask for another")
+    edge.enrolments.passed(address)
+    # Whoever had the device's token before has none now.
+    await edge.hub.check_tokens_now()
+    principal = await edge.identities.identify(token)
+    if principal is not None:
+        edge.auditor.note(principal, "enrol", device.id, name=device.name, address=address)
+    return answer(
+        {
+            "token": token,
+            "name": device.name,
+            "gate": device.gate,
+            "performances": device.performances,
+        }
+    )
+
+
+@routes.delete("/api/devices/{device}")
+async def delete_device(request: web.Request) -> web.Response:
+    """Revoke a device, at once."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *_SUPERVISING)
+    number = number_in(request, "device")
+    if not await edge.backend.access.revoke_device(number, now_ms()):
+        raise Problem("not_found", "there is no such device, or it is revoked")
+    await edge.hub.check_tokens_now()
+    edge.auditor.note(principal, "revoke_device", number)
+    return answer({})
+
+
+def _expiry_ms() -> int:
+    return now_ms() + ENROLMENT_LIFE_S * 1000
+
+
+def _told(device: Any) -> dict[str, Any]:
+    return {
+        "id": device.id,
+        "name": device.name,
+        "gate": device.gate,
+        "performances": device.performances,
+        "created_ms": device.created_ms,
+        "revoked_ms": device.revoked_ms,
+        "seen_ms": device.seen_ms,
+        "kept_scans": device.kept_scans,
+    }

@@ -1,0 +1,101 @@
+"""Devices: made, enrolled once by a code, seen, revoked at once; and nobody guesses a code."""
+
+import asyncio
+import json
+
+from gateway.limits import ENROLMENT_LIFE_S, FREE_ENROLMENT_FAILURES_PER_ADDRESS
+from gateway.session import digest_of, now_ms
+from tests.gateway.conftest import Running
+
+
+async def test_devices_are_made_and_revoked_at_once(gateway: Running) -> None:
+    supervisor = await gateway.fake.operator_token("Ada", "supervisor")
+    body = {"name": "door 1", "gate": "main", "performances": [1, 1]}
+    made = await gateway.json("POST", "/api/devices", body, supervisor, expect=201)
+    socket = await gateway.socket(made["token"])
+    assert (await socket.ask("scan", 1, "x"))[1] == "UNKNOWN"
+    await gateway.json("DELETE", f"/api/devices/{made['id']}", token=supervisor)
+    assert await socket.closed() == 1008
+    late = await gateway.bare_socket()
+    await late.send("hello", made["token"])
+    assert await late.closed() == 1008
+    await gateway.json("DELETE", f"/api/devices/{made['id']}", token=supervisor, expect=404)
+    (listed,) = await gateway.json("GET", "/api/devices", token=supervisor)
+    assert listed["gate"] == "main" and listed["performances"] == [1] and listed["revoked_ms"]
+    assert "token" not in json.dumps(listed)
+
+
+async def made_device(gateway: Running, supervisor: str) -> dict[str, object]:
+    body = {"name": "door 1", "gate": "main", "performances": [1]}
+    made: dict[str, object] = await gateway.json(
+        "POST", "/api/devices", body, supervisor, expect=201
+    )
+    return made
+
+
+async def test_a_code_makes_a_device_once_and_replaces_its_token(gateway: Running) -> None:
+    supervisor = await gateway.fake.operator_token("Ada", "supervisor")
+    made = await made_device(gateway, supervisor)
+    assert abs(made["enrolment_expires_ms"] - now_ms() - ENROLMENT_LIFE_S * 1000) < 60_000
+    before = await gateway.socket(made["token"])
+    body = {"token": made["enrolment"]}
+    enrolled = await gateway.json("POST", "/api/enrol", body)
+    assert (enrolled["name"], enrolled["gate"], enrolled["performances"]) == ("door 1", "main", [1])
+    assert await before.closed() == 1008
+    socket = await gateway.socket(enrolled["token"])
+    assert (await socket.ask("scan", 1, "x"))[1] == "UNKNOWN"
+    refused = await gateway.json("POST", "/api/enrol", body, expect=401)
+    assert refused["code"] == "enrolment_failed"
+    assert (await socket.ask("scan", 1, "x"))[1] == "UNKNOWN"
+    (listed,) = await gateway.json("GET", "/api/devices", token=supervisor)
+    assert listed["seen_ms"] > now_ms() - 60_000
+    assert "enrolment" not in json.dumps(listed)
+
+
+async def test_of_many_who_show_one_code_at_once_one_becomes_the_device(gateway: Running) -> None:
+    supervisor = await gateway.fake.operator_token("Ada", "supervisor")
+    body = {"token": (await made_device(gateway, supervisor))["enrolment"]}
+
+    async def enrol() -> int:
+        async with gateway.http.post("/api/enrol", json=body) as answer:
+            return answer.status
+
+    assert sorted(await asyncio.gather(*(enrol() for _ in range(6)))) == [200] + [401] * 5
+
+
+async def test_a_code_is_good_for_its_time_only_and_a_later_one_replaces_it(
+    gateway: Running,
+) -> None:
+    supervisor = await gateway.fake.operator_token("Ada", "supervisor")
+    made = await made_device(gateway, supervisor)
+    again = f"/api/devices/{made['id']}/enrolment"
+    other = await gateway.json("POST", again, {}, supervisor, expect=201)
+    await gateway.json("POST", "/api/enrol", {"token": made["enrolment"]}, expect=401)
+    hashed = digest_of(other["enrolment"])
+    number, _ = gateway.fake.access.enrolments[hashed]
+    gateway.fake.access.enrolments[hashed] = (number, now_ms())
+    await gateway.json("POST", "/api/enrol", {"token": other["enrolment"]}, expect=401)
+    good = await gateway.json("POST", again, {}, supervisor, expect=201)
+    await gateway.json("DELETE", f"/api/devices/{made['id']}", token=supervisor)
+    await gateway.json("POST", "/api/enrol", {"token": good["enrolment"]}, expect=401)
+    await gateway.json("POST", again, {}, supervisor, expect=404)
+
+
+async def test_who_guesses_codes_waits(gateway: Running) -> None:
+    supervisor = await gateway.fake.operator_token("Ada", "supervisor")
+    made = await made_device(gateway, supervisor)
+    for _ in range(FREE_ENROLMENT_FAILURES_PER_ADDRESS + 1):
+        await gateway.json("POST", "/api/enrol", {"token": "e.guess"}, expect=401)
+    right = {"token": made["enrolment"]}
+    problem = await gateway.json("POST", "/api/enrol", right, expect=429)
+    assert problem["code"] == "too_many_attempts"
+
+
+async def test_only_supervisors_make_codes(gateway: Running) -> None:
+    for token in (
+        await gateway.fake.operator_token("Bob", "cashier", "door", "refund"),
+        await gateway.fake.device_token("door"),
+        gateway.buyer_token(),
+    ):
+        for path in ("/api/devices", "/api/devices/1/enrolment"):
+            await gateway.json("POST", path, {"name": "x"}, token, expect=403)
