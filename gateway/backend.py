@@ -343,6 +343,15 @@ class Guests(Protocol):
 
     async def guests(self, performance: int, *, text: str = "", limit: int) -> Sequence[Any]:
         """Sorted by name; `text` is the beginnings of words of the name."""
+class DoorLists(Protocol):
+    """What doors must know when they are alone.
+
+    Rows: seq, tickets (how many), states and versions by number, used (number, at_ms, gate,
+    inside), unused (numbers), places (from the first ticket asked for: the seat, or -1 - area).
+    """
+
+    async def read(self, performance: int, *, since: int, first: int) -> Any | None:
+        """`used` after a seq (0: all), `places` from a ticket's number; None: no performance."""
         ...
 
 
@@ -382,6 +391,7 @@ class Backend:
     guests: Guests
     history: History
     ledger: Ledger
+    door_lists: DoorLists
     rooms: Rooms
     status: Callable[[], Awaitable[EngineStatus]]
     outages: tuple[type[Exception], ...] = (BackendUnavailable, OSError)

@@ -1,4 +1,4 @@
-"""The devices of the doors: made, enrolled by a code, seen, revoked.
+"""The devices of the doors: made, enrolled by a code, seen, revoked; and what they must know.
 
 Owns these routes and the life of an enrolment: a token that is good once, for
 ENROLMENT_LIFE_S, and becomes a device's own token. How the code looks that
@@ -10,17 +10,23 @@ from typing import Annotated, Any, Final
 
 from aiohttp import web
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
+from engine.commands import TicketState
+from engine.door_list import DoorGate, DoorList, Use
 from engine.limits import MAX_TEXT_CHARS
-from gateway.http import EDGE, answer, number_in, operator, read_json
+from engine.plan import Plan
+from gateway.http import EDGE, answer, number_in, operator, query_number, read_json, somebody
 from gateway.limits import ENROLMENT_LIFE_S
 from gateway.login import refuse_for
 from gateway.problems import Problem
+from gateway.programme import Entry
 from gateway.session import Role, digest_of, new_token, now_ms
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
 _SUPERVISING: Final = (Role.ADMIN, Role.SUPERVISOR)
+_AT_DOORS: Final = (Role.ADMIN, Role.SUPERVISOR, Role.DOOR, Role.DEVICE)
 
 routes = web.RouteTableDef()
 
@@ -125,6 +131,62 @@ async def delete_device(request: web.Request) -> web.Response:
     await edge.hub.check_tokens_now()
     edge.auditor.note(principal, "revoke_device", number)
     return answer({})
+
+
+# What they must know ------------------------------------------------------------------
+
+
+@routes.get("/api/performances/{performance}/door-list")
+async def get_door_list(request: web.Request) -> web.Response:
+    """What a device judges by while nobody answers it."""
+    edge = request.app[EDGE]
+    principal = await somebody(request)
+    if not principal.has(*_AT_DOORS):
+        raise Problem("forbidden", "this is for those who stand at doors")
+    performance = number_in(request, "performance")
+    if not principal.may_serve(performance):
+        raise Problem("forbidden", f"this device does not serve performance {performance}")
+    since = query_number(request, "since", 0, most=2**62)
+    first = query_number(request, "first", 1, least=1)
+    entry = await edge.programme.entry(performance)
+    rows = await edge.backend.door_lists.read(performance, since=since, first=first)
+    if rows is None:
+        raise Problem("performance_unknown", f"there is no performance {performance}")
+    if principal.kind == "device":
+        kept = query_number(request, "kept", 0)
+        await edge.backend.access.device_seen(principal.digest, now_ms=now_ms(), kept_scans=kept)
+    plan = await edge.plans.plan(entry.plan)
+    listed = await asyncio.to_thread(_listed, entry, plan, edge.hub.secrets.public, rows, first)
+    # A seq of before the database was restored says nothing about what comes after it.
+    return answer(replace(listed, whole=not 0 < since <= rows.seq))
+
+
+def _listed(entry: Entry, plan: Plan, public: bytes, rows: Any, first: int) -> DoorList:
+    settings = entry.settings
+    seat_section = [plan.rows[seat.row].section for seat in plan.seats]
+    used: dict[int, Use | None] = dict.fromkeys(rows.unused)
+    used |= {number: Use(at_ms, gate, inside) for number, at_ms, gate, inside in rows.used}
+    return DoorList(
+        performance=entry.id,
+        public_key=public.hex(),
+        plan=entry.plan,
+        opens_ms=settings.doors_open_ms,
+        closes_ms=settings.doors_close_ms,
+        re_entry=settings.re_entry,
+        gates=tuple(DoorGate(gate.id, gate.name, gate.sections) for gate in settings.gates),
+        seq=rows.seq,
+        tickets=rows.tickets,
+        states={number: TicketState(state) for number, state in rows.states.items()},
+        versions=rows.versions,
+        used=used,
+        whole=True,
+        first=first,
+        places=tuple(rows.places),
+        sections=tuple(
+            seat_section[place] if place >= 0 else plan.areas[-1 - place].section
+            for place in rows.places
+        ),
+    )
 
 
 def _expiry_ms() -> int:

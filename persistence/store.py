@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from persistence.access import Access
 from persistence.catalogue import Catalogue
+from persistence.door_lists import DoorLists
 from persistence.guests import Guests
 from persistence.history import History
 from persistence.journal import Journal
@@ -65,6 +66,7 @@ class Store:
         sales: What cashiers and doors look up.
         guests: Who is expected, and who has come.
         access: Operators, sessions, devices, audit.
+        door_lists: What doors must know to be alone.
         history: The journal for those who only look.
     """
 
@@ -78,6 +80,7 @@ class Store:
         self.sales = Sales(self._engine)
         self.guests = Guests(self._engine)
         self.access = Access(self._engine)
+        self.door_lists = DoorLists(self._engine)
         self.rooms = Rooms(self._engine)
         self.history = History(self._readers)
 

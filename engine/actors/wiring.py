@@ -302,6 +302,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         guests=store.guests,
         history=store.history,
         ledger=store.ledger,
+        door_lists=store.door_lists,
         status=RayStatus(performances, parts).status,
         rooms=RayRooms(parts[ROOMS]),
         outages=(BackendUnavailable, OSError, SQLAlchemyError),

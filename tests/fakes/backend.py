@@ -42,6 +42,7 @@ class FakeBackend:
             guests=self.guests,
             history=self.performances,
             ledger=self.ledger,
+            door_lists=self.performances,
             status=self.status.status,
             rooms=self.rooms,
             outages=(BackendUnavailable, OSError),

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -19,8 +20,19 @@ from gateway.backend import BackendUnavailable, PerformanceUnknown
 WATCH_S = 0.5
 
 
+@dataclass(frozen=True)
+class DoorRows:
+    seq: int
+    tickets: int
+    states: dict[int, str]
+    versions: dict[int, int]
+    used: list[tuple[int, int, str, bool]]
+    unused: list[int]
+    places: list[int]
+
+
 class FakePerformances:
-    """Implements `gateway.backend.Performances`, and `History` with what they decided.
+    """Implements `gateway.backend.Performances`, and `History` and `DoorLists` with what they did.
 
     Attributes:
         clock_ms: The time of every decision; tests put it forward.
@@ -110,6 +122,31 @@ class FakePerformances:
 
     async def journals(self, after: int) -> list[int]:
         return sorted(number for number, live in self.live.items() if number > after and live.seq)
+    async def read(self, performance: int, *, since: int, first: int) -> DoorRows | None:
+        """As `gateway.backend.DoorLists`, from what the engine has in memory; always whole."""
+        live = self.live.get(performance)
+        if live is None:
+            return None
+        core = live.core
+        numbers = range(1, len(core.tickets) + 1)
+        used = []
+        for number, uses in core.ticket_uses.items():
+            entries = [one for one in uses if one.entry]
+            if entries:
+                used.append((number, entries[0].at_ms, entries[0].gate, uses[-1].entry))
+        known = {number for number, *_ in used}
+        states = {number: str(core.ticket_states.get(number, "valid")) for number in numbers}
+        return DoorRows(
+            seq=live.seq,
+            tickets=len(core.tickets),
+            states={number: state for number, state in states.items() if state != "valid"},
+            versions={number: core.ticket_versions.get(number, 0) for number in numbers},
+            used=used,
+            unused=[number for number in numbers if number not in known] if since else [],
+            places=[one.seat if one.seat >= 0 else -1 - one.area for one in core.tickets][
+                first - 1 :
+            ],
+        )
 
     def wake(self) -> None:
         """Answer every long-poll now."""

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import secrets
 
+from engine.commands import Channel, Checkout, Hold, Line, Refused, Sell
 from gateway.limits import ENROLMENT_LIFE_S, FREE_ENROLMENT_FAILURES_PER_ADDRESS
 from gateway.session import digest_of, now_ms
+from renderers import secret
 from tests.gateway.conftest import Running
 
 
@@ -99,3 +102,38 @@ async def test_only_supervisors_make_codes(gateway: Running) -> None:
     ):
         for path in ("/api/devices", "/api/devices/1/enrolment"):
             await gateway.json("POST", path, {"name": "x"}, token, expect=403)
+
+
+async def test_a_device_is_told_what_it_must_know_to_be_alone(gateway: Running) -> None:
+    fake = gateway.fake
+    supervisor = await fake.operator_token("Ada", "supervisor")
+    device = (await made_device(gateway, supervisor))["token"]
+    token = secrets.token_bytes(16)
+    for command in (
+        Hold(secrets.token_bytes(16), token, "x", Channel.BOX_OFFICE, (0, 1)),
+        Checkout(
+            secrets.token_bytes(16), token, "o", "", (Line(0, -1, "adult"), Line(1, -1, "adult"))
+        ),
+        Sell(secrets.token_bytes(16), token, "o"),
+    ):
+        assert not isinstance(await fake.performances.ask(1, command), Refused)
+    socket = await gateway.socket(device)
+    assert (await socket.ask("scan", 1, secret.sign(fake.ticket_key, 1, 2, 0)))[1] == "ADMITTED"
+    path = "/api/performances/1/door-list"
+    told = await gateway.json("GET", f"{path}?kept=3", token=device)
+    assert told["public_key"] == secret.public_key(fake.ticket_key).hex()
+    assert (told["tickets"], told["whole"], told["places"]) == (2, True, [0, 1])
+    assert list(told["used"]) == ["2"] and told["used"]["2"][1:] == ["main", True]
+    assert len(told["sections"]) == 2 and told["re_entry"] == "none"
+    since = await gateway.json("GET", f"{path}?since={told['seq']}&first=3", token=device)
+    assert (since["whole"], since["places"], since["first"]) == (False, [], 3)
+    (listed,) = await gateway.json("GET", "/api/devices", token=supervisor)
+    assert listed["kept_scans"] == 0
+    for other, status in (
+        (await fake.device_token("elsewhere", "", 7), 403),
+        (await fake.operator_token("Bob", "cashier"), 403),
+        (gateway.buyer_token(), 403),
+        ("", 401),
+    ):
+        await gateway.json("GET", path, token=other, expect=status)
+    await gateway.json("GET", "/api/performances/99/door-list", token=supervisor, expect=404)
