@@ -23,6 +23,8 @@ PAGE_POLICY: Final = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none';"
     " object-src 'none'"
 )
+SCAN_POLICY: Final = PAGE_POLICY + "; script-src 'self' 'wasm-unsafe-eval'"
+"""The scanner's decoder is WebAssembly."""
 _TYPES: Final = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -34,13 +36,18 @@ _TYPES: Final = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
     ".txt": "text/plain",
+    ".wasm": "application/wasm",
 }
-_COMPRESSED: Final = frozenset({".html", ".js", ".css", ".svg", ".json", ".txt"})
+_COMPRESSED: Final = frozenset({".html", ".js", ".css", ".svg", ".json", ".txt", ".wasm"})
 _PAGES: Final = {
     "/": "index.html",
     r"/p/{performance:\d{1,9}}": "seat.html",
     r"/o/{order:[0-9a-f]{32}}": "order.html",
+    "/scan": "scan.html",
+    "/scan-worker.js": "scan-worker.js",
 }
+_NAMES_FILES: Final = (".html", "-worker.js")
+"""What names other files, and is told of which version they are."""
 
 
 class File(Struct, frozen=True):
@@ -63,7 +70,7 @@ class Site:
         self._files = {
             name: _file(
                 name,
-                body.replace(b'"/static/', versioned) if name.endswith(".html") else body,
+                body.replace(b'"/static/', versioned) if name.endswith(_NAMES_FILES) else body,
             )
             for name, body in contents.items()
         }
@@ -78,7 +85,8 @@ class Site:
         file = self._files[name]
 
         async def page(request: web.Request) -> web.Response:
-            headers = {hdrs.CACHE_CONTROL: "no-cache", "Content-Security-Policy": PAGE_POLICY}
+            policy = SCAN_POLICY if name == "scan.html" else PAGE_POLICY
+            headers = {hdrs.CACHE_CONTROL: "no-cache", "Content-Security-Policy": policy}
             return _served(request, file, headers)
 
         return page

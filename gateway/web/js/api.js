@@ -28,13 +28,17 @@ export async function sessionToken(refused = false) {
 
 export const house = () => send("GET", "/api/house");
 export const messages = (language) => send("GET", `/api/messages/${language}`);
-export const performances = () => send("GET", "/api/performances");
+export const performances = (token) => send("GET", "/api/performances", undefined, token);
 export const performance = (id) => send("GET", `/api/performances/${id}`);
 export const plan = (hash) => send("GET", `/api/plans/${hash}`);
 export const placeOrder = (order) => asSession("POST", "/api/orders", order);
 export const order = (id) => asSession("GET", `/api/orders/${id}`);
 export const pay = (id, payment) => asSession("POST", `/api/orders/${id}/pay`, payment);
 export const cancelOrder = (id) => asSession("POST", `/api/orders/${id}/cancel`, {});
+export const enrol = (token) => send("POST", "/api/enrol", { token });
+/** What changed at a performance's doors after `since`, and its tickets from `first`; `kept` are not sent. */
+export const doorList = (token, performance, since, first, kept) =>
+  send("GET", `/api/performances/${performance}/door-list?since=${since}&first=${first}&kept=${kept}`, undefined, token);
 export const ticketsAddress = (id, language) => `/api/orders/${id}/tickets.pdf?lang=${language}`;
 export const receiptAddress = (id, language) => `/api/orders/${id}/receipt.pdf?lang=${language}`;
 

@@ -35,7 +35,8 @@ export function setTitle(...parts) {
   document.title = parts.filter(Boolean).join(" · ");
 }
 
-function languageSwitch(languages) {
+/** Buttons for the other languages; the page begins again in the chosen one. */
+export function languageSwitch(languages) {
   const names = { fr: "Français", en: "English" };
   const others = languages.filter((language) => language !== currentLanguage());
   return h("div.tool-group", {}, others.map((language) =>
@@ -49,7 +50,8 @@ function languageSwitch(languages) {
     }, language.toUpperCase())));
 }
 
-function themeSwitch() {
+/** A button for the other light. */
+export function themeSwitch() {
   const root = document.documentElement;
   const button = h("button.tool", { type: "button", id: "theme" });
   const show = () => {

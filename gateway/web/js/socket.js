@@ -116,13 +116,23 @@ export class Connection extends EventTarget {
    * Faulted when the server can make nothing of the frame.
    */
   ask(kind, ...rest) {
+    return this.askAs(crypto.getRandomValues(new Uint8Array(16)), kind, ...rest);
+  }
+
+  /** The same under an id that the caller has kept, so that it may ask again after a reload. */
+  askAs(id, kind, ...rest) {
     if (this.#unanswered.size >= MAX_UNANSWERED) return Promise.reject(new TooManyUnanswered());
-    const id = crypto.getRandomValues(new Uint8Array(16));
     return new Promise((resolve, reject) => {
       const frame = [kind, id, ...rest];
       this.#unanswered.set(hex(id), { frame, resolve, reject, timer: 0 });
       if (this.#welcomed) this.#send(frame);
     });
+  }
+
+  /** Asks this no more, on any line; it may have been decided all the same, and nobody will say. */
+  withdraw(id) {
+    this.clearTimer(this.#unanswered.get(hex(id))?.timer);
+    this.#unanswered.delete(hex(id));
   }
 
   #setState(state) {
