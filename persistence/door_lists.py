@@ -95,9 +95,9 @@ def _used(performance: int, since: int) -> sa.Select[*tuple[Any, ...]]:
     def first(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         return sa.func.array_agg(aggregate_order_by(column, *order)).filter(entry)[1]
 
-    inside = sa.func.array_agg(aggregate_order_by(entry, *backwards)).filter(
-        sa.or_(entry, leave)
-    )[1]
+    inside = sa.func.array_agg(aggregate_order_by(entry, *backwards)).filter(sa.or_(entry, leave))[
+        1
+    ]
     query = sa.select(
         scans.c.ticket,
         sa.func.coalesce(first(scans.c.scanned_ms), 0),
@@ -116,5 +116,7 @@ def _passes(result: ScanOutcome, *modes: ScanMode) -> sa.ColumnElement[bool]:
     kept = scans.c.sequence >= 0
     said = sa.case((kept, scans.c.shown), else_=scans.c.result)
     return sa.and_(
-        scans.c.undone_ms == 0, scans.c.mode.in_([mode.value for mode in modes]), said == result.value
+        scans.c.undone_ms == 0,
+        scans.c.mode.in_([mode.value for mode in modes]),
+        said == result.value,
     )

@@ -8,9 +8,7 @@ from tests.persistence.houses import NOW_MS, Opened, batch, selling, ticket
 
 def scan(seq: int, number: int, mode: str = "admit", result: str = "ADMITTED") -> ScanRow:
     gate = f"gate {seq}"
-    return ScanRow(
-        seq, NOW_MS + seq, gate, "door", mode, number, result, scanned_ms=NOW_MS + seq
-    )
+    return ScanRow(seq, NOW_MS + seq, gate, "door", mode, number, result, scanned_ms=NOW_MS + seq)
 
 
 def kept(seq: int, number: int, scanned_ms: int, result: str, shown: str) -> ScanRow:

@@ -66,6 +66,7 @@ class Stand:
         stand._app = build(stand.fake.backend, Config(**keys, **config))
         stand._server = await serve(stand._app, "127.0.0.1", port)
         stand.url = f"http://127.0.0.1:{stand._server.port}"
+        stand._config = config | keys
         return stand
 
     @classmethod
@@ -177,6 +178,16 @@ class Stand:
         """The engine's clock goes forward, and every feed hears what ended."""
         self.fake.performances.ahead_ms += ms
         self.fake.performances.wake()
+
+    async def stop_serving(self) -> None:
+        """The gateway is gone; what is behind it stays."""
+        await self._server.stop()
+
+    async def serve_again(self) -> None:
+        """A gateway at the same address."""
+        port = int(self.url.rsplit(":", 1)[1])
+        self._app = build(self.fake.backend, Config(**self._config))
+        self._server = await serve(self._app, "127.0.0.1", port)
 
     def cut_lines(self) -> None:
         """Every websocket is closed, as when a gateway dies."""

@@ -16,6 +16,7 @@ SCRIPTS = sorted((WEB_DIR / "js").glob("*.js"))
 PAGES = sorted(WEB_DIR.glob("*.html"))
 CATALOGUES = {language: i18n.export(language, "web") for language in ("en", "fr")}
 FAMILIES = ("web.refusal.", "web.rung.", "web.order.", "web.status.", "web.state.", "web.legend.")
+FAMILIES += tuple(f"web.scan.{family}" for family in ("mode_", "ready_", "state_", "trouble."))
 """Keys that are put together from a code."""
 MOST_LINES = 600
 MOST_COLUMNS = 120
@@ -110,3 +111,16 @@ def test_every_icon_that_is_asked_for_is_drawn() -> None:
     for path in PAGES:
         asked |= set(re.findall(r'data-icon="([a-z-]+)"', path.read_text()))
     assert asked - drawn == set()
+
+
+def test_the_scanners_worker_keeps_just_what_its_page_names() -> None:
+    page, worker = ((WEB_DIR / name).read_text() for name in ("scan.html", "scan-worker.js"))
+    named = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page))
+    kept = set(re.findall(r'"(/static/[^"]+)"', worker))
+    vendored = {path for path in kept if path.startswith("/static/vendor/")}
+    assert kept - vendored == named | {"/static/icons.svg"}
+    assert vendored == {
+        f"/static/vendor/zxing/{path.name}"
+        for path in (WEB_DIR / "vendor" / "zxing").iterdir()
+        if path.suffix in (".js", ".wasm")
+    }

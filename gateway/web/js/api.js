@@ -36,9 +36,11 @@ export const order = (id) => asSession("GET", `/api/orders/${id}`);
 export const pay = (id, payment) => asSession("POST", `/api/orders/${id}/pay`, payment);
 export const cancelOrder = (id) => asSession("POST", `/api/orders/${id}/cancel`, {});
 export const enrol = (token) => send("POST", "/api/enrol", { token });
-/** What changed at a performance's doors after `since`, and its tickets from `first`; `kept` are not sent. */
-export const doorList = (token, performance, since, first, kept) =>
-  send("GET", `/api/performances/${performance}/door-list?since=${since}&first=${first}&kept=${kept}`, undefined, token);
+/** What changed at a performance's doors after `since`, its tickets from `first`; `kept` are not sent. */
+export const doorList = (token, performance, since, first, kept) => {
+  const query = new URLSearchParams({ since, first, kept });
+  return send("GET", `/api/performances/${performance}/door-list?${query}`, undefined, token);
+};
 export const ticketsAddress = (id, language) => `/api/orders/${id}/tickets.pdf?lang=${language}`;
 export const receiptAddress = (id, language) => `/api/orders/${id}/receipt.pdf?lang=${language}`;
 

@@ -51,7 +51,8 @@ async function enrol(offer) {
 
 async function openWords() {
   const house = await store.remembered("house", api.house);
-  const messages = await Promise.all(house.languages.map((one) => store.remembered(`messages.${one}`, () => api.messages(one))));
+  const messages = await Promise.all(house.languages.map((one) =>
+    store.remembered(`messages.${one}`, () => api.messages(one))));
   const language = chosenLanguage(house.languages);
   setLanguage(language, messages[house.languages.indexOf(language)], house.time_zone);
   translate();
@@ -72,18 +73,21 @@ async function open() {
   for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon));
   setTitle(t("web.scan.title"));
   camera = new Camera(byId("camera"), (texts) => readTexts(texts));
-  if (offer) await tryToEnrol(offer);
+  const trouble = offer ? await tryToEnrol(offer) : "web.scan.stranger";
+  // Who is a device already stays it, whatever became of another code.
   if (device) await begin();
-  else showStranger("web.scan.stranger");
+  else showStranger(trouble);
 }
 
+/** Promises the words for why it is still nobody, or "". */
 async function tryToEnrol(offer) {
   try {
     await enrol(offer);
+    return "";
   } catch (error) {
-    if (!(error instanceof api.Problem || error instanceof api.Unreachable)) throw error;
-    device = null;
-    showStranger(error instanceof api.Problem ? "web.scan.bad_code" : "web.scan.no_house");
+    if (error instanceof api.Problem) return "web.scan.bad_code";
+    if (error instanceof api.Unreachable) return "web.scan.no_house";
+    throw error;
   }
 }
 
@@ -127,7 +131,8 @@ async function choosePerformance() {
   const mine = all.filter((one) => !device.performances.length || device.performances.includes(one.id));
   const known = await store.read("performance");
   const near = mine.filter((one) => Math.abs(one.starts_ms - Date.now()) < NEAR_MS);
-  const chosen = mine.find((one) => one.id === known) ?? (near.length === 1 ? near[0] : mine.length === 1 ? mine[0] : null);
+  const alone = mine.length === 1 ? mine : near;
+  const chosen = mine.find((one) => one.id === known) ?? (alone.length === 1 ? alone[0] : null);
   const list = byId("performance");
   list.replaceChildren(...mine.map((one) =>
     h("option", { value: one.id }, `${pick(one.title)} · ${longDate(one.starts_ms)} ${clock(one.starts_ms)}`)));
@@ -169,9 +174,9 @@ async function openPlan(hash) {
 function showGates() {
   const list = byId("gate");
   const names = device.gate ? desk.gates.filter((one) => one.id === device.gate) : desk.gates;
+  const other = h("option", { value: device.gate }, device.gate || t("web.scan.any_gate"));
   list.replaceChildren(
-    ...(device.gate && names.length ? [] : [h("option", { value: device.gate }, device.gate || t("web.scan.any_gate"))]),
-    ...names.map((one) => h("option", { value: one.id }, one.name)));
+    ...(device.gate && names.length ? [] : [other]), ...names.map((one) => h("option", { value: one.id }, one.name)));
   list.value = desk.gate;
   list.disabled = Boolean(device.gate);
   list.onchange = () => {
