@@ -54,6 +54,7 @@ Port = Annotated[int, Parameter(help=t("cli.port"))]
 Server = Annotated[str, Parameter(help=t("cli.server"), env_var="STRAPONTIN_SERVER")]
 Token = Annotated[str, Parameter(help=t("cli.token"), env_var="STRAPONTIN_TOKEN")]
 Login = Annotated[str, Parameter(help=t("cli.login"))]
+Memory = Annotated[Path | None, Parameter(help=t("cli.memory"))]
 Language = Annotated[Literal["fr", "en"] | None, Parameter(help=t("cli.language"))]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help=t("cli.json"))]
 
@@ -111,39 +112,23 @@ def console(
 @app.command(help=t("cli.scan.help"))
 def scan(
     *pictures: Annotated[Path, Parameter(help=t("cli.scan.pictures"))],
-    server: Server = DEFAULT_SERVER,
+    server: Server = "",
     token: Token = "",
     login: Login = "",
+    enrol: Annotated[str, Parameter(help=t("cli.scan.enrol"))] = "",
     performance: Annotated[int, Parameter(help=t("cli.scan.performance"))] = -1,
     gate: Annotated[str, Parameter(help=t("cli.scan.gate"))] = "",
     look_up: Annotated[bool, Parameter(negative=(), help=t("cli.scan.look_up"))] = False,
+    exit: Annotated[bool, Parameter(name="--exit", negative=(), help=t("cli.scan.exit"))] = False,
+    memory: Memory = None,
     json: Json = False,
     language: Language = None,
 ) -> int:
-    import asyncio
+    from console.scan_cli import Scanning
+    from console.scan_cli import scan as run
 
-    from console.client import Client, ClientError
-    from console.scan import ScanError, run_scanner
-    from console.words import error_words
-    from engine.commands import ScanMode
-
-    words = _translator(language)
-    mode = ScanMode.LOOK_UP if look_up else ScanMode.ADMIT
-
-    async def run() -> int:
-        client = Client(server, token)
-        if not token:
-            if not login:
-                return fail(words("cli.scan.no_token"))
-            await client.login(login, password(words))
-        return await run_scanner(client, words, performance, gate, mode, pictures, json, sys.stdin)
-
-    try:
-        return asyncio.run(run())
-    except ClientError as error:
-        return fail(error_words(words, error))
-    except ScanError as error:
-        return fail(str(error))
+    wanted = Scanning(pictures, server, token, login, enrol, performance, gate, look_up, exit)
+    return run(wanted, memory, json, _translator(language))
 
 
 @app.command(help=t("console.watch_command.help"))

@@ -27,6 +27,8 @@ from console.seating import PlanColumns
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
+from engine.door_list import DoorList
+from engine.journal import Page
 from engine.orders import Order, PlaceOrder
 
 T = TypeVar("T")
@@ -179,10 +181,17 @@ def server_address(server: str) -> str:
 class Client:
     """Requests to one server, with a token once logged in. Safe for use by several tasks."""
 
-    def __init__(self, server: str, token: str = "", timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        server: str,
+        token: str = "",
+        timeout_s: float = TIMEOUT_S,
+        retry_waits_s: Sequence[float] = RETRY_WAITS_S,
+    ) -> None:
         self.server = server_address(server)
         self.token = token
         self._timeout_s = timeout_s
+        self._retry_waits_s = retry_waits_s
 
     # Who is at the till ------------------------------------------------------
 
@@ -249,6 +258,12 @@ class Client:
 
     async def revoke_device(self, device: int) -> None:
         await self._once("DELETE", f"/api/devices/{device}", None)
+
+    async def door_list(self, performance: int, since: int, first: int, kept: int) -> DoorList:
+        """What changed at the doors after a seq, tickets from a number on; `kept` are not sent."""
+        query = urlencode({"since": since, "first": first, "kept": kept})
+        path = f"/api/performances/{performance}/door-list?{query}"
+        return await self._ask(DoorList, "GET", path)
 
     async def enrol(self, enrolment: str) -> Enrolled:
         """Use a code up, and keep the token."""
@@ -363,7 +378,7 @@ class Client:
         return _read(await self._persist(method, path, body, "application/json"), kind)
 
     async def _persist(self, method: str, path: str, body: Any, accept: str) -> bytes:
-        for wait_s in RETRY_WAITS_S:
+        for wait_s in self._retry_waits_s:
             try:
                 return await self._once(method, path, body, accept)
             except Unreachable:

@@ -25,6 +25,7 @@ from gateway.wire import (
     AskBest,
     AskBlock,
     AskHold,
+    AskKeptScan,
     AskRelease,
     AskScan,
     AskUnblock,
@@ -40,7 +41,7 @@ from gateway.wire import (
     Welcome,
 )
 
-Ask = AskHold | AskBest | AskRelease | AskBasket | AskBlock | AskUnblock | AskScan
+Ask = AskHold | AskBest | AskRelease | AskBasket | AskBlock | AskUnblock | AskScan | AskKeptScan
 
 MAX_UNANSWERED: Final = 64
 """Commands of one console or scanner waiting for their answer."""

@@ -1,29 +1,36 @@
 """A scanner: secrets in, outcomes out, over the same websocket as everybody else.
 
-Owns the reference scanner (`strapontin scan`) and what the console's door screen shares with
-it: one scan under one id, sent again under that id until it is answered, so that a lost
-connection neither burns a ticket twice nor lets it in twice.
+Owns the reference scanner (`strapontin scan`), which goes on without the house by `console.alone`,
+and what the console's door screen shares with it: one scan under one id, sent again under that id
+until it is answered, so that a lost connection neither burns a ticket twice nor lets it in twice.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, TypeVar
 
-from console.client import Client
+from console.alone import CannotTell, Desk, Trouble
+from console.client import Client, HouseInfo, Unreachable
+from console.kept import Memory
 from console.link import Link, LinkState, NotServed
 from console.programme import Performance
-from console.seating import Seating
+from console.seating import PlanColumns, Seating
 from console.till import new_id, now_ms
 from engine.commands import Outcome, Refused, ScanMode, Scanned, ScanOutcome
 from gateway.wire import AskScan, AskUndoScan
 from renderers.i18n import Translator
 from renderers.money import format_time, format_weekday_date
 
+T = TypeVar("T")
+
+LAST_S: Final = 5.0
+"""How long a scanner that has nothing more to read waits until what it kept is sent."""
 MAX_WAITING_LINES: Final = 100
 """Secrets read and not yet answered; a reader faster than the server waits."""
 DAY_MS: Final = 24 * 3_600_000
@@ -95,8 +102,8 @@ class Report:
         self._json = as_json
         self._color = sys.stdout.isatty()
 
-    def tell(self, secret: str, outcome: Outcome, mode: ScanMode) -> bool:
-        """Print it; returns whether the ticket would be let in."""
+    def tell(self, secret: str, outcome: Outcome, mode: ScanMode, alone: bool = False) -> bool:
+        """Print it; returns whether the ticket would be let in. `alone`: the house did not say."""
         if not isinstance(outcome, Scanned):
             code = outcome.code.value if isinstance(outcome, Refused) else "unexpected"
             self._write(secret, code, self._t(f"refusal.{code}"), Seriousness.BAD, {})
@@ -121,8 +128,16 @@ class Report:
             when = format_weekday_date(outcome.used_at_ms, self._zone, self._t.language)
             when += " " + format_time(outcome.used_at_ms, self._zone, self._t.language)
             words.append(self._t("console.door.used", when=when, gate=outcome.used_gate))
+        if alone:
+            facts["alone"] = True
+            words.append(self._t("console.scan.alone"))
         self._write(secret, outcome.result.value, " · ".join(words), look, facts)
         return look is Seriousness.GOOD
+
+    def cannot_tell(self, secret: str, trouble: Trouble) -> None:
+        """Nobody knows now."""
+        words = self._t(f"console.scan.cannot_tell.{trouble.value}")
+        self._write(secret, trouble.value, words, Seriousness.WARN, {})
 
     def _write(
         self, secret: str, result: str, words: str, look: Seriousness, facts: dict[str, Any]
@@ -146,29 +161,37 @@ async def run_scanner(
     pictures: Sequence[Path],
     as_json: bool,
     given: TextIO,
+    memory: Memory,
 ) -> int:
     """Scan pictures, or the lines of `given` until it ends. Returns the exit code.
 
     Raises:
         ClientError, ScanError: it cannot begin.
     """
-    found = await _chosen(client, t, performance_id)
-    seating = Seating(await client.plan(found.plan))
-    zone = (await client.house()).time_zone
-    report = Report(t, found, seating, zone, as_json)
-    failed = asyncio.Event()
+    found = await _chosen(client, t, performance_id, memory)
+    columns = await remembered(
+        memory, f"plan {found.plan}", PlanColumns, lambda: client.plan(found.plan)
+    )
+    house = await remembered(memory, "house", HouseInfo, client.house)
+    report = Report(t, found, Seating(columns), house.time_zone, as_json)
+    begun, failed = asyncio.Event(), asyncio.Event()
 
     def state_changed(state: LinkState, why: str) -> None:
         if state is LinkState.LOST:
             _complain(t("console.status.lost") + f" ({why})")
         if state is LinkState.REFUSED:
             failed.set()
+        desk.link_changed(state)
+        begun.set()
 
     link = Link(client.server, client.token, t.language, on_state=state_changed)
+    desk = Desk(
+        link, client, memory, on_conflict=lambda scan: _complain(t("console.scan.conflict"))
+    )
     running = asyncio.create_task(link.run())
-    scanner = Scanner(link, found.id)
+    in_step = asyncio.create_task(desk.keep_in_step(found.id))
     secrets = _in_pictures(pictures, t) if pictures else _in_lines(given)
-    work = asyncio.create_task(_scan_all(scanner, secrets, gate, mode, report, t))
+    work = asyncio.create_task(_work(desk, begun, found.id, secrets, gate, mode, report, t))
     refused = asyncio.create_task(failed.wait())
     try:
         await asyncio.wait({work, refused, running}, return_when=asyncio.FIRST_COMPLETED)
@@ -179,42 +202,71 @@ async def run_scanner(
             running.result()
         raise ScanError(t("refusal.unauthenticated"))
     finally:
-        for task in (work, refused, running):
+        for task in (work, refused, running, in_step):
             task.cancel()
-        await asyncio.gather(work, refused, running, return_exceptions=True)
+        await asyncio.gather(work, refused, running, in_step, return_exceptions=True)
+        await desk.stop()
 
 
-async def _scan_all(
-    scanner: Scanner,
+async def _work(
+    desk: Desk,
+    begun: asyncio.Event,
+    performance: int,
     secrets: AsyncIterator[str | None],
     gate: str,
     mode: ScanMode,
     report: Report,
     t: Translator,
 ) -> bool:
+    await begun.wait()
+    await desk.asked_around.wait()
     all_good = True
     async for secret in secrets:
         if secret is None:
             all_good = False
             continue
         try:
-            outcome = await scanner.scan(secret, mode, gate)
+            outcome, by_house = await desk.present(performance, secret, gate, mode)
         except NotServed as error:
             raise ScanError(t("console.scan.not_served", detail=error.detail)) from error
-        all_good &= report.tell(secret, outcome, mode)
+        except CannotTell as error:
+            report.cannot_tell(secret, error.trouble)
+            all_good = False
+            continue
+        all_good &= report.tell(secret, outcome, mode, not by_house)
+    if desk.online:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(desk.all_sent.wait(), LAST_S)
+    if desk.memory.kept_count:
+        _complain(t.plural("console.scan.kept", desk.memory.kept_count))
     return all_good
 
 
-async def _chosen(client: Client, t: Translator, performance_id: int) -> Performance:
+async def remembered(memory: Memory, key: str, kind: type[T], ask: Callable[[], Awaitable[T]]) -> T:
+    """What the house says, and what it said last where it does not answer. Raises ClientError."""
+    try:
+        told = await ask()
+    except Unreachable:
+        known = memory.note(key, kind)
+        if known is None:
+            raise
+        return known
+    memory.write(key, told)
+    return told
+
+
+async def _chosen(
+    client: Client, t: Translator, performance_id: int, memory: Memory
+) -> Performance:
     """The performance asked for, or the one that is today."""
-    if performance_id >= 0:
-        return await client.performance(performance_id)
-    near = [
-        one for one in await client.performances() if abs(one.starts_ms - now_ms()) < DAY_MS / 2
-    ]
-    if len(near) != 1:
-        raise ScanError(t("console.scan.which_performance"))
-    return await client.performance(near[0].id)
+    if performance_id < 0:
+        all_ = await remembered(memory, "performances", list[Performance], client.performances)
+        near = [one for one in all_ if abs(one.starts_ms - now_ms()) < DAY_MS / 2]
+        if len(near) != 1:
+            raise ScanError(t("console.scan.which_performance"))
+        performance_id = near[0].id
+    key = f"performance {performance_id}"
+    return await remembered(memory, key, Performance, lambda: client.performance(performance_id))
 
 
 async def _in_pictures(pictures: Sequence[Path], t: Translator) -> AsyncIterator[str | None]:

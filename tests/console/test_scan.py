@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -43,12 +44,22 @@ async def device(house: House) -> str:
 async def scan(
     *arguments: str, given: str = "", url: str = "", environ: dict[str, str] | None = None
 ) -> tuple[int, list[str], str]:
-    """Run `strapontin scan`; exit code, lines, errors."""
+    """Run `strapontin scan` with a memory of its own; exit code, lines, errors."""
+    with tempfile.TemporaryDirectory() as state:
+        return await _scan(
+            *arguments, given=given, url=url, environ={"XDG_STATE_HOME": state} | (environ or {})
+        )
+
+
+async def _scan(
+    *arguments: str, given: str, url: str, environ: dict[str, str]
+) -> tuple[int, list[str], str]:
+    where = ("--server", url) if url else ()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "console", "scan", "--server", url, *arguments,
+        sys.executable, "-m", "console", "scan", *where, *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE, cwd=ROOT,
-        env=os.environ | {"LC_ALL": "en_GB.UTF-8"} | (environ or {}),
+        env=os.environ | {"LC_ALL": "en_GB.UTF-8"} | environ,
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(given.encode()), 60)
     assert process.returncode is not None
