@@ -343,6 +343,9 @@ class Guests(Protocol):
 
     async def guests(self, performance: int, *, text: str = "", limit: int) -> Sequence[Any]:
         """Sorted by name; `text` is the beginnings of words of the name."""
+        ...
+
+
 class DoorLists(Protocol):
     """What doors must know when they are alone.
 
