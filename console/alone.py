@@ -210,6 +210,32 @@ class Desk:
         self._send()
         return told
 
+    # What another machine kept ------------------------------------------------------------
+
+    def look(
+        self, performance: int, secret: str, gate: str, mode: ScanMode, at_ms: int
+    ) -> tuple[Scanned, bool]:
+        """What would be said here, and whether the ticket was used. Changes nothing."""
+        doors = self.doors(performance)
+        if doors is None:
+            return Scanned(ScanOutcome.UNKNOWN), False
+        try:
+            claim = _proven(bytes.fromhex(doors.listed.public_key), secret)
+        except CannotTell:
+            claim = (-1, -1, 0)  # typed by hand, and answered by the house: it knows
+        told = doors.judge(*claim, gate, mode, at_ms)
+        return told, told.ticket in doors.used
+
+    def take_in(self, scan: KeptScan) -> None:
+        """Keep another machine's scan, to be sent on; who it let in is in."""
+        doors, use = self.doors(scan.performance), None
+        if doors is not None and scan.told.ticket > 0 and scan.result in _PASSES:
+            entry = scan.result is ScanOutcome.ADMITTED
+            use = doors.note(scan.told.ticket, entry, scan.scanned_ms, scan.gate)
+        self.memory.keep(scan, use)
+        self.all_sent.clear()
+        self._send()
+
     # What was kept is sent ---------------------------------------------------------------
 
     def _send(self) -> None:

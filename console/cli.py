@@ -131,6 +131,27 @@ def scan(
     return run(wanted, memory, json, _translator(language))
 
 
+@app.command(help=t("relay.help"))
+def relay(
+    *,
+    server: Server = "",
+    token: Token = "",
+    enrol: Annotated[str, Parameter(help=t("cli.scan.enrol"))] = "",
+    performances: Annotated[str, Parameter(help=t("relay.performances"))] = "",
+    host: Annotated[str, Parameter(help=t("relay.host"))] = DEFAULT_HOST,
+    port: Annotated[int, Parameter(help=t("relay.port"))] = DEFAULT_PORT + 1,
+    certificate: Annotated[Path | None, Parameter(help=t("relay.certificate"))] = None,
+    key: Annotated[Path | None, Parameter(help=t("relay.key"))] = None,
+    memory: Memory = None,
+    language: Language = None,
+) -> int:
+    from console.scan_cli import Serving
+    from console.scan_cli import relay as run
+
+    wanted = Serving(server, token, enrol, performances, host, port, certificate, key)
+    return run(wanted, memory, _translator(language))
+
+
 @app.command(help=t("console.watch_command.help"))
 def watch(
     performance: Annotated[int, Parameter(help=t("console.watch_command.performance"))],

@@ -246,7 +246,7 @@ class Client:
 
     async def devices(self) -> list[Device]:
         """Revoked ones too, newest first."""
-        return await self._ask(list[Device], "GET", "/api/devices")
+        return await self.ask(list[Device], "GET", "/api/devices")
 
     async def add_device(self, name: str, gate: str, performances: Sequence[int]) -> Device:
         body = {"name": name, "gate": gate, "performances": list(performances)}
@@ -263,7 +263,7 @@ class Client:
         """What changed at the doors after a seq, tickets from a number on; `kept` are not sent."""
         query = urlencode({"since": since, "first": first, "kept": kept})
         path = f"/api/performances/{performance}/door-list?{query}"
-        return await self._ask(DoorList, "GET", path)
+        return await self.ask(DoorList, "GET", path)
 
     async def enrol(self, enrolment: str) -> Enrolled:
         """Use a code up, and keep the token."""

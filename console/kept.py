@@ -103,6 +103,9 @@ class Memory:
         body = msgspec.msgpack.encode(value)
         self._file.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, body))
 
+    def forget(self, key: str) -> None:
+        self._file.execute("DELETE FROM notes WHERE key = ?", (key,))
+
     # Numbers and ids ---------------------------------------------------------------
 
     def next_sequence(self) -> int:
