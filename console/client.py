@@ -15,20 +15,18 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, Final, TypeVar
 from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
 from console.programme import Performance
 from console.seating import PlanColumns
+from engine.door_list import DoorList
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
-from engine.door_list import DoorList
-from engine.journal import Page
 from engine.orders import Order, PlaceOrder
 
 T = TypeVar("T")
@@ -128,6 +126,8 @@ class ClosedPeriods(msgspec.Struct, frozen=True):
 
 class Journals(msgspec.Struct, frozen=True):
     performances: list[int]
+
+
 class Device(msgspec.Struct, frozen=True):
     """A machine at a door. `enrolment` is told once, to who made it."""
 

@@ -122,6 +122,7 @@ class FakePerformances:
 
     async def journals(self, after: int) -> list[int]:
         return sorted(number for number, live in self.live.items() if number > after and live.seq)
+
     async def read(self, performance: int, *, since: int, first: int) -> DoorRows | None:
         """As `gateway.backend.DoorLists`, from what the engine has in memory; always whole."""
         live = self.live.get(performance)
