@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import CancelledError
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, TextIO, TypeVar
@@ -305,7 +306,7 @@ async def _in_lines(given: TextIO) -> AsyncIterator[str]:
             for line in given:
                 asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
             asyncio.run_coroutine_threadsafe(lines.put(None), loop).result()
-        except (RuntimeError, asyncio.CancelledError):
+        except (RuntimeError, CancelledError):
             pass  # The loop ended first.
 
     threading.Thread(target=read, daemon=True).start()

@@ -34,6 +34,7 @@ def die(house: ServedHouse) -> None:
     for each in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.send_signal(signal.SIGKILL)
+    house._process.wait(20)
     psutil.wait_procs(family, 20)
 
 
