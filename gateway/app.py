@@ -38,15 +38,10 @@ from gateway.doors import Secrets
 from gateway.http import EDGE, Edge, add_safe_headers, every_request
 from gateway.hub import Hub
 from gateway.limits import (
+    FREE_ENROLMENT_FAILURES_PER_ADDRESS,
     MAX_WARMED_PLANS,
     SESSIONS_PER_ADDRESS,
     SESSIONS_PER_ADDRESS_PER_S,
-    STOP_S,
-)
-from gateway.login import Passwords
-    FREE_ENROLMENT_FAILURES_PER_ADDRESS,
-    KEEPALIVE_S,
-    MAX_WARMED_PLANS,
     STOP_S,
 )
 from gateway.login import Passwords, Throttle

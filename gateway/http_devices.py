@@ -16,10 +16,19 @@ from engine.commands import TicketState
 from engine.door_list import DoorGate, DoorList, Use
 from engine.limits import MAX_TEXT_CHARS
 from engine.plan import Plan
-from gateway.http import EDGE, answer, number_in, operator, query_number, read_json, somebody
+from gateway.http import (
+    EDGE,
+    address_key,
+    address_of,
+    answer,
+    number_in,
+    operator,
+    query_number,
+    read_json,
+    somebody,
+)
 from gateway.limits import ENROLMENT_LIFE_S
-from gateway.login import refuse_for
-from gateway.problems import Problem
+from gateway.problems import Problem, too_many
 from gateway.programme import Entry
 from gateway.session import Role, digest_of, new_token, now_ms
 
@@ -95,21 +104,26 @@ async def post_enrol(request: web.Request) -> web.Response:
     """A machine shows the code it was given, and is a device from now on."""
     edge = request.app[EDGE]
     wanted = await read_json(request, Enrolment)
-    address, now_s = request.remote or "", asyncio.get_running_loop().time()
-    refuse_for(edge.enrolments.wait_s(address, now_s))
+    key, now_s = address_key(request), asyncio.get_running_loop().time()
+    wait_s = edge.enrolments.wait_s(key, now_s)
+    if wait_s > 0:
+        raise too_many(wait_s, "attempts")
+    # Counted before it is known: many who guess at once must not all pass before the first.
+    edge.enrolments.failed(key, now_s)
     token = new_token("d")
     device = await edge.backend.access.enrol_device(
         digest_of(wanted.token), token_hash=digest_of(token), now_ms=now_ms()
     )
     if device is None:
-        edge.enrolments.failed(address, now_s)
         raise Problem("enrolment_failed", "it was used, is too old, or never was: ask for another")
-    edge.enrolments.passed(address)
+    edge.enrolments.forgive(key)
     # Whoever had the device's token before has none now.
     await edge.hub.check_tokens_now()
     principal = await edge.identities.identify(token)
     if principal is not None:
-        edge.auditor.note(principal, "enrol", device.id, name=device.name, address=address)
+        edge.auditor.note(
+            principal, "enrol", device.id, name=device.name, address=address_of(request)
+        )
     return answer(
         {
             "token": token,

@@ -108,16 +108,6 @@ class Throttle:
         self._failures.pop(key, None)
 
 
-def refuse_for(wait_s: float) -> None:
-    """Raises Problem("too_many_attempts") where there is something to wait for."""
-    if wait_s > 0:
-        raise Problem(
-            "too_many_attempts",
-            f"wait {wait_s:.0f} s before the next attempt",
-            headers={"Retry-After": str(int(wait_s) + 1)},
-        )
-
-
 class Passwords:
     """Checks and hashes passwords for one gateway."""
 
@@ -126,14 +116,6 @@ class Passwords:
         self._waiting = 0
         self._by_name = Throttle(FREE_LOGIN_FAILURES_PER_NAME)
         self._by_address = Throttle(FREE_LOGIN_FAILURES_PER_ADDRESS)
-
-    def admit(self, name: str, address: str) -> None:
-        """Raises Problem("too_many_attempts") for who has failed too often lately."""
-        now_s = asyncio.get_running_loop().time()
-        wait_s = max(
-            self._by_name.wait_s(name.lower(), now_s), self._by_address.wait_s(address, now_s)
-        )
-        refuse_for(wait_s)
 
     async def check(self, name: str, address: str, password_hash: str, password: str) -> bool:
         """Whether the password is right. `password_hash` is NOBODY for an unknown name.

@@ -13,9 +13,11 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from engine.door_list import DoorList
 from engine.orders import Order, PlaceOrder
 from engine.settings import Settings
-from gateway.http_admin import HouseLook, NewDevice, NewOperator, NewPerformance, NewProduction
+from gateway.http_admin import HouseLook, NewOperator, NewPerformance, NewProduction
+from gateway.http_devices import Enrolment, NewDevice
 from gateway.http_doors import Mark
 from gateway.http_ledger import Close
 from gateway.http_operators import Login, RefundRequest
@@ -102,6 +104,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/performances/{performance}/queue": Operation(NewRoom, answers=_MADE, refuses=(409,)),
     "POST /api/operators": Operation(NewOperator, answers=_MADE, refuses=(409,)),
     "POST /api/devices": Operation(NewDevice, answers=_MADE),
+    "POST /api/devices/{device}/enrolment": Operation(answers=_MADE),
+    "POST /api/enrol": Operation(Enrolment, refuses=(401, 429), token=False),
+    "GET /api/performances/{performance}/door-list": Operation(
+        answers={200: DoorList}, query=("since", "first", "kept")
+    ),
+    "GET /scan": _PAGE,
+    "GET /scan-worker.js": Operation(media="text/javascript", token=False),
     "GET /api/ledger/records": Operation(query=("after", "limit")),
     "GET /api/ledger/periods": Operation(query=("after", "limit")),
     "GET /api/ledger/periods/{period}/export": Operation(media="application/x-ndjson"),
@@ -125,6 +134,9 @@ _IN_QUERY: Final[dict[str, dict[str, Any]]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_ROWS_PER_PAGE},
     "before": {"type": "integer", "minimum": 0, "maximum": 2**62},
     "after": {"type": "integer", "minimum": 0, "maximum": 2**53},
+    "since": {"type": "integer", "minimum": 0, "maximum": 2**62},
+    "first": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+    "kept": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     "performance": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     "line": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     "at": {"type": "array", "items": {"type": "integer", "minimum": 0}},

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from gateway import app
-from gateway.pages import PAGE_POLICY, WEB_DIR, Site
+from gateway.pages import PAGE_POLICY, SCAN_POLICY, WEB_DIR, Site
 from tests.gateway.conftest import Start
 
 HTML = '<link rel="stylesheet" href="/static/css/a.css"><script src="/static/js/a.js"></script>'
@@ -78,6 +78,21 @@ def test_the_version_follows_the_contents(web: Path) -> None:
 def test_the_policy_allows_nothing_from_elsewhere_and_nothing_inline() -> None:
     assert "default-src 'self'" in PAGE_POLICY
     assert "unsafe" not in PAGE_POLICY and "http" not in PAGE_POLICY and "*" not in PAGE_POLICY
+
+
+async def test_the_scanner_alone_may_run_its_decoder(start: Start) -> None:
+    gateway = await start()
+    for path, policy in (
+        ("/scan", SCAN_POLICY),
+        ("/", PAGE_POLICY),
+        ("/scan-worker.js", PAGE_POLICY),
+    ):
+        async with gateway.http.get(path) as response:
+            assert response.headers["Content-Security-Policy"] == policy, path
+    assert SCAN_POLICY == f"{PAGE_POLICY}; script-src 'self' 'wasm-unsafe-eval'"
+    decoder = f"/static/{Site(WEB_DIR).version}/vendor/zxing/zxing_reader.wasm"
+    async with gateway.http.get(decoder) as response:
+        assert response.content_type == "application/wasm"
 
 
 def test_our_own_pages_have_nothing_inline_and_nothing_from_elsewhere() -> None:

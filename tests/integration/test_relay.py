@@ -18,7 +18,7 @@ from tests import bots
 from tests.integration.server import CHECKOUT, ServedHouse, free_port
 from tests.integration.test_kill import data, rows
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.soak]
 
 __all__ = ["data"]
 

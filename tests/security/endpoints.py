@@ -59,6 +59,8 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/", EVERYBODY, token="ignored"),
     Endpoint("GET", "/p/{performance}", EVERYBODY, token="ignored"),
     Endpoint("GET", "/o/{order}", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/scan", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/scan-worker.js", EVERYBODY, token="ignored"),
     Endpoint("GET", "/static/{name}", EVERYBODY, token="ignored"),
     Endpoint("GET", "/healthz", EVERYBODY, token="ignored"),
     Endpoint("GET", "/readyz", EVERYBODY, token="ignored"),
@@ -102,6 +104,9 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/performances/{performance}/conflicts", _OPERATORS_AT_DOORS),
     Endpoint("GET", "/api/performances/{performance}/guests", _OPERATORS_AT_DOORS | {"cashier"}),
     Endpoint("POST", "/api/performances/{performance}/mark", _OPERATORS_AT_DOORS, {"tickets": [1]}),
+    Endpoint("GET", "/api/performances/{performance}/door-list", STAFF_AT_DOORS),
+    # By its code, which is checked in tests/gateway/test_http_devices.py
+    Endpoint("POST", "/api/enrol", EVERYBODY, {"token": "e.unknown"}, token="ignored"),
     # The books
     Endpoint("GET", "/api/ledger/records", BOOKS),
     Endpoint("GET", "/api/ledger/periods", BOOKS),
@@ -126,6 +131,7 @@ ENDPOINTS: Final = (
     Endpoint("DELETE", "/api/operators/{operator}", ADMIN),
     Endpoint("GET", "/api/devices", SUPERVISING),
     Endpoint("POST", "/api/devices", SUPERVISING, {"name": "Eve's telephone"}),
+    Endpoint("POST", "/api/devices/{device}/enrolment", SUPERVISING, {}),
     Endpoint("DELETE", "/api/devices/{device}", SUPERVISING),
     Endpoint("GET", "/api/audit", ADMIN),
 )  # fmt: skip

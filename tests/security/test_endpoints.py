@@ -32,7 +32,7 @@ async def mistakes(world: World, row: Endpoint) -> list[str]:
     for who in sorted(EVERYBODY, key=lambda who: (who in row.may, who)):
         token, before = world.tokens[who], world.fingerprint()
         status, code = await world.ask(row, token)
-        turned_away = status in (401, 403) and code != "login_failed"
+        turned_away = status in (401, 403) and code not in ("login_failed", "enrolment_failed")
         if status >= 500:
             found.append(f"{who} meets a fault: {status} {code}")
         elif who in row.may and turned_away:
