@@ -8,7 +8,7 @@ from engine.commands import Channel, Checkout, Hold, Line, Refused, Sell
 from gateway.limits import ENROLMENT_LIFE_S, FREE_ENROLMENT_FAILURES_PER_ADDRESS
 from gateway.session import digest_of, now_ms
 from renderers import secret
-from tests.gateway.conftest import Running
+from tests.gateway.conftest import Running, Start
 
 
 async def test_devices_are_made_and_revoked_at_once(gateway: Running) -> None:
@@ -84,14 +84,21 @@ async def test_a_code_is_good_for_its_time_only_and_a_later_one_replaces_it(
     await gateway.json("POST", again, {}, supervisor, expect=404)
 
 
-async def test_who_guesses_codes_waits(gateway: Running) -> None:
+async def test_who_guesses_codes_waits(start: Start) -> None:
+    gateway = await start(trusted_proxies=("127.0.0.1",))
     supervisor = await gateway.fake.operator_token("Ada", "supervisor")
-    made = await made_device(gateway, supervisor)
+    right = (await made_device(gateway, supervisor))["enrolment"]
+
+    async def enrol(code: object, address: str) -> int:
+        headers = {"X-Forwarded-For": address}
+        body = {"token": code}
+        async with gateway.http.post("/api/enrol", json=body, headers=headers) as answer:
+            return answer.status
+
     for _ in range(FREE_ENROLMENT_FAILURES_PER_ADDRESS + 1):
-        await gateway.json("POST", "/api/enrol", {"token": "e.guess"}, expect=401)
-    right = {"token": made["enrolment"]}
-    problem = await gateway.json("POST", "/api/enrol", right, expect=429)
-    assert problem["code"] == "too_many_attempts"
+        assert await enrol("e.guess", "203.0.113.7") == 401
+    assert await enrol(right, "203.0.113.7") == 429
+    assert await enrol(right, "203.0.113.8") == 200
 
 
 async def test_only_supervisors_make_codes(gateway: Running) -> None:
