@@ -15,7 +15,6 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -23,6 +22,7 @@ import msgspec
 
 from console.programme import Performance
 from console.seating import PlanColumns
+from console.trust import shown_by, trusting
 from engine.door_list import DoorList
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
@@ -179,7 +179,10 @@ def server_address(server: str) -> str:
 
 
 class Client:
-    """Requests to one server, with a token once logged in. Safe for use by several tasks."""
+    """Requests to one server, with a token once logged in. Safe for use by several tasks.
+
+    `certificate` (DER) is believed besides those that the public authorities vouch for.
+    """
 
     def __init__(
         self,
@@ -187,11 +190,27 @@ class Client:
         token: str = "",
         timeout_s: float = TIMEOUT_S,
         retry_waits_s: Sequence[float] = RETRY_WAITS_S,
+        certificate: bytes = b"",
     ) -> None:
         self.server = server_address(server)
         self.token = token
         self._timeout_s = timeout_s
         self._retry_waits_s = retry_waits_s
+        self._certificate = certificate
+        self._context: ssl.SSLContext | None = None
+
+    @property
+    def context(self) -> ssl.SSLContext | None:
+        """What verifies the server; None where nothing is encrypted."""
+        if self._context is None and self.server.startswith("https:"):
+            self._context = trusting(self._certificate)
+        return self._context
+
+    def as_another(self, token: str = "") -> "Client":
+        """The same server, asked for somebody else, and once only."""
+        other = Client(self.server, token, self._timeout_s, (), self._certificate)
+        other._context = self._context
+        return other
 
     # Who is at the till ------------------------------------------------------
 
@@ -434,7 +453,9 @@ class Client:
         parts = urlsplit(self.server)
         host = parts.hostname or ""
         connection = (
-            http.client.HTTPSConnection(host, parts.port, timeout=self._timeout_s)
+            http.client.HTTPSConnection(
+                host, parts.port, timeout=self._timeout_s, context=self.context
+            )
             if parts.scheme == "https"
             else http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
         )
@@ -458,27 +479,16 @@ def _keep(file: IO[bytes], part: bytes) -> None:
         raise _NotKept(error) from error
 
 
-def certificate_of(server: str) -> str:
-    """The SHA-256 of the certificate that an https server shows, in hex.
+def certificate_of(server: str) -> bytes:
+    """The certificate that an https server shows, believed or not, in DER.
 
     Raises:
         Unreachable: it shows none.
     """
-    parts = urlsplit(server)
-    context = ssl.create_default_context()
-    # Whom it belongs to is not asked here: it is written down, to be known again.
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    host = parts.hostname or ""
     try:
-        with (
-            socket.create_connection((host, parts.port or 443), TIMEOUT_S) as plain,
-            context.wrap_socket(plain, server_hostname=host) as secure,
-        ):
-            shown = secure.getpeercert(binary_form=True)
+        return shown_by(server)
     except OSError as error:
         raise Unreachable(server, reason_of(error)) from error
-    return sha256(shown or b"").hexdigest()
 
 
 def _read(content: bytes, kind: type[T]) -> T:

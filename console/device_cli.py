@@ -19,6 +19,7 @@ from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, password, t
 from console.client import Client, ClientError, Device, Problem, certificate_of, server_address
+from console.trust import fingerprint_of
 from console.words import error_words
 from renderers import enrolment
 
@@ -173,7 +174,9 @@ def _show_code(
     json: bool,
 ) -> int:
     server = server_address(address) if address else client.server
-    fingerprint = certificate_of(server) if server.startswith("https:") else ""
+    fingerprint = ""
+    if server.startswith("https:"):
+        fingerprint = fingerprint_of(certificate_of(server))
     link = enrolment.link_of(
         enrolment.Offer(
             server, made.enrolment, language or "", camera, made.performances, fingerprint

@@ -84,7 +84,15 @@ class Doors:
         return await self._client.ask(Inside, "GET", f"{self._path}/inside")
 
     async def conflicts(self) -> list[Conflict]:
-        return await self._client.ask(list[Conflict], "GET", f"{self._path}/conflicts")
+        """All of them, however many pages they are."""
+        found: list[Conflict] = []
+        while True:
+            after = found[-1].ticket if found else 0
+            path = f"{self._path}/conflicts?{urlencode({'after': after})}"
+            page = await self._client.ask(list[Conflict], "GET", path)
+            if not page:
+                return found
+            found += page
 
     async def guests(self, text: str, limit: int) -> list[Guest]:
         query = urlencode({"q": text, "limit": limit})

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from console.client import Client, certificate_of
+from console.trust import fingerprint_of
 from renderers.enrolment import read_link
 
 
@@ -19,13 +20,17 @@ class WrongCertificate(Exception):
 
 
 class Identity(Struct, frozen=True):
-    """A machine that enrolled. Empty `performances`: any."""
+    """A machine that enrolled. Empty `performances`: any.
+
+    `certificate` is the server's own, where the code named it: it is believed from then on.
+    """
 
     server: str
     token: str
     name: str
     gate: str
     performances: tuple[int, ...]
+    certificate: bytes = b""
 
 
 async def enrol(link: str, state: Path) -> Identity:
@@ -36,12 +41,16 @@ async def enrol(link: str, state: Path) -> Identity:
         WrongCertificate: Another server answers there; the code was not shown to it.
         ClientError: Refused, or no answer.
     """
-    offer = read_link(link)
-    if offer.fingerprint and certificate_of(offer.server) != offer.fingerprint:
-        raise WrongCertificate(offer.server)
-    client = Client(offer.server)
+    offer, certificate = read_link(link), b""
+    if offer.fingerprint:
+        certificate = certificate_of(offer.server)
+        if fingerprint_of(certificate) != offer.fingerprint:
+            raise WrongCertificate(offer.server)
+    client = Client(offer.server, certificate=certificate)
     made = await client.enrol(offer.token)
-    identity = Identity(client.server, made.token, made.name, made.gate, made.performances)
+    identity = Identity(
+        client.server, made.token, made.name, made.gate, made.performances, certificate
+    )
     _keep(identity, state)
     return identity
 

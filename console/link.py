@@ -10,6 +10,7 @@ connection was lost in between: its id makes the server repeat its answer.
 
 import asyncio
 import random
+import ssl
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
@@ -88,6 +89,7 @@ class Link:
         on_feed: gets every seat feed frame, untouched, in order of arrival.
         on_lost: gets the performance and token of a hold that ended by itself.
         on_state: gets the new state and, for LOST and REFUSED, why.
+        context: what verifies an https server; None: as the system does.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Link:
         on_lost: Callable[[int, bytes], None] = lambda performance, token: None,
         on_state: Callable[[LinkState, str], None] = lambda state, why: None,
         backoff_s: tuple[float, ...] = BACKOFF_S,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self._address = server_address(server).replace("http", "ws", 1) + "/ws"
         self._hello = Hello(token, language)
@@ -107,6 +110,8 @@ class Link:
         self._on_lost = on_lost
         self._on_state = on_state
         self._backoff_s = backoff_s
+        secure = self._address.startswith("wss:")
+        self._context = (context or True) if secure else None
         self._watched: dict[int, Callable[[], tuple[int, int]]] = {}
         self._unanswered: dict[bytes, tuple[Ask, asyncio.Future[Outcome]]] = {}
         self._connection: ClientConnection | None = None
@@ -168,6 +173,7 @@ class Link:
             self._address,
             compression=None,
             proxy=None,
+            ssl=self._context,
             open_timeout=OPEN_TIMEOUT_S,
             ping_interval=PING_S,
             ping_timeout=PING_S,

@@ -124,7 +124,7 @@ class Relay:
         if not token.startswith(("d.", "o.")):
             return None
         try:
-            body = await Client(self._client.server, token, retry_waits_s=()).get("/api/me")
+            body = await self._client.as_another(token).get("/api/me")
             told = msgspec.json.decode(body, type=Bearer)
         except Refusal as problem:
             if problem.status != 401:
@@ -160,7 +160,7 @@ class Relay:
     async def _enrol(self, request: web.Request) -> web.Response:
         try:
             wanted = msgspec.json.decode(await request.read(), type=dict[str, str])
-            made = await Client(self._client.server).enrol(wanted.get("token", ""))
+            made = await self._client.as_another().enrol(wanted.get("token", ""))
         except msgspec.DecodeError as error:
             raise Problem("malformed_json", str(error)) from None
         await self._identify(made.token)  # from now on it is known here too

@@ -185,7 +185,9 @@ async def run_scanner(
         desk.link_changed(state)
         begun.set()
 
-    link = Link(client.server, client.token, t.language, on_state=state_changed)
+    link = Link(
+        client.server, client.token, t.language, on_state=state_changed, context=client.context
+    )
     desk = Desk(
         link, client, memory, on_conflict=lambda scan: _complain(t("console.scan.conflict"))
     )

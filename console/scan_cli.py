@@ -92,7 +92,13 @@ async def who(
         if identity is None or (server and Client(server).server != identity.server):
             raise CannotBegin(t("cli.scan.no_token"))
     if identity is not None:
-        return Client(identity.server, identity.token, retry_waits_s=RETRY_WAITS_S), identity
+        client = Client(
+            identity.server,
+            identity.token,
+            retry_waits_s=RETRY_WAITS_S,
+            certificate=identity.certificate,
+        )
+        return client, identity
     client = Client(server or DEFAULT_SERVER, token, retry_waits_s=RETRY_WAITS_S)
     if not token:
         await client.login(login, password(t))
@@ -161,7 +167,9 @@ async def _relay(wanted: Serving, path: Path | None, t: Translator) -> int:
     def conflict(scan: KeptScan) -> None:
         print(t("relay.conflict", ticket=scan.told.ticket, gate=scan.gate), flush=True)
 
-    link = Link(client.server, client.token, t.language, on_state=state_changed)
+    link = Link(
+        client.server, client.token, t.language, on_state=state_changed, context=client.context
+    )
     desk = Desk(link, client, memory, patience_s=PATIENCE_S, on_conflict=conflict)
     serving = Relay(client, desk, memory, performances)
     tasks = [asyncio.create_task(link.run()), asyncio.create_task(desk.keep_in_step(*performances))]

@@ -291,7 +291,12 @@ class CountInside(_Command, tag="inside", frozen=True):
 
 
 class ListConflicts(_Command, tag="conflicts", frozen=True):
-    """Ask which tickets let two people in. Changes nothing and is not recorded."""
+    """Ask which tickets let two people in, from the one after `after` on.
+
+    Changes nothing and is not recorded.
+    """
+
+    after: int = 0
 
 
 class Expire(_Command, tag="expire", frozen=True):
@@ -505,7 +510,7 @@ class DoubleEntry(Struct, array_like=True, frozen=True, gc=False):
 
 
 class ConflictsAre(_Outcome, tag="conflicts_are", frozen=True):
-    """By ticket number; `more` says that there are others still."""
+    """By ticket number, each with all of its own; `more` says that others come after the last."""
 
     conflicts: tuple[DoubleEntry, ...]
     more: bool = False

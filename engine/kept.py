@@ -101,10 +101,13 @@ def list_conflicts(state: State, command: ListConflicts, at_ms: int) -> Conflict
     """Tickets that let two people in, because a device was alone."""
     found: list[DoubleEntry] = []
     for number in sorted(state.disputed):
+        if number <= command.after:
+            continue
         ticket = state.tickets[number - 1]
-        for group in double_entries(state.ticket_uses[number], state.settings.re_entry):
-            if len(found) == MAX_CONFLICTS:
-                return ConflictsAre(tuple(found), True)
+        groups = double_entries(state.ticket_uses[number], state.settings.re_entry)
+        if groups and len(found) >= MAX_CONFLICTS:
+            return ConflictsAre(tuple(found), True)
+        for group in groups:
             entries = [(one.device, one.gate, one.at_ms, one.sequence) for one in group]
             found.append(DoubleEntry(number, ticket.seat, ticket.area, tuple(entries)))
     return ConflictsAre(tuple(found))

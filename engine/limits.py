@@ -93,7 +93,7 @@ MAX_PASSAGES_PER_TICKET: Final = 1_000
 MAX_KEPT_SCANS: Final = 500_000
 """Scans of one performance that devices made while they were alone. About 120 bytes each."""
 MAX_CONFLICTS: Final = 500
-"""Double admissions told at once, those of the lowest ticket numbers."""
+"""Double admissions told at once, of the lowest ticket numbers asked for."""
 CAPACITY_NEAR_PERCENT: Final = 90
 """From here on a gate's capacity is nearly reached."""
 

@@ -37,6 +37,7 @@ from gateway.http import (
     answer,
     number_in,
     operator,
+    query_number,
     read_json,
     rows_wanted,
     somebody,
@@ -120,11 +121,12 @@ async def inside(request: web.Request) -> web.Response:
 
 @routes.get("/api/performances/{performance}/conflicts")
 async def conflicts(request: web.Request) -> web.Response:
-    """The tickets that let two people in because a device was alone."""
+    """The tickets after `?after=` that let two people in because a device was alone."""
     edge, performance = request.app[EDGE], number_in(request, "performance")
     await operator(request, *DOOR_ROLES)
+    after = query_number(request, "after", 0, most=2**53)
     entry = await edge.programme.entry(performance)
-    told = await _ask(edge, performance, "conflicts", ListConflicts(_id()), ConflictsAre)
+    told = await _ask(edge, performance, "conflicts", ListConflicts(_id(), after), ConflictsAre)
     plan = await edge.plans.plan(entry.plan)
     return answer(
         [

@@ -90,6 +90,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET /api/performances/{performance}/guests": Operation(
         query=("q", "format", "limit", "lang"), refuses=(409,)
     ),
+    "GET /api/performances/{performance}/conflicts": Operation(query=("after",)),
     "POST /api/performances/{performance}/mark": Operation(Mark),
     "PUT /api/house": Operation(HouseLook),
     "POST /api/plans": Operation(

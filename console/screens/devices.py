@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Static
 from console.client import ClientError, Device, certificate_of
 from console.screens.ask import AskDialog
 from console.screens.base import Dialog, TillScreen
+from console.trust import fingerprint_of
 from console.widgets.chrome import Notice
 from console.words import error_words
 from renderers import enrolment
@@ -124,7 +125,7 @@ class DevicesScreen(TillScreen):
         server = self.console.client.server
         fingerprint = ""
         if server.startswith("https:"):
-            fingerprint = await asyncio.to_thread(certificate_of, server)
+            fingerprint = fingerprint_of(await asyncio.to_thread(certificate_of, server))
         offer = enrolment.Offer(
             server,
             made.enrolment,

@@ -100,6 +100,21 @@ def test_double_admissions_are_told(served: House, capsys: pytest.CaptureFixture
     assert "lane 1" in shown and doors_cli.t("console.conflicts.winner") in shown
 
 
+def test_more_double_admissions_than_one_page_are_all_told(
+    served: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.kept.MAX_CONFLICTS", 1)
+    live = served.fake.performances.live[PERFORMANCE].core
+    for ticket in (1, 2):
+        for device in ("lane 1", "lane 2"):
+            id = f"{device}{ticket}".ljust(16).encode()
+            kept = (PERFORMANCE, ticket, 0, ScanMode.ADMIT, ticket, 1_000, ScanOutcome.ADMITTED)
+            live.apply(KeptScan(id, "main", device, *kept), 3_000)
+    where = ("--server", served.url, "--login", CASHIER, "--json")
+    assert run("conflicts", PERFORMANCE, *where) == 0
+    assert [conflict["ticket"] for conflict in told(capsys)] == [1, 2]
+
+
 def test_the_guest_list_is_written_to_a_file(
     served: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -296,8 +296,8 @@ class Play:
         assert isinstance(told, InsideIs)
         return told
 
-    def conflicts(self) -> ConflictsAre:
-        told = self.apply(ListConflicts(self.id()))
+    def conflicts(self, after: int = 0) -> ConflictsAre:
+        told = self.apply(ListConflicts(self.id(), after))
         assert isinstance(told, ConflictsAre)
         return told
 

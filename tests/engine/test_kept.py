@@ -233,16 +233,24 @@ def test_a_conflict_ends_when_its_second_admission_is_taken_back(play: Play) -> 
     assert winners(play) == []  # what was taken back does not come back
 
 
-def test_more_conflicts_than_are_told_are_said_to_be_more(
-    play: Play, monkeypatch: pytest.MonkeyPatch
+def test_more_conflicts_than_are_told_at_once_are_told_page_by_page(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert MAX_CONFLICTS >= 100
-    monkeypatch.setattr("engine.kept.MAX_CONFLICTS", 1)
-    for number in (1, 2):
-        for sequence in (0, 1):
-            play.kept(number, 2 * number + sequence)
-    told = play.conflicts()
-    assert [one.ticket for one in told.conflicts] == [1] and told.more
+    monkeypatch.setattr("engine.kept.MAX_CONFLICTS", 2)
+    play = doors(ReEntry.AFTER_EXIT)
+    for number in (1, 2, 3):
+        play.kept(number, 2 * number)
+        play.kept(number, 2 * number + 1, device="b")
+    # Ticket 2 came in twice again after it had left: a page ends between tickets, never in one.
+    play.kept(2, 20, play.at_ms + 10, EXITED)
+    play.kept(2, 21, play.at_ms + 20)
+    play.kept(2, 22, play.at_ms + 30, device="b")
+    pages = [play.conflicts(after) for after in (0, 1, 2, 3)]
+    assert [[one.ticket for one in page.conflicts] for page in pages] == [
+        [1, 2, 2], [2, 2], [3], [],
+    ]  # fmt: skip
+    assert [page.more for page in pages] == [True, True, False, False]
 
 
 def test_what_the_engine_alone_decided_is_not_looked_through_for_conflicts() -> None:

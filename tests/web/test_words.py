@@ -16,7 +16,8 @@ SCRIPTS = sorted((WEB_DIR / "js").glob("*.js"))
 PAGES = sorted(WEB_DIR.glob("*.html"))
 CATALOGUES = {language: i18n.export(language, "web") for language in ("en", "fr")}
 FAMILIES = ("web.refusal.", "web.rung.", "web.order.", "web.status.", "web.state.", "web.legend.")
-FAMILIES += tuple(f"web.scan.{family}" for family in ("mode_", "ready_", "state_", "trouble."))
+SCANNING = ("mode_", "ready_", "state_", "trouble.", "undone_")
+FAMILIES += tuple(f"web.scan.{family}" for family in SCANNING)
 """Keys that are put together from a code."""
 MOST_LINES = 600
 MOST_COLUMNS = 120

@@ -93,6 +93,14 @@ export function longDate(ms) {
 }
 /** "20:00" */
 export const clock = (ms) => date(ms, { hour: "2-digit", minute: "2-digit" });
+/** "3 minutes ago", "2 hours ago", "3 days ago"; "this minute" at first. */
+export function ago(ms, nowMs) {
+  const minutes = Math.max(0, Math.floor((nowMs - ms) / 60_000));
+  const [count, unit] = minutes < 60 ? [minutes, "minute"]
+    : minutes < 1_440 ? [Math.floor(minutes / 60), "hour"] : [Math.floor(minutes / 1_440), "day"];
+  return format("ago", { numeric: "auto" }, (locale, all) => new Intl.RelativeTimeFormat(locale, all))
+    .format(-count, unit);
+}
 /** "Fri", "12", "Dec": the parts of a calendar leaf. */
 export const weekday = (ms) => date(ms, { weekday: "short" });
 export const dayOfMonth = (ms) => date(ms, { day: "numeric" });

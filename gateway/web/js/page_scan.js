@@ -11,21 +11,26 @@ import { Plan } from "./plan.js";
 import { Camera, readPicture } from "./scan_camera.js";
 import { Desk, SYNC_MS } from "./scan_desk.js";
 import { listenToReader } from "./scan_keys.js";
-import { showAnswer, showAsking, showReady, showTrouble } from "./scan_result.js";
+import { showAnswer, showAsking, showReady, showTrouble, showUndone } from "./scan_result.js";
 import { PREFIX } from "./scan_secret.js";
-import { signal, unlockSound } from "./scan_signal.js";
-import { Store } from "./scan_store.js";
+import { signal, stayAwake, unlockSound } from "./scan_signal.js";
+import { ownMemory, Store } from "./scan_store.js";
 import { Connection } from "./socket.js";
 
 const NEAR_MS = 12 * 3_600_000;
 const MODES = ["admit", "look_up", "exit"];
+const HERE = "#here";
+const UNDO_MS = 120_000;
 
 let store;
+let connection = null;
 let desk;
 let device;
 let camera;
 let plan = null;
 let mode = "admit";
+let passed = null; // who went in or out last by the house's word: {ticket, id}, to be taken back
+let forgetPassed = 0;
 let busy = Promise.resolve();
 
 // Who this is ---------------------------------------------------------------------
@@ -64,15 +69,19 @@ async function open() {
   if ("serviceWorker" in navigator) {
     navigator.serviceWorker.register("/scan-worker.js", { scope: "/scan" });
   }
+  const [offer, here] = [offerIn(location.hash), location.hash === HERE];
+  history.replaceState(null, "", location.pathname);
   store = await Store.open();
   device = await store.read("device");
-  const offer = offerIn(location.hash);
-  history.replaceState(null, "", location.pathname);
   if (offer?.language) keepLanguage(offer.language);
   await openWords();
   for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon));
   setTitle(t("web.scan.title"));
   camera = new Camera(byId("camera"), (texts) => readTexts(texts));
+  if (!(await ownMemory(here || offer !== null, moved))) {
+    document.body.dataset.state = "elsewhere";
+    return;
+  }
   const trouble = offer ? await tryToEnrol(offer) : "web.scan.stranger";
   // Who is a device already stays it, whatever became of another code.
   if (device) await begin();
@@ -91,6 +100,18 @@ async function tryToEnrol(offer) {
   }
 }
 
+/** Another page of this browser has the doors now. */
+function moved() {
+  leave();
+  document.body.dataset.state = "elsewhere";
+}
+
+/** Asks and hears nothing any more. */
+function leave() {
+  connection?.stop();
+  stopCamera();
+}
+
 /** Nobody yet: shows how one becomes a device. */
 function showStranger(key) {
   setText(byId("stranger-text"), t(key));
@@ -101,7 +122,7 @@ function showStranger(key) {
 
 async function begin() {
   const url = `${location.origin.replace("http", "ws")}/ws`;
-  const connection = new Connection(url, async (refused) => {
+  connection = new Connection(url, async (refused) => {
     if (refused) revoked();
     return device?.token ?? "";
   }, document.documentElement.lang);
@@ -109,17 +130,18 @@ async function begin() {
     doorList: (...asked) => api.doorList(device.token, ...asked),
   });
   connection.addEventListener("state", showState);
-  for (const event of ["kept", "conflict"]) desk.addEventListener(event, showState);
+  for (const event of ["kept", "listed"]) desk.addEventListener(event, showState);
   desk.addEventListener("conflict", () => byId("conflict").removeAttribute("hidden"));
   desk.addEventListener("revoked", revoked);
   setInterval(() => desk.performance !== undefined && connection.state === "open" && desk.sync(), SYNC_MS);
   connection.start();
+  stayAwake();
   setText(byId("device-name"), device.name);
   await choosePerformance();
 }
 
 function revoked() {
-  camera.stop();
+  leave();
   device = null;
   // What was kept stays, and is sent once this browser is enrolled again.
   store.write("device", null);
@@ -207,6 +229,13 @@ function showState() {
   kept.hidden = waiting === 0;
   kept.dataset.count = waiting;
   setText(kept, waiting ? plural("web.scan.kept", waiting) : "");
+  // What was sold back or used since, a door that is alone does not know.
+  const old = state === "alone" && desk.listedMs;
+  setText(byId("list-age"), old ? t("web.scan.list_of", { when: whenTold(desk.listedMs) }) : "");
+}
+
+function whenTold(ms) {
+  return longDate(ms) === longDate(desk.nowMs()) ? clock(ms) : `${longDate(ms)} ${clock(ms)}`;
 }
 
 // Tickets --------------------------------------------------------------------------
@@ -232,12 +261,34 @@ function present(text) {
 async function presentNow(text) {
   if (desk?.performance === undefined || !text.trim()) return;
   const asked = mode;
+  canUndo(null);
   showAsking();
   const told = await desk.present(text, asked);
-  const look = told.trouble ? showTrouble(told.trouble) : showAnswer(told, asked, placeOf(told), desk.gates);
+  const look = told.trouble ? showTrouble(told.trouble)
+    : showAnswer(told, asked, placeOf(told), desk.gates, desk.nowMs());
   byId("result").dataset.result = told.trouble ?? told.result;
   signal(look);
+  if (told.live && asked !== "look_up" && look === "good") canUndo(told.ticket);
   showState();
+}
+
+/** Offers to take back that `ticket` went through (null: nobody did). */
+function canUndo(ticket) {
+  clearTimeout(forgetPassed);
+  passed = ticket === null ? null : { ticket, id: crypto.getRandomValues(new Uint8Array(16)) };
+  byId("undo").hidden = passed === null;
+  if (passed) forgetPassed = setTimeout(canUndo, UNDO_MS, null);
+}
+
+async function undoNow() {
+  if (!passed) return;
+  const { ticket, id } = passed;
+  const told = await desk.undo(id, ticket);
+  const look = told.trouble ? showTrouble(told.trouble) : showUndone(told.mode);
+  byId("result").dataset.result = told.trouble ?? "undone";
+  signal(look);
+  // Whether it was taken back is not known: the same is asked again, which does it once.
+  if (told.trouble !== "network") canUndo(null);
 }
 
 function placeOf({ seat, area }) {
@@ -269,14 +320,40 @@ for (const place of document.querySelectorAll("input[type=file]")) {
   });
 }
 
+function showCamera() {
+  document.body.dataset.camera = camera.running ? "on" : "off";
+  for (const button of document.querySelectorAll(".camera-switch")) {
+    setText(button, t(camera.running ? "web.scan.camera_off" : button.dataset.t));
+  }
+}
+
+function stopCamera() {
+  camera.stop();
+  showCamera();
+}
+
 for (const button of document.querySelectorAll(".camera-switch")) {
   button.addEventListener("click", async () => {
     if (camera.running) camera.stop();
-    else await camera.start(device?.camera ?? "back").catch(() => showTrouble("camera"));
-    document.body.dataset.camera = camera.running ? "on" : "off";
+    else await camera.start(device?.camera ?? "back").catch(noCamera);
+    showCamera();
   });
 }
 
-addEventListener("pointerdown", unlockSound);
+function noCamera() {
+  if (document.body.dataset.state === "doors") showTrouble("camera");
+  else setText(byId("stranger-text"), t("web.scan.trouble.camera"));
+}
+
+byId("undo").addEventListener("click", () => {
+  busy = busy.then(undoNow);
+});
+
+byId("here").addEventListener("click", () => {
+  location.hash = HERE;
+  location.reload();
+});
+
+for (const touch of ["pointerdown", "keydown"]) addEventListener(touch, unlockSound);
 listenToReader((text) => readTexts([text]));
 await runPage(open);

@@ -5,10 +5,12 @@
 // not answered in time is judged here and sent later under the same id: where the house had decided
 // it after all, it says "id_reused", and repeats its answer when asked as before.
 //
-// Events: "kept" (how many are not sent), "conflict" (the scan that let a ticket in twice), "revoked".
+// Events: "kept" (how many are not sent), "conflict" (the scan that let a ticket in twice), "listed" (the
+// doors' list is a newer one), "revoked".
 
 import { Doors } from "./scan_judge.js";
 import { isShortNumber, proves, publicKey, readSecret } from "./scan_secret.js";
+import { NotKept } from "./scan_store.js";
 import { Faulted, hex, unhex } from "./socket.js";
 
 export const PATIENCE_MS = 2_500;
@@ -67,6 +69,11 @@ export class Desk extends EventTarget {
     return this.#doors !== null && this.#key !== null;
   }
 
+  /** When the house told last what is known of the doors here; 0: never. */
+  get listedMs() {
+    return this.#doors?.listed.told_ms ?? 0;
+  }
+
   /** Opens a performance with what is kept of it, and asks for what is new. */
   async choose(performance, gate) {
     this.performance = performance;
@@ -101,6 +108,7 @@ export class Desk extends EventTarget {
       return;
     }
     if (performance !== this.performance) return;
+    told.told_ms = this.nowMs();
     if (this.#doors) this.#doors.update(told);
     else this.#doors = new Doors(told);
     const changed = Object.keys(told.used).map(Number);
@@ -110,6 +118,7 @@ export class Desk extends EventTarget {
     }
     await this.#store.keepList(this.#doors, changed, told.whole);
     this.#key ??= await publicKey(told.public_key);
+    this.#tell("listed");
   }
 
   #noteAgain(scan) {
@@ -122,10 +131,18 @@ export class Desk extends EventTarget {
   /**
    * Presents what was read. Promises {result, ticket, seat, area, usedAtMs, usedGate, live}, or
    * {trouble}: "network" (only the house can tell), "list" (nothing is known of the doors), "full"
-   * (too many scans wait to be sent), or the code of a refusal.
+   * (too many scans wait to be sent), "memory" (it cannot be kept here), or the code of a refusal.
    */
   async present(text, mode) {
-    const secret = text.trim().slice(0, MAX_SECRET_CHARS);
+    try {
+      return await this.#present(text.trim().slice(0, MAX_SECRET_CHARS), mode);
+    } catch (error) {
+      if (!(error instanceof NotKept)) throw error;
+      return { trouble: "memory" };
+    }
+  }
+
+  async #present(secret, mode) {
     const sequence = await this.#store.nextSequence();
     const atMs = this.nowMs();
     const asked = this.live;
@@ -136,26 +153,40 @@ export class Desk extends EventTarget {
     return this.#alone({ sequence, performance: this.performance, secret, gate: this.gate, mode, asked }, atMs);
   }
 
-  async #ask(sequence, secret, mode) {
-    const { performance, gate } = this;
-    const id = this.#idOf(sequence);
+  /**
+   * The turnstile did not turn: takes back that somebody went in (or out). Promises {mode}, that of what
+   * was taken back, or {trouble}. `id` is the caller's: asked again under it, it is taken back once.
+   */
+  async undo(id, ticket) {
+    const outcome = await this.#patiently(id, "undo_scan", this.performance, ticket, this.gate);
+    if (outcome === null) return { trouble: "network" };
+    if (outcome[0] !== "undone") return { trouble: outcome[1] };
+    await this.sync();
+    return { mode: outcome[2] };
+  }
+
+  /** The outcome; ["refused", code] for what the house will not serve; null when it does not answer. */
+  async #patiently(id, ...frame) {
     let timer;
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, PATIENCE_MS, null);
     });
-    let outcome;
     try {
-      outcome = await Promise.race([this.#connection.askAs(id, "scan", performance, secret, gate, mode), late]);
+      const outcome = await Promise.race([this.#connection.askAs(id, ...frame), late]);
+      if (outcome === null) this.#connection.withdraw(id);
+      return outcome;
     } catch (error) {
       if (!(error instanceof Faulted)) throw error;
-      return { trouble: error.code };
+      return ["refused", error.code];
     } finally {
       clearTimeout(timer);
     }
-    if (outcome === null) {
-      this.#connection.withdraw(id);
-      return null;
-    }
+  }
+
+  async #ask(sequence, secret, mode) {
+    const { performance, gate } = this;
+    const outcome = await this.#patiently(this.#idOf(sequence), "scan", performance, secret, gate, mode);
+    if (outcome === null) return null;
     if (outcome[0] !== "scanned") return { trouble: outcome[1] };
     const [, result, ticket, seat, area, , , usedAtMs, usedGate] = outcome;
     if (mode !== "look_up" && passes(result) && this.#doors && this.performance === performance) {
@@ -173,16 +204,28 @@ export class Desk extends EventTarget {
     const judged = this.#doors.judge(proven ? claim : null, scan.gate, scan.mode, atMs);
     if (scan.mode !== "look_up") {
       if (this.keptCount >= MAX_KEPT) return { trouble: "full" };
-      this.keptCount += 1;
-      // Noted at once, so that the same ticket read again meanwhile is refused.
-      const use = passes(judged.result)
-        ? this.#doors.note(judged.ticket, judged.result === "ADMITTED", atMs, scan.gate) : null;
-      await this.#store.keep(scan.performance, judged.ticket, use,
-        { ...scan, scanned_ms: atMs, result: judged.result });
+      await this.#keep({ ...scan, scanned_ms: atMs, result: judged.result }, judged.ticket);
       this.#tell("kept");
       this.#send();
     }
     return { ...judged, live: false };
+  }
+
+  async #keep(scan, ticket) {
+    const doors = this.#doors;
+    const before = doors.used.get(ticket);
+    // Noted at once, so that the same ticket read again meanwhile is refused.
+    const use = passes(scan.result)
+      ? doors.note(ticket, scan.result === "ADMITTED", scan.scanned_ms, scan.gate) : null;
+    this.keptCount += 1;
+    try {
+      await this.#store.keep(scan.performance, ticket, use, scan);
+    } catch (error) {
+      // What is not kept did not happen: nobody is shown an answer.
+      this.keptCount -= 1;
+      if (use) doors.restore(ticket, before);
+      throw error;
+    }
   }
 
   // What was kept is sent -----------------------------------------------------------

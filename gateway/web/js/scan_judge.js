@@ -85,4 +85,10 @@ export class Doors {
     this.used.set(ticket, use);
     return use;
   }
+
+  /** It is used as it was before (undefined: not at all). */
+  restore(ticket, before) {
+    if (before) this.used.set(ticket, before);
+    else this.used.delete(ticket);
+  }
 }

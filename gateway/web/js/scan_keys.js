@@ -1,7 +1,7 @@
 // A reader that types: what comes from the keyboard in a burst and ends with Enter is a code, wherever
 // the cursor stands, unless somebody is writing in a field.
 
-const PAUSE_MS = 120;
+const PAUSE_MS = 600;
 const MIN_CHARS = 6;
 
 /** Calls `onRead(text)` for every burst. */

@@ -16,6 +16,15 @@ export function unlockSound() {
   audio.resume();
 }
 
+/** Keeps the screen on while this page is looked at, where the browser can. */
+export function stayAwake() {
+  const ask = () => {
+    if (document.visibilityState === "visible") navigator.wakeLock?.request("screen").catch(() => {});
+  };
+  document.addEventListener("visibilitychange", ask);
+  ask();
+}
+
 /** `look` is "good", "warn" or "bad". */
 export function signal(look) {
   navigator.vibrate?.(SHAKES[look]);

@@ -5,6 +5,7 @@
 import { Unreachable } from "./api.js";
 
 const PATIENCE_MS = 3_000;
+const OWNED_WITHIN_MS = 1_500;
 const NAME = "strapontin.doors";
 const STRICT = { durability: "strict" };
 
@@ -13,10 +14,30 @@ const done = (request) => new Promise((resolve, reject) => {
   request.onerror = () => reject(request.error);
 });
 
+/** It cannot be kept: no room, or the browser will not. */
+export class NotKept extends Error {}
+
 const committed = (transaction) => new Promise((resolve, reject) => {
   transaction.oncomplete = () => resolve();
-  transaction.onabort = transaction.onerror = () => reject(transaction.error);
+  transaction.onabort = transaction.onerror = () => reject(new NotKept(String(transaction.error)));
 });
+
+/**
+ * Promises whether this page alone has the memory from now on: of two pages of one browser each would
+ * let the same ticket in. `take` takes it from the page that has it, which hears of it by `onLost`.
+ */
+export function ownMemory(take, onLost) {
+  if (!navigator.locks) return Promise.resolve(true); // not a secure page: it can do nothing alone
+  return new Promise((resolve) => {
+    const how = take ? { steal: true } : { signal: AbortSignal.timeout(OWNED_WITHIN_MS) };
+    let owned = false;
+    navigator.locks.request(NAME, how, () => {
+      owned = true;
+      resolve(true);
+      return new Promise(() => {});
+    }).catch(() => (owned ? onLost() : resolve(false)));
+  });
+}
 
 export class Store {
   #database;
@@ -32,6 +53,8 @@ export class Store {
     };
     const store = new Store();
     store.#database = await done(request);
+    // Else a phone that is short of room throws away what was not sent.
+    navigator.storage?.persist?.();
     return store;
   }
 
