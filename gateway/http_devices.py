@@ -34,6 +34,7 @@ from gateway.session import Role, digest_of, new_token, now_ms
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
+Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _SUPERVISING: Final = (Role.ADMIN, Role.SUPERVISOR)
 _AT_DOORS: Final = (Role.ADMIN, Role.SUPERVISOR, Role.DOOR, Role.DEVICE)
 
@@ -45,7 +46,7 @@ class NewDevice(Struct, frozen=True):
 
     name: Name
     gate: Text = ""
-    performances: tuple[int, ...] = ()
+    performances: tuple[Number, ...] = ()
 
 
 class Enrolment(Struct, frozen=True):
