@@ -9,17 +9,18 @@ it says "id_reused", and repeats its answer when asked as before.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
 from console.client import Client, ClientError, Problem
-from console.kept import MAX_KEPT, KeptScan, Memory
+from console.kept import MAX_KEPT, CannotKeep, KeptScan, Memory
 from console.link import Link, LinkState, NotServed
 from console.till import now_ms
-from engine.commands import Kept, Outcome, Refusal, Refused, ScanMode, Scanned, ScanOutcome
+from engine.commands import Kept, Outcome, Refusal, Refused, ScanMode, Scanned, ScanOutcome, Undone
 from engine.door_list import Doors
-from gateway.wire import AskKeptScan, AskScan
+from gateway.wire import AskKeptScan, AskScan, AskUndoScan
 from renderers import secret as secrets
 
 PATIENCE_S: Final = 2.5
@@ -36,6 +37,7 @@ class Trouble(Enum):
     NETWORK = "network"  # only the house can tell
     LIST = "list"  # nothing is known of this performance's doors
     FULL = "full"  # too many scans wait to be sent
+    MEMORY = "memory"  # it cannot be kept here
 
 
 class CannotTell(Exception):
@@ -91,7 +93,8 @@ class Desk:
         if state is LinkState.OPEN:
             assert self._link.welcome is not None
             self._offset_ms = self._link.welcome.server_ms - now_ms()
-            self.memory.write("offset", self._offset_ms)
+            with contextlib.suppress(CannotKeep):
+                self.memory.write("offset", self._offset_ms)
             self._stuck.clear()
             self._send()
 
@@ -133,7 +136,7 @@ class Desk:
                     if problem.status == 401:
                         self.asked_around.set()
                         return  # revoked: the link says so too
-                except ClientError:
+                except (ClientError, CannotKeep):
                     pass
             self.asked_around.set()
             await asyncio.sleep(SYNC_S)
@@ -155,7 +158,10 @@ class Desk:
         known = self.memory.scan_of(id) if id else None
         if known is not None:
             return known.told, False
-        sequence = self.memory.next_sequence()
+        try:
+            sequence = self.memory.next_sequence()
+        except CannotKeep as error:
+            raise CannotTell(Trouble.MEMORY) from error
         id = id or self.memory.id_of(sequence)
         at_ms, asked = self.now_ms(), self.live
         if asked:
@@ -174,7 +180,27 @@ class Desk:
             if doors is not None:
                 entry = told.result is ScanOutcome.ADMITTED
                 use = doors.note(told.ticket, entry, self.now_ms(), frame.gate)
-                self.memory.keep_use(frame.performance, told.ticket, use)
+                # The house has decided, whether it can be kept here or not.
+                with contextlib.suppress(CannotKeep):
+                    self.memory.keep_use(frame.performance, told.ticket, use)
+        return told
+
+    async def undo(self, frame: AskUndoScan) -> Outcome:
+        """The turnstile did not turn.
+
+        Raises:
+            CannotTell: The house does not answer, or has not heard of everything yet.
+            NotServed: This token may not.
+        """
+        if not self.live:
+            raise CannotTell(Trouble.NETWORK)
+        try:
+            told = await asyncio.wait_for(self._link.ask(frame), self._patience_s)
+        except TimeoutError:
+            raise CannotTell(Trouble.NETWORK) from None
+        if isinstance(told, Undone):
+            with contextlib.suppress(ClientError, CannotKeep):
+                await self.sync(frame.performance)
         return told
 
     def _judge(
@@ -197,18 +223,27 @@ class Desk:
             return told
         if self.memory.kept_count >= MAX_KEPT:
             raise CannotTell(Trouble.FULL)
-        use = None
-        if told.result in _PASSES:
-            use = doors.note(told.ticket, told.result is ScanOutcome.ADMITTED, at_ms, gate)
-        self.memory.keep(
-            KeptScan(
-                id, sequence, performance, secret, gate, mode, at_ms, told.result, asked, told
-            ),
-            use,
+        self._keep(
+            KeptScan(id, sequence, performance, secret, gate, mode, at_ms, told.result, asked, told)
         )
+        return told
+
+    def _keep(self, scan: KeptScan) -> None:
+        """Keep a scan to be sent, and that its ticket went in or out. Raises CannotTell."""
+        doors, use, before = self.doors(scan.performance), None, None
+        if doors is not None and scan.told.ticket > 0 and scan.result in _PASSES:
+            before = doors.used.get(scan.told.ticket)
+            entry = scan.result is ScanOutcome.ADMITTED
+            use = doors.note(scan.told.ticket, entry, scan.scanned_ms, scan.gate)
+        try:
+            self.memory.keep(scan, use)
+        except CannotKeep as error:
+            # What is not kept did not happen: nobody is shown an answer.
+            if doors is not None and use is not None:
+                doors.restore(scan.told.ticket, before)
+            raise CannotTell(Trouble.MEMORY) from error
         self.all_sent.clear()
         self._send()
-        return told
 
     # What another machine kept ------------------------------------------------------------
 
@@ -227,14 +262,8 @@ class Desk:
         return told, told.ticket in doors.used
 
     def take_in(self, scan: KeptScan) -> None:
-        """Keep another machine's scan, to be sent on; who it let in is in."""
-        doors, use = self.doors(scan.performance), None
-        if doors is not None and scan.told.ticket > 0 and scan.result in _PASSES:
-            entry = scan.result is ScanOutcome.ADMITTED
-            use = doors.note(scan.told.ticket, entry, scan.scanned_ms, scan.gate)
-        self.memory.keep(scan, use)
-        self.all_sent.clear()
-        self._send()
+        """Keep another machine's scan, to be sent on; who it let in is in. Raises CannotTell."""
+        self._keep(scan)
 
     # What was kept is sent ---------------------------------------------------------------
 
@@ -274,10 +303,15 @@ class Desk:
             elif isinstance(outcome, Refused) and outcome.code is Refusal.ID_REUSED:
                 await self._decided_before(scan)
             else:
-                self._stuck.add(scan.sequence)
-                asyncio.get_running_loop().call_later(BUSY_S, self._unstick, scan.sequence)
+                self._later(scan)
         except NotServed:
             self._stuck.add(scan.sequence)
+        except CannotKeep:
+            self._later(scan)  # it is told twice, and counts once
+
+    def _later(self, scan: KeptScan) -> None:
+        self._stuck.add(scan.sequence)
+        asyncio.get_running_loop().call_later(BUSY_S, self._unstick, scan.sequence)
 
     async def _decided_before(self, scan: KeptScan) -> None:
         """The house knows this id: as the scan that was asked in vain, or as something else."""

@@ -6,7 +6,8 @@ shown an answer. Knows no rule and no network. One process at a time has the fil
 
 import secrets
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -44,6 +45,10 @@ class MemoryInUse(Exception):
     """Another process has this memory."""
 
 
+class CannotKeep(Exception):
+    """The disk is full, or broken."""
+
+
 class KeptScan(Struct, frozen=True):
     """A scan that was judged here. `asked`: the house was asked before, and did not answer."""
 
@@ -65,6 +70,8 @@ class Memory:
     Raises:
         MemoryInUse: Another process has the file.
         OSError, sqlite3.Error: It cannot be written.
+
+    Afterwards whatever writes raises CannotKeep, and has changed nothing then.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,10 +108,12 @@ class Memory:
 
     def write(self, key: str, value: object) -> None:
         body = msgspec.msgpack.encode(value)
-        self._file.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, body))
+        with self._whole():
+            self._file.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, body))
 
     def forget(self, key: str) -> None:
-        self._file.execute("DELETE FROM notes WHERE key = ?", (key,))
+        with self._whole():
+            self._file.execute("DELETE FROM notes WHERE key = ?", (key,))
 
     # Numbers and ids ---------------------------------------------------------------
 
@@ -152,7 +161,8 @@ class Memory:
                 self._put_use(performance, ticket, doors.used.get(ticket))
 
     def keep_use(self, performance: int, ticket: int, use: Use) -> None:
-        self._put_use(performance, ticket, use)
+        with self._whole():
+            self._put_use(performance, ticket, use)
 
     def _put_use(self, performance: int, ticket: int, use: Use | None) -> None:
         if use is None:
@@ -209,16 +219,16 @@ class Memory:
             row = (sequence, other.id, msgspec.msgpack.encode(other))
             self._file.execute("INSERT INTO scans (sequence, id, body) VALUES (?, ?, ?)", row)
 
-    def _whole(self) -> "_Transaction":
-        return _Transaction(self._file)
-
-
-class _Transaction:
-    def __init__(self, file: sqlite3.Connection) -> None:
-        self._file = file
-
-    def __enter__(self) -> None:
-        self._file.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._file.execute("COMMIT" if kind is None else "ROLLBACK")
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All that is written within, or nothing of it and CannotKeep."""
+        try:
+            self._file.execute("BEGIN IMMEDIATE")
+            yield
+            self._file.execute("COMMIT")
+        except BaseException as error:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise CannotKeep(str(error)) from error
+            raise

@@ -30,6 +30,7 @@ from gateway.wire import (
     AskRelease,
     AskScan,
     AskUnblock,
+    AskUndoScan,
     ClientFrame,
     Error,
     Hello,
@@ -42,7 +43,17 @@ from gateway.wire import (
     Welcome,
 )
 
-Ask = AskHold | AskBest | AskRelease | AskBasket | AskBlock | AskUnblock | AskScan | AskKeptScan
+Ask = (
+    AskHold
+    | AskBest
+    | AskRelease
+    | AskBasket
+    | AskBlock
+    | AskUnblock
+    | AskScan
+    | AskUndoScan
+    | AskKeptScan
+)
 
 MAX_UNANSWERED: Final = 64
 """Commands of one console or scanner waiting for their answer."""

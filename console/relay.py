@@ -10,6 +10,7 @@ that the house has revoked is refused as soon as it can be asked.
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
@@ -24,7 +25,8 @@ from yarl import URL
 from console.alone import CannotTell, Desk
 from console.client import Client, ClientError, Unreachable
 from console.client import Problem as Refusal
-from console.kept import KeptScan, Memory
+from console.kept import CannotKeep, KeptScan, Memory
+from console.link import NotServed
 from console.scan import remembered
 from engine.commands import Kept, Outcome, ScanMode
 from engine.limits import MAX_FRAME_BYTES
@@ -48,7 +50,7 @@ RETRY_MS: Final = 1_000
 PATIENCE_S: Final = 1.5
 """Shorter than that of the devices: they hear from here before they go on alone themselves."""
 _SCANNING: Final = frozenset({"device", "door", "supervisor", "admin"})
-_MAY: Final = ("kept_scan", "ping", "scan")
+_MAY: Final = ("kept_scan", "ping", "scan", "undo_scan")
 
 _decode = msgspec.msgpack.Decoder(wire.ClientFrame).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -129,11 +131,13 @@ class Relay:
         except Refusal as problem:
             if problem.status != 401:
                 return self._memory.note(key, Bearer)
-            self._memory.forget(key)
+            with contextlib.suppress(CannotKeep):
+                self._memory.forget(key)
             return None
         except Unreachable:
             return self._memory.note(key, Bearer)
-        self._memory.write(key, told)
+        with contextlib.suppress(CannotKeep):
+            self._memory.write(key, told)
         return told if _SCANNING.intersection(told.roles) else None
 
     async def _bearer(self, request: web.Request) -> Bearer:
@@ -275,23 +279,35 @@ class Relay:
     async def _answer(self, bearer: Bearer, frame: wire.ClientFrame) -> wire.ServerFrame:
         if isinstance(frame, wire.Ping):
             return wire.Pong(frame.number, self._desk.now_ms())
-        if not isinstance(frame, wire.AskScan | wire.AskKeptScan):
+        if not isinstance(frame, wire.AskScan | wire.AskKeptScan | wire.AskUndoScan):
             return wire.Error("forbidden", "a relay serves scans", getattr(frame, "id", b""))
         performance = frame.performance
         served = not self._performances or performance in self._performances
         if not served or not bearer.may_serve(performance):
             told = f"this device does not serve performance {performance} here"
             return wire.Error("forbidden", told, frame.id)
-        if frame.mode is ScanMode.MARK or (isinstance(frame, wire.AskScan) and frame.reason):
+        is_special = isinstance(frame, wire.AskScan) and frame.reason
+        if is_special or (not isinstance(frame, wire.AskUndoScan) and frame.mode is ScanMode.MARK):
             return wire.Error("forbidden", "ask the house itself", frame.id)
-        gate = bearer.gate or frame.gate
-        if isinstance(frame, wire.AskKeptScan):
-            return wire.Reply(frame.id, self._take_in(frame, gate))
         try:
-            outcome, _ = await self._present(frame, gate)
-        except CannotTell:
+            outcome = await self._decided(frame, bearer.gate or frame.gate)
+        except (CannotTell, CannotKeep):
             return wire.Shed(frame.id, "unavailable", RETRY_MS)
+        except NotServed as error:
+            return wire.Error(error.code, error.detail, frame.id)
         return wire.Reply(frame.id, outcome)
+
+    async def _decided(
+        self, frame: wire.AskScan | wire.AskKeptScan | wire.AskUndoScan, gate: str
+    ) -> Outcome:
+        """Raises CannotTell, CannotKeep, NotServed."""
+        if isinstance(frame, wire.AskKeptScan):
+            return self._take_in(frame, gate)
+        if isinstance(frame, wire.AskUndoScan):
+            # What went on here while the house was away, it has not heard of: it alone takes back.
+            return await self._desk.undo(replace(frame, gate=gate))
+        outcome, _ = await self._present(frame, gate)
+        return outcome
 
     async def _present(self, frame: wire.AskScan, gate: str) -> _Asked:
         """One decision for one id, however often and over whichever line it is asked at once."""

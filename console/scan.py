@@ -18,7 +18,7 @@ from typing import Any, Final, TextIO, TypeVar
 
 from console.alone import CannotTell, Desk, Trouble
 from console.client import Client, HouseInfo, Unreachable
-from console.kept import Memory
+from console.kept import CannotKeep, Memory
 from console.link import Link, LinkState, NotServed
 from console.programme import Performance
 from console.seating import PlanColumns, Seating
@@ -254,7 +254,8 @@ async def remembered(memory: Memory, key: str, kind: type[T], ask: Callable[[], 
         if known is None:
             raise
         return known
-    memory.write(key, told)
+    with contextlib.suppress(CannotKeep):
+        memory.write(key, told)
     return told
 
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from console.cli import DEFAULT_SERVER, fail, password
 from console.client import Client, ClientError
 from console.identity import Identity, WrongCertificate, enrol, known_identity, memory_path
-from console.kept import KeptScan, Memory, MemoryInUse
+from console.kept import CannotKeep, KeptScan, Memory, MemoryInUse
 from console.scan import ScanError, run_scanner
 from console.slip import state_directory
 from console.words import error_words
@@ -112,7 +112,7 @@ def open_memory(path: Path | None, client: Client, t: Translator) -> Memory:
         return Memory(path)
     except MemoryInUse:
         raise CannotBegin(t("cli.scan.memory_in_use", path=str(path))) from None
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, CannotKeep) as error:
         raise CannotBegin(t("cli.scan.no_memory", path=str(path), why=str(error))) from None
 
 

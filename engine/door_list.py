@@ -166,6 +166,13 @@ class Doors:
         use = self.used[ticket] = Use(*first, entry)
         return use
 
+    def restore(self, ticket: int, before: Use | None) -> None:
+        """It is used as it was before (None: not at all)."""
+        if before is None:
+            self.used.pop(ticket, None)
+        else:
+            self.used[ticket] = before
+
     def whole_list(self) -> DoorList:
         """All that is known here, as a list for others."""
         used: Mapping[int, Use | None] = self.used

@@ -220,6 +220,25 @@ async def test_a_relay_serves_the_page_and_what_it_asks_for_with_and_without_the
         assert answer.status == 503
 
 
+async def test_what_did_not_turn_is_taken_back_while_the_house_answers(
+    house: House, tangle: Tangle, relay: Running, tickets: list[str], http: aiohttp.ClientSession
+) -> None:
+    number = secret.read_claim(tickets[0]).ticket
+    north, south = [
+        await door(http, relay, await house.fake.device_token(name, name))
+        for name in ("main", "side")
+    ]
+    await until(lambda: relay.desk.live)
+    assert (await north.ask("scan", 1, tickets[0]))[1] == "ADMITTED"
+    assert (await north.ask("undo_scan", 1, number))[:3] == ["undone", number, "admit"]
+    assert admissions(house, number) == []
+    # The list here has forgotten it too: it is good at the other door, house or no house.
+    cut(tangle)
+    assert (await south.ask("scan", 1, tickets[0]))[1] == "ADMITTED"
+    await south.send("undo_scan", secrets.token_bytes(16), 1, number)
+    assert (await south.next("shed"))[2] == "unavailable"
+
+
 async def test_who_may_not_scan_here_is_told_so(
     house: House, relay: Running, tickets: list[str], http: aiohttp.ClientSession
 ) -> None:

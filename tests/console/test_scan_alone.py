@@ -1,6 +1,7 @@
 """The reference scanner without its house: it judges, keeps, and tells later, exactly once."""
 
 import asyncio
+import itertools
 import json
 import os
 from pathlib import Path
@@ -164,4 +165,32 @@ async def test_without_a_list_nobody_is_judged(house: House, device: str, tmp_pa
     with pytest.raises(CannotTell) as caught:
         await desk.present(1, "ST1", "", ScanMode.ADMIT)
     assert caught.value.trouble is Trouble.LIST
+    memory.close()
+
+
+async def test_what_cannot_be_kept_lets_nobody_in(
+    house: House, tangle: Tangle, tickets: list[str], device: str, tmp_path: Path
+) -> None:
+    memory = Memory(tmp_path / "door.db")
+    link = Link(tangle.url, device)
+    desk = Desk(link, Client(tangle.url, device, retry_waits_s=()), memory)
+    await desk.sync(1)
+    [(pages,)] = memory._file.execute("PRAGMA page_count")
+    memory._file.execute(f"PRAGMA max_page_count = {pages}")
+    # Until the disk is full, whoever is let in is kept.
+    judged = []
+    for text in itertools.chain(itertools.repeat("ST1UNKNOWN", 1_000), tickets):
+        try:
+            await desk.present(1, text, "main", ScanMode.ADMIT)
+        except CannotTell as error:
+            assert error.trouble is Trouble.MEMORY
+        else:
+            judged.append(text)
+    assert memory.kept_count == len(judged) < 1_000
+    memory._file.execute("PRAGMA max_page_count = 100000")
+    doors = desk.doors(1)
+    assert doors is not None and doors.used == {}
+    told, _ = await desk.present(1, tickets[0], "main", ScanMode.ADMIT)
+    assert isinstance(told, Scanned) and told.result == "ADMITTED"
+    await desk.stop()
     memory.close()

@@ -21,7 +21,9 @@ from pypdfium2 import PdfDocument
 
 from engine.demo_houses import club
 from renderers import codes
+from renderers.enrolment import Offer, link_of
 from renderers.palette import DARK, LIGHT, SEATS
+from renderers.secret import PREFIX
 from tests.e2e.crowd import fill
 from tests.e2e.house import demo_house
 from tests.e2e.till import console_at
@@ -47,6 +49,8 @@ RINGS_S = 4.0
 """The rings around seats that were just found are gone after this, their words are not."""
 COLOURS = 256
 TICKET_DPI = 110
+GAP = 40
+"""Between phones."""
 TERMINAL_FONT = "DejaVu Sans Mono"
 
 
@@ -186,6 +190,41 @@ async def console(album: Album, house: ServedHouse, pdf: bytes) -> None:
             await album.screen(clerk.app.export_screenshot(), "console-door")
 
 
+def qr_code(pdf: bytes, page: int) -> str:
+    with BytesIO() as file:
+        paper.picture(pdf, page).save(file, "PNG")
+        return next(text for text in codes.decode(file.getvalue()) if text.startswith(PREFIX))
+
+
+async def scan_phone(album: Album, house: ServedHouse, pdf: bytes) -> None:
+    """A phone that lets in, refuses, and lets in without the network, side by side."""
+    login = {"name": "admin", "password": house.logins["admin"]}
+    admin = (await house.ask("/api/login", login))["token"]
+    wanted = {"name": "Door 3", "performances": [COMEDY]}
+    made = await house.ask("/api/devices", wanted, admin)
+    link = link_of(Offer(house.url, made["enrolment"], "en", performances=(COMEDY,)))
+    shots = []
+
+    async def present(page: Page, text: str, result: str) -> None:
+        await page.locator("#number").fill(text)
+        await page.locator("#number").press("Enter")
+        await page.locator(f"#result[data-result={result}]").wait_for()
+        await page.locator("#number").blur()
+        shots.append(Image.open(BytesIO(await page.screenshot())))
+
+    async with album.page(link, PHONE) as page:
+        await page.locator("#state.online").wait_for()
+        await present(page, qr_code(pdf, 1), "ADMITTED")
+        await present(page, qr_code(pdf, 1), "ALREADY_USED")
+        await page.context.set_offline(True)
+        await page.locator("#state.alone").wait_for()
+        await present(page, qr_code(pdf, 2), "ADMITTED")
+    wide = Image.new("RGB", (sum(shot.width for shot in shots) + 2 * GAP, shots[0].height), "white")
+    for place, shot in enumerate(shots):
+        wide.paste(shot, (place * (shot.width + GAP), 0))
+    album.keep(wide.resize((wide.width // 2, wide.height // 2)), "scan-phone")
+
+
 async def waiting(album: Album, house: ServedHouse) -> None:
     """A waiting room before its draw."""
     login = {"name": "admin", "password": house.logins["admin"]}
@@ -222,6 +261,7 @@ async def take(house: ServedHouse, folder: Path) -> None:
         await seats_dark(album, house)
         await seats_phone(album, house)
         await console(album, house, pdf)
+        await scan_phone(album, house, pdf)
         await supervisor(album, house)
         await waiting(album, house)
         await browser.close()

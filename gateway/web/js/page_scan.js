@@ -24,6 +24,7 @@ const UNDO_MS = 120_000;
 
 let store;
 let connection = null;
+let syncing = 0;
 let desk;
 let device;
 let camera;
@@ -106,9 +107,11 @@ function moved() {
   document.body.dataset.state = "elsewhere";
 }
 
-/** Asks and hears nothing any more. */
+/** Asks, hears and judges nothing any more. */
 function leave() {
+  clearInterval(syncing);
   connection?.stop();
+  desk?.close();
   stopCamera();
 }
 
@@ -133,7 +136,7 @@ async function begin() {
   for (const event of ["kept", "listed"]) desk.addEventListener(event, showState);
   desk.addEventListener("conflict", () => byId("conflict").removeAttribute("hidden"));
   desk.addEventListener("revoked", revoked);
-  setInterval(() => desk.performance !== undefined && connection.state === "open" && desk.sync(), SYNC_MS);
+  syncing = setInterval(() => desk.performance !== undefined && connection.state === "open" && desk.sync(), SYNC_MS);
   connection.start();
   stayAwake();
   setText(byId("device-name"), device.name);

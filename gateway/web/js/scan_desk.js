@@ -30,6 +30,7 @@ export class Desk extends EventTarget {
   #sending = false;
   #syncing = null;
   #offsetMs = 0;
+  #closed = false;
   #stuck = new Set(); // scans that the house would not take on this line
 
   /** `api` has doorList(performance, since, first, kept). Begins once the connection is started. */
@@ -52,6 +53,11 @@ export class Desk extends EventTarget {
   /** Whether the house answers, and has heard of everything that was decided here. */
   get live() {
     return this.#connection.state === "open" && this.keptCount === this.#stuck.size;
+  }
+
+  /** Judges nothing alone from now on: this is not a device any more, or another page is it. */
+  close() {
+    this.#closed = true;
   }
 
   /** Unix milliseconds by the house's clock, as well as it was ever known. */
@@ -191,12 +197,14 @@ export class Desk extends EventTarget {
     const [, result, ticket, seat, area, , , usedAtMs, usedGate] = outcome;
     if (mode !== "look_up" && passes(result) && this.#doors && this.performance === performance) {
       const use = this.#doors.note(ticket, result === "ADMITTED", this.nowMs(), gate);
-      await this.#store.keep(performance, ticket, use, null);
+      // The house has decided, whether it can be kept here or not.
+      await this.#store.keep(performance, ticket, use, null).catch(() => {});
     }
     return { result, ticket, seat, area, usedAtMs, usedGate, live: true };
   }
 
   async #alone(scan, atMs) {
+    if (this.#closed) return { trouble: "closed" };
     if (!this.#doors) return { trouble: "list" };
     if (isShortNumber(scan.secret) || !this.#key) return { trouble: "network" };
     const claim = readSecret(scan.secret);
