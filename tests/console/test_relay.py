@@ -225,8 +225,8 @@ async def test_what_did_not_turn_is_taken_back_while_the_house_answers(
 ) -> None:
     number = secret.read_claim(tickets[0]).ticket
     north, south = [
-        await door(http, relay, await house.fake.device_token(name, name))
-        for name in ("main", "side")
+        await door(http, relay, await house.fake.device_token(name, "main"))
+        for name in ("north", "south")
     ]
     await until(lambda: relay.desk.live)
     assert (await north.ask("scan", 1, tickets[0]))[1] == "ADMITTED"

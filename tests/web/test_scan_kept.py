@@ -140,6 +140,7 @@ async def test_a_page_that_keeps_nothing_would_be_noticed(doors: Doors, tmp_path
     assert wrong == ["1 came in as []", "2 came in as []", "0 were told"]
 
 
+@pytest.mark.soak
 async def test_a_page_that_numbers_when_it_sends_would_be_noticed(
     doors: Doors, tmp_path: Path
 ) -> None:
@@ -214,7 +215,7 @@ async def test_two_phones_that_were_alone_are_both_listed_and_the_earlier_has_wo
     first, second = (one["at_ms"] for one in conflict["scans"])
     assert first < second < doors.stand.fake.performances.clock_ms()
     assert (conflict["ticket"], await doors.staff("GET", f"{path}?after=1")) == (1, [])
-    faults.clear()
+    await closed(*pages, faults=faults)
 
 
 # One browser, one memory -----------------------------------------------------------
