@@ -1,4 +1,4 @@
-"""A cluster under sale is broken in every way that one machine can show. Minutes: `make soak`."""
+"""A cluster under sale is broken in every way that one machine can show. Minutes: `make proofs`."""
 
 import asyncio
 import contextlib
