@@ -12,7 +12,7 @@ demo: .venv/product
 test: .venv/tests
 	@sh .ci/system-packages
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/tests
 	$(BIN)/ruff check .

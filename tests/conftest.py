@@ -27,18 +27,21 @@ local_ray.set_environment()
 
 _numbers = itertools.count(1)
 
-_LONG = ("web", "e2e", "integration")
-"""Folders whose files take long: they go first, so that at the end no process works alone."""
+_WAITING = ("integration", "cluster", "e2e", "security/test_api_schema.py")
+_WORKING = ("web", "sim")
+"""What takes long goes first, so that at the end no process works alone: files that mostly wait for
+servers to start and to be missed, by turns with files that keep a processor busy."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-
-    def turn(item: pytest.Item) -> int:
-        folder = item.path.relative_to(here).parts[0]
-        return _LONG.index(folder) if folder in _LONG else len(_LONG)
-
-    items.sort(key=turn)
+    files = {item.path: item.path.relative_to(here).as_posix() for item in items}
+    turns: dict[Path, int] = {}
+    for first, kind in enumerate((_WAITING, _WORKING)):
+        long = [path for path, name in files.items() if name.startswith(kind)]
+        turns |= {path: first + 2 * number for number, path in enumerate(long)}
+    last = 2 * len(turns)
+    items.sort(key=lambda item: turns.get(item.path, last))
 
 
 def _on(url: str, statement: str) -> None:
