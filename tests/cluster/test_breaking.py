@@ -42,7 +42,6 @@ async def cut_by_turns(cluster: Cluster) -> list[float]:
         await buyers.until(SALES_BETWEEN, 60)
         dead, took_s = await power_cut(cluster, buyers, performance)
         took.append(took_s)
-        print(f"sold again after {took_s:.2f} s")
         await buyers.until(len(buyers.sales) + SALES_BETWEEN, 60)
         await buyers.stop()
         sales += buyers.sales
