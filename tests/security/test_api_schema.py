@@ -1,7 +1,7 @@
 """schemathesis: everything that the OpenAPI document allows, and some of what it does not, asked
 of a real house with a real Postgres. No fault, and no answer that the document does not have.
 
-`SCHEMA_EXAMPLES` says how many requests an operation gets from each asker; `make proofs` takes many.
+`SCHEMA_EXAMPLES` says how many requests an operation gets from each asker: `make proofs`, many.
 """
 
 import os
