@@ -19,7 +19,7 @@ import msgspec
 from renderers.i18n import Translator
 
 if TYPE_CHECKING:
-    from persistence.backup import BackupFile
+    from persistence.restore import Restored
 
 REFUSED: Final = 1
 COULD_NOT_BEGIN: Final = 2
@@ -80,29 +80,26 @@ def restore(
         with BackupFile(file) as copy:
             copy.check(lambda table, rows: None)
 
-            async def fill(url: str) -> datetime:
+            async def fill(url: str) -> "Restored":
                 return await run(url, copy, at_most, told.table, told.rewound)
 
             if database_url is not None:
-                at, where = asyncio.run(fill(database_url)), "--database-url ..."
+                done, where = asyncio.run(fill(database_url)), "--database-url ..."
             elif data is not None:
-                at, where = _into_folder(data, fill), f"--data {data}"
+                done, where = _into_folder(data, fill), f"--data {data}"
             else:
                 raise _Failure(t("backup.where"))
-            _tell_restored(copy, at, where, as_json, t)
+        _tell_restored(done, where, as_json, t)
         return 0
 
     return _run(work, t)
 
 
-def _tell_restored(
-    copy: "BackupFile", at: datetime, where: str, as_json: bool, t: Translator
-) -> None:
+def _tell_restored(done: "Restored", where: str, as_json: bool, t: Translator) -> None:
     if as_json:
-        _print_json({"at_ms": int(at.timestamp() * 1_000), "rows": copy.manifest.rows})
+        _print_json({"at_ms": int(done.at.timestamp() * 1_000), "rows": done.rows})
         return
-    when = at.isoformat(" ", "seconds")
-    print(t("backup.restored", rows=copy.manifest.rows, at=when))
+    print(t("backup.restored", rows=done.rows, at=done.at.isoformat(" ", "seconds")))
     print(t("backup.serve", where=where))
 
 
@@ -172,7 +169,7 @@ def _running(data: Path | None, database_url: str | None, t: Translator) -> Iter
         server.stop()
 
 
-def _into_folder(data: Path, fill: Callable[[str], Coroutine[Any, Any, datetime]]) -> datetime:
+def _into_folder(data: Path, fill: "Callable[[str], Coroutine[Any, Any, Restored]]") -> "Restored":
     """Fill a cluster beside its place, and move it there when it is whole and at rest."""
     from persistence.backup import BackupError, BackupProblem
     from persistence.embedded import EmbeddedPostgres
@@ -188,13 +185,13 @@ def _into_folder(data: Path, fill: Callable[[str], Coroutine[Any, Any, datetime]
         shutil.rmtree(beside)
     try:
         with EmbeddedPostgres(beside) as server:
-            at = asyncio.run(fill(server.url))
+            done = asyncio.run(fill(server.url))
         with contextlib.suppress(FileNotFoundError):
             data.rmdir()
         beside.rename(data)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return at
+    return done
 
 
 def _time(text: str, t: Translator) -> datetime | None:

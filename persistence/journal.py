@@ -33,7 +33,7 @@ from msgspec import structs
 from engine.journal import Append, Claimed, Written
 from engine.plan_packed import PACKED_HEAD
 from persistence import url as address
-from persistence.url import Connection, Pool, PooledConnection
+from persistence.url import DRIVER_ERRORS, Connection, Pool, PooledConnection, answered
 
 APPEND_TIMEOUT_S: Final = 10.0
 """A commit that takes longer is given up as unknown."""
@@ -290,8 +290,8 @@ class Journal:
                     committing = True
                     await connection.execute("COMMIT")
         except BaseException as error:
-            surely_not = not committing or _is_plain_refusal(error)
-            if not (alone and _is_plain_refusal(error)):
+            surely_not = not committing or answered(error)
+            if not (alone and answered(error)):
                 self._drop_writer()  # and with it the transaction that was begun
             if not isinstance(error, Exception):
                 raise
@@ -311,7 +311,7 @@ class Journal:
                     synchronous_commit="on",
                     idle_in_transaction_session_timeout=str(ABANDONED_MS),
                 )
-            except _CONNECT_ERRORS as error:
+            except DRIVER_ERRORS as error:
                 raise JournalUnavailable(f"no connection to the database: {error}") from error
         return self._writer
 
@@ -417,13 +417,14 @@ class Journal:
                 try:
                     await connection.fetchrow(";", timeout=PING_S)
                     yield connection
-                except TimeoutError:
-                    # A network that was cut leaves connections that are silent for ever. To give
-                    # it back politely takes as long again, and the others are no better.
-                    connection.terminate()
-                    await readers.expire_connections()
+                except DRIVER_ERRORS as error:
+                    if not answered(error):
+                        # A network that was cut leaves connections that are silent for ever. To
+                        # give it back politely takes as long again, and the others are no better.
+                        connection.terminate()
+                        await readers.expire_connections()
                     raise
-        except _CONNECT_ERRORS as error:
+        except DRIVER_ERRORS as error:
             raise JournalUnavailable(f"{type(error).__name__}: {error}") from error
 
 
@@ -447,16 +448,6 @@ _MAY_BE_ONE_BATCH: Final = (
     asyncpg.DataError,
     asyncpg.DeadlockDetectedError,
 )
-_CONNECT_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-def _is_plain_refusal(error: BaseException) -> bool:
-    """True when the server answered that the statement failed, and is still there."""
-    return (
-        isinstance(error, asyncpg.PostgresError)
-        and not isinstance(error, asyncpg.PostgresConnectionError)
-        and getattr(error, "severity_en", None) not in ("FATAL", "PANIC")
-    )
 
 
 def _rounds(batches: Sequence[Append]) -> list[list[Append]]:

@@ -12,7 +12,7 @@ holds one is refused.
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -29,14 +29,22 @@ RESTORE_EPOCHS: Final = 1_000_000
 """Reigns that a performance can have had between a copy and its restoration."""
 
 
+class Restored(NamedTuple):
+    """`at` is the moment whose picture the house has now, in its time zone."""
+
+    at: datetime
+    rows: int
+    """How many there are: those of the copy, less what the way back has taken away."""
+
+
 async def restore(
     url: str,
     backup: BackupFile,
     until: datetime | None,
     told: Told,
     rewound: RewindTold,
-) -> datetime:
-    """Fill an empty database; the moment whose picture it has now, in the house's time zone.
+) -> Restored:
+    """Fill an empty database.
 
     A time without an offset is the house's.
 
@@ -60,10 +68,11 @@ async def restore(
                 if until is not None:
                     until = until if until.tzinfo is not None else until.replace(tzinfo=zone)
                     at = await _go_back(connection, until.astimezone(zone), at, rewound)
+                rows = manifest.rows if until is None else await _rows(connection, backup)
                 await _begin_anew(connection, at, manifest.taken_ms)
     finally:
         await engine.dispose()
-    return at
+    return Restored(at, rows)
 
 
 async def _must_be_empty(connection: AsyncConnection) -> None:
@@ -98,6 +107,14 @@ async def _fill(connection: AsyncConnection, backup: BackupFile, told: Told) -> 
             sa.text("SELECT setval(pg_get_serial_sequence(:table, :column), :value)"),
             {"table": table_name, "column": column, "value": value},
         )
+
+
+async def _rows(connection: AsyncConnection, backup: BackupFile) -> int:
+    counts = [
+        await connection.scalar(sa.select(sa.func.count()).select_from(sa.table(table.name)))
+        for table in backup.manifest.tables
+    ]
+    return sum(count or 0 for count in counts)
 
 
 async def _asynchronous(parts: Iterator[bytes]) -> AsyncIterator[bytes]:

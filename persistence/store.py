@@ -1,6 +1,6 @@
 """Everything that is kept, behind one door: `Store.open(url)`.
 
-Owns the pool and how long anybody waits for it; the parts own their queries.
+Owns the parts, which own their queries; the pool that they share is persistence.pool's.
 The journal has connections of its own, so that a crowd of queries never stands
 in front of a sale. One store belongs to one event loop.
 
@@ -9,14 +9,10 @@ in front of a sale. One store belongs to one event loop.
 
 import time
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import asyncpg  # type: ignore[import-untyped]
 import sqlalchemy as sa
 from msgspec import Struct
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from persistence.access import Access
 from persistence.catalogue import Catalogue
@@ -26,25 +22,14 @@ from persistence.history import History
 from persistence.journal import Journal
 from persistence.ledger import Ledger
 from persistence.orders import Orders
+from persistence.pool import open_pool
 from persistence.rooms import Rooms
 from persistence.sales import Sales
-from persistence.url import (
-    CONNECT_TIMEOUT_S,
-    OLDEST_SERVER,
-    DatabaseUnavailable,
-    reaching,
-    sqlalchemy_url,
-)
+from persistence.url import OLDEST_SERVER, DatabaseUnavailable, reaching
 
 POOL_CONNECTIONS: Final = 6
 HISTORY_CONNECTIONS: Final = 1
 """Those who read journals take turns."""
-POOL_WAIT_S: Final = 5.0
-"""A query waits this long for a connection, then fails as sqlalchemy.exc.TimeoutError."""
-STATEMENT_TIMEOUT_S: Final = 15.0
-PING_S: Final = 2.0
-"""A connection that is silent for this long before it is used is given up, and its pool."""
-_GONE: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Health(Struct, frozen=True):
@@ -71,8 +56,8 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url, POOL_CONNECTIONS)
-        self._readers = _engine(url, HISTORY_CONNECTIONS)
+        self._engine = open_pool(url, POOL_CONNECTIONS)
+        self._readers = open_pool(url, HISTORY_CONNECTIONS)
         self.journal = Journal(url)
         self.orders = Orders(self._engine)
         self.ledger = Ledger(self._engine)
@@ -135,40 +120,3 @@ class Store:
             await connection.commit()
             commit_ms = (time.perf_counter() - begun_s) * 1_000
         return Health(commit_ms=commit_ms, server=row[0], synchronous_commit=row[1])
-
-
-def _engine(url: str, connections: int) -> AsyncEngine:
-    engine = create_async_engine(
-        sqlalchemy_url(url),
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_S,
-        # What went wrong is logged, and buyers' names are none of it.
-        hide_parameters=True,
-        connect_args={
-            "timeout": CONNECT_TIMEOUT_S,
-            "command_timeout": STATEMENT_TIMEOUT_S,
-            "server_settings": {"application_name": "strapontin", "synchronous_commit": "on"},
-        },
-    )
-    sa.event.listen(engine.sync_engine, "checkout", _check)
-    sa.event.listen(engine.sync_engine, "handle_error", _judge)
-    return engine
-
-
-def _check(connection: Any, *_: object) -> None:
-    """Before a connection is used: does anybody answer?
-
-    A server that was restarted leaves dead connections behind, and a network that was cut
-    leaves some that are silent for ever. Where one is, the others are not asked one by one.
-    """
-    try:
-        connection.run_async(lambda own: own.fetchrow(";", timeout=PING_S))
-    except _GONE as error:
-        raise InvalidatePoolError(f"{type(error).__name__}: {error}") from error
-
-
-def _judge(failed: ExceptionContext) -> None:
-    """Nobody waits for the answer to a rollback where none came to the statement before it."""
-    if isinstance(failed.original_exception, TimeoutError):
-        failed.is_disconnect = True

@@ -13,6 +13,15 @@ Connection: TypeAlias = asyncpg.Connection
 Pool: TypeAlias = asyncpg.Pool
 PooledConnection: TypeAlias = asyncpg.pool.PoolConnectionProxy
 
+DRIVER_ERRORS: Final = (
+    OSError,  # a TimeoutError is one
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # A connection that was cut may be in a state that the driver has no other word for.
+    asyncpg.InternalClientError,
+)
+"""Whatever asyncpg raises when something goes wrong."""
+
 CONNECT_TIMEOUT_S: Final = 5.0
 OLDEST_SERVER: Final = 14
 
@@ -25,12 +34,21 @@ class DatabaseUnavailable(ConnectionError):
     """The server does not answer, refuses us, or is of the wrong version. One line, no password."""
 
 
+def answered(error: BaseException) -> bool:
+    """Did the server refuse a statement (or the driver its values), and is still there?"""
+    if isinstance(error, asyncpg.PostgresError):
+        return not isinstance(error, asyncpg.PostgresConnectionError) and getattr(
+            error, "severity_en", None
+        ) not in ("FATAL", "PANIC")
+    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+
+
 @contextmanager
 def reaching(url: str) -> Iterator[None]:
     """Turns whatever goes wrong at the database into DatabaseUnavailable."""
     try:
         yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
+    except (*DRIVER_ERRORS, SQLAlchemyError) as error:
         parsed = sqlalchemy_url(url)
         place = parsed.query.get("host") or f"{parsed.host}:{parsed.port or 5432}"
         why = str(getattr(error, "orig", None) or error) or "no answer in time"

@@ -24,6 +24,7 @@ from bench.rehearsal.line import Http, Line
 from bench.rehearsal.scenario import Wants
 from engine.commands import ID_BYTES
 from engine.feed import Applied, Replica
+from renderers.secret import parse_short
 
 BEAT_S: Final = 0.1
 """How often it is looked at how late the bots' own machine is."""
@@ -445,7 +446,7 @@ class _Visit:
         if action.order >= 0:
             path = f"/api/orders/{self._order(action.order)}"
             _, order = await self._crowd.http.ask("GET", path)
-            hand = [Admission(one["number"], one["secret"]) for one in order["tickets"]]
+            hand = admissions_of(order)
             self._due_s = self._book.now_s
         scans = [self._scan(ticket) for ticket in hand for _ in range(action.copies)]
         admitted = sum(await asyncio.gather(*scans))
@@ -468,6 +469,14 @@ def tickets_of(order: dict[str, Any]) -> tuple[Ticket, ...]:
         for line in order["lines"]
         if line["state"] == "sold"
     )
+
+
+def admissions_of(order: dict[str, Any]) -> list[Admission]:
+    """The tickets of a confirmed order, as it shows them: what people read is the short number."""
+    return [
+        Admission(parse_short(one["number"]).claim.ticket, one["secret"])
+        for one in order["tickets"]
+    ]
 
 
 def _code(told: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import aiohttp
 
 from bench.rehearsal.bots import Bot, Hall
-from bench.rehearsal.crowd import Admission, Stage, now_ms, tickets_of
+from bench.rehearsal.crowd import Admission, Stage, admissions_of, now_ms, tickets_of
 from bench.rehearsal.history import Book
 from bench.rehearsal.installation import CannotBegin
 from bench.rehearsal.line import Http, Line
@@ -190,7 +190,7 @@ class Theatre:
             paid = await self._do("POST", f"/api/orders/{id}/pay", pay)
             self._book.sell(id, 0, tickets_of(paid["order"]))
             shown = await self._do("GET", f"/api/orders/{id}")
-            return [Admission(one["number"], one["secret"]) for one in shown["tickets"]]
+            return admissions_of(shown)
 
     async def open_room(self, opens_ms: int, on_sale_ms: int) -> None:
         """Raises CannotBegin where the server has none."""

@@ -1,5 +1,6 @@
 """The record as it is read: from real tables, and from the lists of a server."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from bench.rehearsal import evidence
 from bench.rehearsal.bots import Hall
-from bench.rehearsal.crowd import Stage
+from bench.rehearsal.crowd import Stage, admissions_of
 from bench.rehearsal.history import Book
 from bench.rehearsal.installation import CannotBegin
 from bench.rehearsal.invariants import Evidence, LiveTicket
@@ -15,6 +16,7 @@ from bench.rehearsal.line import Http
 from bench.rehearsal.scenario import Scenario, find, load
 from bench.rehearsal.stage import Theatre
 from persistence.url import connect
+from renderers.secret import short_code
 
 HERE, ELSEWHERE = 4, 5
 RED = frozenset({1, 2})
@@ -139,6 +141,29 @@ async def test_the_lists_are_read_for_one_performance_when_all_is_quiet() -> Non
     assert found == Evidence(
         "http", (LiveTicket(1, "a", 1, -1, 500),), kept=500, admitted={1: 2}, red=RED
     )
+
+
+class Asked(Theatre):
+    """A server that has one ticket of each number, and one scan of it."""
+
+    def __init__(self) -> None:
+        self.performance = HERE
+
+    async def _do(self, method: str, path: str, body: Any = None) -> Any:
+        [(here, ticket)] = re.findall(r"&q=(\d+)-(\d+)$", path)
+        assert (method, int(here)) == ("GET", HERE)
+        return {"scans": [{"ticket": int(ticket)}]}
+
+
+async def test_the_scans_of_a_ticket_that_was_shown_are_those_that_are_asked_for() -> None:
+    """What is shown is the number for people, which begins with the performance's."""
+    shown = [
+        {"number": short_code(bytes(32), HERE, ticket, 0), "secret": f"s{ticket}"}
+        for ticket in (17, 2)
+    ]
+    hand = admissions_of({"tickets": shown})
+    assert [(ticket.number, ticket.secret) for ticket in hand] == [(17, "s17"), (2, "s2")]
+    assert await Asked().scans(hand[0].number) == [{"ticket": 17}]
 
 
 async def test_a_server_that_is_gone_leaves_no_record(monkeypatch: pytest.MonkeyPatch) -> None:

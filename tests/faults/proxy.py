@@ -9,10 +9,14 @@ of forwards, all with the same troubles; it knows no protocol. Troubles may over
 - `lose`: a half-open network. What either side sends is swallowed, and neither side is
   told, not even that the other has gone. Connections of that time never work again;
   they are reset when it is over where `resets` says so, else after `FORGET_S`.
+- `end_after`: after so many more bytes, the connection that carries the last of them ends
+  there, be it in the middle of a word.
+- `keep_open`: what a server says last is carried to its client, and that it has hung up is not.
 """
 
 import asyncio
 import contextlib
+import enum
 import socket
 import struct
 from collections.abc import Iterator
@@ -29,6 +33,14 @@ Upstream = tuple[str, int] | str
 """(host, port), or the path of a Unix socket."""
 
 
+class End(enum.Enum):
+    """How a connection ends at a certain byte."""
+
+    RESET = "reset"
+    CLOSED = "closed"
+    SILENT = "silent"
+
+
 class Path:
     """See the module. Belongs to one event loop."""
 
@@ -37,6 +49,11 @@ class Path:
         self._slow_s: list[float] = []
         self._refusing = 0
         self._losing = 0
+        self._keeping_open = 0
+        self._ending: End | None = None
+        self._bytes_left = 0
+        self.carried = 0
+        """Bytes so far, both ways."""
 
     async def forward(self, upstream: Upstream) -> int:
         """The port on 127.0.0.1 that leads there from now on."""
@@ -108,6 +125,37 @@ class Path:
                 for link in self._links():
                     if link.lost:
                         link.reset()
+
+    def end_after(self, byte_count: int, how: End) -> None:
+        """At least one byte; whichever way they go. Replaces what was asked before."""
+        self._bytes_left, self._ending = byte_count, how
+
+    def never_mind(self) -> None:
+        """Of what `end_after` asked for, and has not come to pass."""
+        self._ending = None
+
+    @contextlib.contextmanager
+    def keep_open(self) -> Iterator[None]:
+        self._keeping_open += 1
+        try:
+            yield
+        finally:
+            self._keeping_open -= 1
+
+    @property
+    def keeping_open(self) -> bool:
+        return self._keeping_open > 0
+
+    def passing(self, data: bytes) -> tuple[bytes, End | None]:
+        """What of this is carried, and how the connection ends after it."""
+        ending = None
+        if self._ending is not None:
+            data = data[: self._bytes_left]
+            self._bytes_left -= len(data)
+            if not self._bytes_left:
+                ending, self._ending = self._ending, None
+        self.carried += len(data)
+        return data, ending
 
     def _links(self) -> "list[_Link]":
         return [link for forward in self._forwards.values() for link in forward.links]
@@ -193,7 +241,9 @@ class _Link:
             else:
                 there = await asyncio.open_connection(*upstream)
             self._writers.append(there[1])
-            await asyncio.gather(self._pump(here[0], there[1]), self._pump(there[0], here[1]))
+            await asyncio.gather(
+                self._pump(here[0], there[1]), self._pump(there[0], here[1], from_server=True)
+            )
         except OSError:
             pass  # one side is gone: the other hears of it below
         finally:
@@ -202,16 +252,34 @@ class _Link:
             for writer in self._writers:
                 _abort(writer)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        from_server: bool = False,
+    ) -> None:
         """Until this side has ended; a lost one keeps the other in the dark."""
         while data := await reader.read(CHUNK_BYTES):
             if self._path.latency_s:
                 await asyncio.sleep(self._path.latency_s)
             if not self.lost:
+                data, ending = self._path.passing(data)
                 writer.write(data)
                 await writer.drain()
-        if self.lost:
+                if ending is not None:
+                    await self._end(ending)
+        if self.lost or (from_server and self._path.keeping_open):
             await asyncio.Event().wait()  # until it is forgotten
+        raise ConnectionResetError
+
+    async def _end(self, ending: End) -> None:
+        if ending is End.SILENT:
+            self.lose()
+            return
+        if ending is End.CLOSED:
+            for writer in self._writers:
+                writer.close()
+            await asyncio.sleep(0.001)  # what closes is closed; the reset comes too late
         raise ConnectionResetError
 
     def _forget_later(self) -> None:

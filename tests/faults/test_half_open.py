@@ -2,44 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path as Folder
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import make_url
 
 from persistence import journal as journal_module
-from persistence import store as store_module
+from persistence import pool as pool_module
 from persistence.journal import Journal, JournalUnavailable
 from persistence.store import Store
 from tests.faults.proxy import Path
-from tests.persistence.houses import Opened, open_house
+from tests.persistence.houses import Opened
 
 SOON_S = 8.0
-
-
-@pytest.fixture
-async def path() -> AsyncIterator[Path]:
-    path = Path()
-    yield path
-    path.close()
-    await asyncio.sleep(0)
-
-
-@pytest.fixture
-async def through(database_url: str, path: Path) -> str:
-    """The address of the test's database, by way of the path."""
-    url = make_url(database_url)
-    port = await path.forward(str(Folder(str(url.query["host"])) / ".s.PGSQL.5432"))
-    told = url.set(host="127.0.0.1", port=port, query={})
-    return told.render_as_string(hide_password=False)
-
-
-@pytest.fixture
-async def opened(database_url: str) -> Opened:
-    async with await Store.open(database_url) as store:
-        return await open_house(store)
 
 
 async def test_a_store_whose_connections_are_silent_answers_soon(through: str, path: Path) -> None:
@@ -58,7 +32,7 @@ async def test_a_store_whose_connections_are_silent_answers_soon(through: str, p
 async def test_a_statement_that_nobody_answers_is_not_waited_for_twice(
     through: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "STATEMENT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(pool_module, "STATEMENT_TIMEOUT_S", 1.0)
     async with await Store.open(through) as store:
 
         async def lose() -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.faults import proxy
-from tests.faults.proxy import Path
+from tests.faults.proxy import End, Path
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -33,14 +33,6 @@ class Echo:
 @pytest.fixture
 async def echo() -> Echo:
     return Echo()
-
-
-@pytest.fixture
-async def path() -> AsyncIterator[Path]:
-    path = Path()
-    yield path
-    path.close()
-    await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -151,3 +143,53 @@ async def test_lose_can_end_with_a_reset(path: Path, port: int) -> None:
     with pytest.raises(ConnectionError):
         await said(streams, b"y")
     streams[1].close()
+
+
+@pytest.mark.parametrize("how", [End.RESET, End.CLOSED])
+async def test_a_connection_ends_at_a_certain_byte(
+    echo: Echo, path: Path, port: int, how: End
+) -> None:
+    streams = await here(port)
+    assert await said(streams, b"x") == b"x"
+    assert path.carried == 2
+    path.end_after(7, how)
+    try:
+        heard = await said(streams, b"12345")
+        heard += await said(streams, b"")
+    except ConnectionError:
+        heard = b"12"
+        assert how is End.RESET
+    assert heard in (b"", b"12") and echo.heard == b"x12345"
+    await until(lambda: echo.ended == 1)
+    path.end_after(1, how)
+    path.never_mind()
+    again = await here(port)
+    assert await said(again, b"z") == b"z"
+    again[1].close()
+    streams[1].close()
+
+
+async def test_a_connection_is_silent_from_a_certain_byte_on(
+    echo: Echo, path: Path, port: int
+) -> None:
+    streams = await here(port)
+    path.end_after(3, End.SILENT)
+    with pytest.raises(TimeoutError):
+        await said(streams, b"12345", 0.2)
+    assert (echo.heard, echo.ended) == (b"123", 0)
+    streams[1].close()
+
+
+async def test_that_a_server_has_hung_up_is_not_told(path: Path) -> None:
+    async def farewell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"farewell")
+        writer.close()
+
+    async with await asyncio.start_server(farewell, "127.0.0.1", 0) as server:
+        port = await path.forward(server.sockets[0].getsockname()[:2])
+        with path.keep_open():
+            streams = await here(port)
+            assert await said(streams, b"") == b"farewell"
+            with pytest.raises(TimeoutError):
+                await said(streams, b"", 0.2)
+        streams[1].close()

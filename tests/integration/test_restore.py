@@ -101,7 +101,8 @@ async def test_what_was_acknowledged_before_a_copy_is_in_it(
     assert manifest.rows > 100
     with BackupFile(file) as copy:
         copy.check(quiet)
-        await restore(empty_url, copy, None, quiet, quiet)
+        done = await restore(empty_url, copy, None, quiet, quiet)
+    assert done.rows == manifest.rows
     await _compare(empty_url, *before)
     await _refuses(empty_url, old)
     async with Sellers(empty_url) as house:
@@ -231,8 +232,11 @@ async def test_a_house_is_as_it_was_at_a_time(
         assert refused.value.problem is BackupProblem.TOO_LATE
         assert await rows(empty_url, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
         told: list[int] = []
-        await restore(empty_url, copy, until, quiet, lambda one, *_: told.append(one))
-    assert told == [first, second]
+        done = await restore(empty_url, copy, until, quiet, lambda one, *_: told.append(one))
+        tables = " + ".join(f"(SELECT count(*) FROM {one.name})" for one in copy.manifest.tables)
+        [(left,)] = await rows(empty_url, f"SELECT {tables}")
+        assert done.rows == left - 1 < copy.manifest.rows, "all but the record of the restoration"
+    assert done.at == until and told == [first, second]
     async with Store(empty_url) as store:
         records, found = await books_of(store)
         assert found.kept == [] and records[-1].kind == "restore"

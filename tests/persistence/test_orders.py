@@ -223,7 +223,6 @@ async def test_what_a_provider_sends_twice_is_kept_once(store: Store, database_u
     assert await event("other", "evt_1", b"\x00\xff", NOW_MS)
 
 
-@pytest.mark.soak  # the driver may answer the cut in a way of its own
 async def test_a_lost_connection_is_replaced(
     store: Store, opened: Opened, database_url: str
 ) -> None:
