@@ -5,12 +5,22 @@ Owns these routes and their caching. Nothing here changes anything.
 
 import asyncio
 import gzip
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from gateway.http import EDGE, address_key, answer, bearer, may_see, read_json, shown_entry, who
+from gateway.http import (
+    EDGE,
+    Edge,
+    address_key,
+    answer,
+    bearer,
+    may_see,
+    read_json,
+    shown_entry,
+    who,
+)
 from gateway.problems import Problem, too_many
 from gateway.programme import details, house_view, summary
 from gateway.session import Principal, now_ms
@@ -74,17 +84,27 @@ async def get_performances(request: web.Request) -> web.Response:
     principal = await who(request)
     staff = principal is not None and not principal.is_buyer
     entries = await request.app[EDGE].programme.entries(staff=staff)
-    at_ms = now_ms()
-    return answer([summary(entry, at_ms) for entry in entries if may_see(principal, entry)])
+    edge, at_ms = request.app[EDGE], now_ms()
+    return answer(
+        [
+            summary(entry, at_ms) | {"room": _room(edge, entry.id)}
+            for entry in entries
+            if may_see(principal, entry)
+        ]
+    )
 
 
 @routes.get("/api/performances/{performance}")
 async def get_performance(request: web.Request) -> web.Response:
     principal = await who(request)
     entry = await shown_entry(request, principal)
-    room = request.app[EDGE].hub.rooms.room(entry.id)
     told = details(entry, now_ms(), staff=principal is not None and not principal.is_buyer)
-    return answer(told | {"room": None if room is None else room.summary()})
+    return answer(told | {"room": _room(request.app[EDGE], entry.id)})
+
+
+def _room(edge: Edge, performance: int) -> dict[str, Any] | None:
+    room = edge.hub.rooms.room(performance)
+    return None if room is None else room.summary()
 
 
 @routes.get("/api/plans/{hash}")

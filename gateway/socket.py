@@ -47,7 +47,8 @@ from gateway.limits import (
 )
 from gateway.metrics import FROM_FEED
 from gateway.outbound import PING
-from gateway.rooms import NOWHERE, Room, Unheard
+from gateway.room import Room
+from gateway.rooms import NOWHERE, Unheard
 from gateway.session import OVERRIDE_ROLES, Principal, now_ms
 
 if TYPE_CHECKING:

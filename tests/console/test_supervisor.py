@@ -608,6 +608,7 @@ async def test_how_it_looks(
         assert await seen(me) == picture(name="live")
         await me.press("4")
         await until(lambda: screen.watching.replay and not screen.watching.catching_up)
+        await until(lambda: screen.watching.tally.figures().total.sold > 0)
         await me.press("w")
         await me.pilot.pause(0.4)
         assert await seen(me) == picture(name="replay")

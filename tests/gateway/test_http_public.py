@@ -79,7 +79,13 @@ async def test_performances_are_listed_with_their_cheapest_public_price(start: S
         "currency": "EUR",
         "price_from": 2_000,
         "plan": plan.content_hash(),
+        "room": None,
     }
+    at_ms = now_ms()
+    assert await gateway.fake.rooms.open(1, at_ms + 60_000, at_ms + 120_000) == ""
+    await gateway.edge.hub.rooms.refresh()
+    (shown,) = await gateway.json("GET", "/api/performances")
+    assert (shown["room"]["phase"], shown["room"]["opens_ms"]) == ("scheduled", at_ms + 60_000)
     detail = await gateway.json("GET", "/api/performances/1")
     assert [kind["id"] for kind in detail["price_types"]] == ["adult", "child"]
     assert detail["prices"] == [[0, "adult", 2_000], [0, "child", 1_000]]

@@ -152,6 +152,11 @@ class Stand:
         await self.fake.rooms.close(performance)
         await self._app[EDGE].hub.rooms.refresh()
 
+    async def put_forward(self, ms: int) -> None:
+        """The clock of the rooms' writer; the gateway has heard of what that changes."""
+        self.fake.rooms.advance(ms)
+        await self._app[EDGE].hub.rooms.refresh()
+
     @contextlib.asynccontextmanager
     async def crowd(self, performance: int, count: int) -> AsyncIterator[list[Socket]]:
         """So many other buyers, one after the other in the line."""

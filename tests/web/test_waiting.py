@@ -107,6 +107,54 @@ async def test_from_the_announcement_to_the_seats(
     await find_best(page, 2)
 
 
+@pytest.mark.parametrize(
+    ("language", "opens", "gathers", "admits", "go"),
+    [
+        (
+            *("en", r"Waiting room opens .*\d\d:\d\d · tickets on sale from .*\d\d:\d\d$"),
+            *("The waiting room is open · tickets on sale", "one after another"),
+            "Go to the waiting room",
+        ),
+        (
+            *(
+                "fr",
+                r"Ouverture de la file d’attente : .*\d\d:\d\d · vente à partir de .*\d\d:\d\d$",
+            ),
+            *("La file d’attente est ouverte · vente à partir de", "à tour de rôle"),
+            "Aller à la file d’attente",
+        ),
+    ],
+)
+async def test_the_programme_says_when_a_waiting_room_opens_and_that_it_is_open(
+    stand: Stand,
+    performance: int,
+    open_page: OpenPage,
+    language: str,
+    opens: str,
+    gathers: str,
+    admits: str,
+    go: str,
+) -> None:
+    page = await open_page(f"{stand.url}/", language=language)
+    date = page.locator(f"a.date[href='/p/{performance}']")
+    await expect(date).to_be_visible()
+    await expect(date.locator(".date-room")).to_have_count(0)
+    stand.set_status(performance, SaleStatus.CLOSED)
+    await stand.open_room(performance, 30 * MINUTE_MS, 60 * MINUTE_MS)
+    for words in (opens, gathers, admits):
+        await page.reload()
+        await expect(date.locator(".date-room")).to_have_text(re.compile(words))
+        await expect(date.locator(".date-go")).to_have_text(go)
+        await expect(date).not_to_have_class(re.compile("closed"))
+        await stand.put_forward(30 * MINUTE_MS)
+    await date.click()
+    await expect(page).to_have_url(f"{stand.url}/p/{performance}")
+    await stand.close_room(performance)
+    await page.goto(f"{stand.url}/")
+    await expect(date).to_be_visible()
+    await expect(date.locator(".date-room")).to_have_count(0)
+
+
 async def test_the_draw_can_be_checked_with_what_the_page_shows(
     stand: Stand, performance: int, open_page: OpenPage
 ) -> None:

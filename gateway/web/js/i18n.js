@@ -105,6 +105,12 @@ export function ago(ms, nowMs) {
 export const weekday = (ms) => date(ms, { weekday: "short" });
 export const dayOfMonth = (ms) => date(ms, { day: "numeric" });
 export const month = (ms) => date(ms, { month: "short" });
+/** "10:00" on the day itself, else "Fri 12 Dec, 10:00". */
+export function momentText(ms, nowMs) {
+  const day = (at) => `${weekday(at)} ${dayOfMonth(at)} ${month(at)}`;
+  const values = { day: day(ms), time: clock(ms) };
+  return day(ms) === day(nowMs) ? values.time : t("web.queue.day_time", values);
+}
 export const monthAndYear = (ms) => date(ms, { month: "long", year: "numeric" });
 
 /** Lists read aloud: "A, B and C". */

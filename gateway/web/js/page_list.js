@@ -2,10 +2,11 @@
 
 import * as api from "./api.js";
 import { openHouse, runPage, setTitle, titles } from "./chrome.js";
-import { byId, h } from "./dom.js";
+import { byId, h, icon } from "./dom.js";
 import { clock, dayOfMonth, longDate, money, month, t, weekday } from "./i18n.js";
 import { paintPicture } from "./picture.js";
 import { Plan } from "./plan.js";
+import { hasQueue, roomText } from "./room_words.js";
 
 /** Performances of one production stand together, the first date first. */
 function productions(performances) {
@@ -33,19 +34,22 @@ function production(performances) {
 
 function date(performance) {
   const { starts_ms: starts, doors_ms: doors, price_from: from, currency } = performance;
-  const open = performance.status === "on_sale";
+  const queue = hasQueue(performance);
+  const open = queue || performance.status === "on_sale";
   const details = [
     doors && doors < starts ? t("web.list_page.doors", { time: clock(doors) }) : "",
     !open ? t(`web.status.${performance.status}`) : "",
     from ? t("web.list_page.from", { price: money(from, currency) }) : "",
   ].filter(Boolean).join(" · ");
+  const go = t(queue ? "web.list_page.queue" : open ? "web.list_page.choose" : "web.list_page.look");
   return h("li", {}, h(`a.date${open ? "" : ".closed"}`, { href: `/p/${performance.id}` },
     h("span.date-leaf", { "aria-hidden": "true" },
       h("span", {}, weekday(starts)), h("strong", {}, dayOfMonth(starts)), h("span", {}, month(starts))),
     h("span", {},
       h("span.date-title", {}, t("web.when", { date: longDate(starts), time: clock(starts) })),
+      queue && h("span.date-room", {}, icon("clock"), roomText(performance.room, Date.now())),
       h("span.date-details", {}, details)),
-    h("span.date-go.button", {}, t(open ? "web.list_page.choose" : "web.list_page.look"))));
+    h("span.date-go.button", {}, go)));
 }
 
 /** The picture is drawn once it is scrolled to: a stadium's plan is not small. */

@@ -20,6 +20,7 @@ import { Plan } from "./plan.js";
 import { areaText, fillLegend, PriceList } from "./price_list.js";
 import { Prices } from "./prices.js";
 import { refusalText } from "./refusals.js";
+import { hasQueue } from "./room_words.js";
 import { SeatList } from "./seat_list.js";
 import { SeatMap } from "./seat_map.js";
 import { Sheet } from "./sheet.js";
@@ -402,9 +403,6 @@ class Visit {
     }
   }
 }
-
-/** Whether a waiting room stands before the seats. */
-const hasQueue = ({ room, status }) => Boolean(room) && room.phase !== "closed" && status !== "ended";
 
 function fillPlaybill(performance) {
   const [title, subtitle] = titles(performance);

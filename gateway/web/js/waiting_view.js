@@ -4,9 +4,9 @@
 
 import { titles } from "./chrome.js";
 import { h, setText } from "./dom.js";
-import { clock, longDate, number, plural, t } from "./i18n.js";
+import { clock, longDate, momentText, number, plural, t } from "./i18n.js";
 import { Stage } from "./waiting_state.js";
-import { aloudText, countdownText, momentText, waitText } from "./waiting_words.js";
+import { aloudText, countdownText, waitText } from "./waiting_words.js";
 
 const AFTER_THE_DRAW = new Set([Stage.WAITING, Stage.FULL, Stage.SOLD_OUT, Stage.LAPSED]);
 

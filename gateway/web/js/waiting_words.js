@@ -2,7 +2,7 @@
 // Knows what is to be said and when it was last said; shows nothing.
 
 import { announce } from "./announce.js";
-import { clock, dayOfMonth, month, plural, t, weekday } from "./i18n.js";
+import { plural, t } from "./i18n.js";
 import { Stage } from "./waiting_state.js";
 
 const DAY_MS = 24 * 3_600_000;
@@ -25,13 +25,6 @@ export function aloudText(ms) {
   const minutes = Math.max(1, Math.ceil(ms / 60_000));
   if (minutes < 120) return plural("web.queue.minutes", minutes);
   return ms < 2 * DAY_MS ? plural("web.queue.hours", Math.round(minutes / 60)) : countdownText(ms);
-}
-
-/** "10:00" on the day itself, else "Fri 12 Dec, 10:00". */
-export function momentText(ms, nowMs) {
-  const day = (at) => `${weekday(at)} ${dayOfMonth(at)} ${month(at)}`;
-  const values = { day: day(ms), time: clock(ms) };
-  return day(ms) === day(nowMs) ? values.time : t("web.queue.day_time", values);
 }
 
 /** The wait in words, for the minutes of `Standing.waitMinutes`. */
