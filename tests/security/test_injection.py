@@ -168,27 +168,40 @@ def test_every_module_that_writes_a_table_guards_its_cells() -> None:
 # SQL, templates, lines of a log ----------------------------------------------------------------
 
 
+SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|DROP|ALTER|TRUNCATE|COPY)\b")
+
+
 def test_no_sql_is_put_together_from_texts() -> None:
-    """Values are parameters. What is formatted into SQL is named here, and is never a client's."""
+    """Values are parameters. What a function formats into SQL is a constant of its module."""
     suspicious = []
-    sql = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|DROP|ALTER)\b")
     for path in (ROOT / "persistence").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                text = "".join(
-                    part.value
-                    for part in node.values
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
-                )
-                holes = [
-                    ast.unparse(part.value)
-                    for part in node.values
-                    if isinstance(part, ast.FormattedValue)
-                ]
-                # Names of tables, columns and constants are written in capitals or by the schema.
-                if sql.search(text) and not all(hole.isupper() or "_" in hole for hole in holes):
-                    suspicious.append(f"{path.name}:{node.lineno} {holes}")
+        functions = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        for node in (inner for function in functions for inner in ast.walk(function)):
+            formatted = _formatted(node)
+            if formatted and SQL.search(formatted[0]) and not all(map(str.isupper, formatted[1])):
+                suspicious.append(f"{path.name}:{node.lineno} {formatted}")  # type: ignore[attr-defined]
     assert suspicious == []
+
+
+def _formatted(node: ast.AST) -> tuple[str, list[str]] | None:
+    """The fixed part of a text that is put together, and what is put into it."""
+    if isinstance(node, ast.JoinedStr):
+        fixed = [part.value for part in node.values if isinstance(part, ast.Constant)]
+        holes = [
+            ast.unparse(part.value) for part in node.values if isinstance(part, ast.FormattedValue)
+        ]
+        return "".join(map(str, fixed)), holes
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Mod):
+        fixed_side = [side for side in (node.left, node.right) if isinstance(side, ast.Constant)]
+        return ("".join(str(side.value) for side in fixed_side), ["?"]) if fixed_side else None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr == "format" and isinstance(node.func.value, ast.Constant):
+            return str(node.func.value.value), ["?"]
+    return None
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.security.guards import GUARDS, NOT_OURS, Guard
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -55,3 +57,15 @@ def test_the_commands_on_the_page_can_be_run() -> None:
     for module in re.findall(r"`(?:\w+=\d+ )?python -m ([\w.]+)", PAGE):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
+def test_every_line_has_a_guard_that_can_be_switched_off() -> None:
+    """`python -m tests.security.guards` shows that the tests would notice."""
+    named = {row[2].strip("`") for row in threats()}
+    assert {guard.test for guard in GUARDS} | NOT_OURS.keys() == named
+    assert not {guard.test for guard in GUARDS} & NOT_OURS.keys()
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.test.rpartition("::")[2])
+def test_what_a_guard_replaces_is_there_once(guard: Guard) -> None:
+    assert (ROOT / guard.file).read_text(encoding="utf-8").count(guard.stands) == 1

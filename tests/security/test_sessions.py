@@ -1,6 +1,7 @@
 """Sessions and logins: fixation, other sites, guessing."""
 
 import asyncio
+import base64
 import statistics
 import time
 from pathlib import Path
@@ -20,9 +21,13 @@ from tests.gateway.test_http_operators import login as log_in
 
 
 async def test_a_session_is_never_the_one_that_a_client_chose(gateway: Running) -> None:
-    for chosen in ("b.chosen", "chosen", "b." + "A" * 51, "o." + "A" * 43):
+    # One that is right but for its proof: a session, a day far away, and a MAC of nobody's.
+    body = b"chosen-by-a-tout" + (now_ms() + 10**9).to_bytes(6, "big") + bytes(16)
+    right = "b." + base64.urlsafe_b64encode(body).decode()
+    for chosen in (right, "b.chosen", "chosen", "b." + "A" * 51, "o." + "A" * 43):
         made = await gateway.json("POST", "/api/session", {"token": chosen})
         assert made["token"] != chosen and chosen not in made["session"]
+        assert made["session"] != b"chosen-by-a-tout".hex()
     many = {(await gateway.json("POST", "/api/session", {}))["session"] for _ in range(50)}
     assert len(many) == 50
 
