@@ -31,10 +31,14 @@ from console.scan import remembered
 from engine.commands import Kept, Outcome, ScanMode
 from engine.limits import MAX_FRAME_BYTES
 from gateway import wire
-from gateway.http import add_safe_headers, number_in, query_number
+from gateway.addresses import Addresses
+from gateway.http import add_safe_headers, number_in, query_number, read_json
+from gateway.http_devices import Enrolment
 from gateway.http_public import WORDS
+from gateway.metrics import Metrics
 from gateway.pages import Site
 from gateway.problems import Problem, of_http_error
+from gateway.serving import Listener
 from renderers import i18n
 
 MAX_DEVICES: Final = 500
@@ -87,24 +91,26 @@ class Relay:
 
     async def start(self, host: str, port: int, secure: ssl.SSLContext | None = None) -> int:
         """Serve; the real port. Raises OSError where the address is taken."""
-        app = web.Application(middlewares=[_every_request], client_max_size=MAX_BODY_BYTES)
+        app = web.Application(middlewares=[_every_request])
         app.on_response_prepare.append(add_safe_headers)
         app.router.add_get("/ws", self._upgrade)
         app.router.add_get("/readyz", self._ready)
         app.router.add_post("/api/enrol", self._enrol)
         app.router.add_get("/api/messages/{language}", self._messages)
         app.router.add_get("/api/performances/{performance}/door-list", self._door_list)
+        # Spelt out: what is passed on is asked with this relay's own token.
         for path in (
             "/api/house",
             "/api/performances",
-            "/api/performances/{performance}",
+            r"/api/performances/{performance:\d{1,9}}",
             "/api/plans/{plan:[0-9a-f]{64}}",
         ):
             app.router.add_get(path, self._pass_on)
         Site().add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, ssl_context=secure).start()
+        # With the bounds of the house's own server: guests are on this network too.
+        await Listener(self._runner, host, port, Addresses(), Metrics(), secure).start()
         self._checking = asyncio.create_task(self._check_tokens(), name="check tokens")
         real_port: int = self._runner.addresses[0][1]
         return real_port
@@ -162,11 +168,8 @@ class Relay:
         return _json(msgspec.json.encode({"house": upstream, "kept": self._memory.kept_count}))
 
     async def _enrol(self, request: web.Request) -> web.Response:
-        try:
-            wanted = msgspec.json.decode(await request.read(), type=dict[str, str])
-            made = await self._client.as_another().enrol(wanted.get("token", ""))
-        except msgspec.DecodeError as error:
-            raise Problem("malformed_json", str(error)) from None
+        wanted = await read_json(request, Enrolment, MAX_BODY_BYTES)
+        made = await self._client.as_another().enrol(wanted.token)
         await self._identify(made.token)  # from now on it is known here too
         return _json(msgspec.json.encode(made))
 

@@ -18,7 +18,7 @@ _TELLING: Final = re.compile(
     r"|(?P<ticket>ST1[0-9A-Z]{8})[0-9A-Z]+"
     r"|(?P<number>\d{1,10}-\d{6,10}-)[0-9A-Za-z]{12}\b"
     # What stands before a token in printed bytes may be a letter.
-    r"|(?P<token>\b[bod]\.[\w-]{4}(?=[\w.-]{12})|[bod]\.[\w-]{4}(?=[\w-]{28}))[\w.=-]+"
+    r"|(?P<token>\b[bode]\.[\w-]{4}(?=[\w.-]{12})|[bode]\.[\w-]{4}(?=[\w-]{28}))[\w.=-]+"
     r"|(?P<service>(?:[sr]k_(?:live|test)|whsec)_\w{2})[\w+/=]+"
     r"|(?P<order>(?<![0-9a-f])[0-9a-f]{6})[0-9a-f]{26,}"
 )

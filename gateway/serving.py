@@ -7,6 +7,7 @@ that becomes a websocket is counted by `gateway.hub` from then on. Knows no rout
 """
 
 import asyncio
+import ssl
 from typing import Any, cast
 
 from aiohttp import web
@@ -25,7 +26,7 @@ from gateway.metrics import Metrics
 class Listener(web.BaseSite):
     """One listening address; its connections are `_Client`s."""
 
-    __slots__ = ("_crowd", "_where", "addresses", "manager", "metrics")
+    __slots__ = ("_crowd", "_secure", "_where", "addresses", "manager", "metrics")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Listener(web.BaseSite):
         port: int,
         addresses: Addresses,
         metrics: Metrics,
+        secure: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(runner, backlog=1024)
         self.addresses = addresses
@@ -41,6 +43,7 @@ class Listener(web.BaseSite):
         self.manager = cast("web.Server", runner.server)
         self._crowd = Crowd(MAX_HTTP_CONNECTIONS_PER_ADDRESS)
         self._where = (host, port)
+        self._secure = secure
 
     @property
     def name(self) -> str:
@@ -52,7 +55,7 @@ class Listener(web.BaseSite):
         loop = asyncio.get_running_loop()
         host, port = self._where
         self._server = await loop.create_server(
-            lambda: _Client(self, loop), host, port, backlog=self._backlog
+            lambda: _Client(self, loop), host, port, backlog=self._backlog, ssl=self._secure
         )
 
     def admits(self, key: str) -> bool:

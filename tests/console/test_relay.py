@@ -1,6 +1,7 @@
 """A relay between its doors and the house: one used list while it is away, told later, once."""
 
 import asyncio
+import gzip
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -9,18 +10,21 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from console.alone import Desk
 from console.client import Client
 from console.kept import Memory
 from console.link import Link
 from console.relay import Relay
+from gateway import serving
 from gateway.session import digest_of, new_token, now_ms
 from renderers import secret
 from tests.console.server import House, Tangle
 from tests.console.test_scan import tickets
 from tests.console.test_scan_alone import admissions
 from tests.gateway.client import Socket, until
+from tests.security.raw import Raw
 
 __all__ = ["tickets"]
 
@@ -265,3 +269,52 @@ async def test_who_may_not_scan_here_is_told_so(
     [found] = [one for one in await house.fake.access.list_devices() if one.name == "north"]
     await house.fake.access.revoke_device(found.id, now_ms())
     assert await north.closed() == 1008
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "1%2fdoor-list",
+        "1%2F..%2F1%2Fdoor-list",
+        "..%2ftickets%3Fperformance=1",
+        "%2e%2e%2ftickets%3fperformance=1%26q=1",
+        "1%3fx=1",
+        "1%23",
+        "x",
+        "-1",
+        "9999999999",
+    ],
+)
+async def test_nobody_asks_the_house_with_the_relays_own_token(
+    house: House, relay: Running, tickets: list[str], http: aiohttp.ClientSession, path: str
+) -> None:
+    """What a stranger on the venue's network writes into a path is a number, or nothing."""
+    address = URL(f"{relay.url}/api/performances/{path}", encoded=True)
+    async with http.get(address) as answer:
+        told = await answer.text()
+        assert answer.status == 404, told
+    assert "public_key" not in told and "tickets" not in told
+    async with http.get(f"{relay.url}/api/performances/1") as answer:
+        assert answer.status == 200
+
+
+async def test_the_slow_and_the_too_large_are_not_waited_for(
+    house: House, tangle: Tangle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue's network is the guests' too: a relay has the bounds of the house's own server."""
+    monkeypatch.setattr(serving, "KEEPALIVE_S", 0.3)
+    token = await house.fake.device_token("relay")
+    async with relayed(tangle.url, token, tmp_path / "relay.db") as relay:
+        port = URL(relay.url).port
+        assert port is not None
+        async with Raw(port) as raw:
+            raw.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            assert await raw.rest() == b""
+        body = gzip.compress(b'{"token": "e.x"}')
+        async with Raw(port) as raw:
+            head = f"POST /api/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            raw.send(head.encode() + b"Content-Encoding: gzip\r\n\r\n" + body)
+            assert (await raw.answer())[0] == 415
+        async with Raw(port) as raw:
+            raw.send(b"POST /api/enrol HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n")
+            assert (await raw.answer())[0] == 413

@@ -45,6 +45,8 @@ _ADDRESSES: Final = "tests/security/test_addresses.py::"
 _HTTP: Final = "tests/security/test_http.py::"
 _INJECTION: Final = "tests/security/test_injection.py::"
 _LOGS: Final = "tests/security/test_logs.py::"
+_DEVICES: Final = "tests/gateway/test_http_devices.py::"
+_RELAY: Final = "tests/console/test_relay.py::"
 _SECRET: Final = "tests/renderers/test_secret.py::"
 
 NOT_OURS: Final = {
@@ -71,6 +73,20 @@ GUARDS: Final = (
           "if connection.principal in gone:", "if False:"),
     Guard(_OBJECTS + "test_a_device_serves_its_own_performances_and_gate", "gateway/socket.py",
           "if self.principal.may_serve(performance):", "if True:"),
+    Guard(_DEVICES + "test_a_device_is_told_what_it_must_know_to_be_alone",
+          "gateway/http_devices.py", "    if not principal.has(*_AT_DOORS):\n",
+          "    if False:\n"),
+    Guard(_DEVICES + "test_who_guesses_codes_waits", "gateway/http_devices.py",
+          "edge.enrolments.failed(key, now_s)", "pass"),
+    Guard(_DEVICES + "test_a_code_makes_a_device_once_and_replaces_its_token",
+          "gateway/http_devices.py",
+          "    # Whoever had the device's token before has none now.\n"
+          "    await edge.hub.check_tokens_now()\n", ""),
+    Guard(_DEVICES + "test_a_code_is_good_for_its_time_only_and_a_later_one_replaces_it",
+          "gateway/http_devices.py", "edge.backend.access.revoke_device(number, now_ms())",
+          "edge.backend.access.list_devices()"),
+    Guard(_RELAY + "test_nobody_asks_the_house_with_the_relays_own_token", "console/relay.py",
+          r"{performance:\d{1,9}}", "{performance}"),
     # Things of others
     Guard(_OBJECTS + "test_an_orders_id_is_its_only_key_and_is_told_to_nobody_else",
           "gateway/http_operators.py", 'if seller or name != "order"', "if True"),
@@ -129,6 +145,8 @@ GUARDS: Final = (
           "        if not own:\n", "        if False:\n"),
     Guard(_HTTP + "test_pages_have_nothing_inline_that_the_policy_would_have_to_allow",
           "gateway/web/index.html", "</head>", "<script>1</script></head>"),
+    Guard(_HTTP + "test_the_scanner_page_is_as_strict_as_the_others", "gateway/pages.py",
+          'policy = SCAN_POLICY if name == "scan.html" else PAGE_POLICY', "policy = SCAN_POLICY"),
     Guard(_HTTP + "test_every_answer_carries_the_safe_headers", "gateway/http.py",
           'headers["Referrer-Policy"] = "no-referrer"', "pass"),
     Guard(_SESSIONS + "test_guessing_a_password_is_slowed_by_name_and_by_address",
@@ -182,6 +200,8 @@ GUARDS: Final = (
           '"keepalive_timeout": KEEPALIVE_S,', '"keepalive_timeout": 3_600,'),
     Guard(_HTTP + "test_a_body_that_does_not_come_is_not_waited_for", "gateway/http.py",
           "asyncio.timeout(BODY_TIMEOUT_S)", "asyncio.timeout(None)"),
+    Guard(_RELAY + "test_the_slow_and_the_too_large_are_not_waited_for", "gateway/serving.py",
+          '"auto_decompress": False,', ""),
     Guard(_HTTP + "test_an_answer_that_nobody_reads_is_not_kept", "gateway/serving.py",
           "call_later(MAX_STALL_S, self._cut_off)", "call_later(3_600, self._cut_off)"),
     Guard("tests/gateway/test_load.py::test_who_never_reads_is_cut_off", "gateway/socket.py",

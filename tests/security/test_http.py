@@ -274,6 +274,16 @@ async def test_every_answer_carries_the_safe_headers(gateway: Running) -> None:
     assert "default-src 'self'" in PAGE_POLICY and "http" not in PAGE_POLICY
 
 
+async def test_the_scanner_page_is_as_strict_as_the_others(gateway: Running) -> None:
+    """But for its decoder, which is WebAssembly; and the worker that keeps it may do no more."""
+    allowed = "; script-src 'self' 'wasm-unsafe-eval'"
+    for path, more in (("/scan", allowed), ("/scan-worker.js", ""), ("/", ""), ("/p/1", "")):
+        async with gateway.http.get(path) as answer:
+            assert answer.status == 200
+            assert answer.headers["Content-Security-Policy"] == PAGE_POLICY + more, path
+            assert "Service-Worker-Allowed" not in answer.headers
+
+
 async def test_pages_have_nothing_inline_that_the_policy_would_have_to_allow() -> None:
     for path in WEB_DIR.rglob("*.html"):
         text = path.read_text()

@@ -41,6 +41,9 @@ class Traffic:
                            expect=401)  # fmt: skip
         buyer = (await gateway.json("POST", "/api/session", {}))["token"]
         device = await gateway.json("POST", "/api/devices", {"name": "door"}, admin, expect=201)
+        code = device["enrolment"]
+        other = await gateway.json("POST", "/api/enrol", {"token": code})
+        await gateway.json("POST", "/api/enrol", {"token": code}, expect=401)
         body, _ = await order_for(
             gateway, 5, token=buyer, buyer={"name": "Ada", "email": EMAIL, "language": "en"}
         )
@@ -52,7 +55,7 @@ class Traffic:
         for page in ("tickets.pdf", "receipt.pdf", "nothing.pdf"):
             async with gateway.http.get(f"{path}/{page}") as answer:
                 await answer.read()
-        door = await gateway.socket(device["token"])
+        door = await gateway.socket(other["token"])
         await door.ask("scan", 1, ticket)
         await door.ask("scan", 1, ticket[:-1] + "0")
         new_password = secrets.token_urlsafe(12)
@@ -66,6 +69,8 @@ class Traffic:
             "operator's token": admin,
             "buyer's token": buyer,
             "device's token": device["token"],
+            "enrolled device's token": other["token"],
+            "enrolment's code": code,
             "order's key": body["id"],
             "ticket's secret": ticket,
             "readable number": order["tickets"][0]["number"],
@@ -155,6 +160,7 @@ TOLD = {
     "buyer's token": "b." + "Ab1_-" * 10 + "==",
     "operator's token": "o." + secrets.token_urlsafe(32),
     "device's token": "d." + secrets.token_urlsafe(32),
+    "enrolment's code": "e." + secrets.token_urlsafe(32),
     "order's key": secrets.token_hex(16),
     "ticket's secret": "ST1" + "0K9Z4" * 23 + "00",
     "readable number": "12-000345-X7Q4M29TKB01",
