@@ -231,6 +231,10 @@ def answer(
 
 
 async def add_safe_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    make_safe(response)
+
+
+def make_safe(response: web.StreamResponse) -> None:
     """What every answer carries; a page brings its own content policy."""
     headers = response.headers
     headers[hdrs.SERVER] = "strapontin"

@@ -1,19 +1,22 @@
 """The HTTP server below the application: how many connections there are, and how long they dawdle.
 
 Owns what aiohttp does not bound by itself: the connections of all and of one address, and a
-peer that asks and does not read. (A request whose head does not come ends after KEEPALIVE_S, by
-aiohttp; one whose body does not come, after BODY_TIMEOUT_S, by `gateway.http`.) A connection
-that becomes a websocket is counted by `gateway.hub` from then on. Knows no route.
+peer that asks and does not read; and the answer to what is no request at all. (A request whose
+head does not come ends after KEEPALIVE_S, by aiohttp; one whose body does not come, after
+BODY_TIMEOUT_S, by `gateway.http`.) A connection that becomes a websocket is counted by
+`gateway.hub` from then on. Knows no route.
 """
 
 import asyncio
 import ssl
 from typing import Any, cast
 
+import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.addresses import Addresses, Crowd
+from gateway.http import make_safe
 from gateway.limits import (
     KEEPALIVE_S,
     MAX_HTTP_CONNECTIONS,
@@ -21,6 +24,9 @@ from gateway.limits import (
     MAX_STALL_S,
 )
 from gateway.metrics import Metrics
+from gateway.problems import Problem
+
+log = structlog.get_logger("gateway.serving")
 
 
 class Listener(web.BaseSite):
@@ -100,6 +106,28 @@ class _Client(RequestHandler):
             self._key = None
         self._no_longer_stalled()
         super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What is no request to aiohttp is answered as every other fault: without an echo of it.
+
+        One line in the log, or a stranger's nonsense would fill it with tracebacks.
+        """
+        if status >= 500:
+            log.error("not answered", exc_info=exc)
+        else:
+            log.info("no request", why=type(exc).__name__, address=request.remote)
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the answer has left: there cannot be another")
+        response = Problem("internal" if status >= 500 else "bad_request").response()
+        make_safe(response)
+        response.force_close()
+        return response
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -181,6 +181,8 @@ GUARDS: Final = (
     Guard(_HTTP + "test_no_header_of_ours_can_be_made_by_a_client", "gateway/http.py",
           "request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)",
           "request_id = given"),
+    Guard(_HTTP + "test_what_is_no_request_is_answered_without_an_echo", "gateway/serving.py",
+          "    def handle_error(", "    def _no_handle_error("),
     Guard(_HTTP + "test_oversize_heads_bodies_and_addresses_are_refused", "gateway/http.py",
           "if len(parts) > most_bytes:", "if False:"),
     Guard(_HTTP + "test_oversize_frames_end_their_connection_before_they_are_there",

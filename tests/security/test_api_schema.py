@@ -5,6 +5,7 @@ of a real house with a real Postgres. No fault, and no answer that the document 
 """
 
 import os
+import tempfile
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -36,17 +37,18 @@ CHECKS: Final = (
 )
 _OURS: Final = 1_000
 """Ids of operators and devices below this are left alone: who asks would saw off their branch."""
+START_S: Final = 600.0
+"""Patience with a machine that has more to do."""
 _NOT_ASKED: Final = ("POST /api/logout", "GET /ws")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHouse]:
-    home: Path = tmp_path_factory.mktemp("schema")
-    home.chmod(0o755)
-    for parent in home.parents[:2]:
-        parent.chmod(0o755)
-    with ServedHouse(home / "data") as served:
-        yield served
+def house() -> Iterator[ServedHouse]:
+    # Not one of pytest's folders: other runs shut and clear those, and Postgres has its own user.
+    with tempfile.TemporaryDirectory(prefix="strapontin-schema-") as home:
+        Path(home).chmod(0o755)
+        with ServedHouse(Path(home) / "data", start_s=START_S) as served:
+            yield served
 
 
 def tokens(house: ServedHouse) -> dict[str, str]:

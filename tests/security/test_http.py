@@ -81,6 +81,27 @@ async def test_no_header_of_ours_can_be_made_by_a_client(gateway: Running) -> No
         assert len(answer.headers["X-Request-ID"]) == 16
 
 
+async def test_what_is_no_request_is_answered_without_an_echo(
+    gateway: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for nonsense in (
+        b"GET /marked\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /marked HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: marked\r\n\r\n",
+        b"\x16\x03\x01 marked\r\n\r\n",
+    ):
+        async with Raw(gateway.server.port) as raw:
+            raw.send(nonsense)
+            status, headers, body = await raw.answer()
+            assert (status, headers["content-type"]) == (400, "application/problem+json")
+            assert headers["x-content-type-options"] == "nosniff" and b"marked" not in body
+            assert headers["content-security-policy"] == API_POLICY
+            assert await raw.rest() == b""
+    told = capsys.readouterr()
+    assert "marked" not in told.out + told.err and "Traceback" not in told.out + told.err
+    assert (told.out + told.err).count("no request") == 4
+
+
 # Too large ------------------------------------------------------------------------------------
 
 
