@@ -33,7 +33,7 @@ soak-decoders: .venv/tests
 	$(BIN)/python -m tests.fuzz --minutes 10
 
 # What takes long because it counts far: clusters broken by turns, twenty thousand simulated
-# worlds, ten million forged tickets, a million scans, a million frames of nonsense.
+# worlds, ten million forged tickets, a million scans, a million frames of nonsense, every guard off.
 proofs: .venv/tests
 	$(BIN)/python -m pytest -m soak tests --ignore tests/soak
 	$(BIN)/python -m tests.sim --seeds 20000 --processes 2
@@ -41,6 +41,7 @@ proofs: .venv/tests
 	$(BIN)/python -m tests.doors_proof --scans 1000000
 	$(BIN)/python -m tests.fuzz.gateway --frames 1000000
 	SCHEMA_EXAMPLES=100 $(BIN)/python -m pytest tests/security/test_api_schema.py
+	$(BIN)/python -m tests.security.guards
 
 # Known weaknesses of what is pinned; says why when the index cannot be asked.
 audit: .venv/python

@@ -19,7 +19,7 @@ from engine.payments import PaymentMethod
 from gateway.backend import SignatureInvalid
 from gateway.http import EDGE, Edge, answer, operator, query_number, read_body, read_json, somebody
 from gateway.paper import House, Showing, sold_lines
-from gateway.problems import Problem
+from gateway.problems import Problem, performance_unknown
 from gateway.programme import style_of, summary
 from gateway.session import Role, now_ms
 from renderers import i18n
@@ -53,6 +53,10 @@ async def place(request: web.Request) -> web.Response:
         principal = await operator(request, *SELLERS)
     wanted = await read_json(request, PlaceOrder)
     _check(wanted)
+    if principal.is_buyer:
+        for basket in wanted.baskets:
+            if not await edge.programme.is_public(basket.performance):
+                raise performance_unknown(basket.performance)
     wanted = msgspec.structs.replace(
         wanted,
         channel=principal.channel,

@@ -39,6 +39,7 @@ from gateway.problems import Problem
 from gateway.replica import Feeds, IsPublic
 from gateway.rooms import Rooms
 from gateway.session import Identities, Principal, now_ms
+from gateway.shown import Shown
 from gateway.socket import TAGS, Connection
 
 log = structlog.get_logger("gateway.hub")
@@ -65,6 +66,7 @@ class Hub:
         self.loop: asyncio.AbstractEventLoop
         self.batcher = Batcher(backend.performances, metrics, config.retry_for_s)
         self.feeds = Feeds(backend.performances, metrics, config.feed_linger_s, is_public)
+        self.shown = Shown(is_public)
         self.rooms = Rooms(backend, self.batcher, self.feeds, metrics, config.session_key)
         self._addresses = addresses
         self._crowd = Crowd(MAX_SOCKETS_PER_ADDRESS)
@@ -105,6 +107,7 @@ class Hub:
         await self.batcher.stop(STOP_S)
         await self.rooms.stop()
         await self.feeds.stop()
+        await self.shown.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

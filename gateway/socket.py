@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -34,6 +35,7 @@ from engine.commands import (
     UndoScan,
 )
 from gateway import wire
+from gateway.batcher import answer_unknown
 from gateway.inbound import Peer
 from gateway.limits import (
     MAX_HOLDS_PER_SOCKET,
@@ -232,7 +234,28 @@ class Connection(Peer):
             self._engaged = bool(self.followed) or self._holder != self.principal.who
         self._asked[command.id] = (performance, token)
         encoded = _encode(command)
-        self._hub.batcher.offer(performance, self, command.id, kind, encoded, self._engaged)
+        if not self.principal.is_buyer:
+            self._hub.batcher.offer(performance, self, command.id, kind, encoded, self._engaged)
+            return
+        offer = partial(self._offer, performance, command.id, kind, encoded, self._engaged)
+        self._hub.shown.ask(performance, offer)
+
+    def _offer(
+        self,
+        performance: int,
+        id: bytes,
+        kind: str,
+        command: bytes,
+        engaged: bool,
+        public: bool | None,
+    ) -> None:
+        """Ask for an outsider, who learns of what is hidden what is learnt of what is not there."""
+        if public:
+            self._hub.batcher.offer(performance, self, id, kind, command, engaged)
+        elif public is None:
+            self.shed(id, "unavailable", SHED_RETRY_MS)
+        else:
+            answer_unknown(self, id, kind, performance)
 
     def _is_held_back(self, gate: Room | Unheard, kind: str, id: bytes) -> bool:
         """Whether a waiting room keeps this hold from being asked; then it is answered."""

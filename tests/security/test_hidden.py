@@ -1,6 +1,7 @@
 """A performance that the house hides does not exist to the public, whoever guesses its number."""
 
 import asyncio
+import secrets
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from msgspec.json import encode
 
 from engine.settings import SaleStatus
 from gateway import replica as replica_module
+from gateway import shown as shown_module
 from tests.actors.houses import settings, small_plan
 from tests.gateway.client import new_id, until
 from tests.gateway.conftest import Running
@@ -63,6 +65,95 @@ async def test_a_guess_starts_no_actor(house: Running) -> None:
     await until(lambda: HIDDEN not in house.edge.hub.feeds._feeds)
 
 
+@pytest.mark.parametrize("kind", ["hold", "best", "release", "basket"])
+async def test_no_command_tells_a_hidden_performance_from_none(house: Running, kind: str) -> None:
+    """Nor does one reach its actor, which a guess would start."""
+    token = new_id()
+    rest: dict[str, tuple[Any, ...]] = {"hold": ([6],), "best": (2,)}
+    buyer = await house.socket()
+    batches = len(house.fake.performances.batches)
+    told = []
+    for number in (HIDDEN, NOTHING):
+        for _ in range(2):  # before it is known, and after
+            answer = await buyer.ask(kind, number, token, *rest.get(kind, ()))
+            told.append(repr(answer).replace(str(number), "N"))
+    assert len(set(told)) == 1 and "there is no performance N" in told[0]
+    assert len(house.fake.performances.batches) == batches
+    assert (await buyer.ask(kind, 1, new_id(), *rest.get(kind, ())))[0] in ("held", "refused")
+    assert len(house.fake.performances.batches) == batches + 1
+
+
+async def test_commands_keep_their_order_while_it_is_found_out(
+    house: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+    load = house.edge.programme._load
+
+    async def slowly(performance: int) -> Any:
+        await asked.wait()
+        return await load(performance)
+
+    monkeypatch.setattr(house.edge.programme, "_load", slowly)
+    buyer, token = await house.socket(), new_id()
+    ids = [new_id() for _ in range(4)]
+    await buyer.send("hold", ids[0], 1, token, [5])
+    await buyer.send("basket", ids[1], 1, token)
+    await buyer.send("release", ids[2], 1, token)
+    await buyer.send("basket", ids[3], 1, token)
+    await buyer.send("ping", 1)
+    await buyer.next("pong")
+    assert not [frame for frame in buyer.kept if frame[0] == "reply"]
+    asked.set()
+    replies = [await buyer.next("reply") for _ in range(4)]
+    assert [frame[1] for frame in replies] == ids
+    assert [frame[2][0] for frame in replies] == ["held", "basket_is", "released", "refused"]
+
+
+async def test_what_nobody_knows_is_asked_again_and_what_was_known_stays(
+    house: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown_module, "PUBLIC_CHECK_S", 0.0)
+    house.edge.programme._entries.clear()
+    house.fake.catalogue.down = True
+    buyer = await house.socket()
+    await buyer.send("hold", new_id(), 1, new_id(), [5])
+    assert (await buyer.next("shed"))[2] == "unavailable"
+    house.fake.catalogue.down = False
+    assert (await buyer.hold(1, 5))[0] == "held"
+    house.edge.programme._entries.clear()
+    house.fake.catalogue.down = True
+    assert (await buyer.hold(1, 6))[0] == "held"
+    house.fake.catalogue.down = False
+    house.fake.catalogue.performances[1].settings = encode(settings(status=SaleStatus.HIDDEN))
+    for _ in range(100):
+        told = (await buyer.hold(1, 7))[:2]
+        if told == ["refused", "malformed"]:
+            break
+        await asyncio.sleep(0.05)
+    assert told == ["refused", "malformed"]
+
+
+async def test_the_memory_of_what_is_public_is_bounded(
+    house: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown_module, "MAX_CACHED_PERFORMANCES", 5)
+    buyer = await house.socket()
+    for number in range(100, 140):
+        await buyer.hold(number, 1)
+    assert len(house.edge.hub.shown._known) <= 5
+
+
+@pytest.mark.parametrize("number", [HIDDEN, NOTHING])
+async def test_an_order_tells_no_hidden_performance_from_none(house: Running, number: int) -> None:
+    lines = [[5, -1, "adult", 1]]
+    body = {
+        "id": secrets.token_hex(16),
+        "baskets": [{"performance": number, "token": new_id().hex(), "lines": lines}],
+    }
+    told = await house.json("POST", "/api/orders", body, house.buyer_token(), expect=404)
+    assert told["code"] == "performance_unknown"
+
+
 async def test_who_watches_when_it_is_hidden_is_sent_away(
     house: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,9 +197,8 @@ async def test_its_sold_seats_are_not_told_by_refusals(house: Running) -> None:
     feed.replica.statuses[5] = 2  # sold
     buyer = await house.socket()
     for seat in (5, 6):
-        assert (await buyer.hold(HIDDEN, seat))[:2] == ["refused", "not_on_sale"]
-    best = await buyer.ask("best", HIDDEN, new_id(), 2)
-    assert best[:2] == ["refused", "not_on_sale"]
+        assert (await buyer.hold(HIDDEN, seat))[:2] == ["refused", "malformed"]
+    assert (await cashier.hold(HIDDEN, 6))[:2] == ["refused", "not_on_sale"]
     # The control: of a public performance the same picture refuses at once.
     await buyer.send("watch", 1)
     await buyer.next("snapshot")
