@@ -116,7 +116,10 @@ class Connection(Peer):
     # The connection ------------------------------------------------------------
 
     def heard(self) -> None:
-        self.heard_s = self._hub.loop.time()
+        self.heard_s = now_s = self._hub.loop.time()
+        # A ping costs a pong.
+        if self._spend(now_s) < -MAX_RATE_DEBT_COMMANDS:
+            self.close(WSCloseCode.POLICY_VIOLATION, "rate")
 
     def ends(self, why: str) -> None:
         self._hub.metrics.closed[why] += 1
@@ -160,9 +163,7 @@ class Connection(Peer):
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             self._on_malformed(str(error), _id_in(data))
             return
-        tokens = self._tokens + (now_s - self._refilled_s) * self._per_s
-        self._tokens = tokens = min(tokens, self._burst) - 1.0
-        self._refilled_s = now_s
+        tokens = self._spend(now_s)
         kind = type(frame)
         if tokens < 0.0:
             self._over_rate(frame, -tokens)
@@ -170,6 +171,13 @@ class Connection(Peer):
             _HANDLERS[kind](self, frame)
         else:
             self.error("forbidden", f"this token may not send {TAGS[kind]}", _id_of(frame))
+
+    def _spend(self, now_s: float) -> float:
+        """One frame's worth of the rate; what is left of it, a debt where it is negative."""
+        refilled = self._tokens + (now_s - self._refilled_s) * self._per_s
+        self._tokens = left = min(refilled, self._burst) - 1.0
+        self._refilled_s = now_s
+        return left
 
     def error(self, code: str, detail: str, id: bytes = b"") -> None:
         self._hub.metrics.frames_refused[code] += 1

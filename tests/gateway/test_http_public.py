@@ -255,11 +255,11 @@ async def test_health_readiness_and_metrics(gateway: Running) -> None:
     assert await gateway.json("GET", "/healthz") == {"alive": True}
     ready = await gateway.json("GET", "/readyz")
     assert ready == {"ready": True, "checks": {"database": True}}
+    await (await gateway.socket()).hold(1, 5)
     gateway.fake.catalogue.down = True
     async with gateway.http.get("/readyz") as response:
         assert response.status == 503
         assert (await response.json())["checks"] == {"database": False}
-    await (await gateway.socket()).hold(1, 5)
     async with gateway.http.get("/metrics") as response:
         text = await response.text()
     assert 'strapontin_commands_total{kind="hold",outcome="held",verdict="accepted"} 1.0' in text

@@ -246,6 +246,20 @@ async def test_over_the_rate_commands_are_shed_then_the_connection_closed(start:
         raise Closed(await socket.closed())
 
 
+async def test_pings_faster_than_anybody_needs_end_the_connection(start: Start) -> None:
+    gateway = await start(buyer_commands_per_s=5.0)
+    calm, hasty = await gateway.socket(), await gateway.socket()
+    for _ in range(900):
+        await calm.websocket.ping()
+    with pytest.raises((ConnectionResetError, Closed)):
+        for _ in range(3_000):
+            await hasty.websocket.ping()
+        raise Closed(await hasty.closed())
+    assert gateway.edge.metrics.closed["rate"] == 1
+    await calm.send("ping", 1)
+    await calm.next("pong", "error")
+
+
 async def test_an_idle_buyer_is_closed_and_a_scanner_is_not(start: Start) -> None:
     gateway = await start(idle_timeout_s=0.2)
     buyer = await gateway.socket()
