@@ -52,6 +52,7 @@ IDENTITY_BYTES = 9
 TICKETS = 500
 REPLAYED = 0.1
 """Of all that is tried: genuine secrets that must not let anybody in any more, or not here."""
+PER_TURN = 250_000
 HERE = 7
 TICKETS_HERE = 80
 ORDER = "0" * 32
@@ -289,14 +290,19 @@ def run(count: int, seed: int) -> tuple[Counter[str], list[str]]:
 
 
 def run_in(processes: int, count: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """The same in several processes, each with a seed, a key and a door of its own."""
-    each = [count // processes + (one < count % processes) for one in range(processes)]
+    """The same in several processes and many turns, each with a seed, a key and a door of its own.
+
+    Says how far it is: on a busy machine millions take hours.
+    """
+    turns = -(-count // PER_TURN)
+    each = [count // turns + (one < count % turns) for one in range(turns)]
     tried: Counter[str] = Counter()
     accepted: list[str] = []
     with ProcessPoolExecutor(processes) as pool:
-        for some, passed in pool.map(run, each, range(seed, seed + processes)):
+        for some, passed in pool.map(run, each, range(seed, seed + turns)):
             tried += some
             accepted += passed
+            print(f"{tried.total():,} tried, {len(accepted)} accepted", flush=True)
     return tried, accepted
 
 
