@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.guards import GUARDS, NOT_OURS, Guard
+from tests.security.guards import GUARDS, NOT_HERE, Guard
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -62,8 +62,8 @@ def test_the_commands_on_the_page_can_be_run() -> None:
 def test_every_line_has_a_guard_that_can_be_switched_off() -> None:
     """`python -m tests.security.guards` shows that the tests would notice."""
     named = {row[2].strip("`") for row in threats()}
-    assert {guard.test for guard in GUARDS} | NOT_OURS.keys() == named
-    assert not {guard.test for guard in GUARDS} & NOT_OURS.keys()
+    assert {guard.test for guard in GUARDS} | NOT_HERE.keys() == named
+    assert not {guard.test for guard in GUARDS} & NOT_HERE.keys()
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.test.rpartition("::")[2])
