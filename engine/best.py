@@ -48,6 +48,8 @@ Found = tuple[Rung, list[int]]
 
 _GAP: Final = re.compile(rb"\0\0+")
 _FREE: Final = re.compile(rb"\0")
+_NOWHERE: Final = -1
+"""What `find` says."""
 _BAR: Final = "bar"
 """Kind of the sections whose rows are stools."""
 _ANCHORS: Final = 8
@@ -155,27 +157,28 @@ def _side_by_side(
 ) -> Found | None:
     """Rungs 1 and 2 in one pass. Stretches come nearest first: stop when none can be better."""
     sums, wanted = house.distance_sums, bytes(size)
-    if view.find(wanted, 0, house.row_end) < 0:
+    if wanted not in view:
         return None
-    best = best_alone = -1
-    total = total_alone = sums[-1] * 2 + 1
+    best: int | None = None
+    best_alone: int | None = None
+    total = total_alone = inf
     for stretch in stretches:
         if stretch.nearest * size >= total:
             break
-        if view.find(wanted, stretch.first, stretch.end) < 0:
+        if view.find(wanted, stretch.first, stretch.end) == _NOWHERE:
             continue
         for first in _clean_starts(view, size, stretch):
             cost = sums[first + size] - sums[first]
             if cost < total:
                 best, total = first, cost
-        if best < 0:
+        if best is None:
             for first in _starts(view, size, stretch):
                 cost = sums[first + size] - sums[first]
                 if cost < total_alone:
                     best_alone, total_alone = first, cost
-    if best >= 0:
+    if best is not None:
         return Rung.ADJACENT, list(range(best, best + size))
-    if best_alone >= 0:
+    if best_alone is not None:
         return Rung.ADJACENT_ORPHAN, list(range(best_alone, best_alone + size))
     return None
 
@@ -184,7 +187,7 @@ def _starts(view: View, size: int, stretch: Stretch) -> Iterator[int]:
     """Where `size` free places side by side begin."""
     wanted, stop = bytes(size), stretch.end
     first = view.find(wanted, stretch.first, stop)
-    while first >= 0:
+    while first != _NOWHERE:
         yield first
         first = view.find(wanted, first + 1, stop)
 

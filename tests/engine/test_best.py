@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from engine.commands import Channel, Held, Refusal, Refused, Rung
 from engine.demo_houses import club
+from engine.limits import HOLD_MS, MAX_PLACES_PER_HOLD
 from engine.plan import Plan, SeatFlag
 from engine.settings import Price, PriceType
-from tests.engine.small import Play, house, settings
+from tests.engine.small import NOW_MS, Play, house, settings, token
 
 NONE_LEFT = Refused(Refusal.NONE_LEFT)
 
@@ -27,6 +28,48 @@ def marked(plan: Plan, *rows: str) -> Play:
 def found(outcome: object) -> tuple[Rung | None, tuple[int, ...]]:
     assert isinstance(outcome, Held), outcome
     return outcome.rung, outcome.seats
+
+
+def test_what_it_gives_is_a_hold_like_any_other() -> None:
+    play = Play(house(["aaaaaaaa"]))
+    ends_ms = NOW_MS + HOLD_MS
+    assert play.best(2) == Held(token("ann"), (3, 4), (), ends_ms, Rung.ADJACENT)
+    play.at_ms += 1_000
+    more = play.best(1)
+    assert isinstance(more, Held) and more.expires_ms == ends_ms
+
+
+def test_as_many_as_a_hold_may_have_are_looked_for() -> None:
+    play = Play(house(["aaaa"]))
+    assert play.best(MAX_PLACES_PER_HOLD, channel=Channel.BOX_OFFICE) == NONE_LEFT
+
+
+def test_of_equally_near_places_the_first_is_taken() -> None:
+    assert found(Play(house(["aaaa"])).best(1)) == (Rung.ADJACENT, (0,))
+
+
+@pytest.mark.parametrize(
+    ("nearest", "rung", "seats"),
+    [
+        # In a row of five a pair may begin at the first place, the third or the fourth...
+        (0.9, Rung.ADJACENT, (0, 1)),
+        (1.4, Rung.ADJACENT, (0, 1)),  # ... not at the second
+        (2.6, Rung.ADJACENT, (3, 4)),  # ... nor at the last but one
+        (3.1, Rung.ADJACENT, (3, 4)),
+    ],
+)
+def test_the_nearest_place_that_leaves_nobody_alone(
+    nearest: float, rung: Rung, seats: tuple[int, ...]
+) -> None:
+    assert found(Play(house(["aaaaa"], focal=(nearest, -3.0))).best(2)) == (rung, seats)
+
+
+@pytest.mark.parametrize(("nearest", "seats"), [(0.0, (0, 1)), (2.0, (1, 2))])
+def test_of_two_places_that_leave_one_alone_the_nearer(
+    nearest: float, seats: tuple[int, ...]
+) -> None:
+    play = Play(house(["aaa"], focal=(nearest, -3.0)))
+    assert found(play.best(2)) == (Rung.ADJACENT_ORPHAN, seats)
 
 
 def test_the_middle_of_the_first_row_comes_first() -> None:
@@ -49,6 +92,16 @@ def test_a_split_stays_in_one_section_with_nobody_alone() -> None:
     near_alone, pairs = "..x.xx", ("..xx..", "xxx..x")
     rung, seats = found(marked(plan, near_alone, *pairs).best(4))
     assert (rung, seats) == (Rung.SPLIT_NEAR, (6, 7, 15, 16)), "close together, not along the row"
+
+
+@pytest.mark.parametrize(("rows_between", "seats"), [(3, "behind"), (4, "along the row")])
+def test_groups_are_near_to_each_other_as_the_house_is_drawn(rows_between: int, seats: str) -> None:
+    """Two at the left of the first row, and two more: to the right, or some rows behind."""
+    plan = house(["aaaaaaaa"] * (rows_between + 2), focal=(0.5, -3.0))
+    play = marked(plan, "..xxxx..", *["xxxxxxxx"] * rows_between, "..xxxxxx")
+    last = 8 * (rows_between + 1)
+    ends = {"behind": (0, 1, last, last + 1), "along the row": (0, 1, 6, 7)}
+    assert found(play.best(4)) == (Rung.SPLIT_NEAR, ends[seats])
 
 
 def test_five_in_pairs_need_a_group_of_three() -> None:
@@ -216,6 +269,8 @@ def test_areas_come_last_nearest_first() -> None:
 
 def test_an_area_asked_for_is_the_only_choice() -> None:
     play = Play(house(["aa"], areas=[(3, "c"), (9, "d")]))
+    held = play.best(2, by="a", area=0)
+    assert isinstance(held, Held) and held.areas == ((0, 2),)
     held = play.best(2, area=1)
     assert isinstance(held, Held) and held.areas == ((1, 2),)
     assert play.best(8, by="b", area=1) == NONE_LEFT
@@ -240,6 +295,7 @@ def test_the_price_cap_looks_at_the_full_price() -> None:
     play = Play(house(["aaaabbbb"]))
     assert found(play.best(2, max_amount=900))[1] == (4, 5)
     assert play.best(2, by="b", max_amount=899) == NONE_LEFT, "half price does not count"
+    assert play.best(2, by="b", max_amount=0) == NONE_LEFT, "nothing is given away"
 
 
 def test_what_has_no_price_now_and_here_is_not_proposed() -> None:
@@ -263,6 +319,17 @@ def test_wheelchair_places_are_for_those_who_ask() -> None:
     rung, seats = found(Play(plan).best(3, accessible=1))
     assert rung is Rung.ADJACENT and 2 in seats
     assert Play(plan).best(2, accessible=2) == NONE_LEFT
+
+
+@pytest.mark.parametrize(("nearest", "seats"), [(0.0, (2, 3)), (9.0, (6, 7))])
+def test_of_the_wheelchair_places_the_nearest(nearest: float, seats: tuple[int, ...]) -> None:
+    play = Play(house(["aaAaaaaAaa"], focal=(nearest, -3.0)))
+    assert found(play.best(2, accessible=1)) == (Rung.ADJACENT, seats)
+
+
+def test_beside_a_wheelchair_the_rung_says_whether_somebody_is_left_alone() -> None:
+    assert found(Play(house(["AA"])).best(2, accessible=1)) == (Rung.ADJACENT, (0, 1))
+    assert found(Play(house(["aaA"])).best(2, accessible=1)) == (Rung.ADJACENT_ORPHAN, (1, 2))
 
 
 def test_no_more_wheelchair_places_are_taken_than_asked_for_if_possible() -> None:
