@@ -250,7 +250,7 @@ def _split(house: House, view: View, gaps: Callable[[], Iterable[Gap]], size: in
         return None  # somebody would sit alone
     rung, parts = Rung.SPLIT_NEAR, nearest_split(gaps(), size, lambda gap: gap.section)
     if parts is None:
-        rung, parts = Rung.SPLIT_SECTIONS, nearest_split(gaps(), size, lambda gap: 0)
+        rung, parts = Rung.SPLIT_SECTIONS, nearest_split(gaps(), size)
     return None if parts is None else (rung, _places(house, view, parts))
 
 
@@ -281,7 +281,7 @@ def _split_with_singles(
     in_gaps = sum([len(gap.places) for gap in gaps])
     # Enough places in gaps and yet no split: pairs only, and an odd party.
     alone = 1 if in_gaps >= size else size - in_gaps
-    parts = nearest_split(gaps, size - alone, lambda gap: 0) if size > alone else []
+    parts = nearest_split(gaps, size - alone) if size > alone else []
     if parts is None:
         return None
     grouped = _places(house, view, parts)

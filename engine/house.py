@@ -30,6 +30,9 @@ WALL: Final = 255
 PUBLIC_STATUS: Final = bytes([0, 1, 2, 3] + [int(SeatStatus.BLOCKED)] * 252)
 """Translates codes into the feed's statuses: what is kept for somebody is not on sale."""
 
+NO_SEAT: Final = -1
+"""What stands at a wall, in place of a seat."""
+
 SCATTERED: Final = -1
 """In place of the position of the first, for seats that do not stand side by side."""
 
@@ -73,9 +76,8 @@ class House:
     Attributes:
         seat_count, area_count: Sizes of the plan.
         positions: Per seat its position.
-        seat_at: Per position its seat, or -1 for a wall.
+        seat_at: Per position its seat, or NO_SEAT for a wall.
         runs: (first, end) positions of each row of neighbours.
-        row_end: Positions below this one belong to rows; tables follow.
         categories, sections: Per seat, indices into the plan.
         distance_sums: Per position the sum of the distances to the focal point of
             the positions before it, so that a slice's sum is one subtraction. In
@@ -94,12 +96,10 @@ class House:
         "plan",
         "points",
         "positions",
-        "row_end",
         "runs",
         "seat_at",
         "seat_count",
         "sections",
-        "size",
         "wheelchair_sums",
         "whole_tables",
     )
@@ -110,40 +110,35 @@ class House:
         self.area_count = len(plan.areas)
         self.categories = plan.seat_categories
         self.sections = plan.seat_sections
-        seat_at = [-1] * _EDGE
+        seat_at = [NO_SEAT] * _EDGE
         runs = []
         for run in _row_runs(plan):
             first = len(seat_at)
             # Most rows count up one way or the other; rules are fastest on those that do.
             seat_at += run if run[0] < run[-1] else run[::-1]
             runs.append((first, len(seat_at)))
-            seat_at.append(-1)
-        self.row_end = len(seat_at)
+            seat_at.append(NO_SEAT)
         for index, seat in enumerate(plan.seats):
             if seat.table != NO_TABLE:
-                seat_at += (index, -1)
-        seat_at += [-1] * _EDGE
-        positions = [0] * self.seat_count
-        for position, index in enumerate(seat_at):
-            if index >= 0:
-                positions[index] = position
+                seat_at += (index, NO_SEAT)
+        seat_at += [NO_SEAT] * _EDGE
+        position_of = {seat: position for position, seat in enumerate(seat_at)}
         # An array: its numbers lie close together, and a decision waits less for memory. A tuple:
         # its slices compare with the seats of a command.
-        self.positions = array("i", positions)
+        self.positions = array("i", [position_of[seat] for seat in range(self.seat_count)])
         self.seat_at = tuple(seat_at)
-        self.size = len(seat_at)
         self.runs = tuple(runs)
         scale = DISTANCE_UNITS / plan.pitch
         distances = [round(distance * scale) for distance in plan.distances]
         self.distance_sums = tuple(
-            accumulate([distances[seat] if seat >= 0 else 0 for seat in seat_at], initial=0)
+            accumulate([distances[seat] if seat != NO_SEAT else 0 for seat in seat_at], initial=0)
         )
         wheelchair = [bool(seat.flags & _WHEELCHAIR) for seat in plan.seats]
         self.wheelchair_sums = tuple(
-            accumulate([int(seat >= 0 and wheelchair[seat]) for seat in seat_at], initial=0)
+            accumulate([int(seat != NO_SEAT and wheelchair[seat]) for seat in seat_at], initial=0)
         )
         points = [(seat.x / plan.pitch, seat.y / plan.pitch) for seat in plan.seats]
-        self.points = tuple([points[seat] if seat >= 0 else (0.0, 0.0) for seat in seat_at])
+        self.points = tuple([points[seat] if seat != NO_SEAT else (0.0, 0.0) for seat in seat_at])
         self._pieces = tuple(self._split())
         self._choices: dict[tuple[frozenset[int], frozenset[int], bool], tuple[Stretch, ...]] = {}
         self.whole_tables = {
@@ -152,11 +147,11 @@ class House:
 
     def empty(self) -> bytearray:
         """One byte per position: walls, and every seat available."""
-        return bytearray([AVAILABLE if seat >= 0 else WALL for seat in self.seat_at])
+        return bytearray([AVAILABLE if seat != NO_SEAT else WALL for seat in self.seat_at])
 
     def laid_out(self, codes: bytes) -> bytearray:
         """Codes in the order of the plan's seats, at their positions: the way back of `by_seat`."""
-        return bytearray([WALL if seat < 0 else codes[seat] for seat in self.seat_at])
+        return bytearray([WALL if seat == NO_SEAT else codes[seat] for seat in self.seat_at])
 
     def distance(self, position: int) -> int:
         """To the focal point, in 1/DISTANCE_UNITS of a seat's width."""
@@ -212,7 +207,7 @@ class House:
             if chosen and chosen[-1].end == first:
                 before = chosen.pop()
                 first, nearest = before.first, min(before.nearest, nearest)
-            walled = seat_at[first - 1] < 0 and seat_at[end] < 0
+            walled = seat_at[first - 1] == NO_SEAT and seat_at[end] == NO_SEAT
             chosen.append(Stretch(first, end, section, nearest, walled))
         chosen.sort(key=lambda stretch: (stretch.nearest, stretch.first))
         return chosen

@@ -51,13 +51,13 @@ class _Party:
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self.large: Gap | None = None
-        """The last one that takes three: without one an odd party cannot be split."""
+        """The last one that takes an odd number: without one an odd party cannot be split."""
         self.places = 0
 
     def add(self, gap: Gap) -> None:
         self.gaps.append(gap)
         self.places += len(gap.places)
-        if len(gap.places) > 2:
+        if len(gap.places) > 2 and not (_is_whole(gap) and len(gap.places) % 2 == 0):
             self.large = gap
 
     def around(self, first: Gap, size: int) -> list[Gap] | None:
@@ -70,15 +70,21 @@ class _Party:
         return before
 
 
-def nearest_split(gaps: Iterable[Gap], size: int, party_of: Callable[[Gap], int]) -> Parts | None:
+def _all(gap: Gap) -> None:
+    """All gaps may be combined."""
+
+
+def nearest_split(
+    gaps: Iterable[Gap], size: int, party_of: Callable[[Gap], int | None] = _all
+) -> Parts | None:
     """The best split found; None when `size` people cannot sit in groups of two or more.
 
     Args:
         gaps: In order of `Gap.nearest`; read only as far as needed.
         size: People.
-        party_of: Only gaps with the same number here are combined.
+        party_of: Only gaps with the same answer here are combined.
     """
-    parties: dict[int, _Party] = {}
+    parties: dict[int | None, _Party] = {}
     best: Parts | None = None
     best_cost = 0.0
     tries = 0

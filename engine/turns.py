@@ -7,6 +7,7 @@ at the head of the line. What was recorded of them is the room's.
 
 from collections.abc import Collection, Iterable
 from heapq import heapify, heappop, heappush
+from itertools import chain
 from typing import TypeAlias
 
 from engine.waiting_room import WaitingRoom
@@ -57,12 +58,9 @@ class Turns:
     def line_up_again(self) -> None:
         """Make the line anew, as after the draw, or when some who were taken stayed outside."""
         room = self._room
-        self._in_line = set()
-        self._line = []
         if room.drawn < 0:
             return
-        for there in self._there.values():
-            self._in_line.update(filter(room.waits, there))
+        self._in_line = set(filter(room.waits, chain.from_iterable(self._there.values())))
         self._line = [(room.place(visitor), visitor) for visitor in self._in_line]
         heapify(self._line)
 

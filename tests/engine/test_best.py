@@ -104,6 +104,17 @@ def test_groups_are_near_to_each_other_as_the_house_is_drawn(rows_between: int, 
     assert found(play.best(4)) == (Rung.SPLIT_NEAR, ends[seats])
 
 
+@pytest.mark.parametrize(
+    ("nearest", "seats"), [(0.0, (0, 1, 5, 6, 7, 8)), (4.0, (3, 4, 6, 7, 8, 9))]
+)
+def test_of_a_row_that_is_not_filled_the_nearest_part(
+    nearest: float, seats: tuple[int, ...]
+) -> None:
+    """Two and four, since nobody sits alone; the two leave nobody alone beside them."""
+    play = Play(house(["aaaaa", "aaaaa"], focal=(nearest, -3.0)))
+    assert found(play.best(6)) == (Rung.SPLIT_NEAR, seats)
+
+
 def test_five_in_pairs_need_a_group_of_three() -> None:
     plan = house(["aaaaaaaaa"])
     assert found(marked(plan, "...x..x..").best(5)) == (Rung.SPLIT_NEAR, (0, 1, 2, 4, 5))
@@ -167,6 +178,50 @@ def test_a_large_party_takes_tables_together() -> None:
     # Whole tables are taken whole: 0-3, 8-9 and 10-12.
     for table in ({0, 1, 2, 3}, {8, 9}, {10, 11, 12}):
         assert table <= set(seats) or not table & set(seats)
+
+
+def test_a_table_farther_along_the_list_may_be_nearer() -> None:
+    play = Play(house(tables=[(5, False), (5, False)], focal=(10.0, 0.0)))
+    rung, seats = found(play.best(3))
+    assert rung is Rung.TABLE and set(seats) <= set(range(5, 10))
+
+
+def test_people_at_a_table_sit_side_by_side_before_they_sit_near() -> None:
+    play = Play(house(tables=[(6, False)], focal=(10.0, 40.0)))
+    play.block(1)  # between the two nearest
+    assert found(play.best(2)) == (Rung.TABLE, (2, 3))
+
+
+def test_nobody_sits_alone_and_no_whole_table_is_broken_when_tables_are_split() -> None:
+    play = Play(house(tables=[(4, False), (4, False), (2, False)]))
+    play.block(6, 7, 9)  # four, two and one chair are free
+    rung, seats = found(play.best(6))
+    assert (rung, seats) == (Rung.SPLIT_NEAR, (0, 1, 2, 3, 4, 5))
+    whole = Play(house(tables=[(4, True), (3, False)]))
+    whole.block(0)
+    assert whole.best(6) == NONE_LEFT
+
+
+def test_of_tables_to_split_over_the_nearest_whatever_their_size() -> None:
+    play = Play(house(tables=[(4, False), (4, False), (2, False)], focal=(0.0, 20.0)))
+    rung, seats = found(play.best(6))
+    assert rung is Rung.SPLIT_NEAR and set(seats) <= set(range(8))
+
+
+def test_however_many_tables_there_are_the_nearest_are_seen_first() -> None:
+    play = Play(house(tables=[(2, False)] * 20, focal=(190.0, 20.0)))
+    assert found(play.best(4)) == (Rung.SPLIT_NEAR, (36, 37, 38, 39))
+
+
+def test_a_wheelchair_place_at_a_table_is_for_those_who_ask() -> None:
+    drawn = house(tables=[(4, False)], focal=(0.0, 0.0))
+    seats = list(drawn.seats)
+    seats[1] = replace(seats[1], flags=int(SeatFlag.WHEELCHAIR))  # the farthest of the four
+    plan = replace(drawn, seats=tuple(seats))
+    assert found(Play(plan).best(3)) == (Rung.TABLE, (0, 2, 3))
+    assert Play(plan).best(4) == NONE_LEFT
+    assert found(Play(plan).best(2, accessible=1)) == (Rung.TABLE, (0, 1))
+    assert Play(plan).best(3, accessible=2) == NONE_LEFT
 
 
 def test_rows_come_before_tables_and_tables_before_sitting_alone() -> None:
@@ -274,6 +329,27 @@ def test_an_area_asked_for_is_the_only_choice() -> None:
     held = play.best(2, area=1)
     assert isinstance(held, Held) and held.areas == ((1, 2),)
     assert play.best(8, by="b", area=1) == NONE_LEFT
+    assert play.best(4, by="b", area=0) == NONE_LEFT
+
+
+def test_an_area_is_as_near_as_its_middle_and_a_livestream_nowhere() -> None:
+    drawn = house(["aa"], areas=[(2, "c"), (2, "c"), (2, "c")], focal=(0.0, 0.0))
+    stream, far, near = drawn.areas
+    # The middles are at 60 and 30, whatever the number of corners.
+    triangle = ((50.0, 60.0), (60.0, 50.0), (70.0, 70.0))
+    octagon = ((20.0, 20.0), (40.0, 40.0)) * 4
+    plan = replace(
+        drawn,
+        areas=(
+            replace(stream, polygon=()),
+            replace(far, polygon=triangle),
+            replace(near, polygon=octagon),
+        ),
+    )
+    play = Play(plan)
+    for party, area in (("a", 2), ("b", 1), ("c", 0)):
+        held = play.best(2, by=party, categories=(2,))
+        assert isinstance(held, Held) and held.areas == ((area, 2),)
 
 
 # Filters ----------------------------------------------------------------------
@@ -310,6 +386,9 @@ def test_neighbours_of_other_categories_still_count_as_left_alone() -> None:
     play = Play(house(["aaab", "aaab"]))
     rung, seats = found(play.best(3, categories=(0,)))
     assert (rung, seats) == (Rung.ADJACENT_ORPHAN, (0, 1, 2))
+    # A neighbour of another category is no wall: nobody is alone beside them.
+    assert found(Play(house(["baaa"])).best(2, categories=(0,))) == (Rung.ADJACENT, (2, 3))
+    assert found(Play(house(["aaab"])).best(2, categories=(0,))) == (Rung.ADJACENT, (0, 1))
 
 
 def test_wheelchair_places_are_for_those_who_ask() -> None:
@@ -342,8 +421,32 @@ def test_company_sits_near_the_wheelchair_when_not_beside_it() -> None:
     plan = house(["A aaaaaa", "aaaaaaaa"])
     rung, seats = found(Play(plan).best(2, accessible=1))
     assert (rung, seats) == (Rung.SPLIT_NEAR, (0, 7)), "right behind it"
+    # Company takes further wheelchair places only when nothing else is left, the nearest.
+    apart = Play(house(["A"], ["a"], ["A"], ["A"], focal=(0.0, -3.0)))
+    assert found(apart.best(3, accessible=1)) == (Rung.SPLIT_SECTIONS, (0, 1, 2))
+    assert found(Play(house(["aA", "a"])).best(3, accessible=1)) == (Rung.SPLIT_NEAR, (0, 1, 2))
     rung, seats = found(Play(house(["A"], ["aa"])).best(2, accessible=1))
     assert rung is Rung.SPLIT_SECTIONS
+
+
+@pytest.mark.parametrize(
+    ("row", "size", "seats"),
+    [
+        # A wheelchair place that is nearer to the stage, or to its company: both count.
+        ("A  A a", 2, (1, 2)),
+    ],
+)
+def test_the_party_around_a_wheelchair(row: str, size: int, seats: tuple[int, ...]) -> None:
+    play = around_aisles(row, focal=(0.0, -3.0))
+    assert found(play.best(size, accessible=1)) == (Rung.SPLIT_NEAR, seats)
+
+
+def around_aisles(row: str, **more: tuple[float, float]) -> Play:
+    """A row, and behind it one that nobody can have: by that one an aisle is seen to be wide."""
+    play = Play(house([row, "aaaaaaaa"], **more))  # type: ignore[arg-type]
+    first = len(row.replace(" ", ""))
+    play.block(*range(first, first + 8))
+    return play
 
 
 def test_a_second_best_adds_to_the_hold() -> None:

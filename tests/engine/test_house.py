@@ -1,6 +1,8 @@
 """The layout: runs are slices, walls between them, filters as stretches."""
 
-from engine.house import AVAILABLE, WALL, House
+from msgspec.structs import replace
+
+from engine.house import AVAILABLE, DISTANCE_UNITS, WALL, House
 from tests.engine.small import house
 
 ALL = frozenset(range(4))
@@ -61,4 +63,37 @@ def test_filters_kept_are_bounded() -> None:
     laid = House(house(["aabb"]))
     for number in range(300):
         laid.stretches(ALL, frozenset({number}))
-    assert len(laid._choices) <= 64
+        assert len(laid._choices) <= 64
+
+
+def test_a_filter_used_again_is_not_worked_out_again() -> None:
+    laid = House(house(["aabb"]))
+    of_all = laid.stretches(ALL)
+    laid.stretches(frozenset({0}))
+    assert laid.stretches(ALL) is of_all
+
+
+def test_a_row_numbered_from_right_to_left_counts_up_too() -> None:
+    drawn_rightwards = house(["aaaa"])
+    x = [seat.x for seat in drawn_rightwards.seats]
+    turned = [
+        replace(seat, x=mirrored)
+        for seat, mirrored in zip(drawn_rightwards.seats, reversed(x), strict=True)
+    ]
+    laid = House(replace(drawn_rightwards, seats=tuple(turned)))
+    assert drawn(laid) == "||abcd|||"
+
+
+def test_everything_is_measured_in_seat_widths() -> None:
+    plan = house(["aaaa", "aAaa"], tables=[(3, False)], focal=(1.0, -3.0))
+    larger = replace(
+        plan,
+        focal=(2.0, -6.0),
+        seats=tuple(replace(seat, x=2 * seat.x, y=2 * seat.y) for seat in plan.seats),
+    )
+    one, two = House(plan), House(larger)
+    assert two.distance_sums == one.distance_sums
+    assert two.points == one.points
+    assert one.distance(one.positions[1]) == 3 * DISTANCE_UNITS
+    assert one.points[one.positions[0]] == (0.0, 0.0) and one.points[one.positions[5]] == (1.0, 1.0)
+    assert one.wheelchair_sums[-1] == 1

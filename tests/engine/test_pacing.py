@@ -74,6 +74,21 @@ def test_a_rate_that_nobody_reaches_does_not_grow(sale: Sale) -> None:
     assert sale.tick() == FIRST_PER_TICK
 
 
+def test_a_tick_at_which_nobody_was_let_in_tries_nothing_out(sale: Sale) -> None:
+    sale.tick()
+    for _ in range(3):
+        sale.pace.next(sale.now_ms, FAST_MS, 0, PLENTY)
+    assert sale.pace.per_tick == FIRST_PER_TICK + GROWTH_PER_TICK
+
+
+def test_who_is_let_in_again_has_as_long_again_to_decide(sale: Sale) -> None:
+    ann, bob = b"a" * 16, b"b" * 16
+    for after_ms, visitor in ((0, ann), (10, bob), (20, ann)):
+        sale.pace.admitted([visitor], sale.now_ms + after_ms)
+    assert sale.pace.undecided(sale.now_ms + UNDECIDED_MS + 9) == 2
+    assert sale.pace.undecided(sale.now_ms + UNDECIDED_MS + 10) == 1
+
+
 @pytest.mark.parametrize("available", [0, -1])
 def test_nobody_is_let_in_without_a_free_place(sale: Sale, available: int) -> None:
     assert sale.tick(available=available) == 0

@@ -110,11 +110,24 @@ def test_nobody_has_a_turn_before_the_draw() -> None:
     turns = Turns(room)
     room.apply(Arrived(1, tuple(ALL)))
     turns.came(NORTH, ALL)
+    assert turns.take(10) == []
     turns.line_up_again()
     assert turns.take(10) == []
     room.apply(Drawn(2, SEED))
     turns.line_up_again()
     assert turns.take(10) == sorted(ALL, key=room.place)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_who_comes_after_a_draw_without_anybody_has_a_turn(again: bool) -> None:
+    room = WaitingRoom(Opened(1, 1, 2, commitment_of(SEED)))
+    room.apply(Drawn(2, SEED))
+    room.apply(Arrived(3, (ALL[0],)))
+    turns = Turns(room)
+    turns.came(NORTH, ALL[:1])
+    if again:
+        turns.line_up_again()
+    assert turns.take(10) == [ALL[0]]
 
 
 def test_late_arrivals_line_up_behind(turns: Turns, room: WaitingRoom, line: list[bytes]) -> None:

@@ -185,8 +185,13 @@ def _constants(node: ast.Constant) -> Iterator[Wrong]:
     elif isinstance(value, int):
         for other in (value + 1, value - 1):
             yield _wrong(node, ast.Constant(other))
-    elif isinstance(value, str) and " " not in value:
+    elif isinstance(value, str) and not _is_for_people(value):
         yield _wrong(node, ast.Constant(value + "x"))
+
+
+def _is_for_people(text: str) -> bool:
+    """Words, or what stands between them."""
+    return " " in text or bool(text and not any(map(str.isalnum, text)))
 
 
 def _says_no(node: ast.AST | None) -> bool:
