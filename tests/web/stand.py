@@ -155,6 +155,7 @@ class Stand:
     async def put_forward(self, ms: int) -> None:
         """The clock of the rooms' writer; the gateway has heard of what that changes."""
         self.fake.rooms.advance(ms)
+        await self.fake.rooms.tick()
         await self._app[EDGE].hub.rooms.refresh()
 
     @contextlib.asynccontextmanager

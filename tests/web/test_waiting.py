@@ -113,7 +113,7 @@ async def test_from_the_announcement_to_the_seats(
         (
             *("en", r"Waiting room opens .*\d\d:\d\d · tickets on sale from .*\d\d:\d\d$"),
             *("The waiting room is open · tickets on sale", "one after another"),
-            "Go to the waiting room",
+            "Waiting room",
         ),
         (
             *(
@@ -121,7 +121,7 @@ async def test_from_the_announcement_to_the_seats(
                 r"Ouverture de la file d’attente : .*\d\d:\d\d · vente à partir de .*\d\d:\d\d$",
             ),
             *("La file d’attente est ouverte · vente à partir de", "à tour de rôle"),
-            "Aller à la file d’attente",
+            "File d’attente",
         ),
     ],
 )

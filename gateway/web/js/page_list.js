@@ -41,7 +41,7 @@ function date(performance) {
     !open ? t(`web.status.${performance.status}`) : "",
     from ? t("web.list_page.from", { price: money(from, currency) }) : "",
   ].filter(Boolean).join(" · ");
-  const go = t(queue ? "web.list_page.queue" : open ? "web.list_page.choose" : "web.list_page.look");
+  const go = t(queue ? "web.queue.name" : open ? "web.list_page.choose" : "web.list_page.look");
   return h("li", {}, h(`a.date${open ? "" : ".closed"}`, { href: `/p/${performance.id}` },
     h("span.date-leaf", { "aria-hidden": "true" },
       h("span", {}, weekday(starts)), h("strong", {}, dayOfMonth(starts)), h("span", {}, month(starts))),
