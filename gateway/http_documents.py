@@ -3,6 +3,8 @@
 Owns these two routes. What is in the documents is `gateway.openapi`'s and `gateway.asyncapi`'s.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -10,7 +12,8 @@ from aiohttp import hdrs, web
 
 from gateway import asyncapi, openapi
 
-OPENAPI: Final = web.AppKey("openapi", bytes)
+OPENAPI: Final = web.AppKey("openapi", Callable[[], bytes])
+"""The document, made when somebody asks for it."""
 _ASYNCAPI: Final = msgspec.json.encode(asyncapi.document())
 _HEADERS: Final = {hdrs.CACHE_CONTROL: "public, max-age=300"}
 
@@ -20,7 +23,7 @@ routes = web.RouteTableDef()
 @routes.get("/api/openapi.json")
 async def get_openapi(request: web.Request) -> web.Response:
     """The HTTP API as an OpenAPI document."""
-    return _document(request.app[OPENAPI])
+    return _document(request.app[OPENAPI]())
 
 
 @routes.get("/api/asyncapi.json")
@@ -30,8 +33,8 @@ async def get_asyncapi(request: web.Request) -> web.Response:
 
 
 def describe(app: web.Application) -> None:
-    """Make the document of an application that has all its routes."""
-    app[OPENAPI] = msgspec.json.encode(openapi.document(app))
+    """Let an application describe the routes that it has when it is first asked."""
+    app[OPENAPI] = cache(lambda: msgspec.json.encode(openapi.document(app)))
 
 
 def _document(body: bytes) -> web.Response:

@@ -157,6 +157,8 @@ KEEPALIVE_S: Final = 30.0
 """An HTTP connection without a whole request's head for this long is closed."""
 MAX_WEB_BYTES: Final = 16 * 1024 * 1024
 """All files of the web pages together; they are kept in memory."""
+MAX_PACKED_FILES: Final = 256
+"""Packed files that are remembered for the next application of the same process."""
 READY_TIMEOUT_S: Final = 3.0
 STATUS_TIMEOUT_S: Final = 3.0
 """Without an answer by then there is none: what is behind the edge is dead."""

@@ -7,6 +7,7 @@ without a version it is asked about every time. Knows nothing of what is in them
 
 import gzip
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from gateway.http_public import IMMUTABLE
-from gateway.limits import MAX_WEB_BYTES
+from gateway.limits import MAX_PACKED_FILES, MAX_WEB_BYTES
 from gateway.problems import Problem
 
 WEB_DIR: Final = Path(__file__).parent / "web"
@@ -126,7 +127,9 @@ def _read(directory: Path) -> dict[str, bytes]:
     return contents
 
 
+@lru_cache(MAX_PACKED_FILES)
 def _file(name: str, body: bytes) -> File:
+    """Packing well takes time: an application made again in the same process has it already."""
     suffix = Path(name).suffix
     packed = gzip.compress(body, 9, mtime=0) if suffix in _COMPRESSED else b""
     etag = f'"{sha256(body).hexdigest()[:16]}"'
