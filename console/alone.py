@@ -19,7 +19,7 @@ from console.kept import MAX_KEPT, CannotKeep, KeptScan, Memory
 from console.link import Link, LinkState, NotServed
 from console.till import now_ms
 from engine.commands import Kept, Outcome, Refusal, Refused, ScanMode, Scanned, ScanOutcome, Undone
-from engine.door_list import Doors
+from engine.door_list import Doors, Use
 from gateway.wire import AskKeptScan, AskScan, AskUndoScan
 from renderers import secret as secrets
 
@@ -67,6 +67,8 @@ class Desk:
         self._patience_s = patience_s
         self._on_conflict = on_conflict
         self._doors: dict[int, Doors] = {}
+        self._fresh: dict[int, dict[int, Use]] = {}
+        """By performance: what was decided here since its list was asked for last."""
         self._stuck: set[int] = set()
         self._sending: asyncio.Task[None] | None = None
         self._offset_ms = memory.note("offset", int) or 0
@@ -111,6 +113,7 @@ class Desk:
         doors = self.doors(performance)
         since = 0 if doors is None else doors.listed.seq
         first = 1 if doors is None else len(doors.places) + 1
+        self._fresh[performance] = fresh = {}
         told = await self._client.door_list(performance, since, first, self.memory.kept_count)
         if doors is None:
             doors = self._doors[performance] = Doors(told)
@@ -118,12 +121,14 @@ class Desk:
             doors.update(told)
         changed = list(told.used)
         if told.whole:
-            # The house's whole list knows nothing of what it has not heard from here.
+            # A whole list knows nothing of what was not told from here, or was decided meanwhile.
             for scan in self.memory.kept(MAX_KEPT):
                 if scan.performance == performance and scan.told.result in _PASSES:
                     entry = scan.result is ScanOutcome.ADMITTED
                     doors.note(scan.told.ticket, entry, scan.scanned_ms, scan.gate)
                     changed.append(scan.told.ticket)
+            doors.used |= fresh
+            changed += fresh
         self.memory.keep_doors(doors, changed, told.whole)
 
     async def keep_in_step(self, *performances: int) -> None:
@@ -180,6 +185,7 @@ class Desk:
             if doors is not None:
                 entry = told.result is ScanOutcome.ADMITTED
                 use = doors.note(told.ticket, entry, self.now_ms(), frame.gate)
+                self._fresh.setdefault(frame.performance, {})[told.ticket] = use
                 # The house has decided, whether it can be kept here or not.
                 with contextlib.suppress(CannotKeep):
                     self.memory.keep_use(frame.performance, told.ticket, use)

@@ -14,11 +14,12 @@ from console.client import Client
 from console.kept import Memory, MemoryInUse
 from console.link import Link, LinkState
 from engine.commands import ScanMode, Scanned
-from engine.door_list import Use
+from engine.door_list import DoorList, Use
 from gateway.session import digest_of, new_token, now_ms
 from renderers import enrolment, secret
 from tests.console.server import House, Tangle
 from tests.console.test_scan import device, scan, tickets
+from tests.gateway.client import until
 
 __all__ = ["device", "tickets"]
 
@@ -192,5 +193,40 @@ async def test_what_cannot_be_kept_lets_nobody_in(
     assert doors is not None and doors.used == {}
     told, _ = await desk.present(1, tickets[0], "main", ScanMode.ADMIT)
     assert isinstance(told, Scanned) and told.result == "ADMITTED"
+    await desk.stop()
+    memory.close()
+
+
+async def test_who_came_in_while_the_list_was_on_its_way_is_not_forgotten(
+    house: House, tickets: list[str], device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first list is a whole one, and a relay's is one every time."""
+    memory, client = Memory(tmp_path / "door.db"), Client(house.url, device)
+    link = Link(house.url, device, on_state=lambda state, why: desk.link_changed(state))
+    desk = Desk(link, client, memory)
+    await desk.sync(1)
+    running = asyncio.create_task(link.run())
+    await until(lambda: desk.live)
+    ask, listed, arrived = client.door_list, asyncio.Event(), asyncio.Event()
+
+    async def late(performance: int, since: int, first: int, kept: int) -> DoorList:
+        told = await ask(performance, 0, first, kept)
+        listed.set()
+        await arrived.wait()
+        return told
+
+    monkeypatch.setattr(client, "door_list", late)
+    syncing = asyncio.create_task(desk.sync(1))
+    await listed.wait()
+    _, by_house = await desk.present(1, tickets[0], "main", ScanMode.ADMIT)
+    assert by_house
+    arrived.set()
+    await syncing
+    doors, number = desk.doors(1), secret.read_claim(tickets[0]).ticket
+    assert doors is not None and doors.used[number].inside
+    kept = memory.doors(1)
+    assert kept is not None and kept.used == doors.used
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     await desk.stop()
     memory.close()

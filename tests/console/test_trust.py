@@ -12,9 +12,10 @@ from gateway.session import digest_of, new_token, now_ms
 from renderers import enrolment
 from tests.console.secure import make_certificate, over_https
 from tests.console.server import House
+from tests.console.test_killed import Program, port, running
 from tests.console.test_scan import scan, tickets
 
-__all__ = ["tickets"]
+__all__ = ["port", "tickets"]
 
 
 async def code(house: House) -> str:
@@ -74,3 +75,28 @@ async def test_a_certificate_is_good_for_its_own_address_only(house: House, tmp_
         elsewhere = secure.url.replace("127.0.0.1", "localhost")
         with pytest.raises(Unreachable):
             await Client(elsewhere, certificate=shown, retry_waits_s=()).house()
+
+
+async def test_a_relay_shows_a_certificate_of_its_venue(
+    house: House, tickets: list[str], port: int, tmp_path: Path
+) -> None:
+    certificate, key = make_certificate(tmp_path, "venue")
+    token = await house.fake.device_token("relay")
+    arguments = (
+        "relay", "--server", house.url, "--token", token, "--performances", "1",
+        "--port", str(port), "--memory", str(tmp_path / "relay.db"), "--certificate",
+    )  # fmt: skip
+    url = f"https://127.0.0.1:{port}"
+    async with running(Program("console", *arguments, str(certificate), "--key", str(key))) as one:
+        while url not in await one.line():
+            pass
+        fingerprint = fingerprint_of(await asyncio.to_thread(certificate_of, url))
+        link = enrolment.link_of(
+            enrolment.Offer(url, await code(house), "", "back", (1,), fingerprint)
+        )
+        state = {"XDG_STATE_HOME": str(tmp_path)}
+        _, [line], _ = await scan("--enrol", link, "--json", given=tickets[0], environ=state)
+        assert json.loads(line)["result"] == "ADMITTED" and "alone" not in json.loads(line)
+    # A file that is no certificate is named before anything is served.
+    async with running(Program("console", *arguments, str(tmp_path / "none.pem"))) as one:
+        assert one.process is not None and await one.process.wait() == 2

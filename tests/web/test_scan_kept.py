@@ -20,7 +20,7 @@ from gateway.pages import WEB_DIR
 from tests.console.server import Tangle
 from tests.gateway.client import until
 from tests.web.conftest import ARGUMENTS, CHROMIUM, HAS_CHROMIUM, PHONE, OpenPage
-from tests.web.doors import Doors, at_the_door, closed, doors, scan
+from tests.web.doors import Doors, at_the_door, closed, doors, kept_by_worker, scan
 
 __all__ = ["doors"]
 
@@ -178,6 +178,46 @@ async def test_what_is_refunded_replaced_or_used_before_the_doors_is_known_witho
     for text in tickets:
         await scan(early, text, "ADMITTED")
     await closed(early, late, faults=faults)
+
+
+async def test_who_came_in_while_the_list_was_on_its_way_is_not_forgotten(
+    doors: Doors, open_page: OpenPage, faults: list[str]
+) -> None:
+    """A relay tells its whole list every time; here the house does, and late."""
+    first, second = await doors.sell(0, 1)
+    page = await at_the_door(open_page, doors)
+    await kept_by_worker(page)
+    await page.evaluate(
+        """() => {
+          const { fetch } = globalThis;
+          const late = new Promise((resolve) => { globalThis.letCome = resolve; });
+          let begun;
+          globalThis.isOnItsWay = new Promise((resolve) => { begun = resolve; });
+          globalThis.fetch = async (url, ...rest) => {
+            if (!url.includes("door-list")) return fetch(url, ...rest);
+            const answer = await fetch(url.replace(/since=\\d+/, "since=0"), ...rest);
+            begun();
+            await late;
+            return answer;
+          };
+        }"""
+    )
+    doors.stand.cut_lines()
+    await page.evaluate("isOnItsWay")
+    await expect(page.locator("#state")).to_have_class("pill online")
+    await scan(page, first, "ADMITTED")
+    await page.evaluate("letCome()")
+    await scan(page, second, "ADMITTED")
+    await doors.stand.stop_serving()
+    await expect(page.locator("#state")).to_have_class("pill alone")
+    for text in (first, second):
+        await scan(page, text, "ALREADY_USED")
+    # Switched off and on too.
+    await page.reload()
+    await page.locator("body[data-ready]").wait_for(state="attached")
+    for text in (first, second):
+        await scan(page, text, "ALREADY_USED")
+    await closed(page, faults=faults)
 
 
 # Two that were alone ----------------------------------------------------------------

@@ -31,6 +31,7 @@ export class Desk extends EventTarget {
   #syncing = null;
   #offsetMs = 0;
   #closed = false;
+  #fresh = new Map(); // how tickets are used that were decided here since the list was asked for last
   #stuck = new Set(); // scans that the house would not take on this line
 
   /** `api` has doorList(performance, since, first, kept). Begins once the connection is started. */
@@ -104,6 +105,7 @@ export class Desk extends EventTarget {
 
   async #sync() {
     const { performance } = this;
+    this.#fresh.clear();
     const since = this.#doors?.listed.seq ?? 0;
     const first = (this.#doors?.places.length ?? 0) + 1;
     let told;
@@ -115,23 +117,29 @@ export class Desk extends EventTarget {
     }
     if (performance !== this.performance) return;
     told.told_ms = this.nowMs();
+    // A whole list knows nothing of what was not told from here, or was decided while it came.
+    const unheard = told.whole ? await this.#store.kept(MAX_KEPT) : [];
+    const before = new Map(this.#doors?.used);
     if (this.#doors) this.#doors.update(told);
     else this.#doors = new Doors(told);
-    const changed = Object.keys(told.used).map(Number);
-    if (told.whole) {
-      // The house's whole list knows nothing of what it has not heard from here.
-      for (const scan of await this.#store.kept(MAX_KEPT)) changed.push(...this.#noteAgain(scan));
-    }
-    await this.#store.keepList(this.#doors, changed, told.whole);
+    for (const scan of unheard) this.#noteAgain(scan);
+    for (const [ticket, use] of this.#fresh) this.#doors.used.set(ticket, use);
+    // A relay tells everything every time: what is written down is what is new.
+    await this.#store.keepList(this.#doors, changes(before, this.#doors.used));
     this.#key ??= await publicKey(told.public_key);
     this.#tell("listed");
   }
 
+  #note(doors, ticket, result, atMs, gate) {
+    const use = doors.note(ticket, result === "ADMITTED", atMs, gate);
+    this.#fresh.set(ticket, use);
+    return use;
+  }
+
   #noteAgain(scan) {
     const claim = readSecret(scan.secret);
-    if (scan.performance !== this.performance || !claim || !passes(scan.result)) return [];
+    if (scan.performance !== this.performance || !claim || !passes(scan.result)) return;
     this.#doors.note(claim.ticket, scan.result === "ADMITTED", scan.scanned_ms, scan.gate);
-    return [claim.ticket];
   }
 
   /**
@@ -196,7 +204,7 @@ export class Desk extends EventTarget {
     if (outcome[0] !== "scanned") return { trouble: outcome[1] };
     const [, result, ticket, seat, area, , , usedAtMs, usedGate] = outcome;
     if (mode !== "look_up" && passes(result) && this.#doors && this.performance === performance) {
-      const use = this.#doors.note(ticket, result === "ADMITTED", this.nowMs(), gate);
+      const use = this.#note(this.#doors, ticket, result, this.nowMs(), gate);
       // The house has decided, whether it can be kept here or not.
       await this.#store.keep(performance, ticket, use, null).catch(() => {});
     }
@@ -223,8 +231,7 @@ export class Desk extends EventTarget {
     const doors = this.#doors;
     const before = doors.used.get(ticket);
     // Noted at once, so that the same ticket read again meanwhile is refused.
-    const use = passes(scan.result)
-      ? doors.note(ticket, scan.result === "ADMITTED", scan.scanned_ms, scan.gate) : null;
+    const use = passes(scan.result) ? this.#note(doors, ticket, scan.result, scan.scanned_ms, scan.gate) : null;
     this.keptCount += 1;
     try {
       await this.#store.keep(scan.performance, ticket, use, scan);
@@ -232,6 +239,7 @@ export class Desk extends EventTarget {
       // What is not kept did not happen: nobody is shown an answer.
       this.keptCount -= 1;
       if (use) doors.restore(ticket, before);
+      this.#fresh.delete(ticket);
       throw error;
     }
   }
@@ -311,6 +319,12 @@ export class Desk extends EventTarget {
   #tell(type, detail = this.keptCount) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** The tickets that are used otherwise than before. */
+function changes(before, after) {
+  const differs = (ticket) => String(before.get(ticket)) !== String(after.get(ticket));
+  return [...new Set([...before.keys(), ...after.keys()])].filter(differs);
 }
 
 const passes = (result) => result === "ADMITTED" || result === "EXITED";

@@ -112,13 +112,12 @@ export class Store {
   }
 
   /** Keeps a list as `Doors` has it: `changed` are the tickets whose use is another now. */
-  async keepList(doors, changed, whole) {
+  async keepList(doors, changed) {
     const { performance } = doors.listed;
     const transaction = this.#database.transaction(["lists", "used"], "readwrite", STRICT);
     transaction.objectStore("lists").put(
       { ...doors.listed, first: 1, places: doors.places, sections: doors.sections }, performance);
     const used = transaction.objectStore("used");
-    if (whole) used.delete(IDBKeyRange.bound([performance, 0], [performance, Infinity]));
     for (const ticket of changed) {
       const use = doors.used.get(ticket);
       if (use) used.put(use, [performance, ticket]);
