@@ -230,6 +230,7 @@ async def test_a_scanner_killed_between_two_tickets_loses_no_scan(
     assert await an_evening_with_a_scanner(house, tangle, "console", tmp_path) == []
 
 
+@pytest.mark.soak
 async def test_a_scanner_that_answers_before_it_keeps_would_be_noticed(
     house: House, tangle: Tangle, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ async def test_a_browser_that_is_killed_loses_no_scan_and_tells_each_once(
     assert await an_evening(doors, tmp_path, {}) == []
 
 
+@pytest.mark.soak
 async def test_a_page_that_keeps_nothing_would_be_noticed(doors: Doors, tmp_path: Path) -> None:
     wrong = await an_evening(doors, tmp_path, KEEPS_NOTHING)
     assert wrong == ["1 came in as []", "2 came in as []", "0 were told"]
