@@ -60,6 +60,8 @@ SMOKE: Final = (
     Goal("durable_holds_per_s", 60_000),
     Goal("websocket_holds_per_s", 10_000),
 )
+UNCHAINED: Final = 3
+"""The number of a new installation's third performance, whose journal is not chained."""
 ENGINE: Final = (
     Goal("core_decisions_per_s", 500_000),
     Goal("durable_holds_per_s", 100_000),
@@ -68,6 +70,7 @@ ENGINE: Final = (
     Goal("ratio_vs_redis_lua", 7),
     Goal("ratio_vs_ray_per_command", 50),
     Goal("best_available_p99_ms", 1, at_most=True),
+    Goal("chain_cost_percent", 3, at_most=True),
 )
 
 EDGE: Final = (
@@ -146,15 +149,18 @@ def smoke(*, run: Run = AS_USUAL) -> int:
 
 @app.command
 def engine(*, run: Run = AS_USUAL) -> int:
-    """The engine without its edge, side by side with other ways to hold a seat."""
-    from bench import peers
+    """The engine without its edge, side by side with other ways to hold a seat.
+
+    And with itself less its books: without the chain of the journal, and without the ledger.
+    """
+    from bench import books, peers
     from bench.throwaway import ground
 
     plan = large_house()
     seats = len(plan.seats)
     with (
         _measured("engine", ENGINE, run) as rounds,
-        ground([(plan, FLEETING), (plan, FLEETING)], peers.called_through_ray) as on,
+        ground([(plan, FLEETING)] * 3, books.half_chained(UNCHAINED)) as on,
     ):
         figures, seconds = rounds.figures, run.seconds
         _activate(on)
@@ -180,11 +186,29 @@ def engine(*, run: Run = AS_USUAL) -> int:
             performance = on.performances[1]
             return uvloop.run(peers.ray_per_command(performance, seats, seconds, number << 64))
 
+        def unchained(number: int) -> None:
+            _durable(figures, on, seats, seconds, "durable_holds_unchained_per_s", 2)(number)
+            with_it = figures.values["durable_holds_per_s"][-1]
+            without = figures.values["durable_holds_unchained_per_s"][-1]
+            figures.add("chain_cost_percent", 100 * (1 - with_it / without))
+
+        def saved(number: int) -> None:
+            performance = on.performances[0]
+            kept, bare = [
+                uvloop.run(books.saves(url, performance, seconds, books=with_books))
+                for with_books in (True, False)
+            ]
+            figures.add_rate("order_saves_per_s", kept)
+            figures.add_rate("order_saves_without_books_per_s", bare)
+            figures.add("books_us_per_save", 1e6 * (1 / kept.per_s - 1 / bare.per_s))
+
         rounds.run(
             {
                 "the core": _core(figures, seconds),
                 "best available": best,
                 "driver to COMMIT": _durable(figures, on, seats, seconds),
+                "the same without the chain": unchained,
+                "orders with the books and without": saved,
                 "Postgres row locks": peer(
                     "postgres_row_lock",
                     lambda _: uvloop.run(peers.postgres_row_lock(url, seats, seconds)),
@@ -439,14 +463,21 @@ def _core(figures: Figures, seconds: float) -> Measure:
     return measure
 
 
-def _durable(figures: Figures, on: "Ground", seats: int, seconds: float) -> Measure:
+def _durable(
+    figures: Figures,
+    on: "Ground",
+    seats: int,
+    seconds: float,
+    key: str = "durable_holds_per_s",
+    which: int = 0,
+) -> Measure:
     def measure(number: int) -> None:
         # Lanes belong to an event loop, and each measurement has its own.
         performances = on.installation.performances()
         rate = uvloop.run(
-            durable_holds(performances, on.performances[0], seats, seconds, number << 64)
+            durable_holds(performances, on.performances[which], seats, seconds, number << 64)
         )
-        figures.add_rate("durable_holds_per_s", rate)
+        figures.add_rate(key, rate)
 
     return measure
 
