@@ -4,21 +4,30 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from engine.commands import Channel, Line, Quoted, Ticket
+from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.ordering import (
     CLOSING_MS,
     MAX_BASKETS_PER_ORDER,
     MAX_PAYMENTS_PER_ORDER,
     advance,
+    asked_back,
     buyer_key,
     draw_up,
     fits,
+    given_up,
+    has_page,
     lost,
+    malformed,
+    never_sold,
+    payment_of,
     sold,
+    told_of,
     undone,
     with_attempt,
 )
@@ -37,6 +46,8 @@ from engine.payments import (
     ActionKind,
     Payment,
     PaymentMethod,
+    ProviderEvent,
+    ProviderEventKind,
     Refund,
     RefundState,
     Standing,
@@ -177,6 +188,93 @@ def test_a_refund_that_was_refused_by_all_changes_no_line() -> None:
     after = undone(replace(order, refunds=(refund,)), refund, [], "ticket_used")
     assert (after.state, after.lines, after.payments) == (order.state, order.lines, order.payments)
     assert after.refunds == (replace(refund, done=True, refused="ticket_used"),)
+
+
+HOLD = OrderHold(1, "b" * 32, (Line(7, -1, "adult"),))
+REQUEST = PlaceOrder("0123456789abcdef" * 2, (HOLD,))
+
+
+def basket(performance: int = 1, token: str = HOLD.token, *quantities: int) -> OrderHold:
+    return OrderHold(
+        performance, token, tuple(Line(-1, 0, "adult", many) for many in quantities or (1,))
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ""),
+        ({"id": "a" * 31}, "id"),
+        ({"id": "a" * 33}, "id"),
+        ({"id": "A" * 32}, "id"),
+        ({"id": "g" * 32}, "id"),
+        ({"baskets": ()}, "baskets: 1 to"),
+        ({"baskets": tuple(map(basket, range(MAX_BASKETS_PER_ORDER)))}, ""),
+        ({"baskets": tuple(map(basket, range(MAX_BASKETS_PER_ORDER + 1)))}, "baskets: 1 to"),
+        ({"baskets": (HOLD, HOLD)}, "baskets: one for each"),
+        ({"baskets": (HOLD, basket(2, "token"))}, "token"),
+        ({"baskets": (replace(HOLD, lines=()),)}, "lines"),
+        ({"baskets": (basket(1, HOLD.token, *[1] * MAX_PLACES_PER_HOLD),)}, ""),
+        ({"baskets": (basket(1, HOLD.token, *[1] * (MAX_PLACES_PER_HOLD + 1)),)}, "lines"),
+        ({"baskets": (basket(1, HOLD.token, 1, MAX_PLACES_PER_HOLD),)}, ""),
+        ({"baskets": (basket(1, HOLD.token, 1, 0),)}, "quantity"),
+        ({"baskets": (basket(1, HOLD.token, 1, MAX_PLACES_PER_HOLD + 1),)}, "quantity"),
+        ({"buyer": Buyer(name="n" * MAX_TEXT_CHARS)}, ""),
+        ({"buyer": Buyer(email="e" * (MAX_TEXT_CHARS + 1))}, "buyer"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_named(changed: dict[str, Any], said: str) -> None:
+    told = malformed(replace(REQUEST, **changed))
+    assert told.startswith(said) and bool(told) == bool(said)
+
+
+def test_a_payment_is_found_by_its_id_or_by_what_the_provider_calls_it() -> None:
+    first, second = a_payment(1), a_payment(2)
+    order = an_order(OrderState.PENDING, first, second)
+
+    def told(**names: str) -> Payment | None:
+        return told_of(order, ProviderEvent(ProviderEventKind.PAID, "evt", "EUR", **names))
+
+    assert (payment_of(order, "p2"), payment_of(order, "p3")) == (second, None)
+    assert told(payment="p2") is second
+    assert told(intent="pi_2") is second
+    assert told(payment="p9", intent="pi_9") is None
+    nameless = replace(order, payments=(replace(first, intent=""),))
+    assert told_of(nameless, ProviderEvent(ProviderEventKind.PAID, "evt", "EUR")) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "open_page"),
+    [
+        ({"reference": "cs_1"}, True),
+        ({}, False),
+        ({"reference": "cs_1", "captured": TOTAL}, False),
+        ({"reference": "cs_1", "failed": True}, False),
+        ({"reference": "cs_1", "expired": True}, False),
+        ({"reference": "cs_1", "standing": Standing.CLOSED}, False),
+        ({"reference": "receipt", "method": PaymentMethod.CARD_TERMINAL}, False),
+    ],
+)
+def test_somebody_may_pay_on_a_page_that_is_open(facts: dict[str, Any], open_page: bool) -> None:
+    assert has_page(a_payment(1, **facts)) is open_page
+
+
+def test_what_the_provider_has_not_heard_of_is_asked_back() -> None:
+    asked, heard = Refund("a", 1, RefundState.REQUESTED), Refund("b", 2, RefundState.SUCCEEDED)
+    payment = a_payment(1, captured=TOTAL, refunds=(asked, heard))
+    assert asked_back(an_order(OrderState.FAILED, payment)) == [(payment, asked)]
+
+
+def test_an_order_that_money_came_for_too_late_was_never_sold() -> None:
+    pending = an_order()
+    assert pending.number == 0, "numbered when it is saved"
+    cancelled = given_up(pending)
+    assert cancelled.state is OrderState.CANCELLED
+    assert [line.state for line in cancelled.lines] == [LineState.CANCELLED]
+    assert not never_sold(pending) and not never_sold(cancelled)
+    assert never_sold(lost(replace(pending, state=OrderState.PAID)))
+    confirmed = an_order(OrderState.CONFIRMED)
+    assert not never_sold(replace(confirmed, state=OrderState.REFUNDED))
 
 
 def test_an_order_is_drawn_up_place_by_place() -> None:

@@ -28,8 +28,8 @@ TESTS = (
         f"tests/engine/test_{name}.py"
         for name in (
             "admission", "best", "doors_proof", "holding", "house", "keeping", "kept", "orphans",
-            "pacing", "performance", "pricing", "refusals", "selling", "splits", "turns",
-            "waiting_room",
+            "ordering", "pacing", "performance", "pricing", "refusals", "selling", "splits",
+            "turns", "waiting_room",
         )
     ),
     "tests/stateful/test_performance_model.py",

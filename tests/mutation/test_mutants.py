@@ -28,7 +28,7 @@ class Tally:
         return 1 + 2
 
     def pairs(self) -> object:
-        return zip("a", "b", strict=True)
+        return zip("a", f"b{self})", strict=True)
 '''
 
 
@@ -52,6 +52,8 @@ def test_what_is_done_and_what_is_left_alone(tmp_path: Path) -> None:
     assert not any("7" in name or "5" in name for name in found)
     assert "small.judge: return False -> return None" not in found
     assert "small.Tally.pairs: True -> False" not in found
+    assert "small.Tally.pairs: 'b' -> 'bx'" in found
+    assert "small.Tally.pairs: ')' -> ')x'" not in found
     assert len(found) == len(set(found))
 
 
