@@ -35,8 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args(arguments)
     paths = [ROOT / "engine" / f"{name}.py" for name in given.modules]
-    verdicts = judge(paths, given.only, given.processes, spared=equivalent())
-    return report(verdicts, whole=not given.only)
+    return report(judge(paths, given.only, given.processes), whole=not given.only)
 
 
 def report(verdicts: Sequence[Verdict], whole: bool) -> int:

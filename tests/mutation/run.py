@@ -2,7 +2,7 @@
 
 The tests are collected once. A first run notes which tests pass through which lines; a mutant
 is then put before just those that pass through its line, the quickest first, up to the first
-that fails; the few slow ones come last. A mutant that makes a test run for ever, or take all the
+that fails. A mutant that makes a test run for ever, or take all the
 memory that there is, is killed as well: time is that of the processor, so that a busy machine
 kills nobody.
 """
@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, NamedTuple
@@ -23,22 +23,19 @@ import pytest
 from tests.mutation.mutants import Mutant, Source
 
 ROOT = Path(__file__).parents[2]
-TESTS = (
-    *(
-        f"tests/engine/test_{name}.py"
-        for name in (
-            "admission", "best", "doors_proof", "holding", "house", "keeping", "kept", "orphans",
-            "ordering", "pacing", "performance", "pricing", "refusals", "selling", "splits",
-            "turns", "waiting_room",
-        )
-    ),
-    "tests/stateful/test_performance_model.py",
+TESTS = tuple(
+    f"tests/engine/test_{name}.py"
+    for name in (
+        "admission", "best", "doors_proof", "holding", "house", "keeping", "kept", "orphans",
+        "ordering", "pacing", "performance", "pricing", "refusals", "selling", "splits",
+        "turns", "waiting_room",
+    )
 )  # fmt: skip
-"""What the core's decisions are held to."""
-SLOW_S = 1.0
-"""A test that takes longer comes last, before every mutant that is still alive."""
-TIMES, MORE_S = 10, 1.0
-"""A test that takes so many times as long as by itself, and so much more, never ends."""
+"""What the core's decisions are held to: the quick tests. What only the state machines or the
+simulator would notice counts as unnoticed."""
+TIMES, MORE_S = 2, 1.0
+"""A test that takes so many times as long as while its lines are noted, and so much more, never
+ends."""
 MOST_BYTES = 2 << 30
 """Nor does one that asks for so much memory."""
 
@@ -52,17 +49,13 @@ class Verdict(NamedTuple):
 class _Runner:
     """A plugin of pytest that takes the place of its loop."""
 
-    def __init__(
-        self, sources: list[Source], wanted: str, processes: int, spared: Collection[str]
-    ) -> None:
+    def __init__(self, sources: list[Source], wanted: str, processes: int) -> None:
         self._sources = sources
         self._wanted = wanted
-        self._spared = spared
         self._processes = processes
         self._failed = False
         self._lines: dict[tuple[str, int], list[int]] = {}
         self._took_s: list[float] = []
-        self._slow: list[int] = []
         self.verdicts: list[Verdict] = []
         self.problem = ""
 
@@ -115,10 +108,7 @@ class _Runner:
         return True
 
     def _look_at(self, number: int, item: pytest.Item) -> None:
-        """Run a test by itself, then once more to note through which lines it passes.
-
-        A slow one would be far slower when its lines are noted: it stands for all of them.
-        """
+        """Run a test by itself, and note through which lines it passes."""
         files = {str(source.path) for source in self._sources}
         seen: set[tuple[str, int]] = set()
 
@@ -130,16 +120,12 @@ class _Runner:
             return trace_lines if frame.f_code.co_filename in files else None
 
         began_s = time.process_time()
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        self._took_s.append(time.process_time() - began_s)
-        if self._took_s[-1] > SLOW_S:
-            self._slow.append(number)
-            return
         sys.settrace(trace)
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         finally:
             sys.settrace(None)
+        self._took_s.append(time.process_time() - began_s)
         for line in seen:
             self._lines.setdefault(line, []).append(number)
 
@@ -168,8 +154,7 @@ class _Runner:
 
     def _tests_of(self, source: Source, mutant: Mutant) -> list[int]:
         tests = self._lines.get((str(source.path), mutant.line), [])
-        slow = [] if mutant.name in self._spared else self._slow
-        return sorted([*tests, *slow], key=self._took_s.__getitem__)
+        return sorted(tests, key=self._took_s.__getitem__)
 
     def _fork(
         self, items: list[pytest.Item], tests: Iterable[int], source: Source, mutant: Mutant
@@ -216,17 +201,14 @@ def judge(
     wanted: str = "",
     processes: int = 2,
     tests: Iterable[str] = TESTS,
-    spared: Collection[str] = (),
 ) -> list[Verdict]:
     """Put the mutants of these modules (whose names contain `wanted`) before the tests.
-
-    Those that are `spared` (by name) meet no slow test.
 
     Raises:
         RuntimeError: A test fails without any mutant.
     """
     sources = [Source(path, _module_of(path)) for path in paths]
-    runner = _Runner(sources, wanted, processes, spared)
+    runner = _Runner(sources, wanted, processes)
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "timeout=0"]
     options += ["-p", "no:terminalreporter", "-p", "no:faulthandler", "--assert=plain"]
     pytest.main([*options, *(str(ROOT / test) for test in tests)], plugins=[runner])
