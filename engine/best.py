@@ -96,6 +96,7 @@ def _search(state: State, command: HoldBest, at_ms: int, expires_ms: int) -> Hel
         if found is not None:
             rung, positions = found
             seats = tuple([house.seat_at[position] for position in sorted(positions)])
+            assert len(set(seats)) == command.size, "everybody has a seat of their own"
             return Held(command.token, seats, (), expires_ms, rung)
     area = _find_area(state, command, wanted)
     if area is None:

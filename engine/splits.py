@@ -65,7 +65,7 @@ class _Party:
         if self.places < size or (size % 2 and self.large is None):
             return None
         before = self.gaps[-_BEFORE - size // 2 : -1]
-        if size % 2 and self.large is not None and self.large is not first:
+        if size % 2 and self.large is not None and self.large not in (first, *before):
             before.append(self.large)
         return before
 

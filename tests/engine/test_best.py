@@ -115,6 +115,14 @@ def test_of_a_row_that_is_not_filled_the_nearest_part(
     assert found(play.best(6)) == (Rung.SPLIT_NEAR, seats)
 
 
+@pytest.mark.parametrize("nearest", [0.0, 4.0, 11.0])
+def test_nobody_of_an_odd_party_shares_a_seat(nearest: float) -> None:
+    """Gaps of two, three and two: the three is the one without which seven cannot be split."""
+    play = Play(house(["aaaaaaaaaaaa"], focal=(nearest, -3.0)))
+    play.block(2, 6, 7, 8, 9)
+    assert found(play.best(7)) == (Rung.SPLIT_NEAR, (0, 1, 3, 4, 5, 10, 11))
+
+
 def test_five_in_pairs_need_a_group_of_three() -> None:
     plan = house(["aaaaaaaaa"])
     assert found(marked(plan, "...x..x..").best(5)) == (Rung.SPLIT_NEAR, (0, 1, 2, 4, 5))

@@ -37,6 +37,12 @@ def test_blocked_seats_and_places_are_off_sale_until_put_back(play: Play) -> Non
     )
 
 
+def test_all_that_is_left_of_an_area_is_blocked(play: Play) -> None:
+    play.hold(areas=((0, 2),))
+    assert play.block(areas=((0, 4),)) == Blocked((), ((0, 4),))
+    assert play.live.area_free == [0]
+
+
 def test_unblocking_touches_neither_held_nor_sold_seats(play: Play) -> None:
     play.buy(0, 1)
     play.hold(2, by="bob")

@@ -221,6 +221,7 @@ ROWS: dict[Refusal, list[Row]] = {
             (2, 0),
         ),
         Row("block a held seat", lambda p: p.block(0, 1), (held(0),), (0,)),
+        Row("block a sold seat", lambda p: p.block(0, 1), (bought(0),), (0,)),
         Row(
             "allocate a held seat",
             lambda p: p.allocate("x", 0, 1, channels=[WEB]),

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator
 from math import hypot
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as checks
+from hypothesis import strategies as st
 
 from engine.house import DISTANCE_UNITS
 from engine.plan import Table
@@ -89,6 +92,34 @@ def test_groups_are_near_to_each_other(away: tuple[float, float]) -> None:
 
 def test_of_splits_as_good_the_first_is_taken() -> None:
     assert middles(nearest_split([gap(2, x) for x in (-5.0, 5.0, -6.0, 6.0)], 4)) == [-6.0, -5.0]
+
+
+gap_lists = st.lists(
+    st.builds(gap, st.integers(2, 5), st.integers(-9, 9), st.integers(0, 3), st.booleans()),
+    max_size=8,
+    unique_by=lambda one: (one.x, one.y),
+)
+
+
+@checks(deadline=None)
+@given(gap_lists, st.integers(2, 15))
+def test_a_split_is_found_just_when_there_is_one_and_no_gap_serves_twice(
+    gaps: list[Gap], size: int
+) -> None:
+    sums = {0}
+    for one in gaps:
+        most = len(one.places)
+        counts = [most] if one.table is not None else range(2, most + 1)
+        sums |= {done + count for done in sums for count in counts}
+
+    parts = nearest_split(sorted(gaps, key=lambda one: one.nearest), size)
+
+    assert (parts is not None) == (size in sums)
+    for one, count in parts or []:
+        assert 2 <= count <= len(one.places)
+        assert one.table is None or count == len(one.places)
+    assert len({id(one) for one, _ in parts or []}) == len(parts or [])
+    assert parts is None or sum(count for _, count in parts) == size
 
 
 def counted(gaps: Iterable[Gap], read: list[Gap]) -> Iterator[Gap]:
