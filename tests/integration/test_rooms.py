@@ -22,7 +22,7 @@ from tests.integration.visitors import Visitor, hold_straight
 pytestmark = [pytest.mark.timeout(240)]
 
 PERFORMANCE = 1
-VISITORS = 200
+VISITORS = 120
 GATHERING_S = 35
 NOT_ADMITTED = ["refused", "not_admitted", [], ""]
 PATH = f"/api/performances/{PERFORMANCE}/queue"
