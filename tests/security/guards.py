@@ -302,11 +302,11 @@ class Checkout:
         shutil.copytree(ROOT, self._root, ignore=IGNORED)
         folder.chmod(0o755)
 
-    def verdict(self, *tests: str) -> int:
+    def verdict(self, *arguments: str) -> int:
         """pytest's exit code."""
         command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
         done = subprocess.run(
-            [*command, "-o", f"timeout={HANGS_S}", *tests],
+            [*command, *arguments],
             cwd=self._root,
             env=os.environ | {"PYTHONPATH": str(self._root)},
             capture_output=True,
@@ -321,7 +321,7 @@ class Checkout:
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(guard.stands, guard.instead), encoding="utf-8")
         try:
-            return self.verdict(guard.test)
+            return self.verdict("-o", f"timeout={HANGS_S}", guard.test)
         finally:
             path.write_text(text, encoding="utf-8")
 

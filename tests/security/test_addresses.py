@@ -132,6 +132,9 @@ async def test_every_way_out_gives_the_place_back(start: Start) -> None:
     one = from_address("203.0.113.9")
     await (await gateway.socket(**one)).websocket.close()
     await (await gateway.bare_socket(**one)).closed()  # too late for hello
+    slow = await gateway.bare_socket(**one)  # a part of hello is none
+    slow.websocket._conn.transport.write(b"\x82\xca\x00")  # type: ignore[attr-defined]
+    await slow.closed()
     bad = await gateway.bare_socket(**one)
     await bad.send("hello", "o.nobody")
     await bad.closed()
