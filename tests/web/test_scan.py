@@ -224,6 +224,8 @@ async def test_the_page_reads_secrets_as_the_house_makes_them(
     ]  # fmt: skip
     letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     bad = [good[2][0].lower(), good[2][0] + "0", good[2][0][:-1], " " + good[2][0], "", "ST1"]
+    # The spare bit: the same claim and signature, and another text.
+    bad.append(good[2][0][:-1] + letters[letters.index(good[2][0][-1]) + 1])
     for text, _ in good:
         at = chance.randrange(3, len(text))
         bad.append(text[:at] + chance.choice(letters.replace(text[at], "")) + text[at + 1 :])
