@@ -9,6 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 demo: .venv/product
 	@$(BIN)/strapontin serve --data data
 
+# Three at a time, on two cores as well: much of the time is spent waiting for servers.
 test: .venv/tests
 	@sh .ci/system-packages
 	$(MAKE) --no-print-directory lint
