@@ -73,15 +73,11 @@ def test_a_filter_used_again_is_not_worked_out_again() -> None:
     assert laid.stretches(ALL) is of_all
 
 
-def test_a_row_numbered_from_right_to_left_counts_up_too() -> None:
-    drawn_rightwards = house(["aaaa"])
-    x = [seat.x for seat in drawn_rightwards.seats]
-    turned = [
-        replace(seat, x=mirrored)
-        for seat, mirrored in zip(drawn_rightwards.seats, reversed(x), strict=True)
-    ]
-    laid = House(replace(drawn_rightwards, seats=tuple(turned)))
-    assert drawn(laid) == "||abcd|||"
+def test_a_row_that_begins_with_a_later_seat_than_it_ends_with_is_turned() -> None:
+    plan = house(["aaaaa"])
+    from_the_left = (4, 2, 0, 1, 3)
+    seats = [replace(seat, x=float(from_the_left.index(n))) for n, seat in enumerate(plan.seats)]
+    assert drawn(House(replace(plan, seats=tuple(seats)))) == "||dbace|||"
 
 
 def test_everything_is_measured_in_seat_widths() -> None:

@@ -155,7 +155,7 @@ def test_too_many_kept_scans_are_refused_and_can_be_told_later(
     assert MAX_KEPT_SCANS >= 500_000
     monkeypatch.setattr("engine.kept.MAX_KEPT_SCANS", 2)
     first = play.kept(1, 1)
-    play.kept(3, 3)
+    assert isinstance(play.kept(3, 3), Kept)
     play.live.take()
     command = KeptScan(b"x" * 16, "", "lane", 7, 2, 0, ScanMode.ADMIT, 2, NOW_MS, ADMITTED)
     refused = play.apply(command)

@@ -223,6 +223,12 @@ ROWS: dict[Refusal, list[Row]] = {
         Row("block a held seat", lambda p: p.block(0, 1), (held(0),), (0,)),
         Row("block a sold seat", lambda p: p.block(0, 1), (bought(0),), (0,)),
         Row(
+            "allocate a sold seat",
+            lambda p: p.allocate("x", 0, 1, channels=[WEB]),
+            (bought(0),),
+            (0,),
+        ),
+        Row(
             "allocate a held seat",
             lambda p: p.allocate("x", 0, 1, channels=[WEB]),
             (held(0),),
