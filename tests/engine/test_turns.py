@@ -122,11 +122,14 @@ def test_nobody_has_a_turn_before_the_draw() -> None:
 def test_who_comes_after_a_draw_without_anybody_has_a_turn(again: bool) -> None:
     room = WaitingRoom(Opened(1, 1, 2, commitment_of(SEED)))
     room.apply(Drawn(2, SEED))
-    room.apply(Arrived(3, (ALL[0],)))
     turns = Turns(room)
-    turns.came(NORTH, ALL[:1])
+    if again:
+        turns.came(NORTH, ALL[:1])
+    room.apply(Arrived(3, (ALL[0],)))
     if again:
         turns.line_up_again()
+    else:
+        turns.came(NORTH, ALL[:1])
     assert turns.take(10) == [ALL[0]]
 
 
