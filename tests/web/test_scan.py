@@ -50,6 +50,7 @@ async def test_a_code_enrols_the_phone_and_tickets_are_admitted_once(
     # A reader that types, while the cursor stands nowhere.
     await page.locator("#result").click()
     await page.keyboard.type(second + "\n")
+    await expect(result).not_to_contain_text("not let in")
     await expect(result).to_have_attribute("data-result", "ADMITTED")
     assert doors.admissions(1) == doors.admissions(2) == [("main", -1)]
     await scan(page, "ST1FORGED", "UNKNOWN")
