@@ -4,28 +4,24 @@ Owns arguments, what is printed and exit codes: 0 done, 1 refused, 2 could not b
 link and its looks are `renderers.enrolment`'s.
 """
 
-import asyncio
 import json as json_format
 import sys
 import time
-from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, password, t
-from console.client import Client, ClientError, Device, Problem, certificate_of, server_address
+from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.client import Client, Device, certificate_of, server_address
+from console.operating import Failure, operator, run
 from console.trust import fingerprint_of
-from console.words import error_words
 from renderers import enrolment
 
 app = App(name="device", help=t("cli.device.help"), help_format="plaintext")
-
-REFUSED: Final = 1
 
 Token = Annotated[str, Parameter(help=t("device.cli.token"), env_var="STRAPONTIN_TOKEN")]
 Number = Annotated[int, Parameter(help=t("device.cli.number"))]
@@ -36,10 +32,6 @@ Camera = Annotated[Literal["back", "front"], Parameter(help=t("device.cli.camera
 Spoken = Annotated[Literal["fr", "en"] | None, Parameter(help=t("device.cli.language"))]
 Address = Annotated[str, Parameter(help=t("device.cli.address"))]
 Picture = Annotated[Path | None, Parameter(help=t("device.cli.picture"))]
-
-
-class _Failure(Exception):
-    """Said in one line; the command could not begin."""
 
 
 @app.command(help=t("device.cli.add"))
@@ -65,7 +57,7 @@ def add(
         made = await client.add_device(name, gate, served)
         return _show_code(client, made, camera, language, address, picture, json)
 
-    return _run(work)
+    return run(work)
 
 
 @app.command(help=t("device.cli.code"))
@@ -88,7 +80,7 @@ def code(
         made = await client.offer_enrolment(device)
         return _show_code(client, made, camera, language, address, picture, json)
 
-    return _run(work)
+    return run(work)
 
 
 @app.command(name="list", help=t("device.cli.list"))
@@ -106,7 +98,7 @@ def list_(
             print(_line(device, zone))
         return 0
 
-    return _run(work)
+    return run(work)
 
 
 @app.command(help=t("device.cli.revoke"))
@@ -128,40 +120,23 @@ def revoke(
             print(t("device.cli.revoked", device=device))
         return 0
 
-    return _run(work)
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    try:
-        return asyncio.run(work())
-    except Problem as problem:
-        told = fail(error_words(t, problem))
-        return REFUSED if problem.refused else told
-    except ClientError as error:
-        return fail(error_words(t, error))
-    except _Failure as failure:
-        return fail(str(failure))
+    return run(work)
 
 
 async def _operator(server: str, login: str, token: str) -> Client:
-    client = Client(server, token)
-    if not token:
-        if not login:
-            raise _Failure(t("device.cli.who"))
-        await client.login(login, password(t))
-    return client
+    return await operator(server, login, token, t("device.cli.who"))
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(one) for one in text.split(",") if one.strip())
     except ValueError:
-        raise _Failure(t("device.cli.bad_performances", text=text)) from None
+        raise Failure(t("device.cli.bad_performances", text=text)) from None
 
 
 def _check_picture(picture: Path | None) -> None:
     if picture is not None and picture.suffix not in (".png", ".svg"):
-        raise _Failure(t("device.cli.bad_picture", path=str(picture)))
+        raise Failure(t("device.cli.bad_picture", path=str(picture)))
 
 
 def _show_code(
@@ -187,7 +162,7 @@ def _show_code(
         try:
             picture.write_bytes(draw(link))
         except OSError as error:
-            raise _Failure(f"{picture}: {error.strerror}") from None
+            raise Failure(f"{picture}: {error.strerror}") from None
     if json:
         told = {"id": made.id, "name": made.name, "gate": made.gate, "link": link}
         told |= {"performances": made.performances, "expires_ms": made.enrolment_expires_ms}

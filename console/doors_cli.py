@@ -13,23 +13,21 @@ import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import (
-    COULD_NOT_BEGIN,
     DEFAULT_SERVER,
     Json,
     Login,
     Server,
     Token,
     fail,
-    password,
     t,
 )
-from console.client import Client, ClientError, Problem
+from console.client import Client
 from console.doors import Conflict, Doors, Guest, Inside, Marked
-from console.words import error_words, refusal_words
+from console.operating import REFUSED, operator, run
+from console.words import refusal_words
 from engine.commands import Alarm, ScanOutcome
 from renderers.money import format_time
 
-REFUSED: Final = 1
 MAX_GUESTS_LISTED: Final = 200
 """Guests on a terminal; all of them are in a file."""
 
@@ -138,22 +136,10 @@ def mark(
 def _run(
     work: Callable[[Client], Coroutine[Any, Any, int]], server: str, login: str, token: str
 ) -> int:
-    async def run() -> int:
-        client = Client(server, token)
-        if not token:
-            if not login:
-                return fail(t("doors.cli.who"))
-            await client.login(login, password(t))
-        return await work(client)
+    async def ask() -> int:
+        return await work(await operator(server, login, token, t("doors.cli.who")))
 
-    try:
-        return asyncio.run(run())
-    except Problem as problem:
-        code = fail(error_words(t, problem))
-        return REFUSED if problem.refused else code
-    except ClientError as error:
-        fail(error_words(t, error))
-        return COULD_NOT_BEGIN
+    return run(ask)
 
 
 async def _zone(client: Client) -> str:

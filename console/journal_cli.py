@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, password, t
-from console.client import Client, ClientError, Problem
-from console.words import error_words
+from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
+from console.client import Client
+from console.operating import REFUSED, Failure, operator, run
 from engine.ledger import Head
 from engine.ledger_check import (
     Fault,
@@ -36,7 +36,6 @@ from renderers.money import format_money
 
 app = App(name="journal", help=t("cli.journal.help"), help_format="plaintext")
 
-REFUSED: Final = 1
 TIMEOUT_S: Final = 60.0
 """A long journal takes the database some seconds to check."""
 
@@ -45,10 +44,6 @@ MAX_MARKS: Final = 400
 
 Token = Annotated[str, Parameter(help=t("journal.cli.token"), env_var="STRAPONTIN_TOKEN")]
 Key = Annotated[str, Parameter(help=t("journal.cli.key"))]
-
-
-class _Failure(Exception):
-    """Said in one line; the command could not begin."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -151,28 +146,16 @@ def export(
 
 def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     try:
-        return asyncio.run(work())
-    except Problem as problem:
-        code = fail(error_words(t, problem))
-        return REFUSED if problem.refused else code
-    except ClientError as error:
-        return fail(error_words(t, error))
+        return run(work)
     except ExportUnreadable as error:
         return fail(t("journal.cli.unreadable_export", why=str(error)))
-    except _Failure as failure:
-        return fail(str(failure))
 
 
 # Reading ---------------------------------------------------------------------------------
 
 
 async def _operator(server: str, login: str, token: str) -> Client:
-    client = Client(server, token, TIMEOUT_S)
-    if not token:
-        if not login:
-            raise _Failure(t("journal.cli.who"))
-        await client.login(login, password(t))
-    return client
+    return await operator(server, login, token, t("journal.cli.who"), TIMEOUT_S)
 
 
 async def _all_periods(client: Client) -> list[Closed]:
@@ -270,7 +253,7 @@ def _verify_file(file: Path, key: str) -> Verdict:
             )
     except OSError as error:
         why = error.strerror or str(error)
-        raise _Failure(t("journal.cli.unreadable", file=file, why=why)) from None
+        raise Failure(t("journal.cli.unreadable", file=file, why=why)) from None
     period = exported.period
     return Verdict(
         key=key or (period.key if period is not None else ""),
@@ -303,7 +286,7 @@ def _number_of(text: str, periods: list[Closed]) -> int:
                 return closed.number
     known = {str(closed.number): closed.number for closed in periods}
     if text not in known:
-        raise _Failure(t("journal.cli.no_period", period=text))
+        raise Failure(t("journal.cli.no_period", period=text))
     return known[text]
 
 
@@ -316,7 +299,7 @@ async def _export(client: Client, number: int, file: Path) -> None:
         partial.replace(file)
     except OSError as error:
         why = error.strerror or str(error)
-        raise _Failure(t("journal.cli.unwritable", file=file, why=why)) from None
+        raise Failure(t("journal.cli.unwritable", file=file, why=why)) from None
     finally:
         partial.unlink(missing_ok=True)
 

@@ -10,22 +10,20 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, password, t
-from console.client import MAX_BODY_BYTES, Client, ClientError, Problem, RoomInfo
+from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
+from console.client import MAX_BODY_BYTES, Client, RoomInfo
+from console.operating import REFUSED, Failure, operator, run
 from console.room_log import LogUnreadable, RoomLog, Verdict, read_log, verdict_of
-from console.words import error_words
 from engine.waiting import VISITOR_BYTES, Admitted, Arrived, Closed, Drawn, Opened, Phase
 
 app = App(name="queue", help=t("cli.queue.help"), help_format="plaintext")
-
-REFUSED: Final = 1
 
 Performance = Annotated[int, Parameter(help=t("queue.cli.performance"))]
 Token = Annotated[str, Parameter(help=t("queue.cli.token"), env_var="STRAPONTIN_TOKEN")]
@@ -33,10 +31,6 @@ Opens = Annotated[str, Parameter(help=t("queue.cli.opens"))]
 OnSale = Annotated[str, Parameter(help=t("queue.cli.on_sale"))]
 Source = Annotated[str, Parameter(help=t("queue.cli.source"))]
 Visitor = Annotated[str, Parameter(help=t("queue.cli.visitor"))]
-
-
-class _Failure(Exception):
-    """Said in one line; the command could not begin."""
 
 
 @app.command(name="open", help=t("queue.cli.open"))
@@ -128,28 +122,16 @@ def verify(source: Source, /, *, visitor: Visitor = "", json: Json = False) -> i
 
 def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     try:
-        return asyncio.run(work())
-    except Problem as problem:
-        code = fail(error_words(t, problem))
-        return REFUSED if problem.refused else code
-    except ClientError as error:
-        return fail(error_words(t, error))
+        return run(work)
     except LogUnreadable as error:
         return fail(t("queue.cli.unreadable_log", why=str(error)))
-    except _Failure as failure:
-        return fail(str(failure))
 
 
 # In ------------------------------------------------------------------------------------
 
 
 async def _operator(server: str, login: str, token: str) -> Client:
-    client = Client(server, token)
-    if not token:
-        if not login:
-            raise _Failure(t("queue.cli.who"))
-        await client.login(login, password(t))
-    return client
+    return await operator(server, login, token, t("queue.cli.who"))
 
 
 async def _zone(client: Client) -> ZoneInfo:
@@ -163,7 +145,7 @@ def _time_ms(text: str, zone: ZoneInfo) -> int:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise _Failure(t("queue.cli.bad_time", text=text)) from None
+        raise Failure(t("queue.cli.bad_time", text=text)) from None
     return int((time if time.tzinfo else time.replace(tzinfo=zone)).timestamp() * 1000)
 
 
@@ -173,7 +155,7 @@ def _visitor(text: str) -> bytes:
     except ValueError:
         name = b"?"
     if text and len(name) != VISITOR_BYTES:
-        raise _Failure(t("queue.cli.bad_visitor", text=text, digits=2 * VISITOR_BYTES))
+        raise Failure(t("queue.cli.bad_visitor", text=text, digits=2 * VISITOR_BYTES))
     return name
 
 
@@ -187,7 +169,7 @@ async def _fetch(source: str) -> bytes:
         return await asyncio.to_thread(_read_file, Path(source))
     except OSError as error:
         why = error.strerror or str(error)
-        raise _Failure(t("queue.cli.unreadable", file=source, why=why)) from None
+        raise Failure(t("queue.cli.unreadable", file=source, why=why)) from None
 
 
 def _read_file(file: Path) -> bytes:

@@ -1,0 +1,48 @@
+"""What the commands of operators share: who asks, and how a failure ends.
+
+Owns the exit codes: what the work returns, 1 the server refused, 2 could not begin.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from console.cli import fail, password, t
+from console.client import TIMEOUT_S, Client, ClientError, Problem
+from console.words import error_words
+
+REFUSED: Final = 1
+
+
+class Failure(Exception):
+    """Said in one line; the command could not begin."""
+
+
+def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """The exit code of a command; what is neither the server's nor a Failure is raised."""
+    try:
+        return asyncio.run(work())
+    except Problem as problem:
+        code = fail(error_words(t, problem))
+        return REFUSED if problem.refused else code
+    except ClientError as error:
+        return fail(error_words(t, error))
+    except Failure as failure:
+        return fail(str(failure))
+
+
+async def operator(
+    server: str, login: str, token: str, who: str, timeout_s: float = TIMEOUT_S
+) -> Client:
+    """A client with the token, or logged in; `who` asks whoever gave neither.
+
+    Raises:
+        Failure: Neither a token nor a name is given.
+        ClientError: The login was refused, or nobody answered.
+    """
+    client = Client(server, token, timeout_s)
+    if not token:
+        if not login:
+            raise Failure(who)
+        await client.login(login, password(t))
+    return client
