@@ -269,7 +269,6 @@ async function presentNow(text) {
   const told = await desk.present(text, asked);
   const look = told.trouble ? showTrouble(told.trouble)
     : showAnswer(told, asked, placeOf(told), desk.gates, desk.nowMs());
-  byId("result").dataset.result = told.trouble ?? told.result;
   signal(look);
   if (told.live && asked !== "look_up" && look === "good") canUndo(told.ticket);
   showState();
@@ -288,7 +287,6 @@ async function undoNow() {
   const { ticket, id } = passed;
   const told = await desk.undo(id, ticket);
   const look = told.trouble ? showTrouble(told.trouble) : showUndone(told.mode);
-  byId("result").dataset.result = told.trouble ?? "undone";
   signal(look);
   // Whether it was taken back is not known: the same is asked again, which does it once.
   if (told.trouble !== "network") canUndo(null);

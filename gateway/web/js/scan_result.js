@@ -32,8 +32,10 @@ function shape(name) {
   return svg;
 }
 
-function show(look, lookUp, big, lines, sign = look) {
+/** `result` names what is shown: an outcome, a trouble's code, "undone", or "" while there is none. */
+function show(result, look, lookUp, big, lines, sign = look) {
   const panel = byId("result");
+  panel.dataset.result = result;
   panel.className = `result look-${look}${lookUp ? " looking-up" : ""}`;
   panel.replaceChildren(shape(sign), h("div.words", {},
     h("strong.big", {}, big), lines.filter(Boolean).map((line) => h("p", {}, line))));
@@ -48,7 +50,7 @@ export function showAnswer(told, mode, place, gates, nowMs) {
   const gate = gates.find((one) => one.id === told.usedGate)?.name ?? told.usedGate;
   const today = used && longDate(told.usedAtMs) === longDate(nowMs);
   const when = used ? `${today ? "" : `${longDate(told.usedAtMs)} `}${clock(told.usedAtMs)}` : "";
-  show(look, lookUp, valid ? t("web.scan.valid") : t(`outcome.scan.${told.result}`), [
+  show(told.result, look, lookUp, valid ? t("web.scan.valid") : t(`outcome.scan.${told.result}`), [
     place,
     lookUp ? t("web.scan.not_admitted") : "",
     used ? t(gate ? "web.scan.used_at" : "web.scan.used", { when, gate }) : t(`outcome.scan_why.${told.result}`),
@@ -61,21 +63,21 @@ export function showAnswer(told, mode, place, gates, nowMs) {
 /** Nobody could say. */
 export function showTrouble(code) {
   const key = [`web.scan.trouble.${code}`, `refusal.${code}`, "web.scan.trouble.other"].find(has);
-  show("warn", false, t("web.scan.not_known"), [t(key, { code })]);
+  show(code, "warn", false, t("web.scan.not_known"), [t(key, { code })]);
   return "warn";
 }
 
 /** Somebody did not go in (or out) after all; `mode` is that of what was taken back. */
 export function showUndone(mode) {
-  show("warn", false, t("web.scan.undone"), [t(`web.scan.undone_${mode}`)]);
+  show("undone", "warn", false, t("web.scan.undone"), [t(`web.scan.undone_${mode}`)]);
   return "warn";
 }
 
 /** Ready for a ticket. */
 export function showReady(mode) {
-  show("wait", mode === "look_up", t("web.scan.ready"), [t(`web.scan.ready_${mode}`)]);
+  show("", "wait", mode === "look_up", t("web.scan.ready"), [t(`web.scan.ready_${mode}`)]);
 }
 
 export function showAsking() {
-  show("wait", false, "…", [t("web.scan.asking")]);
+  show("", "wait", false, "…", [t("web.scan.asking")]);
 }
