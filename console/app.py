@@ -2,9 +2,13 @@
 
 Owns who is logged in, the link and the till, the language and the theme, and where the screens
 lead. Talks to a gateway only, through `console.client` and `console.link`.
+
+What nobody sees before the login is imported where it is opened, and beforehand while somebody
+types a password: the first screen is there in under a second.
 """
 
 import asyncio
+import importlib
 import os
 import time
 from collections.abc import Iterable
@@ -24,17 +28,9 @@ from console.client import Client, ClientError
 from console.link import Link, LinkState
 from console.printing import Printer
 from console.programme import Performance
-from console.scan import Scanner
 from console.screens.base import Dialog, TillScreen
-from console.screens.devices import DevicesScreen
-from console.screens.door import DoorScreen
-from console.screens.help import HelpDialog
 from console.screens.login import LoginScreen
 from console.screens.programme import ProgrammeScreen
-from console.screens.sale import SaleScreen
-from console.screens.sales import SalesScreen
-from console.screens.sold import SoldDialog
-from console.screens.supervisor import SupervisorScreen
 from console.seating import Seating
 from console.slip import AllTillsBusy, SlipFile
 from console.till import Resumed, Till
@@ -44,6 +40,14 @@ from engine.orders import Order
 from renderers.i18n import languages, preferred_by_environment, translator
 from renderers.money import format_time
 
+LATER: Final = tuple(
+    f"console.{name}"
+    for name in (
+        *("scan", "screens.sale", "screens.sales", "screens.sold", "screens.door"),
+        *("screens.devices", "screens.supervisor", "screens.help"),
+    )
+)
+"""What is imported once the first screen is there."""
 MAX_HOUSES: Final = 8
 """Performances kept with their plans, for the words of orders' places."""
 SELLING_ROLES: Final = frozenset({"admin", "supervisor", "cashier", "refund"})
@@ -105,6 +109,10 @@ class ConsoleApp(App[None]):
 
     def on_mount(self) -> None:
         self.push_screen(LoginScreen(self.settings.login))
+        self.call_after_refresh(self._load_later)
+
+    def _load_later(self) -> None:
+        self.run_worker(_load, thread=True, group="later")
 
     async def on_unmount(self) -> None:
         await self._disconnect()
@@ -131,6 +139,8 @@ class ConsoleApp(App[None]):
         Raises:
             ClientError: refused, or no answer.
         """
+        from console.screens.sale import SaleScreen
+
         operator = await self.client.login(name, password)
         house = await self.client.house()
         self.operator_name, self.roles = operator.name, frozenset(operator.roles)
@@ -191,12 +201,16 @@ class ConsoleApp(App[None]):
             self.till.feed(frame)
 
     def _lost(self, performance_id: int, token: bytes) -> None:
+        from console.screens.sale import SaleScreen
+
         if self.till is not None and self.till.lost(performance_id, token):
             for screen in self.screen_stack:
                 if isinstance(screen, SaleScreen):
                     screen.hold_ended()
 
     def _link_changed(self, opened: asyncio.Event, state: LinkState, why: str) -> None:
+        from console.screens.sale import SaleScreen
+
         self.link_state = state
         if state in (LinkState.OPEN, LinkState.REFUSED):
             opened.set()
@@ -222,18 +236,25 @@ class ConsoleApp(App[None]):
 
     async def open_sale(self, performance_id: int) -> None:
         """Raises ClientError when the performance cannot be fetched."""
+        from console.screens.sale import SaleScreen
+
         assert self.till is not None
         house = await self.till.open(performance_id)
         self._houses[performance_id] = house.performance, house.seating
         self.push_screen(SaleScreen(self.till, house))
 
     def open_sales(self, performance_id: int) -> None:
+        from console.screens.sales import SalesScreen
+
         self.push_screen(SalesScreen(performance_id))
 
     def open_door(self, performance_id: int) -> None:
         self.run_worker(self._open_door(performance_id), group="open", exclusive=True)
 
     async def _open_door(self, performance_id: int) -> None:
+        from console.scan import Scanner
+        from console.screens.door import DoorScreen
+
         assert self.link is not None
         try:
             found, seating = await self.house_of(performance_id)
@@ -246,6 +267,8 @@ class ConsoleApp(App[None]):
         self.run_worker(self._open_supervisor(performance_id), group="open", exclusive=True)
 
     async def _open_supervisor(self, performance_id: int) -> None:
+        from console.screens.supervisor import SupervisorScreen
+
         try:
             found, seating = await self.house_of(performance_id)
         except ClientError as error:
@@ -254,10 +277,15 @@ class ConsoleApp(App[None]):
         self.push_screen(SupervisorScreen(found, seating.place_count))
 
     def open_devices(self) -> None:
+        from console.screens.devices import DevicesScreen
+
         self.push_screen(DevicesScreen())
 
     def finish_sale(self, till: Till) -> None:
         """Show the change and print; the next sale begins when that is closed."""
+        from console.screens.sale import SaleScreen
+        from console.screens.sold import SoldDialog
+
         assert till.order is not None
 
         def closed(words: str | None) -> None:
@@ -311,6 +339,8 @@ class ConsoleApp(App[None]):
         self.theme = looks.THEMES[(at + 1) % len(looks.THEMES)]
 
     def action_help(self) -> None:
+        from console.screens.help import HelpDialog
+
         if not isinstance(self.screen, HelpDialog):
             self.push_screen(HelpDialog(self.screen))
 
@@ -332,6 +362,11 @@ class ConsoleApp(App[None]):
     def action_leave(self) -> None:
         """Quit; a sale in progress stays on its slip and in its hold, and is resumed."""
         self.exit()
+
+
+def _load() -> None:
+    for name in LATER:
+        importlib.import_module(name)
 
 
 def _known_zone(name: str) -> str:
