@@ -30,7 +30,7 @@ from console.link import NotServed
 from console.scan import remembered
 from engine.commands import Kept, Outcome, ScanMode
 from engine.limits import MAX_FRAME_BYTES
-from gateway import wire
+from gateway import limits, wire
 from gateway.addresses import Addresses
 from gateway.http import add_safe_headers, number_in, query_number, read_json
 from gateway.http_devices import Enrolment
@@ -46,11 +46,8 @@ MAX_DEVICES: Final = 500
 MAX_UNANSWERED: Final = 64
 """Scans of one device that wait for their answer."""
 MAX_BODY_BYTES: Final = 64 * 1024
-HELLO_S: Final = 10.0
-HEARTBEAT_S: Final = 20.0
 REVOCATION_CHECK_S: Final = 5.0
 """While the house answers, how often it is asked whether a device is still one."""
-RETRY_MS: Final = 1_000
 PATIENCE_S: Final = 1.5
 """Shorter than that of the devices: they hear from here before they go on alone themselves."""
 _SCANNING: Final = frozenset({"device", "door", "supervisor", "admin"})
@@ -212,7 +209,7 @@ class Relay:
         if len(self._sockets) >= MAX_DEVICES:
             raise Problem("busy", "too many connections", headers={hdrs.RETRY_AFTER: "5"})
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S, compress=False, max_msg_size=MAX_FRAME_BYTES
+            heartbeat=limits.HEARTBEAT_S, compress=False, max_msg_size=MAX_FRAME_BYTES
         )
         await socket.prepare(request)
         bearer = await self._greet(socket)
@@ -254,7 +251,7 @@ class Relay:
 
     async def _greet(self, socket: web.WebSocketResponse) -> Bearer | None:
         try:
-            first = _decode(await asyncio.wait_for(socket.receive_bytes(), HELLO_S))
+            first = _decode(await asyncio.wait_for(socket.receive_bytes(), limits.HELLO_TIMEOUT_S))
         except (TimeoutError, TypeError, ValueError, msgspec.MsgspecError):
             first = None
         bearer = await self._identify(first.token) if isinstance(first, wire.Hello) else None
@@ -295,7 +292,7 @@ class Relay:
         try:
             outcome = await self._decided(frame, bearer.gate or frame.gate)
         except (CannotTell, CannotKeep):
-            return wire.Shed(frame.id, "unavailable", RETRY_MS)
+            return wire.Shed(frame.id, "unavailable", limits.SHED_RETRY_MS)
         except NotServed as error:
             return wire.Error(error.code, error.detail, frame.id)
         return wire.Reply(frame.id, outcome)
