@@ -12,7 +12,10 @@ from engine.projection import NOTHING, Projection
 
 
 class Append(Struct, array_like=True, frozen=True):
-    """One batch of a performance: seqs `prev_seq + 1` to `seq`, and the rows it implies."""
+    """One batch of a performance: seqs `prev_seq + 1` to `seq`, and the rows it implies.
+
+    Of no events (`seq` is `prev_seq`) it asks only whether its epoch is still the performance's.
+    """
 
     performance: int
     epoch: int
@@ -21,6 +24,10 @@ class Append(Struct, array_like=True, frozen=True):
     at_ms: int
     events: bytes  # msgpack list[Event]
     projection: Projection = NOTHING
+
+    @property
+    def only_asks(self) -> bool:
+        return self.seq == self.prev_seq
 
 
 class Written(Enum):

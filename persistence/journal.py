@@ -9,7 +9,8 @@ Delivery guarantees:
 - A batch is written only while its epoch is the performance's, and only right
   after `prev_seq`. Both are checked in the statement that advances the head.
 - Each batch is chained to the one before by a hash, in that statement too.
-- After `claim` returns, nothing of an older epoch can be written any more.
+- After `claim` returns, nothing of an older epoch can be written any more, and a batch of no
+  events is told so.
 
 Errors::
 
@@ -110,6 +111,10 @@ WITH batch AS (
     FROM batch b JOIN advanced USING (performance)
 )"""
 _ADVANCE: Final = f"{_ADVANCING} SELECT performance FROM advanced"
+_STANDING: Final = f"""
+SELECT performance, epoch
+FROM {_unnest(1, "int4", "int8")} AS b (performance, epoch) JOIN writers USING (performance, epoch)
+"""
 # With its new tickets and scans, still in one statement: a sale takes one round trip.
 _ADVANCE_WITH_ROWS: Final = f"""{_ADVANCING}, sold AS (
     INSERT INTO tickets ({_TICKET_COLUMNS})
@@ -247,13 +252,39 @@ class Journal:
             JournalUnavailable: Nothing of it was written.
             JournalUnknown: All of it was written, or nothing.
         """
+        asked = [batch for batch in batches if batch.only_asks]
+        writing = [batch for batch in batches if not batch.only_asks] if asked else batches
         async with self._turn:
-            try:
-                return await self._append(batches)
-            except _Refused as refused:
-                if len(batches) > 1:
-                    return await self._append_one_by_one(batches)
-                return [refused.verdict()]
+            standing = await self._standing(asked) if asked else frozenset()
+            written = iter(await self._append_together(writing) if writing else ())
+        return [
+            next(written) if not batch.only_asks
+            else Written.WRITTEN if (batch.performance, batch.epoch) in standing
+            else Written.FENCED
+            for batch in batches
+        ]  # fmt: skip
+
+    async def _standing(self, asked: Sequence[Append]) -> frozenset[tuple[int, int]]:
+        """Which of these are their performance's epoch now, as (performance, epoch)."""
+        connection = await self._connected()
+        columns = [batch.performance for batch in asked], [batch.epoch for batch in asked]
+        try:
+            rows = await connection.fetch(_STANDING, *columns, timeout=APPEND_TIMEOUT_S)
+        except BaseException as error:
+            if not answered(error):
+                self._drop_writer()
+            if not isinstance(error, Exception):
+                raise
+            raise JournalUnavailable(f"{type(error).__name__}: {error}") from error
+        return frozenset((row["performance"], row["epoch"]) for row in rows)
+
+    async def _append_together(self, batches: Sequence[Append]) -> list[Written]:
+        try:
+            return await self._append(batches)
+        except _Refused as refused:
+            if len(batches) > 1:
+                return await self._append_one_by_one(batches)
+            return [refused.verdict()]
 
     async def _append_one_by_one(self, batches: Sequence[Append]) -> list[Written]:
         verdicts: list[Written] = []

@@ -97,7 +97,6 @@ class JournalActor:
                 begins_s = time.perf_counter()
                 try:
                     results = await self._store.append([batch for batch, _ in group])
-                    self._batches += sum(map(bool, results))
                 except Exception as error:
                     self._failed += 1
                     for _, future in group:
@@ -109,6 +108,8 @@ class JournalActor:
                 for (batch, future), result in zip(group, results, strict=True):
                     if result is Written.FENCED:
                         self._refuse(batch)
+                    elif result and not batch.only_asks:
+                        self._batches += 1
                     if not future.done():
                         future.set_result(result)
         finally:
@@ -118,9 +119,9 @@ class JournalActor:
         """Note a stale writer: it was paused or cut off, and another has its performance now."""
         self._fenced += 1
         log.warning(
-            "performance %d: refused seqs %d to %d of epoch %d: another writer has claimed it",
+            "performance %d: refused seqs after %d up to %d of epoch %d: another has claimed it",
             batch.performance,
-            batch.prev_seq + 1,
+            batch.prev_seq,
             batch.seq,
             batch.epoch,
         )

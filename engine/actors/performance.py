@@ -3,6 +3,9 @@
 Delivery guarantees:
 - `submit` answers only after every event it led to, and every event decided
   before it, is committed; replies leave in the order of decisions.
+- What led to no event (a look at a ticket, a basket) is answered only after the journal was
+  asked, later than the decision, whether this reign still stands: a writer that slept while
+  another took over would tell how things were.
 - A command sent again with the same id gets the same outcome, also after the
   actor died. Any `ActorFault` means: send the same commands again.
 - While one batch commits, the next is decided on top of it. When a commit's
@@ -75,9 +78,9 @@ class SecondWallError(Exception):
 
 
 class Waiting(NamedTuple):
-    """A reply that leaves when the journal has reached `seq`."""
+    """A reply that leaves with the answer to the append that is the `turn`-th of this reign."""
 
-    seq: int
+    turn: int
     reply: bytes
     future: asyncio.Future[bytes]
 
@@ -139,6 +142,7 @@ class PerformanceActor:
         self._decided_seq = 0  # events decided, in this reign's memory
         self._drained_seq = 0  # of which handed to the journal
         self._committed_seq = 0  # of which durable
+        self._turn = 0  # appends begun
         self._snapshot_seq = 0
         self._tasks = [asyncio.create_task(self._write_loop()), asyncio.create_task(self._tick())]
 
@@ -161,10 +165,8 @@ class PerformanceActor:
         outcomes: list[Outcome] = [apply(command, now) for command in commands]
         reply = self._encode(outcomes)
         self._decided_seq = self._drained_seq + len(self._core.events)
-        if self._decided_seq == self._committed_seq:
-            return reply  # nothing new, and nothing before it still in the air
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Waiting(self._decided_seq, reply, future))
+        self._waiting.append(Waiting(self._turn + 1, reply, future))
         self._wake.set()
         return await future
 
@@ -216,7 +218,7 @@ class PerformanceActor:
     async def passivate(self) -> bool:
         """Save a snapshot and stop, when nobody uses it; False when somebody does."""
         idle = self._ready.is_set() and self._decided_seq == self._committed_seq
-        if self._stopped or not idle or self._watchers:
+        if self._stopped or not idle or self._watchers or self._waiting:
             return False
         # Stopping first closes the door: a command that arrives during the save is
         # refused as Stopped and finds the next activation.
@@ -324,7 +326,7 @@ class PerformanceActor:
         while not self._stopped:
             await self._wake.wait()
             self._wake.clear()
-            while not self._stopped and self._core.events:
+            while not self._stopped and (self._core.events or self._waiting):
                 try:
                     await self._commit()
                 except Exception as error:
@@ -336,6 +338,7 @@ class PerformanceActor:
 
     async def _commit(self) -> None:
         events, changes, areas = self._core.take()
+        self._turn = turn = self._turn + 1
         prev_seq, seq = self._drained_seq, self._drained_seq + len(events)
         self._drained_seq = seq
         state = self._snapshot_due(seq)
@@ -345,7 +348,7 @@ class PerformanceActor:
                 self._epoch,
                 prev_seq,
                 seq,
-                events[-1].at_ms,
+                events[-1].at_ms if events else 0,
                 self._encode(events),
                 project(prev_seq + 1, events),
             )
@@ -358,14 +361,15 @@ class PerformanceActor:
         if written is Written.UNKNOWN:
             raise OutcomeUnknown(f"performance {self._performance}")
         self._committed_seq = seq
-        self._commits += 1
+        self._commits += bool(events)
         self._feed.publish(changes, areas)
         for event in events:
             if isinstance(event.outcome, Expired):
                 self._ended.extend((self._feed.seq, token) for token in event.outcome.tokens)
-        self._publish_to_watchers()
+        if events:
+            self._publish_to_watchers()
         waiting = self._waiting
-        while waiting and waiting[0].seq <= seq:
+        while waiting and waiting[0].turn <= turn:
             _, reply, future = waiting.popleft()
             if not future.done():
                 future.set_result(reply)

@@ -9,7 +9,18 @@ import pytest
 from engine.actors import NotReady, OutcomeUnknown, Stopped
 from engine.actors import performance as shell
 from engine.actors.performance import PerformanceActor
-from engine.commands import Channel, Command, Held, Hold, Outcome, Refusal, Refused
+from engine.commands import (
+    Basket,
+    BasketIs,
+    Channel,
+    Command,
+    Held,
+    Hold,
+    Outcome,
+    Refusal,
+    Refused,
+    Release,
+)
 from engine.feed import Replica
 from engine.plan_packed import PACKED_HEAD
 from tests.actors.houses import settings, small_plan
@@ -169,6 +180,48 @@ async def test_without_the_fence_a_stale_writer_sells_the_same_seat(
         assert holders == [id_of(2), id_of(3)]
     finally:
         await end(successor)
+
+
+async def test_a_stale_writer_does_not_tell_how_things_were(
+    actor: PerformanceActor, journal: MemoryJournal, clock: Clock
+) -> None:
+    held = (await ask(actor, hold(1, 0)))[0]
+    assert isinstance(held, Held)
+    question = Basket(id_of(9), held.token)
+    assert isinstance((await ask(actor, question))[0], BasketIs)
+    appended = len(journal.batches)
+    successor = PerformanceActor(1, journal, clock)
+    try:
+        await ask(successor, Release(id_of(2), held.token))
+        # The positive control: this is what it would tell.
+        assert isinstance(actor._core.apply(question, clock()), BasketIs)
+        with pytest.raises(Stopped):
+            await ask(actor, question)
+        assert (await ask(successor, question))[0] == Refused(Refusal.HOLD_UNKNOWN)
+        assert len(journal.batches) == appended + 1, "questions leave nothing behind"
+    finally:
+        await end(successor)
+
+
+async def test_a_question_is_answered_by_what_was_asked_of_the_journal_after_it(
+    actor: PerformanceActor, journal: MemoryJournal, clock: Clock
+) -> None:
+    held = (await ask(actor, hold(1, 0)))[0]
+    assert isinstance(held, Held)
+    journal.gate.clear()
+    selling = asyncio.create_task(ask(actor, hold(2, 1)))
+    await asyncio.sleep(0.02)
+    question = asyncio.create_task(ask(actor, Basket(id_of(9), held.token)))
+    await asyncio.sleep(0.02)
+    # What was in the air when it was asked, and nothing after it.
+    journal.gate.set()
+    journal.gate.clear()
+    await selling
+    assert not question.done()
+    journal.epoch += 1
+    journal.gate.set()
+    with pytest.raises(Stopped):
+        await question
 
 
 async def test_a_silent_database_delays_and_loses_nothing(

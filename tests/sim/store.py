@@ -80,6 +80,9 @@ class Store:
 
     def _append(self, batch: Append, at_s: float) -> Written:
         house = self.houses[batch.performance]
+        if batch.only_asks:
+            stands = batch.epoch == house.epoch or not self._fencing
+            return Written.WRITTEN if stands else Written.FENCED
         right = batch.epoch == house.epoch and batch.prev_seq == house.head_seq
         if not right:
             self.fenced += 1

@@ -46,6 +46,8 @@ class Both:
         house = self.model.houses[performance]
         epoch = house.epoch - (draw.random() < 0.1)
         prev_seq = house.head_seq + draw.choice([0] * 12 + [-1, 1, 3])
+        if draw.random() < 0.2:
+            return Append(performance, epoch, prev_seq, prev_seq, 0, b"")
         states, tickets = [], []
         if self.sold[performance] and draw.random() < 0.4:
             number = draw.randint(1, self.sold[performance])
