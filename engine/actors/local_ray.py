@@ -1,4 +1,4 @@
-"""Ray on this machine alone: loopback only, no dashboard, no telemetry, a key for this run.
+"""Ray on this machine alone: loopback only, nothing that is not used, a key for this run.
 Or a cluster that runs already, joined as one of its nodes (`join`).
 
 Ray reads its environment when it is imported, so `start`, or `set_environment`,
@@ -11,6 +11,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,10 @@ OBJECT_STORE_BYTES: Final = 100 * 1024 * 1024
 """Batches travel inline; the object store is there because Ray wants one."""
 KEPT_SESSIONS: Final = 3
 """Folders of logs of earlier runs."""
-
+UNUSED: Final = ("start_api_server", "start_log_monitor", "start_monitor")
+"""Ray's server of pages, its reader of log files and its autoscaler. Nobody asks them anything here,
+each is an interpreter that starts while ours do, and Ray waits for the first: without them a start
+takes SAVED less. Ray has no setting for it."""
 
 _KEY: Final = "RAY_AUTH_TOKEN"
 
@@ -48,16 +52,31 @@ def start() -> Path:
     import ray
 
     folder = _folder()
-    ray.init(
-        address="local",
-        namespace=NAMESPACE,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        configure_logging=False,
-        _temp_dir=str(folder),
-    )
+    with _without_the_unused():
+        ray.init(
+            address="local",
+            namespace=NAMESPACE,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            configure_logging=False,
+            _temp_dir=str(folder),
+        )
     return folder / "session_latest" / "logs"
+
+
+@contextlib.contextmanager
+def _without_the_unused() -> Iterator[None]:
+    from ray._private.node import Node
+
+    methods = {name: getattr(Node, name) for name in UNUSED}
+    try:
+        for name in methods:
+            setattr(Node, name, lambda *_, **__: None)
+        yield
+    finally:
+        for name, method in methods.items():
+            setattr(Node, name, method)
 
 
 class CannotJoin(Exception):

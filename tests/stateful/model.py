@@ -535,7 +535,7 @@ class Model:
         if result in (ScanOutcome.ADMITTED, ScanOutcome.EXITED):
             entry = result is ScanOutcome.ADMITTED
             way = Way(at_ms, command.device, None, command.gate, entry, bool(command.reason))
-            if sale.through and sale.through[-1].key() >= way.key():
+            if sale.through and sale.through[-1].key() > way.key():
                 way.at_ms = sale.through[-1].at_ms + 1
             sale.through.append(way)
         ticket = sale.ticket
