@@ -103,6 +103,8 @@ class Stand:
         entry.production = replace(entry.production, titles=shown[0], subtitles=shown[1])
         self.fake.performances.add(number, plan, settings)
         self.fake.rooms.store.performances.append(number)
+        # As whoever adds one through the edge: a page that is opened now lists it.
+        self._app[EDGE].programme.changed()
         return number
 
     # What others do ---------------------------------------------------------------
