@@ -10,7 +10,12 @@ Owns payments, refunds and the meaning of provider events. Knows no provider's p
 (`engine.actors.payments`) and no order: it only keeps, per payment, whether the order still
 waits for it, because one order can have an abandoned attempt beside the one that paid.
 
-Amounts are integer minor units of `Payment.currency`.
+Amounts are integer minor units of `Payment.currency`. What can become of asking a provider:
+
+    PaymentError
+    +-- PaymentUnavailable    ask again later, the same way: nothing is known to have happened
+    +-- PaymentRefused        asking again will not help; `code` says why
+    +-- WebhookRejected       a notice that Stripe did not send, or not now
 """
 
 from enum import StrEnum
@@ -33,6 +38,34 @@ MAX_SESSION_S: Final = 24 * 60 * 60
 """Stripe's window for a Checkout Session's life, counted from its creation."""
 SESSION_MARGIN_S: Final = 60
 """Kept clear at both ends of the window, for clocks that differ and a retried request."""
+
+
+class PaymentError(Exception):
+    """Something with the payment provider; the message is fit for a log, not for a buyer."""
+
+
+class PaymentUnavailable(PaymentError):
+    """The provider cannot be reached or is not well. The same call may be made again."""
+
+
+class PaymentRefused(PaymentError):
+    """The provider says no. `code` is Stripe's error code or type, or one of ours."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+
+
+class WebhookRejected(PaymentError):
+    """Not a notice to act on: unsigned, signed by another, too old, too large or garbled."""
+
+
+class CheckoutLine(Struct, frozen=True):
+    """A line of the payment page: `amount` minor units each, of the payment's currency."""
+
+    name: str
+    amount: int
+    quantity: int = 1
 
 
 class PaymentMethod(StrEnum):

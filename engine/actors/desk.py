@@ -13,13 +13,12 @@ Owns the calls, what they refuse, and the clock. The steps are in `saga`, the ru
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from engine.actors import ActorFault
 from engine.actors.order_keeper import MAX_OPEN_ORDERS, OrderKeeper, OrdersPort
-from engine.actors.payments import PaymentRefused, StripeGateway, WebhookRejected
 from engine.actors.performance import now_ms
 from engine.actors.saga import Ask, Saga, Shop
 from engine.commands import Refusal
@@ -51,9 +50,11 @@ from engine.payments import (
     Payment,
     PaymentMethod,
     PaymentRefusal,
+    PaymentRefused,
     ProviderEvent,
     ProviderMismatchError,
     Standing,
+    WebhookRejected,
     methods,
     pay_by_terminal,
     pay_by_test_card,
@@ -62,6 +63,9 @@ from engine.payments import (
 )
 
 __all__ = ["Ask", "OrderDesk", "OrdersPort", "Shop"]
+
+if TYPE_CHECKING:
+    from engine.actors.payments import StripeGateway
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +87,7 @@ class OrderDesk:
         self,
         orders: OrdersPort,
         ask: Ask,
-        stripe: StripeGateway | None = None,
+        stripe: "StripeGateway | None" = None,
         shop: Shop | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:

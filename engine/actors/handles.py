@@ -20,11 +20,11 @@ from engine.actors.directory import UnknownPerformance, node_of
 from engine.actors.journal_handle import CALL_S, SUBMIT, WATCH, call, open_lane
 from engine.actors.lane import Lane, LaneBroken
 from engine.actors.parts import DIRECTORY, Part, named
-from engine.actors.payments import WebhookRejected
 from engine.actors.use import own_use
 from engine.commands import Command, Outcome
 from engine.lead import Led
 from engine.orders import Order, OrderRefused, PlaceOrder
+from engine.payments import WebhookRejected
 from engine.status import EngineStatus, PerformanceStatus
 from engine.waiting import News, Report, RoomEvent
 from gateway.backend import BackendUnavailable, PerformanceUnknown, SignatureInvalid

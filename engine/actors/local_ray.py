@@ -21,9 +21,9 @@ OBJECT_STORE_BYTES: Final = 100 * 1024 * 1024
 KEPT_SESSIONS: Final = 3
 """Folders of logs of earlier runs."""
 UNUSED: Final = ("start_api_server", "start_log_monitor", "start_monitor")
-"""Ray's server of pages, its reader of log files and its autoscaler. Nobody asks them anything here,
-each is an interpreter that starts while ours do, and Ray waits for the first: without them a start
-takes SAVED less. Ray has no setting for it."""
+"""Ray's server of pages, its reader of log files and its autoscaler: nobody asks them anything
+here, each is an interpreter more to start while ours do, and Ray waits for the first. It has no
+setting for that."""
 
 _KEY: Final = "RAY_AUTH_TOKEN"
 

@@ -3,11 +3,6 @@
 Owns Stripe's requests, shapes and errors, and says what comes of them in the words of
 `engine.payments`. Knows no order and keeps no state: whoever calls saves first, and may
 call again with the same arguments after any failure that is not `PaymentRefused`.
-
-    PaymentError
-    +-- PaymentUnavailable    ask again later, the same way: nothing is known to have happened
-    +-- PaymentRefused        asking again will not help; `code` says why
-    +-- WebhookRejected       a notice that Stripe did not send, or not now
 """
 
 import asyncio
@@ -22,12 +17,17 @@ from msgspec.structs import replace
 
 from engine.currency import AmountNotPayableError, from_stripe, to_stripe
 from engine.payments import (
+    CheckoutLine,
     CheckoutSession,
     Payment,
+    PaymentError,
+    PaymentRefused,
+    PaymentUnavailable,
     ProviderEvent,
     ProviderEventKind,
     RefundState,
     SessionStatus,
+    WebhookRejected,
     session_expiry_s,
 )
 
@@ -83,34 +83,6 @@ _REFUND_STATES: Final = {
 stripe.enable_telemetry = False
 
 _T = TypeVar("_T")
-
-
-class PaymentError(Exception):
-    """Something with the payment provider; the message is fit for a log, not for a buyer."""
-
-
-class PaymentUnavailable(PaymentError):
-    """The provider cannot be reached or is not well. The same call may be made again."""
-
-
-class PaymentRefused(PaymentError):
-    """The provider says no. `code` is Stripe's error code or type, or one of ours."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{message} ({code})")
-        self.code = code
-
-
-class WebhookRejected(PaymentError):
-    """Not a notice to act on: unsigned, signed by another, too old, too large or garbled."""
-
-
-class CheckoutLine(Struct, frozen=True):
-    """A line of the payment page: `amount` minor units each, of the payment's currency."""
-
-    name: str
-    amount: int
-    quantity: int = 1
 
 
 class _Session(Struct):

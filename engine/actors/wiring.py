@@ -52,7 +52,6 @@ from engine.actors.parts import (
     Part,
     named,
 )
-from engine.actors.payments import StripeGateway
 from engine.actors.process import JOURNAL, PerformanceProcess, log_to_stderr, settle
 from engine.actors.rooms import RoomsActor
 from engine.actors.use import own_use
@@ -181,6 +180,8 @@ class DeskProcess(LedProcess):
         asker = Asker(RayPerformances(directory))
         stripe = shop = None
         if settings.stripe_key:
+            from engine.actors.payments import StripeGateway
+
             stripe = StripeGateway(
                 settings.stripe_key,
                 settings.stripe_webhook_secret,

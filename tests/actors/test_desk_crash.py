@@ -21,9 +21,10 @@ from engine.actors import ActorFault, NotReady, order_keeper
 from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.order_keeper import OrderKeeper
-from engine.actors.payments import PaymentUnavailable, StripeGateway
+from engine.actors.payments import StripeGateway
 from engine.commands import Channel, Release, Reopen
 from engine.orders import NEXT_STATES, Order, OrderHold, OrderState
+from engine.payments import PaymentUnavailable
 from tests.actors.desks import ADULT, World, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 

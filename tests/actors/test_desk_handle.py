@@ -6,7 +6,7 @@ from ray.exceptions import ActorDiedError, RayTaskError
 from engine.actors import NotReady
 from engine.actors.handles import RayDesk
 from engine.actors.parts import OnePart
-from engine.actors.payments import WebhookRejected
+from engine.payments import WebhookRejected
 from gateway.backend import BackendUnavailable, SignatureInvalid
 
 

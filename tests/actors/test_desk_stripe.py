@@ -11,10 +11,10 @@ from aiohttp import web
 from engine.actors import ActorFault, NotReady, order_keeper
 from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
-from engine.actors.payments import StripeGateway, WebhookRejected
+from engine.actors.payments import StripeGateway
 from engine.commands import Command, Outcome, Release, Reopen, Sell
 from engine.orders import DeskRefusal, Order, OrderRefused, OrderState
-from engine.payments import PaymentState, RefundState, Standing
+from engine.payments import PaymentState, RefundState, Standing, WebhookRejected
 from tests.actors.desks import ADULT, World, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 

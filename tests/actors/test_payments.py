@@ -9,14 +9,12 @@ import pytest
 import stripe
 
 from engine.actors import payments as adapter
-from engine.actors.payments import (
+from engine.actors.payments import StripeGateway
+from engine.payments import (
     CheckoutLine,
     PaymentRefused,
-    PaymentUnavailable,
-    StripeGateway,
-)
-from engine.payments import (
     PaymentState,
+    PaymentUnavailable,
     ProviderEventKind,
     RefundState,
     SessionStatus,

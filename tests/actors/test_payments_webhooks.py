@@ -10,13 +10,15 @@ import stripe
 from aiohttp import web
 
 from engine.actors import payments as adapter
-from engine.actors.payments import CheckoutLine, StripeGateway, WebhookRejected
+from engine.actors.payments import StripeGateway
 from engine.payments import (
     ActionKind,
+    CheckoutLine,
     PaymentState,
     ProviderEventKind,
     RefundState,
     Standing,
+    WebhookRejected,
     begin_refund,
     close,
     confirm,

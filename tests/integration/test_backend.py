@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
+import psutil
 import pytest
 
 from engine.actors import local_ray
@@ -18,6 +19,7 @@ from tests.integration.server import free_port
 pytestmark = [pytest.mark.timeout(180)]
 
 HOLD_MS = 3_000
+UNUSED_SCRIPTS = ("dashboard/dashboard.py", "log_monitor.py", "monitor.py")
 PLAN = small_plan()
 
 
@@ -61,6 +63,14 @@ def installed(postgres_server: EmbeddedPostgres, database_template: str) -> Iter
             yield url
         finally:
             installation.stop()
+
+
+def test_ray_runs_nothing_that_is_not_used(installed: str) -> None:
+    running = " ".join(
+        word for each in psutil.Process().children(recursive=True) for word in each.cmdline()
+    )
+    assert "RuntimeEnvAgent" in running, "Ray's own processes are looked at"
+    assert [name for name in UNUSED_SCRIPTS if name in running] == []
 
 
 class TestReal(BackendContract):
