@@ -9,11 +9,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 demo: .venv/product
 	@$(BIN)/strapontin serve --data data
 
-# Three at a time, on two cores as well: much of the time is spent waiting for servers.
+# Compiled once, where the surroundings say that nothing is to be kept: the tests start the product
+# some hundred times.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Four at a time, on two cores as well: much of the time is spent waiting for servers.
 test: .venv/tests
 	@sh .ci/system-packages
 	$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/tests
 	$(BIN)/ruff check .

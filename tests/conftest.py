@@ -28,7 +28,7 @@ local_ray.set_environment()
 _numbers = itertools.count(1)
 
 _WAITING = ("integration", "cluster", "e2e", "security/test_api_schema.py")
-_WORKING = ("web", "sim")
+_WORKING = ("stateful", "console/test_app", "sim", "web")
 """What takes long goes first, so that at the end no process works alone: files that mostly wait for
 servers to start and to be missed, by turns with files that keep a processor busy."""
 
