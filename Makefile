@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint soak soak-controls soak-decoders proofs mutation audit bench pictures clean
+.PHONY: demo test lint collected soak soak-controls soak-decoders proofs mutation audit bench pictures clean
 
 demo: .venv/product
 	@$(BIN)/strapontin serve --data data
@@ -16,8 +16,13 @@ unexport PYTHONDONTWRITEBYTECODE
 # Four at a time, on two cores as well: much of the time is spent waiting for servers.
 test: .venv/tests
 	@sh .ci/system-packages
-	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory -j 2 lint collected
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+# Read and compiled once, beside the lint, and not by each of the four.
+collected: .venv/tests
+	@mkdir -p build
+	@$(BIN)/python -m pytest --collect-only -q > build/collected.txt || { cat build/collected.txt; exit 1; }
 
 lint: .venv/tests
 	$(BIN)/ruff check .
@@ -84,4 +89,4 @@ bench: .venv/product
 	@touch $@
 
 clean:
-	rm -rf .venv data
+	rm -rf .venv data build

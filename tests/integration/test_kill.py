@@ -133,6 +133,7 @@ async def test_no_acknowledged_sale_is_lost_whatever_is_killed_or_paused(data: P
         assert {replica.statuses[seat] for seat in seats} == {2}, "sold, after a full restart"
 
 
+@pytest.mark.soak
 async def test_without_the_commit_rule_the_same_kill_loses_sales(data: Path) -> None:
     """The positive control."""
     with ServedHouse(data, module="tests.integration.careless_server") as house:

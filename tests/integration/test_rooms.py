@@ -122,6 +122,7 @@ def assert_one_place_each(data: bytes, room: dict[str, Any], visitors: Sequence[
     assert sorted(places) == list(range(VISITORS))
 
 
+@pytest.mark.soak
 async def test_without_the_gate_the_same_hold_is_taken(data: Path) -> None:
     """The positive control."""
     with ServedHouse(data, module="tests.integration.open_gate_server") as house:
