@@ -17,13 +17,12 @@ from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
 from console.client import Client, Device, certificate_of, server_address
-from console.operating import Failure, operator, run
+from console.operating import Failure, Token, operator, run
 from console.trust import fingerprint_of
 from renderers import enrolment
 
 app = App(name="device", help=t("cli.device.help"), help_format="plaintext")
 
-Token = Annotated[str, Parameter(help=t("device.cli.token"), env_var="STRAPONTIN_TOKEN")]
 Number = Annotated[int, Parameter(help=t("device.cli.number"))]
 Name = Annotated[str, Parameter(help=t("device.cli.name"))]
 Gate = Annotated[str, Parameter(help=t("device.cli.gate"))]
@@ -124,7 +123,7 @@ def revoke(
 
 
 async def _operator(server: str, login: str, token: str) -> Client:
-    return await operator(server, login, token, t("device.cli.who"))
+    return await operator(server, login, token)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

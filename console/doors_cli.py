@@ -17,13 +17,12 @@ from console.cli import (
     Json,
     Login,
     Server,
-    Token,
     fail,
     t,
 )
 from console.client import Client
 from console.doors import Conflict, Doors, Guest, Inside, Marked
-from console.operating import REFUSED, operator, run
+from console.operating import REFUSED, Token, operator, run
 from console.words import refusal_words
 from engine.commands import Alarm, ScanOutcome
 from renderers.money import format_time
@@ -137,7 +136,7 @@ def _run(
     work: Callable[[Client], Coroutine[Any, Any, int]], server: str, login: str, token: str
 ) -> int:
     async def ask() -> int:
-        return await work(await operator(server, login, token, t("doors.cli.who")))
+        return await work(await operator(server, login, token))
 
     return run(ask)
 

@@ -20,7 +20,7 @@ from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
 from console.client import Client
-from console.operating import REFUSED, Failure, operator, run
+from console.operating import REFUSED, Failure, Token, operator, run
 from engine.ledger import Head
 from engine.ledger_check import (
     Fault,
@@ -42,7 +42,6 @@ TIMEOUT_S: Final = 60.0
 MAX_MARKS: Final = 400
 """Signed positions of one journal that are compared, the latest: each covers those before it."""
 
-Token = Annotated[str, Parameter(help=t("journal.cli.token"), env_var="STRAPONTIN_TOKEN")]
 Key = Annotated[str, Parameter(help=t("journal.cli.key"))]
 
 
@@ -155,7 +154,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 async def _operator(server: str, login: str, token: str) -> Client:
-    return await operator(server, login, token, t("journal.cli.who"), TIMEOUT_S)
+    return await operator(server, login, token, TIMEOUT_S, who=t("journal.cli.who"))
 
 
 async def _all_periods(client: Client) -> list[Closed]:

@@ -5,13 +5,17 @@ Owns the exit codes: what the work returns, 1 the server refused, 2 could not be
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
 
 from console.cli import fail, password, t
 from console.client import TIMEOUT_S, Client, ClientError, Problem
 from console.words import error_words
 
 REFUSED: Final = 1
+
+Token = Annotated[str, Parameter(help=t("cli.operator_token"), env_var="STRAPONTIN_TOKEN")]
 
 
 class Failure(Exception):
@@ -32,9 +36,9 @@ def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 async def operator(
-    server: str, login: str, token: str, who: str, timeout_s: float = TIMEOUT_S
+    server: str, login: str, token: str, timeout_s: float = TIMEOUT_S, who: str = t("cli.who")
 ) -> Client:
-    """A client with the token, or logged in; `who` asks whoever gave neither.
+    """A client with the token, or logged in; `who` is asked of whoever gave neither.
 
     Raises:
         Failure: Neither a token nor a name is given.

@@ -19,14 +19,13 @@ from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
 from console.client import MAX_BODY_BYTES, Client, RoomInfo
-from console.operating import REFUSED, Failure, operator, run
+from console.operating import REFUSED, Failure, Token, operator, run
 from console.room_log import LogUnreadable, RoomLog, Verdict, read_log, verdict_of
 from engine.waiting import VISITOR_BYTES, Admitted, Arrived, Closed, Drawn, Opened, Phase
 
 app = App(name="queue", help=t("cli.queue.help"), help_format="plaintext")
 
 Performance = Annotated[int, Parameter(help=t("queue.cli.performance"))]
-Token = Annotated[str, Parameter(help=t("queue.cli.token"), env_var="STRAPONTIN_TOKEN")]
 Opens = Annotated[str, Parameter(help=t("queue.cli.opens"))]
 OnSale = Annotated[str, Parameter(help=t("queue.cli.on_sale"))]
 Source = Annotated[str, Parameter(help=t("queue.cli.source"))]
@@ -131,7 +130,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 async def _operator(server: str, login: str, token: str) -> Client:
-    return await operator(server, login, token, t("queue.cli.who"))
+    return await operator(server, login, token)
 
 
 async def _zone(client: Client) -> ZoneInfo:
