@@ -151,7 +151,11 @@ class Watching:
             return True
         if not self._events and (self._read_seq < self.head_seq or self._wants_news(now_s)):
             self._asked_s = now_s
-            self._take(await self._ask(self._read_seq))
+            folding = self.tally
+            page = await self._ask(self._read_seq)
+            if self.tally is not folding:
+                return True  # sent back meanwhile: this page does not follow the beginning
+            self._take(page)
             if self._batches:
                 return True
         self._arrive()

@@ -197,6 +197,33 @@ async def test_it_is_told_who_wrote_and_since_when() -> None:
 # Replay ------------------------------------------------------------------------------------
 
 
+async def test_who_goes_back_while_a_page_is_on_its_way_arrives() -> None:
+    journal = Journal()
+    watching = await live(journal)
+    middle_ms = (watching.first_ms + watching.last_ms) / 2
+    expected = await live(journal)
+    expected.seek(middle_ms)
+    await settled(expected)
+
+    async def ask(after_seq: int) -> Page:
+        page = await journal.ask(after_seq)
+        if len(journal.asked) == asked + 1:
+            watching.seek(middle_ms)
+        return page
+
+    for news in (False, True):
+        watching.go_live()
+        await settled(watching, 100.0 + news)
+        if news:
+            journal.sell("a late one")
+            journal.commit(2)
+        asked = len(journal.asked)
+        watching._ask = ask
+        await settled(watching, 200.0 + 100 * news)
+        assert watching.replay and not watching.catching_up
+        assert (watching.seq, told(watching)) == (expected.seq, told(expected))
+
+
 @pytest.mark.parametrize("speed", SPEEDS)
 async def test_a_replay_ends_where_live_is(speed: float) -> None:
     journal, expected = Journal(), told(await live(Journal()))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 
 
 async def until(true: Callable[[], bool]) -> None:
