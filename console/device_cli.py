@@ -52,7 +52,7 @@ def add(
     async def work() -> int:
         served = _numbers(performances)
         _check_picture(picture)
-        client = await _operator(server, login, token)
+        client = await operator(server, login, token)
         made = await client.add_device(name, gate, served)
         return _show_code(client, made, camera, language, address, picture, json)
 
@@ -75,7 +75,7 @@ def code(
 ) -> int:
     async def work() -> int:
         _check_picture(picture)
-        client = await _operator(server, login, token)
+        client = await operator(server, login, token)
         made = await client.offer_enrolment(device)
         return _show_code(client, made, camera, language, address, picture, json)
 
@@ -87,7 +87,7 @@ def list_(
     *, server: Server = DEFAULT_SERVER, login: Login = "", token: Token = "", json: Json = False
 ) -> int:
     async def work() -> int:
-        client = await _operator(server, login, token)
+        client = await operator(server, login, token)
         devices = await client.devices()
         if json:
             print(msgspec.json.encode(devices).decode())
@@ -111,7 +111,7 @@ def revoke(
     json: Json = False,
 ) -> int:
     async def work() -> int:
-        client = await _operator(server, login, token)
+        client = await operator(server, login, token)
         await client.revoke_device(device)
         if json:
             print(json_format.dumps({"id": device, "revoked": True}))
@@ -120,10 +120,6 @@ def revoke(
         return 0
 
     return run(work)
-
-
-async def _operator(server: str, login: str, token: str) -> Client:
-    return await operator(server, login, token)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ def open_(
     json: Json = False,
 ) -> int:
     async def work() -> int:
-        client = await _operator(server, login, token)
+        client = await operator(server, login, token)
         zone = await _zone(client)
         opens_ms, on_sale_ms = _time_ms(opens, zone), _time_ms(on_sale, zone)
         _show(await client.open_room(performance, opens_ms, on_sale_ms), zone, json)
@@ -77,7 +77,7 @@ def close(
     json: Json = False,
 ) -> int:
     async def work() -> int:
-        client = await _operator(server, login, token)
+        client = await operator(server, login, token)
         await client.close_room(performance)
         if json:
             _print_json({"performance": performance, "phase": Phase.CLOSED})
@@ -127,10 +127,6 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 # In ------------------------------------------------------------------------------------
-
-
-async def _operator(server: str, login: str, token: str) -> Client:
-    return await operator(server, login, token)
 
 
 async def _zone(client: Client) -> ZoneInfo:

@@ -104,7 +104,8 @@ class JournalActor:
                             future.set_exception(error)
                     continue
                 finally:
-                    self._commit_s.add(time.perf_counter() - begins_s)
+                    if not all(batch.only_asks for batch, _ in group):
+                        self._commit_s.add(time.perf_counter() - begins_s)
                 for (batch, future), result in zip(group, results, strict=True):
                     if result is Written.FENCED:
                         self._refuse(batch)
