@@ -27,7 +27,7 @@ STADIUM_ROWS: Final = 200
 TITLE: Final = "ray::PerformanceProcess"
 TAIL_EVENTS: Final = SNAPSHOT_EVERY_EVENTS - 5_000
 """Nearly as many as make the next snapshot due."""
-REST_S: Final = 4.0
+REST_S: Final = 5.0
 """Between two kills: the next spare process has started by then, as it has in a sale."""
 ASK_AGAIN_S: Final = 0.01
 GIVE_UP_S: Final = 60.0

@@ -11,9 +11,9 @@ the rules about neighbours speak of rows only. Tables are listed apart.
 """
 
 from array import array
-from collections.abc import Iterator
-from itertools import accumulate, pairwise
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, chain, groupby
+from typing import Final, NamedTuple, TypeVar
 
 from engine.commands import SeatStatus
 from engine.plan import NO_TABLE, Plan, SeatFlag
@@ -43,6 +43,8 @@ DISTANCE_UNITS: Final = 1_024
 """Distances are counted in this fraction of the plan's pitch."""
 
 _WHEELCHAIR: Final = int(SeatFlag.WHEELCHAIR)
+
+_T = TypeVar("_T")
 
 _MAX_CHOICES: Final = 64
 """Filtered lists of stretches kept for the next question with the same filter."""
@@ -83,18 +85,17 @@ class House:
             the positions before it, so that a slice's sum is one subtraction. In
             1/DISTANCE_UNITS of a seat's width, whole numbers, so that ties are ties.
         wheelchair_sums: Per position how many wheelchair places stand before it.
-        points: Per position its (x, y) in seat widths.
         whole_tables: Per seat of a table sold as a whole, all the seats of that table.
     """
 
     __slots__ = (
         "_choices",
         "_pieces",
+        "_points",
         "area_count",
         "categories",
         "distance_sums",
         "plan",
-        "points",
         "positions",
         "runs",
         "seat_at",
@@ -111,47 +112,60 @@ class House:
         self.categories = plan.seat_categories
         self.sections = plan.seat_sections
         seat_at = [NO_SEAT] * _EDGE
+        positions = [0] * self.seat_count
         runs = []
         for run in _row_runs(plan):
             first = len(seat_at)
             # Most rows count up one way or the other; rules are fastest on those that do.
-            seat_at += run if run[0] < run[-1] else run[::-1]
+            row = run if run[0] < run[-1] else run[::-1]
+            for position, seat in enumerate(row, first):
+                positions[seat] = position
+            seat_at += row
             runs.append((first, len(seat_at)))
             seat_at.append(NO_SEAT)
-        for index, seat in enumerate(plan.seats):
-            if seat.table != NO_TABLE:
-                seat_at += (index, NO_SEAT)
+        for seat in sorted(chain.from_iterable([table.seats for table in plan.tables])):
+            positions[seat] = len(seat_at)
+            seat_at += (seat, NO_SEAT)
         seat_at += [NO_SEAT] * _EDGE
-        position_of = {seat: position for position, seat in enumerate(seat_at)}
         # An array: its numbers lie close together, and a decision waits less for memory. A tuple:
         # its slices compare with the seats of a command.
-        self.positions = array("i", [position_of[seat] for seat in range(self.seat_count)])
+        self.positions = array("i", positions)
         self.seat_at = tuple(seat_at)
         self.runs = tuple(runs)
         scale = DISTANCE_UNITS / plan.pitch
-        distances = [round(distance * scale) for distance in plan.distances]
-        self.distance_sums = tuple(
-            accumulate([distances[seat] if seat != NO_SEAT else 0 for seat in seat_at], initial=0)
-        )
-        wheelchair = [bool(seat.flags & _WHEELCHAIR) for seat in plan.seats]
-        self.wheelchair_sums = tuple(
-            accumulate([int(seat != NO_SEAT and wheelchair[seat]) for seat in seat_at], initial=0)
-        )
-        points = [(seat.x / plan.pitch, seat.y / plan.pitch) for seat in plan.seats]
-        self.points = tuple([points[seat] if seat != NO_SEAT else (0.0, 0.0) for seat in seat_at])
-        self._pieces = tuple(self._split())
+        rounded = [round(distance * scale) for distance in plan.distances]
+        distances = list(self._laid(rounded, 0))
+        self.distance_sums = tuple(accumulate(distances, initial=0))
+        chairs = list(self._laid([bool(seat.flags & _WHEELCHAIR) for seat in plan.seats], False))
+        self.wheelchair_sums = tuple(accumulate(chairs, initial=0))
+        self._points: list[tuple[float, float]] | None = None
+        self._pieces = tuple(self._split(distances, chairs))
         self._choices: dict[tuple[frozenset[int], frozenset[int], bool], tuple[Stretch, ...]] = {}
         self.whole_tables = {
             seat: table.seats for table in plan.tables if table.whole for seat in table.seats
         }
 
+    def _laid(self, by_seat: Iterable[_T], at_wall: _T) -> Iterator[_T]:
+        """Position by position what is said of its seat."""
+        # NO_SEAT is the index of the last.
+        return map((*by_seat, at_wall).__getitem__, self.seat_at)
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """Per position its (x, y) in seat widths: asked of parties that must be split, only."""
+        if self._points is None:
+            pitch = self.plan.pitch
+            points = [(seat.x / pitch, seat.y / pitch) for seat in self.plan.seats]
+            self._points = list(self._laid(points, (0.0, 0.0)))
+        return self._points
+
     def empty(self) -> bytearray:
         """One byte per position: walls, and every seat available."""
-        return bytearray([AVAILABLE if seat != NO_SEAT else WALL for seat in self.seat_at])
+        return self.laid_out(bytes([AVAILABLE]) * self.seat_count)
 
     def laid_out(self, codes: bytes) -> bytearray:
         """Codes in the order of the plan's seats, at their positions: the way back of `by_seat`."""
-        return bytearray([WALL if seat == NO_SEAT else codes[seat] for seat in self.seat_at])
+        return bytearray(self._laid(codes, WALL))
 
     def distance(self, position: int) -> int:
         """To the focal point, in 1/DISTANCE_UNITS of a seat's width."""
@@ -212,20 +226,13 @@ class House:
         chosen.sort(key=lambda stretch: (stretch.nearest, stretch.first))
         return chosen
 
-    def _split(self) -> Iterator[_Piece]:
+    def _split(self, distances: list[int], chairs: list[bool]) -> Iterator[_Piece]:
         """Cut the runs wherever the category or the kind of place changes."""
-        chairs, categories, seat_at = self.wheelchair_sums, self.categories, self.seat_at
-        sums = self.distance_sums
-        wheelchair = [after > before for before, after in pairwise(chairs)]
-        distances = [after - before for before, after in pairwise(sums)]
-        kinds = [(categories[seat], chair) for seat, chair in zip(seat_at, wheelchair, strict=True)]
+        kinds = list(zip(self._laid(self.categories, NO_SEAT), chairs, strict=True))
         for first, end in self.runs:
-            while first < end:
-                kind = kinds[first]
-                cut = first + 1
-                while cut < end and kinds[cut] == kind:
-                    cut += 1
-                section = self.sections[seat_at[first]]
+            section = self.sections[self.seat_at[first]]
+            for kind, alike in groupby(kinds[first:end]):
+                cut = first + len(list(alike))
                 yield _Piece(first, cut, section, min(distances[first:cut]), *kind)
                 first = cut
 

@@ -16,7 +16,7 @@ is never decided again.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, Final
 
@@ -206,12 +206,18 @@ class Performance(State):
         self.touched_areas.clear()
         return events, changes, areas
 
-    def replay(self, event: Event) -> None:
-        """Apply a recorded fact, without deciding it again, and remember its id."""
-        command, outcome = event.command, event.outcome
-        if type(outcome) is not Refused:
-            _EFFECTS[type(command)](self, command, outcome, event.at_ms)
-        self._remember(event)
+    def replay(self, events: Iterable[Event]) -> None:
+        """Apply recorded facts, without deciding them again, and remember their ids."""
+        known, accepted, refused = self._known, self._accepted, self._refused
+        for event in events:
+            command, outcome = event.command, event.outcome
+            known[command.id] = event
+            if type(outcome) is Refused:
+                refused.append(event)
+            else:
+                accepted.append(event)
+                _EFFECTS[type(command)](self, command, outcome, event.at_ms)
+        self._forget()
         # Watchers start from a snapshot of the whole: the past is no news to them.
         self.touched.clear()
         self.touched_areas.clear()
@@ -235,8 +241,11 @@ class Performance(State):
         snapshot = load_snapshot(data, plan)
         restored = cls(performance, plan, snapshot.settings)
         fill_state(restored, snapshot)
-        for event in chain(snapshot.accepted, snapshot.refused):
-            restored._remember(event)
+        restored._accepted += snapshot.accepted
+        restored._refused += snapshot.refused
+        remembered = chain(snapshot.accepted, snapshot.refused)
+        restored._known = {event.command.id: event for event in remembered}
+        restored._forget()
         return restored
 
     def _file(self) -> None:
@@ -245,11 +254,6 @@ class Performance(State):
         self._filed = len(self.events)
         self._accepted += [one for one in new if type(one.outcome) is not Refused]
         self._refused += [one for one in new if type(one.outcome) is Refused]
-        self._forget()
-
-    def _remember(self, event: Event) -> None:
-        self._known[event.command.id] = event
-        (self._refused if type(event.outcome) is Refused else self._accepted).append(event)
         self._forget()
 
     def _forget(self) -> None:

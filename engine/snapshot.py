@@ -6,7 +6,7 @@ its own sorted, so that equal states give equal bytes. What follows from other
 values (counts, price tables, the expiry queue) is not kept but derived.
 """
 
-from collections import deque
+from collections import Counter, deque
 from itertools import islice
 from typing import Final
 
@@ -129,7 +129,8 @@ def fill_state(state: State, snapshot: Snapshot) -> None:
         state.open_hold(hold)
         if hold.paying is not None:
             state.count_buyer(hold.paying.buyer, places_in(hold.seats, hold.areas))
-    states = state.ticket_states
-    for number, (_, buyer) in enumerate(state.ticket_sales, start=1):
-        if states.get(number) is not TicketState.REFUNDED:
-            state.count_buyer(buyer, +1)
+    for buyer, tickets in Counter([buyer for _, buyer in state.ticket_sales]).items():
+        state.count_buyer(buyer, tickets)
+    for number, ticket in state.ticket_states.items():
+        if ticket is TicketState.REFUNDED:
+            state.count_buyer(state.ticket_sales[number - 1][1], -1)

@@ -148,7 +148,7 @@ class State:
         self.performance = performance
         self.house = House(plan)
         self.codes = self.house.empty()
-        self.home = self.house.empty()
+        self.home = self.codes.copy()
         self.area_free = [area.capacity for area in plan.areas]
         self.area_blocked = [0] * len(plan.areas)
         self.holds: dict[bytes, HoldState] = {}

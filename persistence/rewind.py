@@ -143,8 +143,7 @@ async def _rewind_performance(connection: AsyncConnection, performance: int) -> 
             parts = (performance, *structs.astuple(undone))
             await connection.execute(_UNDO, {f"v{n}": part for n, part in enumerate(parts, 1)})
         if seq > snapshot_seq:
-            for event in events:
-                core.replay(event)
+            core.replay(events)
     if rows:
         await connection.execute(
             tickets.insert(),

@@ -130,8 +130,7 @@ class Directory:
         """A process of this node that has started, for the directory that leads."""
         name, actor = await self._take_spare()
         self._lent[name] = (time.monotonic(), actor)
-        # Not at once: who borrows it waits for it, and a start takes the processor for a second.
-        asyncio.get_running_loop().call_later(PING_S, self._keep_spare)
+        self._keep_spare_soon()
         return name, actor
 
     async def status(self) -> DirectoryStatus:
@@ -206,7 +205,7 @@ class Directory:
             log.warning("performance %d: the spare process does not serve: %r", performance, error)
             name, actor = await self._start()
             await self._serve(actor, performance, FIRST_PING_S)
-        self._keep_spare()
+        self._keep_spare_soon()
         log.info("performance %d is served by %s", performance, name)
         return name, actor
 
@@ -219,9 +218,14 @@ class Directory:
             return await self._take_spare()
 
     async def _take_spare(self) -> tuple[str, Any]:
-        """The process that has started already; `_keep_spare` makes another."""
+        """The process that has started already; `_keep_spare_soon` makes another."""
         spare, self._spare = self._spare or asyncio.create_task(self._start()), None
         return await spare
+
+    def _keep_spare_soon(self) -> None:
+        """Not at once: a start takes the processor for a second, which a house that is being
+        rebuilt needs: a stadium took a fifth longer."""
+        asyncio.get_running_loop().call_later(PING_S, self._keep_spare)
 
     def _keep_spare(self) -> None:
         if self._spare is None:

@@ -103,8 +103,7 @@ def _collector_resting() -> Iterator[None]:
 def _replayed(core: Performance, page: list[tuple[int, bytes]]) -> Performance:
     decode = msgspec.msgpack.Decoder(list[Event]).decode
     for _, events in page:
-        for event in decode(events):
-            core.replay(event)
+        core.replay(decode(events))
     return core
 
 

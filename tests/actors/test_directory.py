@@ -90,22 +90,26 @@ async def settle() -> None:
 
 
 async def test_a_cold_performance_gets_the_process_that_has_started_already(
-    directory: Directory, processes: Processes
+    directory: Directory, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(directory_module, "PING_S", 0.05)
     await settle()
     processes.start_s = 60.0  # whatever starts from now on is not there for long
     async with asyncio.timeout(1):
         _, actor = await directory.locate(7)
     assert actor is processes.made[0] and actor.performance == 7
     await settle()
+    assert len(processes.made) == 1, "the house is being rebuilt: nothing starts beside that"
+    await asyncio.sleep(0.1)
     assert [process.performance for process in processes.made] == [7, 0], "and there is another"
 
 
 async def test_performances_at_once_each_get_a_process(
-    directory: Directory, processes: Processes
+    directory: Directory, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(directory_module, "PING_S", 0.05)
     found = await asyncio.gather(*map(directory.locate, range(1, 6)))
-    await settle()
+    await asyncio.sleep(0.1)
     assert [actor.performance for _, actor in found] == [1, 2, 3, 4, 5]
     assert len({id(actor) for _, actor in found}) == 5
     assert sum(not process.performance for process in processes.made) == 1, "one spare"

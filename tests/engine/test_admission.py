@@ -439,6 +439,6 @@ def test_an_old_snapshot_and_an_old_scan_are_still_read(play: Play) -> None:
     assert play.inside().total == 1
     written = ["scan", b"i" * 16, "north", "lane", 7, 2, 0, "admit"]
     answered = ["scanned", "ADMITTED", 2, 4, -1, "full", "o1", NOW_MS, "north"]
-    event = msgspec.msgpack.encode([NOW_MS, written, answered])
-    play.live.replay(msgspec.msgpack.decode(event, type=Event))
+    events = msgspec.msgpack.encode([[NOW_MS, written, answered]])
+    play.live.replay(msgspec.msgpack.decode(events, type=list[Event]))
     assert play.inside().total == 2

@@ -353,8 +353,7 @@ def assert_is_rebuilt(play: Play, events: list[Event], policy: ReEntry) -> None:
     replayed = doors(policy)
     replayed._ids = 10_000
     encoded = msgspec.msgpack.encode(events)
-    for event in msgspec.msgpack.decode(encoded, type=list[Event]):
-        replayed.live.replay(event)
+    replayed.live.replay(msgspec.msgpack.decode(encoded, type=list[Event]))
     replayed.at_ms = play.at_ms
     assert door(replayed) == door(play)
     replayed.live = Performance.restore(7, PLAN, play.live.snapshot())

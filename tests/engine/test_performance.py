@@ -133,8 +133,7 @@ def test_ids_are_remembered_first_in_first_out_refused_apart(
     for live in (play.live, Performance.restore(7, PLAN, play.live.snapshot())):
         assert set(live._known) == {accepted[1].id, accepted[2].id, refused[1].id}
     replayed = Performance(7, PLAN, settings(orphan_rule=False))
-    for fact in facts:
-        replayed.replay(fact)
+    replayed.replay(facts)
     assert set(replayed._known) == set(play.live._known)
     assert isinstance(play.apply(accepted[0]), Refused), "forgotten, so decided again"
 
@@ -159,11 +158,9 @@ def test_a_snapshot_and_the_facts_since_make_the_same_state(plan: Plan, cut: int
     busy(play)
     facts, _, _ = play.live.take()
     early = Performance(7, plan, settings())
-    for fact in facts[:cut]:
-        early.replay(fact)
+    early.replay(facts[:cut])
     late = Performance.restore(7, plan, early.snapshot())
-    for fact in facts[cut:]:
-        late.replay(fact)
+    late.replay(facts[cut:])
     assert late.snapshot() == play.live.snapshot()
     assert late.statuses() == play.live.statuses()
     for name in ("buyer_places", "web_holds", "area_free", "holds", "quick_places", "gates"):
@@ -184,8 +181,7 @@ def test_a_snapshot_between_two_facts_changes_nothing() -> None:
     facts = play.live.take()[0]
     play.hold(6, 7, by="eve")
     play.hold(6, 7, by="fred")
-    for fact in [*facts, *play.live.events]:
-        same.live.replay(fact)
+    same.live.replay([*facts, *play.live.events])
     assert play.live.snapshot() == same.live.snapshot()
 
 
@@ -283,6 +279,5 @@ def test_replayed_facts_are_no_news() -> None:
     play = Play(PLAN)
     play.hold(0, areas=((0, 1),))
     replayed = Performance(7, PLAN, settings())
-    for fact in play.live.take()[0]:
-        replayed.replay(fact)
+    replayed.replay(play.live.take()[0])
     assert replayed.take() == ([], [], [])

@@ -191,8 +191,7 @@ def engine_commands(data: bytes) -> str:
     events, changes, _ = live.take()
     assert all(0 <= change >> 2 < len(PLAN.seats) for change in changes)
     again = Performance(1, PLAN, SETTINGS)
-    for event in msgspec.msgpack.decode(_encode(events), type=list[Event]):
-        again.replay(event)
+    again.replay(msgspec.msgpack.decode(_encode(events), type=list[Event]))
     state = live.snapshot()
     assert again.snapshot() == state, "replayed to another state"
     assert Performance.restore(1, PLAN, state).snapshot() == state

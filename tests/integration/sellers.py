@@ -183,8 +183,7 @@ async def rebuilt(store: Store, performance: int) -> tuple[Claimed, Performance]
     while seq < claimed.head_seq:
         page = await store.journal.tail_page(performance, seq, claimed.head_seq)
         for seq, events in page:  # noqa: B007 - the last is where the next page begins
-            for event in msgspec.msgpack.decode(events, type=list[Event]):
-                core.replay(event)
+            core.replay(msgspec.msgpack.decode(events, type=list[Event]))
     return claimed, core
 
 

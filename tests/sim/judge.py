@@ -167,8 +167,7 @@ def _told_again(number: int, house: House, end: End) -> Performance:
     """What the journal says, from its beginning."""
     live = Performance(number, end.plan, end.settings)
     try:
-        for event in house.events():
-            live.replay(event)
+        live.replay(house.events())
     except LookupError as error:
         raise Broken("journal", f"it cannot be told again: {error!r}") from error
     return live
@@ -180,8 +179,7 @@ def _judge_snapshots(number: int, house: House, live: Performance, end: End) -> 
     for seq, state in house.snapshots:
         again = Performance.restore(number, end.plan, state)
         try:
-            for event in events[seq:]:
-                again.replay(event)
+            again.replay(events[seq:])
         except LookupError as error:
             raise Broken("snapshot", f"the tail does not fit that of {seq}: {error!r}") from error
         if again.snapshot() != live.snapshot():
@@ -243,8 +241,7 @@ def _judge_pictures(browser: Browser, house: House, end: End) -> None:
     live = Performance(browser.performance, end.plan, end.settings)
     truths = [(live.statuses(), tuple(live.area_free))]
     for batch in house.journal:
-        for event in decode_events(batch.events):
-            live.replay(event)
+        live.replay(decode_events(batch.events))
         truths.append((live.statuses(), tuple(live.area_free)))
     at = 0
     for picture in browser.pictures:

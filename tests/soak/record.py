@@ -144,7 +144,7 @@ async def _followed(
         for event in decode(row["events"]):
             ids[event.command.id] += 1
             if not broken:
-                core.replay(event)
+                core.replay([event])
             told = ledger.answers.get(event.command.id)
             if told is not None:
                 said.append(event.command.id.hex())

@@ -381,8 +381,7 @@ class PerformanceMachine(RuleBasedStateMachine):
     @rule()
     def crash_and_come_back(self) -> None:
         restored = Performance.restore(7, self.plan, self.base)
-        for event in self.tail:
-            restored.replay(event)
+        restored.replay(self.tail)
         assert restored.snapshot() == self.live.snapshot()
         assert restored.buyer_places == self.live.buyer_places
         assert restored.web_holds == self.live.web_holds
