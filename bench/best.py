@@ -21,7 +21,7 @@ def best_available_ms(seconds: float, seed: int) -> tuple[float, ...]:
     house = Script(large_house(), seed)
     house.write()
     live = house.live
-    assert len(live.tickets) >= FILLED * len(live.house.plan.seats)
+    assert len(live.tickets) >= FILLED * live.house.seat_count
     random = Random(f"{seed}: the asking")  # other ids than those of the sales
     taken_s = []
     ends_s = time.perf_counter() + seconds

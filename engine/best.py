@@ -105,7 +105,7 @@ def _search(state: State, command: HoldBest, at_ms: int, expires_ms: int) -> Hel
 
 
 def _malformed(house: House, command: HoldBest) -> bool:
-    plan = house.plan
+    plan = house.outline
     return not (
         0 < command.size <= MAX_PLACES_PER_HOLD
         and 0 <= command.accessible <= command.size
@@ -352,10 +352,10 @@ def _free_chairs(house: House, view: View, wanted: Filter, table: Table) -> list
 def _rather_at_table(house: House, view: View, wanted: Filter, in_rows: Found) -> Found:
     """What was found in rows, or one table instead where it is stools: see the module."""
     stools, seat_at = in_rows[1], house.seat_at
-    if len(stools) < 2 or not house.plan.tables:
+    if len(stools) < 2 or not house.outline.tables:
         return in_rows
     if not any(
-        house.plan.sections[house.sections[seat_at[place]]].kind == _BAR for place in stools
+        house.outline.sections[house.sections[seat_at[place]]].kind == _BAR for place in stools
     ):
         return in_rows
 
@@ -382,7 +382,7 @@ def _at_table(
 ) -> Found | None:
     """Rung 5; of the tables whose chairs serve."""
     best: tuple[bool, int, list[int]] | None = None
-    for table in house.plan.tables:
+    for table in house.outline.tables:
         free = _free_chairs(house, view, wanted, table)
         if len(free) < size or (table.whole and not size == len(free) == len(table.seats)):
             continue
@@ -421,7 +421,7 @@ def _chairs(
 def _table_gaps(house: House, view: View, wanted: Filter) -> list[Gap]:
     """The tables with two free chairs or more; of whole tables those entirely free."""
     gaps = []
-    for table in house.plan.tables:
+    for table in house.outline.tables:
         free = _free_chairs(house, view, wanted, table)
         if len(free) < 2 or (table.whole and len(free) < len(table.seats)):
             continue
@@ -438,7 +438,7 @@ def _table_gaps(house: House, view: View, wanted: Filter) -> list[Gap]:
 
 def _find_area(state: State, command: HoldBest, wanted: Filter) -> int | None:
     """Rung 8: the nearest area with places enough; or the one asked for, if it has them."""
-    plan = state.house.plan
+    plan = state.house.outline
     best: tuple[float, int] | None = None
     for index, area in enumerate(plan.areas):
         if command.area >= 0 and index != command.area:

@@ -11,9 +11,11 @@ the rules about neighbours speak of rows only. Tables are listed apart.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, groupby
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
+
+from msgspec import Struct, structs
 
 from engine.commands import SeatStatus
 from engine.plan import NO_TABLE, Plan, SeatFlag
@@ -61,7 +63,7 @@ class Stretch(NamedTuple):
     """Nothing but walls beside it: the run ends at both ends."""
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """A slice of a run with one category throughout, and wheelchair places or none."""
 
     first: int
@@ -72,10 +74,78 @@ class _Piece(NamedTuple):
     wheelchair: bool
 
 
-class House:
-    """The layout of one plan.
+class Layout(Struct, array_like=True, frozen=True):
+    """What a `House` is made of: worked out of a plan once (`lay_out`), and then only read.
+
+    Columns are arrays of this machine's numbers, as bytes, by seat or by position.
 
     Attributes:
+        outline: The plan without its rows, seats and drawing.
+        categories, sections: Per seat, indices into the plan.
+        points: Per seat its x and its y, in seat widths.
+        seat_at, distance_sums, wheelchair_sums, runs, pieces: As in `House`.
+    """
+
+    outline: Plan
+    categories: bytes  # i
+    sections: bytes  # i
+    points: bytes  # d
+    seat_at: bytes  # i
+    distance_sums: bytes  # q
+    wheelchair_sums: bytes  # i
+    runs: tuple[tuple[int, int], ...]
+    pieces: tuple[Piece, ...]
+
+
+def lay_out(plan: Plan) -> Layout:
+    """Number the positions of a plan, and add up what is asked of slices of them.
+
+    Raises:
+        OverflowError: A seat is further away than an array's number can tell.
+    """
+    seat_at = [NO_SEAT] * _EDGE
+    runs = []
+    for run in _row_runs(plan):
+        first = len(seat_at)
+        # Most rows count up one way or the other; rules are fastest on those that do.
+        seat_at += run if run[0] < run[-1] else run[::-1]
+        runs.append((first, len(seat_at)))
+        seat_at.append(NO_SEAT)
+    for seat in sorted(chain.from_iterable([table.seats for table in plan.tables])):
+        seat_at += (seat, NO_SEAT)
+    seat_at += [NO_SEAT] * _EDGE
+    pitch, seats, categories = plan.pitch, plan.seats, plan.seat_categories
+    scale = DISTANCE_UNITS / pitch
+    rounded = [round(distance * scale) for distance in plan.distances]
+    distances = list(_laid(rounded, 0, seat_at))
+    chairs = list(_laid([bool(seat.flags & _WHEELCHAIR) for seat in seats], False, seat_at))
+    kinds = list(zip(_laid(categories, NO_SEAT, seat_at), chairs, strict=True))
+    pieces = []
+    for first, end in runs:
+        section = plan.seat_sections[seat_at[first]]
+        # Cut wherever the category or the kind of place changes.
+        for kind, alike in groupby(kinds[first:end]):
+            cut = first + len(list(alike))
+            pieces.append(Piece(first, cut, section, min(distances[first:cut]), *kind))
+            first = cut
+    return Layout(
+        structs.replace(plan, rows=(), seats=(), shapes=()),
+        array("i", categories).tobytes(),
+        array("i", plan.seat_sections).tobytes(),
+        array("d", [part / pitch for seat in seats for part in (seat.x, seat.y)]).tobytes(),
+        array("i", seat_at).tobytes(),
+        array("q", accumulate(distances, initial=0)).tobytes(),
+        array("i", accumulate(chairs, initial=0)).tobytes(),
+        tuple(runs),
+        tuple(pieces),
+    )
+
+
+class House:
+    """The layout of one plan, laid out already or not.
+
+    Attributes:
+        outline: The plan without its rows, seats and drawing.
         seat_count, area_count: Sizes of the plan.
         positions: Per seat its position.
         seat_at: Per position its seat, or NO_SEAT for a wall.
@@ -95,7 +165,7 @@ class House:
         "area_count",
         "categories",
         "distance_sums",
-        "plan",
+        "outline",
         "positions",
         "runs",
         "seat_at",
@@ -105,58 +175,37 @@ class House:
         "whole_tables",
     )
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.seat_count = len(plan.seats)
-        self.area_count = len(plan.areas)
-        self.categories = plan.seat_categories
-        self.sections = plan.seat_sections
-        seat_at = [NO_SEAT] * _EDGE
-        positions = [0] * self.seat_count
-        runs = []
-        for run in _row_runs(plan):
-            first = len(seat_at)
-            # Most rows count up one way or the other; rules are fastest on those that do.
-            row = run if run[0] < run[-1] else run[::-1]
-            for position, seat in enumerate(row, first):
-                positions[seat] = position
-            seat_at += row
-            runs.append((first, len(seat_at)))
-            seat_at.append(NO_SEAT)
-        for seat in sorted(chain.from_iterable([table.seats for table in plan.tables])):
-            positions[seat] = len(seat_at)
-            seat_at += (seat, NO_SEAT)
-        seat_at += [NO_SEAT] * _EDGE
+    def __init__(self, plan: Plan | Layout) -> None:
+        layout = plan if isinstance(plan, Layout) else lay_out(plan)
+        self.outline = outline = layout.outline
+        self.categories = _numbers(layout.categories, "i")
+        self.sections = _numbers(layout.sections, "i")
+        self.seat_count = len(self.categories)
+        self.area_count = len(outline.areas)
         # An array: its numbers lie close together, and a decision waits less for memory. A tuple:
         # its slices compare with the seats of a command.
-        self.positions = array("i", positions)
-        self.seat_at = tuple(seat_at)
-        self.runs = tuple(runs)
-        scale = DISTANCE_UNITS / plan.pitch
-        rounded = [round(distance * scale) for distance in plan.distances]
-        distances = list(self._laid(rounded, 0))
-        self.distance_sums = tuple(accumulate(distances, initial=0))
-        chairs = list(self._laid([bool(seat.flags & _WHEELCHAIR) for seat in plan.seats], False))
-        self.wheelchair_sums = tuple(accumulate(chairs, initial=0))
-        self._points: list[tuple[float, float]] | None = None
-        self._pieces = tuple(self._split(distances, chairs))
+        self.seat_at = _numbers(layout.seat_at, "i")
+        self.positions = array("i", bytes(4 * self.seat_count))
+        for position, seat in enumerate(self.seat_at):
+            if seat != NO_SEAT:
+                self.positions[seat] = position
+        self.runs = layout.runs
+        self.distance_sums = _numbers(layout.distance_sums, "q")
+        self.wheelchair_sums = _numbers(layout.wheelchair_sums, "i")
+        self._points: bytes | list[tuple[float, float]] = layout.points
+        self._pieces = layout.pieces
         self._choices: dict[tuple[frozenset[int], frozenset[int], bool], tuple[Stretch, ...]] = {}
         self.whole_tables = {
-            seat: table.seats for table in plan.tables if table.whole for seat in table.seats
+            seat: table.seats for table in outline.tables if table.whole for seat in table.seats
         }
-
-    def _laid(self, by_seat: Iterable[_T], at_wall: _T) -> Iterator[_T]:
-        """Position by position what is said of its seat."""
-        # NO_SEAT is the index of the last.
-        return map((*by_seat, at_wall).__getitem__, self.seat_at)
 
     @property
     def points(self) -> list[tuple[float, float]]:
-        """Per position its (x, y) in seat widths: asked of parties that must be split, only."""
-        if self._points is None:
-            pitch = self.plan.pitch
-            points = [(seat.x / pitch, seat.y / pitch) for seat in self.plan.seats]
-            self._points = list(self._laid(points, (0.0, 0.0)))
+        """Per position its (x, y) in seat widths: asked for parties that must be split, only."""
+        if isinstance(self._points, bytes):
+            parts = iter(memoryview(self._points).cast("d"))
+            points = list(zip(parts, parts, strict=True))
+            self._points = list(_laid(points, (0.0, 0.0), self.seat_at))
         return self._points
 
     def empty(self) -> bytearray:
@@ -165,7 +214,7 @@ class House:
 
     def laid_out(self, codes: bytes) -> bytearray:
         """Codes in the order of the plan's seats, at their positions: the way back of `by_seat`."""
-        return bytearray(self._laid(codes, WALL))
+        return bytearray(_laid(codes, WALL, self.seat_at))
 
     def distance(self, position: int) -> int:
         """To the focal point, in 1/DISTANCE_UNITS of a seat's width."""
@@ -226,15 +275,15 @@ class House:
         chosen.sort(key=lambda stretch: (stretch.nearest, stretch.first))
         return chosen
 
-    def _split(self, distances: list[int], chairs: list[bool]) -> Iterator[_Piece]:
-        """Cut the runs wherever the category or the kind of place changes."""
-        kinds = list(zip(self._laid(self.categories, NO_SEAT), chairs, strict=True))
-        for first, end in self.runs:
-            section = self.sections[self.seat_at[first]]
-            for kind, alike in groupby(kinds[first:end]):
-                cut = first + len(list(alike))
-                yield _Piece(first, cut, section, min(distances[first:cut]), *kind)
-                first = cut
+
+def _laid(by_seat: Iterable[_T], at_wall: _T, seat_at: Sequence[int]) -> Iterator[_T]:
+    """Position by position what is said of its seat."""
+    # NO_SEAT is the index of the last.
+    return map((*by_seat, at_wall).__getitem__, seat_at)
+
+
+def _numbers(column: bytes, kind: Literal["i", "q"]) -> tuple[int, ...]:
+    return tuple(memoryview(column).cast(kind))
 
 
 def _row_runs(plan: Plan) -> Iterator[tuple[int, ...]]:

@@ -53,7 +53,7 @@ class Claimed(Struct, array_like=True, frozen=True):
     head_seq: int
     starts_ms: int
     plan_hash: str
-    plan: bytes  # its file, or packed (engine.plan_packed)
+    plan: bytes  # its file, or packed (engine.layout_packed)
     settings: bytes  # JSON
     snapshot: tuple[int, bytes] | None  # (seq, state), seq <= head_seq
 

@@ -60,7 +60,7 @@ from engine.holding import (
     hold,
     release,
 )
-from engine.house import PUBLIC_STATUS
+from engine.house import PUBLIC_STATUS, Layout
 from engine.keeping import (
     allocate,
     block,
@@ -158,7 +158,7 @@ class Performance(State):
 
     __slots__ = ("_accepted", "_filed", "_known", "_refused", "events")
 
-    def __init__(self, performance: int, plan: Plan, settings: Settings) -> None:
+    def __init__(self, performance: int, plan: Plan | Layout, settings: Settings) -> None:
         super().__init__(performance, plan, settings)
         self.events: list[Event] = []
         self._filed = 0
@@ -232,13 +232,13 @@ class Performance(State):
         return dump_state(self, self._accepted, self._refused)
 
     @classmethod
-    def restore(cls, performance: int, plan: Plan, data: bytes) -> "Performance":
+    def restore(cls, performance: int, plan: Plan | Layout, data: bytes) -> "Performance":
         """The performance of a snapshot made on the same plan.
 
         Raises:
             SnapshotError: The bytes are not a snapshot of this plan's size and version.
         """
-        snapshot = load_snapshot(data, plan)
+        snapshot = load_snapshot(data)
         restored = cls(performance, plan, snapshot.settings)
         fill_state(restored, snapshot)
         restored._accepted += snapshot.accepted

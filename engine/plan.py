@@ -153,14 +153,6 @@ class SeatLabel(msgspec.Struct, frozen=True, gc=False):
     seat: str
 
 
-class Neighbours(msgspec.Struct, array_like=True, frozen=True):
-    """Who sits beside whom, as `engine.geometry` found it, and how far that is."""
-
-    runs: tuple[tuple[int, ...], ...]
-    rings: frozenset[int]
-    pitch: float
-
-
 class Plan(msgspec.Struct, frozen=True, dict=True):
     """One version of one house. Seats are sorted by section, then row, then walk.
 
@@ -221,16 +213,6 @@ class Plan(msgspec.Struct, frozen=True, dict=True):
     def pitch(self) -> float:
         """Typical distance between neighbours, in plan units; 1.0 for a plan without any."""
         return geometry.typical_pitch(self._points, [run for run in self.runs if len(run) > 1])
-
-    @property
-    def neighbours(self) -> Neighbours:
-        """What takes long to find out: see `know`."""
-        return Neighbours(self._chains.runs, self._chains.rings, self.pitch)
-
-    def know(self, neighbours: Neighbours) -> None:
-        """Take this plan's own neighbours as they were found before."""
-        self.__dict__["_chains"] = geometry.Chains(neighbours.runs, neighbours.rings)
-        self.__dict__["pitch"] = neighbours.pitch
 
     def distance(self, index: int) -> float:
         """Distance of a seat to the focal point, in plan units."""

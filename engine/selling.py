@@ -111,7 +111,7 @@ def _amounts(
     state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int
 ) -> list[int] | Refused:
     """The amount of one place of each line."""
-    categories, areas = state.house.categories, state.house.plan.areas
+    categories, areas = state.house.categories, state.house.outline.areas
     amounts = []
     for line in lines:
         seat = line.seat

@@ -16,7 +16,6 @@ from msgspec import Struct
 from engine.commands import Event, Ticket, TicketState
 from engine.limits import MAX_SNAPSHOT_ACCEPTED, MAX_SNAPSHOT_REFUSED
 from engine.passages import NOT_KEPT, Passage
-from engine.plan import Plan
 from engine.settings import Settings
 from engine.state import Allocation, HoldState, State, places_in
 
@@ -84,11 +83,11 @@ def _newest(facts: deque[Event], most: int) -> list[Event]:
     return newest
 
 
-def load_snapshot(data: bytes, plan: Plan) -> Snapshot:
+def load_snapshot(data: bytes) -> Snapshot:
     """Read a snapshot.
 
     Raises:
-        SnapshotError: Not a snapshot, of another format, or of a plan of another size.
+        SnapshotError: Not a snapshot, or of another format.
     """
     try:
         snapshot = msgspec.msgpack.decode(data, type=Snapshot)
@@ -96,19 +95,24 @@ def load_snapshot(data: bytes, plan: Plan) -> Snapshot:
         raise SnapshotError(f"not a snapshot: {error}") from error
     if snapshot.format not in _READ:
         raise SnapshotError(f"snapshot format {snapshot.format}, this version reads {FORMAT}")
-    sizes = len(snapshot.codes), len(snapshot.area_free)
-    if sizes != (len(plan.seats), len(plan.areas)):
-        raise SnapshotError(
-            f"snapshot of {sizes[0]} seats and {sizes[1]} areas, "
-            f"the plan has {len(plan.seats)} and {len(plan.areas)}"
-        )
     return snapshot
 
 
 def fill_state(state: State, snapshot: Snapshot) -> None:
-    """Make a new state what the snapshot says."""
-    state.codes = state.house.laid_out(snapshot.codes)
-    state.home = state.house.laid_out(snapshot.home)
+    """Make a new state what the snapshot says.
+
+    Raises:
+        SnapshotError: It is of a plan of another size.
+    """
+    house = state.house
+    sizes = len(snapshot.codes), len(snapshot.area_free)
+    if sizes != (house.seat_count, house.area_count):
+        raise SnapshotError(
+            f"snapshot of {sizes[0]} seats and {sizes[1]} areas, "
+            f"the plan has {house.seat_count} and {house.area_count}"
+        )
+    state.codes = house.laid_out(snapshot.codes)
+    state.home = house.laid_out(snapshot.home)
     state.area_free = snapshot.area_free
     state.area_blocked = snapshot.area_blocked
     state.set_allocations(dict(snapshot.allocations))
@@ -125,7 +129,7 @@ def fill_state(state: State, snapshot: Snapshot) -> None:
             state.remember_kept(device, sequence, scanned_ms)
     for hold in snapshot.holds:
         # A position means something to the layout that wrote it only.
-        hold.first = state.house.straight(hold.seats)
+        hold.first = house.straight(hold.seats)
         state.open_hold(hold)
         if hold.paying is not None:
             state.count_buyer(hold.paying.buyer, places_in(hold.seats, hold.areas))

@@ -19,6 +19,7 @@ from engine.house import (
     LAST_ALLOCATION,
     SCATTERED,
     House,
+    Layout,
 )
 from engine.limits import MAX_PLACES_PER_HOLD
 from engine.passages import Passage, insert, is_inside
@@ -144,13 +145,13 @@ class State:
         "web_holds",
     )
 
-    def __init__(self, performance: int, plan: Plan, settings: Settings) -> None:
+    def __init__(self, performance: int, plan: Plan | Layout, settings: Settings) -> None:
         self.performance = performance
         self.house = House(plan)
         self.codes = self.house.empty()
         self.home = self.codes.copy()
-        self.area_free = [area.capacity for area in plan.areas]
-        self.area_blocked = [0] * len(plan.areas)
+        self.area_free = [area.capacity for area in self.house.outline.areas]
+        self.area_blocked = [0] * self.house.area_count
         self.holds: dict[bytes, HoldState] = {}
         self.web_holds: dict[str, int] = {}
         self.buyer_places: dict[str, int] = {}
@@ -374,7 +375,7 @@ class State:
         ticket = self.tickets[number - 1]
         if ticket.seat >= 0:
             return self.house.sections[ticket.seat]
-        return self.house.plan.areas[ticket.area].section
+        return self.house.outline.areas[ticket.area].section
 
     def pass_through(self, number: int, passage: Passage) -> None:
         """Somebody went in or out with this ticket."""

@@ -32,7 +32,7 @@ import asyncpg  # type: ignore[import-untyped]
 from msgspec import structs
 
 from engine.journal import Append, Claimed, Written
-from engine.plan_packed import PACKED_HEAD
+from engine.layout_packed import PACKED_HEAD
 from persistence import url as address
 from persistence.url import DRIVER_ERRORS, Connection, Pool, PooledConnection, answered
 

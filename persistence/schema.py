@@ -112,7 +112,7 @@ plans: Final = Table(
     Column("seats", Integer, nullable=False),
     Column("places", Integer, nullable=False),  # seats and the areas' capacities
     Column("body", LargeBinary, nullable=False),  # our own format
-    Column("packed", LargeBinary),  # the same as engine.plan_packed; may be of an older version
+    Column("packed", LargeBinary),  # laid out: engine.layout_packed; may be of an older version
     Column("created_ms", BigInteger, nullable=False),
 )
 

@@ -32,12 +32,12 @@ from engine.actors import NotReady, OutcomeUnknown, Stopped
 from engine.actors.use import own_use
 from engine.commands import ID_BYTES, Command, Event, Expire, Expired, Outcome, Refusal, Refused
 from engine.feed import Feed
+from engine.house import Layout, lay_out
 from engine.journal import Append, Claimed, Written
+from engine.layout_packed import pack_layout, unpack_layout
 from engine.limits import MAX_BATCH_COMMANDS, MAX_UNCOMMITTED_COMMANDS
 from engine.performance import Performance
-from engine.plan import Plan
 from engine.plan_io import load_plan
-from engine.plan_packed import PACKED_HEAD, pack_plan, unpack_plan
 from engine.projection import project
 from engine.settings import Settings
 from engine.status import PerformanceStatus
@@ -133,6 +133,7 @@ class PerformanceActor:
         self._commits = 0
         self._recoveries = 0
         self._recovery_s = 0.0
+        self._to_pack: Layout | None = None
         self._packing: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
         self._core: Performance
@@ -286,21 +287,24 @@ class PerformanceActor:
             rebuilding = asyncio.create_task(asyncio.to_thread(_replayed, core, page))
             seq = page[-1][0]
         core = await rebuilding
-        if not claimed.plan.startswith(PACKED_HEAD):
-            self._packing = asyncio.create_task(self._pack(claimed.plan_hash, core.house.plan))
+        if self._to_pack is not None:
+            self._packing = asyncio.create_task(self._pack(claimed.plan_hash, self._to_pack))
+            self._to_pack = None
         return core
 
     def _restored(self, claimed: Claimed) -> Performance:
-        plan = unpack_plan(claimed.plan) or load_plan(claimed.plan)
+        layout = unpack_layout(claimed.plan)
+        if layout is None:
+            self._to_pack = layout = lay_out(load_plan(claimed.plan))
         if claimed.snapshot is None:
             settings = msgspec.json.decode(claimed.settings, type=Settings)
-            return Performance(self._performance, plan, settings)
-        return Performance.restore(self._performance, plan, claimed.snapshot[1])
+            return Performance(self._performance, layout, settings)
+        return Performance.restore(self._performance, layout, claimed.snapshot[1])
 
-    async def _pack(self, plan_hash: str, plan: Plan) -> None:
+    async def _pack(self, plan_hash: str, layout: Layout) -> None:
         """The next activation of a performance on this plan need not read its file."""
         try:
-            packed = await asyncio.to_thread(pack_plan, plan)
+            packed = await asyncio.to_thread(pack_layout, layout)
             await self._journal.keep_packed(plan_hash, packed)
         except Exception as error:
             log.warning("performance %d: plan not packed: %r", self._performance, error)

@@ -22,7 +22,7 @@ from engine.commands import (
     Release,
 )
 from engine.feed import Replica
-from engine.plan_packed import PACKED_HEAD
+from engine.layout_packed import PACKED_HEAD
 from tests.actors.houses import settings, small_plan
 from tests.fakes.journal import MemoryJournal
 

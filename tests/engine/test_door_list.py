@@ -22,7 +22,7 @@ RULES = partial(settings, gates=GATES, max_per_order=100, orphan_rule=False)
 
 def listed(core: Performance, first: int = 1, **changes: object) -> DoorList:
     """What the edge would tell of this performance now."""
-    settings, plan = core.settings, core.house.plan
+    settings, plan = core.settings, PLAN
     used: dict[int, Use | None] = {}
     for number, uses in core.ticket_uses.items():
         entries = [one for one in uses if one.entry]

@@ -171,6 +171,18 @@ def test_a_snapshot_and_the_facts_since_make_the_same_state(plan: Plan, cut: int
     assert late.snapshot() == play.live.snapshot()
 
 
+def test_a_restored_performance_knows_how_many_places_each_buyer_has() -> None:
+    play = Play(PLAN, settings(orphan_rule=False))
+    for buyer, seats in {"ann": (0, 1), "bob": (3,)}.items():
+        play.hold(*seats, by=buyer)
+        play.checkout(by=buyer, order=f"o{buyer}", buyer=buyer)
+        play.sell(by=buyer, order=f"o{buyer}")
+    play.refund(2, order="oann")
+    play.refund(3, order="obob")
+    restored = Performance.restore(7, PLAN, play.live.snapshot())
+    assert restored.buyer_places == play.live.buyer_places == {"ann": 1}
+
+
 def test_a_snapshot_between_two_facts_changes_nothing() -> None:
     """Neither before they are handed over nor after: each id is remembered once, in its order."""
     play, same = Play(PLAN), Play(PLAN)

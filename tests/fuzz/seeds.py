@@ -34,10 +34,11 @@ from engine.commands import (
     UndoScan,
 )
 from engine.feed import Feed
+from engine.house import lay_out
 from engine.journal import Page, Recorded
+from engine.layout_packed import PACKED_HEAD, pack_layout
 from engine.performance import Performance
 from engine.plan_io import dump_plan, dump_pretix
-from engine.plan_packed import PACKED_HEAD, pack_plan
 from engine.waiting import News, Opened, Phase, Report, RoomNews, RoomReport
 from gateway.admissions import AdmissionTokens
 from gateway.session import SESSION_LIFE_S, BuyerTokens
@@ -153,7 +154,7 @@ def right() -> dict[str, list[bytes]]:
         ],
         "engine_commands": [_pack(_commands()), *(_pack([one]) for one in _commands())],
         "feed_frame": [whole, delta, feed.snapshot_frame()],
-        "packed_plan": [pack_plan(PLAN).removeprefix(PACKED_HEAD)],
+        "packed_layout": [pack_layout(lay_out(PLAN)).removeprefix(PACKED_HEAD)],
         "plan_file": [dump_plan(PLAN), dump_pretix(PLAN)[0], _CSV],
         "snapshot": [Performance(1, PLAN, SETTINGS).snapshot(), live.snapshot()],
         "journal_page": [_pack(page)],

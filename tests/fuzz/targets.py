@@ -16,10 +16,10 @@ from engine.actors.lane import KEY_BYTES, Method, _Answering
 from engine.commands import Command, Event, Outcome
 from engine.feed import Applied, Replica
 from engine.journal import Page
+from engine.layout_packed import PACKED_HEAD, pack_layout, unpack_layout
 from engine.performance import Performance
 from engine.plan_check import PlanError
 from engine.plan_io import dump_plan, load_plan
-from engine.plan_packed import PACKED_HEAD, pack_plan, unpack_plan
 from engine.settings import Settings
 from engine.snapshot import SnapshotError, load_snapshot
 from engine.waiting import News, Report, RoomEvent
@@ -212,14 +212,14 @@ def feed_frame(data: bytes) -> str:
     return applied.value
 
 
-def packed_plan(data: bytes) -> str:
-    plan = unpack_plan(PACKED_HEAD + data)
-    assert plan is not None
+def packed_layout(data: bytes) -> str:
+    layout = unpack_layout(PACKED_HEAD + data)
+    assert layout is not None
     # As bytes: a coordinate may be "not a number", which equals nothing, itself included.
-    packed = pack_plan(plan)
-    again = unpack_plan(packed)
-    assert again is not None and pack_plan(again) == packed
-    return "plan"
+    packed = pack_layout(layout)
+    again = unpack_layout(packed)
+    assert again is not None and pack_layout(again) == packed
+    return "layout"
 
 
 def plan_file(data: bytes) -> str:
@@ -230,7 +230,7 @@ def plan_file(data: bytes) -> str:
 
 
 def snapshot(data: bytes) -> str:
-    return str(load_snapshot(data, PLAN).format)
+    return str(load_snapshot(data).format)
 
 
 _page = msgspec.msgpack.Decoder(Page)
@@ -311,7 +311,7 @@ TARGETS: Final[dict[str, Target]] = {
     "json_body": Target(json_body),
     "engine_commands": Target(engine_commands, _BAD_MESSAGE),
     "feed_frame": Target(feed_frame, (ValueError,)),
-    "packed_plan": Target(packed_plan, _BAD_MESSAGE),
+    "packed_layout": Target(packed_layout, _BAD_MESSAGE),
     "plan_file": Target(plan_file, (PlanError,)),
     "snapshot": Target(snapshot, (SnapshotError,)),
     "journal_page": Target(journal_page, _BAD_MESSAGE),

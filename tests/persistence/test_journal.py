@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from engine.journal import Append, Claimed, Written
-from engine.plan_packed import PACKED_HEAD
+from engine.layout_packed import PACKED_HEAD
 from engine.projection import KEEP_VERSION, Projection, ScanRow, UndoneRow
 from persistence import journal as journal_module
 from persistence.journal import (

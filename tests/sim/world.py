@@ -9,7 +9,8 @@ from zlib import crc32
 
 import msgspec
 
-from engine.plan_packed import pack_plan
+from engine.house import lay_out
+from engine.layout_packed import pack_layout
 from engine.settings import ReEntry
 from tests.engine.small import house, settings
 from tests.sim.clients import Buyer, Client, Crowd, Door, House, Luck
@@ -28,7 +29,7 @@ RULES: Final = {
     policy: settings(hold_ms=2_500, hold_cap_ms=6_000, max_per_order=6, re_entry=policy)
     for policy in ReEntry
 }
-_PACKED: Final = pack_plan(PLAN)
+_PACKED: Final = pack_layout(lay_out(PLAN))
 _POLICIES: Final = (ReEntry.NONE, ReEntry.AFTER_EXIT, ReEntry.AFTER_EXIT, ReEntry.UNLIMITED)
 _SEATS: Final = len(PLAN.seats)
 
