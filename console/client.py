@@ -479,6 +479,11 @@ def _keep(file: IO[bytes], part: bytes) -> None:
         raise _NotKept(error) from error
 
 
+def performance_numbers(text: str) -> tuple[int, ...]:
+    """Of "12,13"; none of "". Raises ValueError for what is no such list."""
+    return tuple([int(one) for one in text.split(",") if one.strip()])
+
+
 def certificate_of(server: str) -> bytes:
     """The certificate that an https server shows, believed or not, in DER.
 

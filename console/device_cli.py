@@ -16,7 +16,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
-from console.client import Client, Device, certificate_of, server_address
+from console.client import Client, Device, certificate_of, performance_numbers, server_address
 from console.operating import Failure, Token, operator, run
 from console.trust import fingerprint_of
 from renderers import enrolment
@@ -124,7 +124,7 @@ def revoke(
 
 def _numbers(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(one) for one in text.split(",") if one.strip())
+        return performance_numbers(text)
     except ValueError:
         raise Failure(t("device.cli.bad_performances", text=text)) from None
 

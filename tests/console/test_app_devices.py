@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import aiohttp
+import pytest
 from textual.widgets import DataTable, Static
 
 from console.client import Client
 from console.screens.ask import AskDialog
-from console.screens.devices import CodeDialog, DevicesScreen
+from console.screens.devices import CodeDialog, DevicesScreen, NewDeviceDialog, is_here_only
 from console.screens.programme import ProgrammeScreen
+from console.widgets.chrome import Notice
 from renderers import enrolment
 from tests.console.driving import Cashier, cashier
 from tests.console.server import House
@@ -39,10 +41,9 @@ async def test_a_device_is_added_seen_and_revoked_at_once(house: House, tmp_path
     async with cashier(house, tmp_path, size=LARGE) as me:
         await open_devices(me, house.password)
         await me.press("n")
-        await me.sees(AskDialog)
+        await me.sees(NewDeviceDialog)
         await me.type("Door 3")
-        await me.press("enter")
-        await until(lambda: "gate" in shown(me, "#text").lower())
+        await me.press("tab")
         await me.type("main")
         await me.press("enter")
         await me.sees(CodeDialog)
@@ -76,10 +77,8 @@ async def test_a_code_that_does_not_fit_is_told_as_a_link(house: House, tmp_path
     async with cashier(house, tmp_path, size=SMALL) as me:
         await open_devices(me, house.password)
         await me.press("n")
-        await me.sees(AskDialog)
+        await me.sees(NewDeviceDialog)
         await me.type("Door 4")
-        await me.press("enter")
-        await until(lambda: "gate" in shown(me, "#text").lower())
         await me.press("enter")
         await me.sees(CodeDialog)
         assert shown(me, "#code") == ""
@@ -90,6 +89,83 @@ async def test_a_code_that_does_not_fit_is_told_as_a_link(house: House, tmp_path
         await until(lambda: len(rows(me)) == 1)
         await me.press("enter")
         await me.sees(CodeDialog)
+
+
+async def test_a_form_that_cannot_be_read_is_not_sent(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path, size=LARGE) as me:
+        await open_devices(me, house.password)
+        await me.press("n", "enter")
+        assert "name" in me.app.screen.query_one(Notice).said
+        await me.type("Door 5")
+        await me.press("tab", "tab")
+        await me.type("12;13")
+        await me.press("enter")
+        assert "12;13" in me.app.screen.query_one(Notice).said
+        await me.press("escape")
+        await me.sees(DevicesScreen)
+        assert await me.app.client.devices() == []
+        await me.press("n")
+        await me.type("Door 5")
+        await me.press("tab", "tab")
+        await me.type("12,13")
+        await me.press("enter")
+        await me.sees(CodeDialog)
+        assert enrolment.read_link(shown(me, "#link")).performances == (12, 13)
+
+
+async def test_a_code_says_the_address_that_the_device_can_reach(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path, size=LARGE) as me:
+        await open_devices(me, house.password)
+        await me.press("n")
+        await me.type("Door 6")
+        await me.press("enter")
+        await me.sees(CodeDialog)
+        assert "Only this machine" in me.app.screen.query_one(Notice).said
+        await me.press("a")
+        await me.sees(AskDialog)
+        for _ in house.url:
+            await me.press("backspace")
+        await me.type("box.example:port")
+        await me.press("enter")
+        await me.sees(CodeDialog)
+        await until(lambda: "box.example:port" in me.app.screen.query_one(Notice).said)
+        await me.press("a")
+        await me.sees(AskDialog)
+        for _ in house.url:
+            await me.press("backspace")
+        await me.type("box.example:8123")
+        await me.press("enter")
+        await me.sees(CodeDialog)
+        await until(lambda: "box.example" in shown(me, "#link"))
+        await me.press("c", "l")
+        first = enrolment.read_link(shown(me, "#link"))
+        assert first[:4] == ("http://box.example:8123", first.token, "fr", "front")
+        assert not me.app.screen.query_one(Notice).said
+        assert shown(me, "#code").splitlines() == enrolment.half_blocks(shown(me, "#link"))
+        # The next code is for a device at the same place.
+        await me.press("enter")
+        await me.sees(DevicesScreen)
+        await until(lambda: len(rows(me)) == 1)
+        await me.press("enter")
+        await me.sees(CodeDialog)
+        again = enrolment.read_link(shown(me, "#link"))
+        assert again == first._replace(token=again.token) and again.token != first.token
+
+
+@pytest.mark.parametrize(
+    ("server", "here"),
+    [
+        ("http://localhost:8000", True),
+        ("http://127.0.0.1:8000", True),
+        ("https://[::1]", True),
+        ("http://192.168.1.10:8000", False),
+        ("https://box.example", False),
+    ],
+)
+def test_an_address_that_leads_every_machine_to_itself_is_known(server: str, here: bool) -> None:
+    assert is_here_only(server) is here
 
 
 async def test_who_supervises_nothing_has_no_devices(house: House, tmp_path: Path) -> None:
