@@ -65,6 +65,8 @@ def network(cables: int) -> Iterator[list[Cable]]:
     finally:
         for number in range(cables):
             subprocess.run(["ip", "netns", "del", f"stp{number}"], capture_output=True)
+            # A name space stays for as long as one of its processes does, and its cable with it.
+            subprocess.run(["ip", "link", "del", f"stpv{number}"], capture_output=True)
         subprocess.run(["ip", "link", "del", BRIDGE], capture_output=True)
 
 

@@ -48,6 +48,7 @@ class Node:
         self.url = f"http://{address}:{cluster.port}"
         self.log = cluster.folder / f"{address}.log"
         self._own: list[subprocess.Popen[bytes]] = []
+        self.seen: set[int] = set()  # ids of the processes that were ever asked for
 
     def start_ray(self) -> None:
         """Returns at once; `wait_ray` when it runs."""
@@ -95,6 +96,7 @@ class Node:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(own.pid)
                 found += [process, *process.children(recursive=True)]
+        self.seen.update([each.pid for each in found])
         return [each for each in found if _title(each).startswith(title)]
 
     def signal(self, number: int) -> None:
@@ -198,11 +200,11 @@ class Cluster:
         self.postgres.stop()
 
     def logs(self, node: Node) -> str:
-        """What the processes of this node have written."""
-        pids = {process.pid for process in node.processes()}
+        """What the processes of this node have written, those that were seen and ended included."""
+        node.processes()
         files = (self.ray / "session_latest" / "logs").glob("worker-*.err")
         return "".join(
-            file.read_text() for file in files if int(file.stem.rpartition("-")[2]) in pids
+            file.read_text() for file in files if int(file.stem.rpartition("-")[2]) in node.seen
         )
 
     async def rows(self, query: str) -> list[Any]:

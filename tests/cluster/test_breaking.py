@@ -75,6 +75,9 @@ async def come_back(
         await socket.send(msgpack.packb(["hello", session, "en"]))
         await socket.recv()
         begun_s = time.monotonic()
+        # A writer that is refused stops, and the node's directory may have ended it by the time
+        # that somebody reads what it has logged.
+        await asyncio.to_thread(gone.processes)
         await asyncio.to_thread(away, gone)
         await asyncio.sleep(UNDER_WAY_S)
         await buyers.until(len(buyers.sales) + 1, 60)
