@@ -34,7 +34,14 @@ from msgspec import structs
 from engine.journal import Append, Claimed, Written
 from engine.layout_packed import PACKED_HEAD
 from persistence import url as address
-from persistence.url import DRIVER_ERRORS, Connection, Pool, PooledConnection, answered
+from persistence.url import (
+    ABANDONED_MS,
+    DRIVER_ERRORS,
+    Connection,
+    Pool,
+    PooledConnection,
+    answered,
+)
 
 APPEND_TIMEOUT_S: Final = 10.0
 """A commit that takes longer is given up as unknown."""
@@ -44,9 +51,6 @@ CLAIM_TIMEOUT_S: Final = 12.0
 """A claim is a moment's work once an append that is being committed has ended or been given up."""
 PING_S: Final = 2.0
 """A reading connection that is silent for this long before it is used is given up."""
-ABANDONED_MS: Final = 15_000
-"""The server ends a transaction whose client has been silent for this long: a network that was
-cut tells it nothing, and until then nobody else could claim what the transaction has changed."""
 CLOSE_TIMEOUT_S: Final = 5.0
 MAX_READERS: Final = 3
 """Connections for claims, snapshots and tail pages, apart from the one for appending."""

@@ -19,6 +19,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from persistence.url import (
+    ABANDONED_MS,
     CONNECT_TIMEOUT_S,
     DRIVER_ERRORS,
     DatabaseUnavailable,
@@ -48,8 +49,11 @@ class Dialect(PGDialect_asyncpg):
 registry.register("postgresql.strapontin", __name__, Dialect.__name__)
 
 
-def open_pool(url: str, connections: int) -> AsyncEngine:
-    """At most so many connections, made when they are wanted."""
+def open_pool(url: str, connections: int, *, abandoned_ms: int | None = None) -> AsyncEngine:
+    """At most so many connections, made when they are wanted.
+
+    `abandoned_ms` is 0 for those whose transactions lock nothing and may be silent for long.
+    """
     engine = create_async_engine(
         sqlalchemy_url(url).set(drivername="postgresql+strapontin"),
         pool_size=connections,
@@ -60,7 +64,13 @@ def open_pool(url: str, connections: int) -> AsyncEngine:
         connect_args={
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": STATEMENT_TIMEOUT_S,
-            "server_settings": {"application_name": "strapontin", "synchronous_commit": "on"},
+            "server_settings": {
+                "application_name": "strapontin",
+                "synchronous_commit": "on",
+                "idle_in_transaction_session_timeout": str(
+                    ABANDONED_MS if abandoned_ms is None else abandoned_ms
+                ),
+            },
         },
     )
     sa.event.listen(engine.sync_engine, "checkout", _check)

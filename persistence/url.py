@@ -13,6 +13,11 @@ Connection: TypeAlias = asyncpg.Connection
 Pool: TypeAlias = asyncpg.Pool
 PooledConnection: TypeAlias = asyncpg.pool.PoolConnectionProxy
 
+ABANDONED_MS: Final = 3_000
+"""The server ends a transaction whose client has been silent for this long. A network that was
+cut tells it nothing, and until then nobody else can change what the transaction has changed: the
+head of the ledger, which is every sale of the house, or who writes a performance."""
+
 DRIVER_ERRORS: Final = (
     OSError,  # a TimeoutError is one
     asyncpg.PostgresError,

@@ -90,3 +90,38 @@ async def test_a_transaction_that_was_cut_off_does_not_keep_the_next_writer_out(
     finally:
         await journal.close()
         await other.close()
+
+
+async def sold_on(through: str, database_url: str, path: Path) -> float:
+    """Seconds until somebody else may change what a transaction has changed that was cut off."""
+    async with await Store.open(through) as store, await Store.open(database_url) as other:
+        lock = sa.text("SELECT pg_advisory_xact_lock(7)")
+        cut_off = await store._engine.connect()
+        await cut_off.execute(lock)
+        with path.lose():
+            pass
+        begun_s = time.monotonic()
+        try:
+            async with other._engine.begin() as connection:
+                await connection.execute(lock)
+        finally:
+            await cut_off.invalidate()
+            await cut_off.close()
+        return time.monotonic() - begun_s
+
+
+async def test_a_purchase_that_was_cut_off_does_not_keep_the_others_waiting(
+    through: str, database_url: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "ABANDONED_MS", 1_500)
+    assert 0.5 < await sold_on(through, database_url, path) < SOON_S
+
+
+async def test_without_an_end_of_its_patience_the_server_keeps_them_waiting(
+    through: str, database_url: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The positive control."""
+    monkeypatch.setattr(pool_module, "ABANDONED_MS", 0)
+    monkeypatch.setattr(pool_module, "STATEMENT_TIMEOUT_S", SOON_S)
+    with pytest.raises(TimeoutError):
+        await sold_on(through, database_url, path)
