@@ -89,7 +89,7 @@ class Node:
         except (OSError, ValueError):
             return False
 
-    def processes(self, title: str = "") -> list[psutil.Process]:
+    def processes(self, title: str | tuple[str, ...] = "") -> list[psutil.Process]:
         """Those of this node whose command line begins so."""
         found = []
         for own in self._own:

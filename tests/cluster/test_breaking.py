@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import msgpack
+import psutil  # type: ignore[import-untyped]
 import pytest
 from websockets.asyncio.client import connect
 
@@ -29,7 +30,8 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 POWER_CUTS = 4
 WAKES_S = 60.0
 HEADLESS_S = 180.0
-REFUSED = "another writer has claimed it"
+REFUSED = "another has claimed it"
+JOURNALS = ("ray::JournalProcess", "ray::UnfencedJournal")
 SECOND_WALL = "a constraint refused a batch"
 
 
@@ -75,19 +77,23 @@ async def come_back(
         await socket.send(msgpack.packb(["hello", session, "en"]))
         await socket.recv()
         begun_s = time.monotonic()
-        # A writer that is refused stops, and the node's directory may have ended it by the time
-        # that somebody reads what it has logged.
-        await asyncio.to_thread(gone.processes)
+        # What this asks is decided, and on its way into the journal, when the node goes away.
+        journals = await asyncio.to_thread(gone.processes, JOURNALS)
+        assert journals
+        for journal in journals:
+            journal.suspend()
+        await socket.send(msgpack.packb(["best", b"i" * 16, PERFORMANCE, b"t" * 16, 1]))
+        await asyncio.sleep(UNDER_WAY_S)
         await asyncio.to_thread(away, gone)
         await asyncio.sleep(UNDER_WAY_S)
         await buyers.until(len(buyers.sales) + 1, 60)
         took_s = time.monotonic() - begun_s
         print(f"sold again after {took_s:.2f} s")
         assert await cluster.writer(PERFORMANCE) is not gone
-        # Asked of the gateway that is away, which will believe in its own writer when it is back.
-        await socket.send(msgpack.packb(["best", b"i" * 16, PERFORMANCE, b"t" * 16, 1]))
-        await asyncio.sleep(UNDER_WAY_S)
         await asyncio.to_thread(back, gone)
+        for journal in journals:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                journal.resume()
         async with asyncio.timeout(WAKES_S):
             while (reply := msgpack.unpackb(await socket.recv()))[0] != "reply":
                 pass
