@@ -126,7 +126,8 @@ class Draft:
             for draft in section.tables:
                 ordered = _around(draft.table, draft.seats) if reorder else draft.seats
                 first = len(seats)
-                _append(rows, seats, number, draft.row, ordered, len(tables))
+                if ordered:
+                    _append(rows, seats, number, draft.row, ordered, len(tables))
                 ring = tuple(range(first, len(seats)))
                 tables.append(structs.replace(draft.table, section=number, seats=ring))
             areas += [structs.replace(area, section=number) for area, _ in section.areas]

@@ -6,6 +6,7 @@ of them `supervisor_rows`'.
 """
 
 import asyncio
+import contextlib
 import time
 from math import inf
 from typing import ClassVar, Final
@@ -13,6 +14,7 @@ from typing import ClassVar, Final
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.widgets import Static
 
 from console.client import ClientError
@@ -170,8 +172,11 @@ class SupervisorScreen(TillScreen):
     # Drawing -------------------------------------------------------------------------
 
     def show(self) -> None:
-        if not self.is_mounted or not self.query("#actors"):
-            return
+        # While the screen is put together and while it is taken down some parts are not there.
+        with contextlib.suppress(NoMatches):
+            self._show_all()
+
+    def _show_all(self) -> None:
         figures = self.watching.tally.figures()
         self._show_mode(figures)
         self._show_house(figures)

@@ -395,6 +395,15 @@ def small_own():
     return raw
 
 
+@pytest.mark.parametrize("empty", [0, 1])
+def test_a_table_without_seats_is_kept(empty):
+    raw = small_own()
+    raw["sections"][0]["tables"][empty]["seats"] = []
+    plan = load_plan(json.dumps(raw).encode())
+    assert plan.tables[empty].seats == () and len(plan.tables[1 - empty].seats) > 1
+    assert load_plan(dump_plan(plan)) == plan
+
+
 def drawn_hall():
     raw = hall()
     raw["zones"][0]["areas"] = [
