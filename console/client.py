@@ -22,7 +22,7 @@ import msgspec
 
 from console.programme import Performance
 from console.seating import PlanColumns
-from console.trust import shown_by, trusting
+from console.trust import fingerprint_of, shown_by, trusting
 from engine.door_list import DoorList
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
@@ -482,6 +482,11 @@ def _keep(file: IO[bytes], part: bytes) -> None:
 def performance_numbers(text: str) -> tuple[int, ...]:
     """Of "12,13"; none of "". Raises ValueError for what is no such list."""
     return tuple([int(one) for one in text.split(",") if one.strip()])
+
+
+def fingerprint_shown_by(server: str) -> str:
+    """Of its certificate; "" for an address without one. Raises Unreachable: it shows none."""
+    return fingerprint_of(certificate_of(server)) if server.startswith("https:") else ""
 
 
 def certificate_of(server: str) -> bytes:

@@ -16,9 +16,14 @@ import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
-from console.client import Client, Device, certificate_of, performance_numbers, server_address
+from console.client import (
+    Client,
+    Device,
+    fingerprint_shown_by,
+    performance_numbers,
+    server_address,
+)
 from console.operating import Failure, Token, operator, run
-from console.trust import fingerprint_of
 from renderers import enrolment
 
 app = App(name="device", help=t("cli.device.help"), help_format="plaintext")
@@ -144,9 +149,7 @@ def _show_code(
     json: bool,
 ) -> int:
     server = server_address(address) if address else client.server
-    fingerprint = ""
-    if server.startswith("https:"):
-        fingerprint = fingerprint_of(certificate_of(server))
+    fingerprint = fingerprint_shown_by(server)
     link = enrolment.link_of(
         enrolment.Offer(
             server, made.enrolment, language or "", camera, made.performances, fingerprint

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from console.cli import DEFAULT_SERVER, fail, password
-from console.client import Client, ClientError
+from console.client import Client, ClientError, performance_numbers
 from console.identity import Identity, WrongCertificate, enrol, known_identity, memory_path
 from console.kept import CannotKeep, KeptScan, Memory, MemoryInUse
 from console.scan import ScanError, run_scanner
@@ -146,7 +146,7 @@ async def _relay(wanted: Serving, path: Path | None, t: Translator) -> int:
 
     client, identity = await who(wanted.server, wanted.token, "", wanted.enrol, t)
     try:
-        performances = tuple(int(one) for one in wanted.performances.split(",") if one.strip())
+        performances = performance_numbers(wanted.performances)
     except ValueError:
         raise CannotBegin(t("device.cli.bad_performances", text=wanted.performances)) from None
     performances = performances or (identity.performances if identity else ())

@@ -49,10 +49,10 @@ class Dialect(PGDialect_asyncpg):
 registry.register("postgresql.strapontin", __name__, Dialect.__name__)
 
 
-def open_pool(url: str, connections: int, *, abandoned_ms: int | None = None) -> AsyncEngine:
+def open_pool(url: str, connections: int, *, patient: bool = False) -> AsyncEngine:
     """At most so many connections, made when they are wanted.
 
-    `abandoned_ms` is 0 for those whose transactions lock nothing and may be silent for long.
+    `patient` are those whose transactions lock nothing and may be silent for long.
     """
     engine = create_async_engine(
         sqlalchemy_url(url).set(drivername="postgresql+strapontin"),
@@ -67,9 +67,7 @@ def open_pool(url: str, connections: int, *, abandoned_ms: int | None = None) ->
             "server_settings": {
                 "application_name": "strapontin",
                 "synchronous_commit": "on",
-                "idle_in_transaction_session_timeout": str(
-                    ABANDONED_MS if abandoned_ms is None else abandoned_ms
-                ),
+                "idle_in_transaction_session_timeout": str(0 if patient else ABANDONED_MS),
             },
         },
     )

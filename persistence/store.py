@@ -57,7 +57,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._engine = open_pool(url, POOL_CONNECTIONS)
-        self._readers = open_pool(url, HISTORY_CONNECTIONS, abandoned_ms=0)
+        self._readers = open_pool(url, HISTORY_CONNECTIONS, patient=True)
         self.journal = Journal(url)
         self.orders = Orders(self._engine)
         self.ledger = Ledger(self._engine)

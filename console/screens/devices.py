@@ -14,10 +14,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import DataTable, Input, Label, Static
 
-from console.client import ClientError, Device, certificate_of, performance_numbers, server_address
+from console.client import (
+    ClientError,
+    Device,
+    fingerprint_shown_by,
+    performance_numbers,
+    server_address,
+)
 from console.screens.ask import AskDialog
 from console.screens.base import Dialog, TillScreen
-from console.trust import fingerprint_of
 from console.widgets.chrome import Notice
 from console.words import error_words
 from renderers import enrolment
@@ -137,7 +142,7 @@ class DevicesScreen(TillScreen):
         self.action_reload()
         if self._way is None:
             server = self.console.client.server
-            shown = await fingerprint_shown_by(server)
+            shown = await asyncio.to_thread(fingerprint_shown_by, server)
             self._way = Way(server, shown, enrolment.CAMERAS[0], self.t.language)
         self._way = await self.app.push_screen_wait(CodeDialog(made, self._way))
 
@@ -158,13 +163,6 @@ class DevicesScreen(TillScreen):
 
     def action_back(self) -> None:
         self.dismiss()
-
-
-async def fingerprint_shown_by(server: str) -> str:
-    """Of its certificate; "" for an address without one. Raises Unreachable."""
-    if not server.startswith("https:"):
-        return ""
-    return fingerprint_of(await asyncio.to_thread(certificate_of, server))
 
 
 def is_here_only(server: str) -> bool:
@@ -280,10 +278,8 @@ class CodeDialog(Dialog):
         rows = len(lines) + FRAME_LINES
         key = "console.devices.code" if fits else "console.devices.code_too_large"
         self.query_one("#text", Static).update(t(key, rows=rows))
-        camera, language = (
-            t(f"console.devices.camera.{way.camera}"),
-            t(f"console.devices.language.{way.language}"),
-        )
+        camera = t(f"console.devices.camera.{way.camera}")
+        language = t(f"console.devices.language.{way.language}")
         self.query_one("#way", Static).update(f"{way.server} · {camera} · {language}")
         self.query_one("#link", Static).update(link)
         if is_here_only(way.server):
@@ -312,7 +308,7 @@ class CodeDialog(Dialog):
             return
         try:
             server = server_address(given)
-            shown = await fingerprint_shown_by(server)
+            shown = await asyncio.to_thread(fingerprint_shown_by, server)
         except ClientError as error:
             self.query_one(Notice).say(error_words(self.t, error), "bad")
             return

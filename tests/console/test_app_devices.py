@@ -37,6 +37,16 @@ async def open_devices(me: Cashier, password: str) -> None:
     await me.sees(DevicesScreen)
 
 
+async def give_address(me: Cashier, address: str, instead_of: str) -> None:
+    await me.press("a")
+    await me.sees(AskDialog)
+    for _ in instead_of:
+        await me.press("backspace")
+    await me.type(address)
+    await me.press("enter")
+    await me.sees(CodeDialog)
+
+
 async def test_a_device_is_added_seen_and_revoked_at_once(house: House, tmp_path: Path) -> None:
     async with cashier(house, tmp_path, size=LARGE) as me:
         await open_devices(me, house.password)
@@ -123,21 +133,9 @@ async def test_a_code_says_the_address_that_the_device_can_reach(
         await me.press("enter")
         await me.sees(CodeDialog)
         assert "Only this machine" in me.app.screen.query_one(Notice).said
-        await me.press("a")
-        await me.sees(AskDialog)
-        for _ in house.url:
-            await me.press("backspace")
-        await me.type("box.example:port")
-        await me.press("enter")
-        await me.sees(CodeDialog)
+        await give_address(me, "box.example:port", instead_of=house.url)
         await until(lambda: "box.example:port" in me.app.screen.query_one(Notice).said)
-        await me.press("a")
-        await me.sees(AskDialog)
-        for _ in house.url:
-            await me.press("backspace")
-        await me.type("box.example:8123")
-        await me.press("enter")
-        await me.sees(CodeDialog)
+        await give_address(me, "box.example:8123", instead_of=house.url)
         await until(lambda: "box.example" in shown(me, "#link"))
         await me.press("c", "l")
         first = enrolment.read_link(shown(me, "#link"))
