@@ -129,8 +129,7 @@ class Relay:
         if not token.startswith(("d.", "o.")):
             return None
         try:
-            body = await self._client.as_another(token).get("/api/me")
-            told = msgspec.json.decode(body, type=Bearer)
+            told = await self._client.as_another(token).ask(Bearer, "GET", "/api/me")
         except Refusal as problem:
             if problem.status != 401:
                 return self._memory.note(key, Bearer)

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from console import relay as relay_module
 from console.alone import Desk
 from console.client import Client
 from console.kept import Memory
@@ -72,7 +73,10 @@ async def relayed(url: str, token: str, path: Path) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-async def relay(house: House, tangle: Tangle, tmp_path: Path) -> AsyncIterator[Running]:
+async def relay(
+    house: House, tangle: Tangle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Running]:
+    monkeypatch.setattr(relay_module, "REVOCATION_CHECK_S", 0.2)
     token = await house.fake.device_token("relay")
     async with relayed(tangle.url, token, tmp_path / "relay.db") as running:
         yield running
