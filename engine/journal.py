@@ -11,6 +11,10 @@ from msgspec import Struct
 from engine.projection import NOTHING, Projection
 
 
+class Succeeded(Exception):
+    """Another writer has claimed the performance since: its last one has to stop."""
+
+
 class Append(Struct, array_like=True, frozen=True):
     """One batch of a performance: seqs `prev_seq + 1` to `seq`, and the rows it implies.
 

@@ -31,7 +31,7 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped]
 from msgspec import structs
 
-from engine.journal import Append, Claimed, Written
+from engine.journal import Append, Claimed, Succeeded, Written
 from engine.layout_packed import PACKED_HEAD
 from persistence import url as address
 from persistence.url import (
@@ -165,9 +165,10 @@ UPDATE writers SET
     epoch = epoch + 1,
     serving = $2,
     claimed_ms = (extract(epoch FROM clock_timestamp()) * 1000)::int8
-WHERE performance = $1
+WHERE performance = $1 AND ($3 = 0 OR epoch = $3 OR serving = $2)
 RETURNING epoch, head_seq
 """
+_IS_KNOWN: Final = "SELECT true FROM writers WHERE performance = $1"
 _READ_PERFORMANCE: Final = """
 SELECT p.starts_ms, p.settings, p.plan,
     CASE WHEN substring(plans.packed FROM 1 FOR octet_length($2::bytea)) = $2::bytea
@@ -357,18 +358,27 @@ class Journal:
 
     # Claiming and reading -------------------------------------------------------
 
-    async def claim(self, performance: int, serving: str) -> Claimed:
-        """Become the performance's only writer; `serving` says who and where, for people.
+    async def claim(self, performance: int, serving: str, since: int = 0) -> Claimed:
+        """Become the performance's only writer, or go on as its writer.
 
         Waits for an append that is being committed. When this raises JournalUnavailable the
         claim may have been made all the same: claiming again is harmless.
 
+        Args:
+            performance: Its number.
+            serving: Who and where: read by people, and no other writer's name.
+            since: The last epoch of a writer that goes on; 0 for one that takes over.
+
         Raises:
+            Succeeded: Another writer has claimed it after `since`; nothing is claimed.
             PerformanceUnknown, JournalUnavailable
         """
         async with self._reading() as connection:
-            claim = await connection.fetchrow(_CLAIM, performance, serving, timeout=CLAIM_TIMEOUT_S)
+            asked = performance, serving, since
+            claim = await connection.fetchrow(_CLAIM, *asked, timeout=CLAIM_TIMEOUT_S)
             if claim is None:
+                if await connection.fetchval(_IS_KNOWN, performance):
+                    raise Succeeded(f"performance {performance}: claimed since epoch {since}")
                 raise PerformanceUnknown(f"there is no performance {performance}")
             # A later statement: it sees what the append that we waited for has changed.
             row = await connection.fetchrow(_READ_PERFORMANCE, performance, PACKED_HEAD)

@@ -18,7 +18,7 @@ import msgspec
 
 from engine.actors import NotReady
 from engine.actors.use import own_use
-from engine.journal import Append, Claimed, Written
+from engine.journal import Append, Claimed, Succeeded, Written
 from engine.status import COMMIT_EDGES_S, Buckets, JournalStatus
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class JournalStore(Protocol):
     """Where batches are committed together (`persistence.journal`). Raises: result unknown."""
 
     async def append(self, batches: Sequence[Append]) -> Sequence[Written]: ...
-    async def claim(self, performance: int, serving: str) -> Claimed: ...
+    async def claim(self, performance: int, serving: str, since: int) -> Claimed: ...
     async def tail_page(
         self, performance: int, after_seq: int, until_seq: int
     ) -> list[tuple[int, bytes]]: ...
@@ -64,9 +64,13 @@ class JournalActor:
             self._flight = asyncio.create_task(self._fly())
         return await future
 
-    async def claim(self, performance: int, serving: str) -> bytes:
-        """Begin a new reign; msgpack `Claimed`."""
-        return msgspec.msgpack.encode(await self._store.claim(performance, serving))
+    async def claim(self, performance: int, serving: str, since: int) -> bytes:
+        """Begin a new reign; msgpack `Claimed`, or nil when another has begun one `since`."""
+        try:
+            claimed = await self._store.claim(performance, serving, since)
+        except Succeeded:
+            return msgspec.msgpack.encode(None)
+        return msgspec.msgpack.encode(claimed)
 
     async def tail_page(
         self, performance: int, after_seq: int, until_seq: int

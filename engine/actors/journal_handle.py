@@ -15,7 +15,7 @@ from engine.actors import NotReady
 from engine.actors.journal import JournalActor
 from engine.actors.lane import Address, Lane, LaneBroken, LaneServer
 from engine.actors.performance import PerformanceActor
-from engine.journal import Append, Claimed, Written
+from engine.journal import Append, Claimed, Succeeded, Written
 
 CALL_S: Final = 10.0
 """A call that takes longer counts as failed."""
@@ -74,11 +74,14 @@ class RayJournal:
         self._serving = serving
         self._lane: Lane | None = None
         self._encode = msgspec.msgpack.Encoder().encode
-        self._claimed = msgspec.msgpack.Decoder(Claimed).decode
+        self._claimed = msgspec.msgpack.Decoder(Claimed | None).decode
 
-    async def claim(self, performance: int) -> Claimed:
-        data = await call(self._journal.claim.remote(performance, self._serving), 4 * CALL_S)
-        return self._claimed(data)
+    async def claim(self, performance: int, since: int) -> Claimed:
+        asked = self._journal.claim.remote(performance, self._serving, since)
+        claimed = self._claimed(await call(asked, 4 * CALL_S))
+        if claimed is None:
+            raise Succeeded(f"performance {performance}: claimed since epoch {since}")
+        return claimed
 
     async def tail_page(
         self, performance: int, after_seq: int, until_seq: int

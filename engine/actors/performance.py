@@ -33,7 +33,7 @@ from engine.actors.use import own_use
 from engine.commands import ID_BYTES, Command, Event, Expire, Expired, Outcome, Refusal, Refused
 from engine.feed import Feed
 from engine.house import Layout, lay_out
-from engine.journal import Append, Claimed, Written
+from engine.journal import Append, Claimed, Succeeded, Written
 from engine.layout_packed import pack_layout, unpack_layout
 from engine.limits import MAX_BATCH_COMMANDS, MAX_UNCOMMITTED_COMMANDS
 from engine.performance import Performance
@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_EVERY_EVENTS: Final = 50_000
 """Events between two snapshots: bounds the tail that a recovery replays."""
+SUCCEEDED: Final = "another writer has claimed it"
 EXPIRY_TICK_S: Final = 0.25
 WATCH_S: Final = 5.0
 """A long-poll with nothing to say answers after this long."""
@@ -60,7 +61,7 @@ MAX_ENDED_HOLDS: Final = 10_000
 class JournalPort(Protocol):
     """The journal, as this actor sees it. Raises anything when the result is unknown."""
 
-    async def claim(self, performance: int) -> Claimed: ...
+    async def claim(self, performance: int, since: int) -> Claimed: ...
 
     async def tail_page(
         self, performance: int, after_seq: int, until_seq: int
@@ -241,15 +242,22 @@ class PerformanceActor:
                 raise Stopped(f"performance {self._performance}: {self._stopped}")
 
     async def _recover(self) -> None:
-        """Claim a new reign and rebuild from snapshot and tail, for as long as it takes."""
-        attempt = 0
+        """Claim a new reign and rebuild from snapshot and tail, for as long as it takes.
+
+        Not from a successor: a writer that comes back from a pause would take the performance
+        away from it, and be refused by nothing.
+        """
+        attempt, since = 0, self._epoch
         begins_s = time.perf_counter()
         while not self._stopped:
             try:
-                claimed = await self._journal.claim(self._performance)
+                claimed = await self._journal.claim(self._performance, since)
+                since = claimed.epoch
                 with _collector_resting():
                     core = await self._rebuilt(claimed)
                 break
+            except Succeeded:
+                self._stop(SUCCEEDED)
             except Exception as error:
                 log.warning("performance %d: cannot recover yet: %r", self._performance, error)
                 await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
@@ -357,7 +365,7 @@ class PerformanceActor:
             )
         )
         if written is Written.FENCED:
-            self._stop("another writer has claimed it")
+            self._stop(SUCCEEDED)
             return
         if written is Written.SECOND_WALL:
             raise SecondWallError(f"performance {self._performance}, seqs {prev_seq + 1} to {seq}")

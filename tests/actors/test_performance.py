@@ -1,6 +1,7 @@
 """The performance actor's promises, without Ray: commit before reply, recovery, fencing."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -22,9 +23,11 @@ from engine.commands import (
     Release,
 )
 from engine.feed import Replica
+from engine.journal import Claimed
 from engine.layout_packed import PACKED_HEAD
 from tests.actors.houses import settings, small_plan
 from tests.fakes.journal import MemoryJournal
+from tests.gateway.client import until
 
 PLAN = small_plan()
 encode = msgspec.msgpack.encode
@@ -162,6 +165,56 @@ async def test_a_stale_writer_is_fenced_and_stops(
             await actor.watch(0, 0)
         assert (await actor.status()).stopped
         assert (await ask(successor, hold(4, 1)))[0] == Refused(Refusal.SEAT_TAKEN, (1,))
+    finally:
+        await end(successor)
+
+
+async def return_from_a_pause(journal: MemoryJournal, clock: Clock) -> PerformanceActor:
+    """A writer that was away during a commit, whose answer nobody will ever know, is back.
+
+    Its successor has claimed the performance, and is returned.
+    """
+    old = PerformanceActor(1, journal, clock)
+    await ask(old, hold(1, 0))
+    journal.gate.clear()
+    asking = asyncio.create_task(ask(old, hold(2, 1)))
+    await until(lambda: journal.appends == 2)
+    successor = PerformanceActor(1, journal, clock)
+    await until(lambda: journal.epoch == 2)
+    journal.lose = "before"
+    journal.gate.set()
+    with pytest.raises((OutcomeUnknown, Stopped)):
+        await asking
+    with contextlib.suppress(Stopped):
+        await ask(old, hold(3, 2))
+    await end(old)
+    return successor
+
+
+async def test_a_writer_back_from_a_pause_does_not_take_the_reign_from_its_successor(
+    journal: MemoryJournal, clock: Clock
+) -> None:
+    successor = await return_from_a_pause(journal, clock)
+    try:
+        assert journal.epoch == 2
+        assert isinstance((await ask(successor, hold(4, 2)))[0], Held)
+    finally:
+        await end(successor)
+
+
+async def test_with_nothing_asked_about_its_last_reign_it_takes_it(clock: Clock) -> None:
+    """The positive control."""
+
+    class Unasked(MemoryJournal):
+        async def claim(self, performance: int, since: int) -> Claimed:
+            return await super().claim(performance, 0)
+
+    journal = Unasked(PLAN, settings())
+    successor = await return_from_a_pause(journal, clock)
+    try:
+        assert journal.epoch == 3
+        with pytest.raises(Stopped):
+            await ask(successor, hold(4, 2))
     finally:
         await end(successor)
 

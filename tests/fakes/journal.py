@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from engine.commands import Event
-from engine.journal import Append, Claimed, Written
+from engine.journal import Append, Claimed, Succeeded, Written
 from engine.plan import Plan
 from engine.plan_io import dump_plan
 from engine.settings import Settings
@@ -38,9 +38,11 @@ class MemoryJournal:
         decode = msgspec.msgpack.Decoder(list[Event]).decode
         return [event for _, blob in self.batches for event in decode(blob)]
 
-    async def claim(self, performance: int) -> Claimed:
+    async def claim(self, performance: int, since: int) -> Claimed:
         if self.down:
             raise ConnectionError("the database is down")
+        if since and self.epoch != since:
+            raise Succeeded
         self.epoch += 1
         return Claimed(
             performance=performance,

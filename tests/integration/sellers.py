@@ -30,8 +30,8 @@ class Port:
         self.tail_page = self._journal.tail_page
         self.keep_packed = self._journal.keep_packed
 
-    async def claim(self, performance: int) -> Claimed:
-        return await self._journal.claim(performance, "a test")
+    async def claim(self, performance: int, since: int) -> Claimed:
+        return await self._journal.claim(performance, "a test", since)
 
     async def append(self, batch: Append) -> Written:
         return (await self._journal.append([batch]))[0]

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from msgspec import structs
 
-from engine.journal import Append, Claimed, Written
+from engine.journal import Append, Claimed, Succeeded, Written
 from engine.layout_packed import PACKED_HEAD
 from engine.projection import KEEP_VERSION, Projection, ScanRow, UndoneRow
 from persistence import journal as journal_module
@@ -167,6 +167,24 @@ async def test_a_stale_writer_is_refused_and_changes_nothing(
     assert await tail(other, last) == [(3, b"1:0"), (6, b"2:3")]
     assert await store.sales.tickets(opened.first) == []
     await other.close()
+
+
+async def test_a_writer_goes_on_only_while_nobody_else_has_claimed(
+    store: Store, opened: Opened
+) -> None:
+    journal = store.journal
+    first = await journal.claim(opened.first, "old")
+    # Its own claim since, whose answer it never saw, is not another's.
+    unheard = await journal.claim(opened.first, "old", first.epoch)
+    again = await journal.claim(opened.first, "old", first.epoch)
+    assert (unheard.epoch, again.epoch) == (2, 3)
+    new = await journal.claim(opened.first, "new")
+    with pytest.raises(Succeeded):
+        await journal.claim(opened.first, "old", again.epoch)
+    assert await written(journal, batch(new, 0)), "nothing was claimed"
+    assert (await journal.claim(opened.first, "new", new.epoch)).epoch == 5
+    with pytest.raises(PerformanceUnknown):
+        await journal.claim(12_345, "old", 3)
 
 
 async def test_without_the_guard_a_stale_batch_would_be_kept(

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine.commands import Event
-from engine.journal import Append, Claimed, Written
+from engine.journal import Append, Claimed, Succeeded, Written
 from engine.projection import KEEP_VERSION, Projection, ScanRow
 from persistence.journal import (
     APPEND_TIMEOUT_S,
@@ -119,10 +119,12 @@ class Store:
         house.head_seq = batch.seq
         return Written.WRITTEN
 
-    def claim(self, performance: int, serving: str) -> Claimed:
+    def claim(self, performance: int, serving: str, since: int = 0) -> Claimed:
         house = self.houses.get(performance)
         if house is None:
             raise PerformanceUnknown(f"there is no performance {performance}")
+        if since and house.epoch != since and house.serving != serving:
+            raise Succeeded
         house.epoch += 1
         house.serving = serving
         snapshot = house.snapshots[-1] if house.snapshots else None
@@ -247,8 +249,8 @@ class Database:
             return min(SLOW_COMMITS_S[int(self._simulation.draw() * 4)], READ_TIMEOUT_S)
         return 0.001
 
-    async def claim(self, performance: int, serving: str) -> Claimed:
-        claimed: Claimed = await self._ask(self._store.claim, performance, serving)
+    async def claim(self, performance: int, serving: str, since: int) -> Claimed:
+        claimed: Claimed = await self._ask(self._store.claim, performance, serving, since)
         return claimed
 
     async def tail_page(

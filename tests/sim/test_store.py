@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from engine.journal import Append
+from engine.journal import Append, Succeeded
 from engine.projection import KEEP_VERSION, Projection
 from persistence.journal import JournalCorrupt
 from persistence.store import Store as RealStore
@@ -36,6 +36,7 @@ class Both:
         self.random = Random(seed)
         self.performances = performances
         self.sold = dict.fromkeys(performances, 0)
+        self.succeeded = 0
         for performance in performances:
             self.model.houses[performance] = House(b"the plan", b"")
 
@@ -70,8 +71,16 @@ class Both:
 
     async def claim(self) -> None:
         performance = self.random.choice(self.performances)
-        told = await self.real.claim(performance, "here")
-        modelled = self.model.claim(performance, "here")
+        serving = self.random.choice(["here", "there"])
+        since = self.random.choice([0, self.model.houses[performance].epoch - 1])
+        try:
+            modelled = self.model.claim(performance, serving, since)
+        except Succeeded:
+            self.succeeded += 1
+            with pytest.raises(Succeeded):
+                await self.real.claim(performance, serving, since)
+            return
+        told = await self.real.claim(performance, serving, since)
         assert (told.epoch, told.head_seq) == (modelled.epoch, modelled.head_seq)
         assert told.snapshot == modelled.snapshot
 
@@ -111,6 +120,7 @@ async def test_the_model_is_the_journal(
         await both.step()
     assert both.model.fenced > 10
     assert both.model.walls > 10
+    assert both.succeeded > 2
     connection = await connect(database_url)
     try:
         for performance in both.performances:
