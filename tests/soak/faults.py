@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
-import asyncpg
 import psutil
 
-from persistence.url import connect
+from persistence.url import DRIVER_ERRORS, connect
 from tests.soak.house import House
 from tests.soak.ledger import Done, Ledger
 from tests.soak.schedule import Fault, Kind
@@ -136,7 +135,7 @@ class Saboteur:
                     return found
                 finally:
                     connection.terminate()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except DRIVER_ERRORS:
                 await asyncio.sleep(POLL_S)
 
     async def _rises(self, before: float) -> bool:
