@@ -69,6 +69,10 @@ class JournalActor:
         try:
             claimed = await self._store.claim(performance, serving, since)
         except Succeeded:
+            self._fenced += 1
+            log.warning(
+                "performance %d: %s is back, and another writes it by now", performance, serving
+            )
             return msgspec.msgpack.encode(None)
         return msgspec.msgpack.encode(claimed)
 

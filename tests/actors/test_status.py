@@ -15,7 +15,7 @@ from engine.actors.handles import RayPerformances, RayStatus
 from engine.actors.journal import JournalActor
 from engine.actors.parts import OnePart
 from engine.actors.use import own_use
-from engine.journal import Append, Written
+from engine.journal import Append, Claimed, Succeeded, Written
 from engine.status import COMMIT_EDGES_S, Buckets, JournalStatus, PerformanceStatus, Use
 
 USE = Use(1, 1.0)
@@ -84,6 +84,19 @@ async def test_the_journal_counts_and_logs_the_writers_that_it_refused(
     status = await journal.status()
     assert (status.fenced, status.batches, status.failed) == (2, 1, 0)
     assert [text.split(":")[0] for text in caplog.messages] == ["performance 7", "performance 8"]
+
+
+async def test_a_writer_that_comes_back_to_its_successors_reign_is_counted_and_logged_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Taken(Store):
+        async def claim(self, performance: int, serving: str, since: int) -> Claimed:
+            raise Succeeded
+
+    journal = JournalActor(Taken())  # type: ignore[arg-type]
+    assert msgspec.msgpack.decode(await journal.claim(7, "old", 3)) is None
+    assert (await journal.status()).fenced == 1
+    assert [text.split(" is")[0] for text in caplog.messages] == ["performance 7: old"]
 
 
 async def test_the_journal_tells_what_stands_behind_a_commit() -> None:
