@@ -114,7 +114,7 @@ def _placed(performance: int) -> Order:
     return Order(
         id=f"{time.time_ns():016x}{number:016x}",
         number=0,
-        state=OrderState.PENDING,
+        state=OrderState.OPEN,
         channel=Channel.WEB,
         currency="EUR",
         total=2 * AMOUNT,
@@ -139,7 +139,7 @@ def _paid(order: Order) -> Order:
         currency=order.currency,
         captured=order.total,
     )
-    return structs.replace(order, state=OrderState.PAID, payments=(payment,))
+    return structs.replace(order, state=OrderState.SELLING, payments=(payment,))
 
 
 def _confirmed(order: Order) -> Order:
@@ -147,4 +147,4 @@ def _confirmed(order: Order) -> Order:
         structs.replace(line, state=LineState.SOLD, ticket=2 * order.number + line.number)
         for line in order.lines
     )
-    return structs.replace(order, state=OrderState.CONFIRMED, lines=lines)
+    return structs.replace(order, state=OrderState.PAID, lines=lines)

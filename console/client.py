@@ -301,16 +301,35 @@ class Client:
         return await self.ask(Order, "GET", f"/api/orders/{quote(order)}")
 
     async def pay(
-        self, order: str, method: str, attempt: str, given: int | None, reference: str
+        self,
+        order: str,
+        method: str,
+        attempt: str,
+        given: int | None,
+        reference: str,
+        amount: int = 0,
     ) -> Order:
-        """Record cash (`given` minor units) or a card terminal's `reference`."""
+        """Record cash (`given` minor units), or what the other methods have as `reference`.
+
+        `amount` is a part of what is due, 0 for all of it.
+        """
         body: dict[str, Any] = {"method": method, "attempt": attempt}
         if given is not None:
             body["given"] = given
         if reference:
             body["reference"] = reference
+        if amount:
+            body["amount"] = amount
         answer = await self.ask(Paid, "POST", f"/api/orders/{quote(order)}/pay", body)
         return answer.order
+
+    async def reserve(self, order: str, kind: str, until_ms: int) -> Order:
+        """Keep an order's seats without its money."""
+        body = {"kind": kind, "until_ms": until_ms}
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/reserve", body)
+
+    async def approve(self, order: str) -> Order:
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/approve", {})
 
     async def cancel(self, order: str) -> Order:
         """Give up an unpaid order: its hold is open again."""

@@ -27,6 +27,7 @@ class Payment(msgspec.Struct, frozen=True):
     attempt: str
     given: int = 0
     reference: str = ""
+    amount: int = 0
 
 
 class Slip(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ from engine.commands import (
     Unblocked,
 )
 from engine.feed import Applied, Replica
-from engine.orders import Order, OrderState
+from engine.orders import SOLD_STATES, WAITING_STATES, Order, OrderState, TermsKind
 from engine.payments import PaymentMethod
 from gateway.wire import AskBasket, AskBest, AskBlock, AskHold, AskRelease, AskUnblock
 
@@ -53,6 +53,10 @@ def now_ms() -> int:
 
 class NotSaved(ClientError):
     """The slip cannot be written: the disk is full, or its directory is gone."""
+
+
+class SaleInProgress(Exception):
+    """This till has another sale to finish first."""
 
 
 class Resumed(Enum):
@@ -259,19 +263,35 @@ class Till:
             self.order = await self.client.order(self.slip.order)
         return self.order
 
-    async def pay(self, method: PaymentMethod, given: int, reference: str) -> Order:
-        """Record the payment and wait until the seats are sold.
+    async def reserve(self, until_ms: int) -> Order:
+        """Keep the order's seats without its money, until somebody comes for them."""
+        assert self.order is not None
+        self.order = await self.client.reserve(self.order.id, TermsKind.PICK_UP.value, until_ms)
+        return await self._until_sold()
+
+    def take_up(self, order: Order) -> None:
+        """Go on with an order that waits for its money.
+
+        Raises:
+            SaleInProgress: Another one is not over.
+        """
+        if self.slip is not None and self.slip.order != order.id:
+            raise SaleInProgress
+        self.order = order
+        hold = order.holds[0]
+        self._save(Slip(hold.performance, hold.token, order=order.id, buyer=order.buyer.name))
+
+    async def pay(
+        self, method: PaymentMethod, given: int, reference: str, amount: int = 0
+    ) -> Order:
+        """Record a payment (of a part: `amount`), and where it was the last wait for the tickets.
 
         The same attempt is sent again until it is answered, by the next console if need be.
         """
         assert self.slip is not None and self.order is not None
         known = self.slip.payment
-        payment = Payment(method.value, secrets.token_hex(ID_BYTES), given, reference)
-        if known is not None and (known.method, known.given, known.reference) == (
-            payment.method,
-            payment.given,
-            payment.reference,
-        ):
+        payment = Payment(method.value, secrets.token_hex(ID_BYTES), given, reference, amount)
+        if known is not None and payment == replace(known, attempt=payment.attempt):
             payment = known
         self._save(replace(self.slip, payment=payment))
         try:
@@ -281,20 +301,23 @@ class Till:
                 payment.attempt,
                 payment.given if method is PaymentMethod.CASH else None,
                 payment.reference,
+                payment.amount,
             )
         except Problem:
             self._save(replace(self.slip, payment=None))
             raise
+        if self.order.state in WAITING_STATES:
+            self._save(replace(self.slip, payment=None))
         return await self._until_sold()
 
     async def _until_sold(self) -> Order:
         assert self.slip is not None and self.order is not None
         for _ in range(CONFIRM_POLLS):
-            if self.order.state is not OrderState.PAID:
+            if self.order.state is not OrderState.SELLING:
                 break
             await asyncio.sleep(CONFIRM_POLL_S)
             self.order = await self.client.order(self.order.id)
-        if self.order.state is OrderState.CONFIRMED:
+        if self.order.state in SOLD_STATES:
             self._save(replace(self.slip, paid=True))
         return self.order
 
@@ -340,12 +363,14 @@ class Till:
 
     async def _resume_order(self, order: Order) -> Resumed:
         assert self.slip is not None
-        if order.state is OrderState.PENDING:
+        if order.state is OrderState.AWAITING_PAYMENT:
+            return Resumed.TO_PAY
+        if order.state is OrderState.OPEN:
             outcome = await self.refresh_basket()
             if isinstance(outcome, BasketIs) and self.house is not None:
                 self.house.sale.price(self.slip.lines)
             return Resumed.TO_PAY
-        if order.state in (OrderState.PAID, OrderState.CONFIRMED):
+        if order.state in (OrderState.SELLING, *SOLD_STATES):
             await self._until_sold()
             return Resumed.SOLD
         self.next_sale()

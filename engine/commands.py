@@ -364,14 +364,35 @@ class BasketIs(_Outcome, tag="basket_is", frozen=True):
     order: str = ""
 
 
+class QuotedFee(Struct, array_like=True, frozen=True, gc=False):
+    """What a fee comes to for each place of a line of the checkout, or for all of it (`line` -1).
+
+    `fixed` is the part of `amount` that is no share of the prices. It is charged for these `ways`
+    to pay or to deliver alone; with none named, always.
+    """
+
+    fee: str
+    kind: str  # of engine.settings.FeeKind
+    amount: int
+    fixed: int
+    line: int
+    ways: tuple[str, ...] = ()
+    absorbed: bool = False
+    refundable: bool = True
+
+
 class Quoted(_Outcome, tag="quoted", frozen=True):
-    """Checkout accepted. `amounts` are per place, aligned with the command's lines."""
+    """Checkout accepted. `amounts` are per place, aligned with the command's lines.
+
+    `total` is that of the places; `fees` come to it.
+    """
 
     order: str
     amounts: tuple[int, ...]
     total: int  # sum of amount x quantity, minor units
     currency: str
     expires_ms: int
+    fees: tuple[QuotedFee, ...] = ()
 
 
 class Reopened(_Outcome, tag="reopened", frozen=True):

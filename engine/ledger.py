@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 
-from engine.orders import LineState, Order, OrderLine, OrderState
+from engine.orders import UNSOLD_STATES, LineState, Order, OrderLine
 from engine.payments import Payment, PaymentMethod, RefundState
 
 FORMAT: Final = "strapontin-ledger-1"
@@ -36,6 +36,8 @@ class FactKind(StrEnum):
     SALE = "sale"  # a place was sold: + its price
     REFUND = "refund"  # a sold place was given back: - its price
     CANCELLATION = "cancellation"  # an order ended unsold: 0; with a line, a sale taken back: -
+    FEE = "fee"  # a fee was charged with a sale: +; it was given back with it: -
+    ABSORBED = "absorbed"  # a fee that the house bears: +, no money of anybody; taken back: -
     PAYMENT = "payment"  # money came: +
     REPAYMENT = "repayment"  # money went back: -; a repayment that bounced: +
     ROUNDING = "rounding"  # cash given beyond (+) or short of (-) the price, for want of coins
@@ -43,7 +45,10 @@ class FactKind(StrEnum):
 
 
 class Fact(Struct, frozen=True):
-    """What is to be recorded. `line` and `order` are numbers, 0 for none."""
+    """What is to be recorded. `line` and `order` are numbers, 0 for none.
+
+    `price_type` is that of the place; of a fee, which one it is.
+    """
 
     kind: FactKind
     amount: int = 0
@@ -145,7 +150,6 @@ def write(
 # What a changed order makes ------------------------------------------------------
 
 _HAD_A_TICKET: Final = (LineState.SOLD, LineState.REFUNDED)
-_UNSOLD: Final = (OrderState.CANCELLED, OrderState.FAILED)
 
 
 def facts_of(before: Order | None, after: Order) -> list[Fact]:
@@ -156,6 +160,7 @@ def facts_of(before: Order | None, after: Order) -> list[Fact]:
     """
     return [
         *_sales(before, after),
+        *_charges(before, after),
         *_ending(before, after),
         *_movements(before, after),
     ]
@@ -167,11 +172,41 @@ def _sales(before: Order | None, after: Order) -> Iterator[Fact]:
         was = known.get(line.number, LineState.PENDING)
         if line.state in _HAD_A_TICKET and was not in _HAD_A_TICKET:
             yield _of_line(FactKind.SALE, after, line, line.amount, after.operator, "")
+            yield from _fees(after, line, +1, after.operator, "")
         if line.state is LineState.REFUNDED and was is not LineState.REFUNDED:
             operator, ref = _refund_of(after, line.number)
             yield _of_line(FactKind.REFUND, after, line, -line.amount, operator, ref)
+            yield from _fees(after, line, -1, operator, ref)
         if line.state is LineState.CANCELLED and was is LineState.SOLD:
             yield _of_line(FactKind.CANCELLATION, after, line, -line.amount, after.operator, "")
+            yield from _fees(after, line, -1, after.operator, "")
+
+
+def _fees(order: Order, line: OrderLine, sign: int, operator: str, ref: str) -> Iterator[Fact]:
+    for fee in line.fees:
+        kind = FactKind.ABSORBED if fee.absorbed else FactKind.FEE
+        fact = _of_line(kind, order, line, sign * fee.amount, operator, ref)
+        yield structs.replace(fact, price_type=fee.fee)
+
+
+def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
+    known = {one.number: one.state for one in before.charges} if before is not None else {}
+    for one in after.charges:
+        is_sold, was_sold = (
+            state is LineState.SOLD for state in (one.state, known.get(one.number))
+        )
+        if is_sold is not was_sold:
+            yield Fact(
+                FactKind.ABSORBED if one.absorbed else FactKind.FEE,
+                one.amount if is_sold else -one.amount,
+                after.currency,
+                after.number,
+                one.line,
+                one.performance,
+                price_type=one.fee,
+                channel=after.channel.value,
+                operator=after.operator,
+            )
 
 
 def _of_line(
@@ -201,8 +236,8 @@ def _refund_of(order: Order, line: int) -> tuple[str, str]:
 
 
 def _ending(before: Order | None, after: Order) -> Iterator[Fact]:
-    ended_before = before is not None and before.state in _UNSOLD
-    if after.state in _UNSOLD and not ended_before:
+    ended_before = before is not None and before.state in UNSOLD_STATES
+    if after.state in UNSOLD_STATES and not ended_before:
         yield Fact(
             FactKind.CANCELLATION,
             currency=after.currency,

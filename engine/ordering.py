@@ -9,22 +9,31 @@ reads the saved orders sees every state.
 
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from engine.commands import ID_BYTES, Quoted, Ticket
+from engine.commands import ID_BYTES, Quoted, QuotedFee, Ticket
 from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.orders import (
+    GIVEN_UP,
+    STANDING,
+    WAITING_STATES,
+    Charge,
+    LineFee,
     LineState,
     Order,
     OrderLine,
     OrderRefund,
     OrderState,
     PlaceOrder,
+    Terms,
+    TermsKind,
+    WayFee,
 )
 from engine.payments import (
+    TILL_METHODS,
     ActionKind,
     Payment,
     PaymentMethod,
@@ -37,6 +46,7 @@ from engine.payments import (
     confirm,
     due_actions,
 )
+from engine.settings import FeeKind
 
 MAX_BASKETS_PER_ORDER: Final = 8
 MAX_PAYMENTS_PER_ORDER: Final = 10
@@ -47,9 +57,6 @@ CLOSING_MS: Final = 20_000
 turn out to be paid, and the seats must still be there to be sold."""
 LATE_REFUND: Final = "late"
 """Refund key of a payment that came for an order which went on without it."""
-TILL_METHODS: Final = (PaymentMethod.CASH, PaymentMethod.CARD_TERMINAL)
-"""A person takes the money, and can hand it back."""
-
 KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 """Ids of payment attempts and of refunds. No underscore: those of the provider have one."""
 
@@ -92,11 +99,17 @@ def buyer_key(request: PlaceOrder) -> str:
 def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order:
     """The order of what was quoted, basket by basket: one line for each place.
 
-    It is PENDING, or PAID when there is nothing to pay.
+    It is OPEN, or SELLING when there is nothing to pay.
     """
     lines: list[OrderLine] = []
     for basket, quote in zip(request.baskets, quotes, strict=True):
-        for line, amount in zip(basket.lines, quote.amounts, strict=True):
+        fees = [fee for fee in quote.fees if fee.line >= 0 and _is_charged(fee, request)]
+        for at, (line, amount) in enumerate(zip(basket.lines, quote.amounts, strict=True)):
+            own = tuple(
+                LineFee(fee.fee, fee.amount, fee.absorbed, fee.refundable)
+                for fee in fees
+                if fee.line == at
+            )
             lines += [
                 OrderLine(
                     len(lines) + place + 1,
@@ -105,17 +118,17 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
                     line.area,
                     line.price_type,
                     amount,
+                    fees=own,
                 )
                 for place in range(line.quantity)
             ]
-    total = sum(quote.total for quote in quotes)
-    return Order(
+    order = Order(
         id=request.id,
         number=0,
-        state=OrderState.PENDING if total else OrderState.PAID,
+        state=OrderState.OPEN,
         channel=request.channel,
         currency=quotes[0].currency,
-        total=total,
+        total=0,
         created_ms=now_ms,
         expires_ms=min(quote.expires_ms for quote in quotes) - CLOSING_MS,
         buyer=request.buyer,
@@ -123,6 +136,68 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
         session=request.session,
         holds=request.baskets,
         lines=tuple(lines),
+        delivery=request.delivery,
+        charges=_charges(request, quotes),
+        way_fees=_way_fees(request, quotes),
+    )
+    state = OrderState.OPEN if order.worth else OrderState.SELLING
+    return replace(order, state=state, total=order.worth)
+
+
+def _is_charged(fee: QuotedFee, request: PlaceOrder) -> bool:
+    """Whatever way is chosen to pay."""
+    return fee.kind != FeeKind.PAYMENT and (not fee.ways or request.delivery.value in fee.ways)
+
+
+def _once(fees: Iterable[tuple[int, QuotedFee]]) -> Iterator[tuple[int, QuotedFee]]:
+    """Fees of several performances: of one id, the fixed part is charged once."""
+    found: dict[str, tuple[int, QuotedFee]] = {}
+    for performance, fee in fees:
+        known = found.get(fee.fee)
+        if known is None:
+            found[fee.fee] = performance, fee
+        else:
+            fixed = max(known[1].fixed, fee.fixed)
+            shares = known[1].amount - known[1].fixed + fee.amount - fee.fixed
+            found[fee.fee] = -1, replace(known[1], amount=fixed + shares, fixed=fixed)
+    yield from found.values()
+
+
+def _charges(request: PlaceOrder, quotes: Sequence[Quoted]) -> tuple[Charge, ...]:
+    fees = _once(
+        (basket.performance, fee)
+        for basket, quote in zip(request.baskets, quotes, strict=True)
+        for fee in quote.fees
+        if fee.line < 0 and _is_charged(fee, request)
+    )
+    return tuple(
+        Charge(
+            number,
+            fee.fee,
+            fee.amount,
+            fee.kind,
+            performance,
+            absorbed=fee.absorbed,
+            refundable=fee.refundable,
+        )
+        for number, (performance, fee) in enumerate(fees, 1)
+    )
+
+
+def _way_fees(request: PlaceOrder, quotes: Sequence[Quoted]) -> tuple[WayFee, ...]:
+    """Payment fees of the whole order; those per place are summed over its places."""
+    found: list[tuple[int, QuotedFee]] = []
+    for basket, quote in zip(request.baskets, quotes, strict=True):
+        for fee in quote.fees:
+            if fee.kind != FeeKind.PAYMENT:
+                continue
+            if fee.line >= 0:
+                amount = fee.amount * basket.lines[fee.line].quantity
+                fee = replace(fee, amount=amount, fixed=0)
+            found.append((basket.performance, fee))
+    return tuple(
+        WayFee(fee.fee, fee.amount, fee.ways, performance, fee.absorbed, fee.refundable)
+        for performance, fee in _once(found)
     )
 
 
@@ -148,9 +223,51 @@ def with_payment(order: Order, payment: Payment) -> Order:
     return replace(order, payments=payments)
 
 
-def with_attempt(order: Order, payment: Payment) -> Order:
-    """The order with one more payment; those that still wait wait no longer."""
-    return replace(order, payments=(*_closed(order.payments), payment))
+def to_be_paid_by(order: Order, method: PaymentMethod, payment: str) -> Order:
+    """The order as it costs when it is paid this way.
+
+    Payments that brought nothing yet are waited for no longer, and their fees are not due.
+    """
+    payments = tuple(one if one.captured else _closed(one) for one in order.payments)
+    order = _without_stale_fees(replace(order, payments=payments))
+    charged = {one.fee for one in order.charges if one.state in STANDING}
+    number = len(order.charges)
+    fees = [fee for fee in order.way_fees if method.value in fee.ways and fee.fee not in charged]
+    more = tuple(
+        Charge(
+            number + at,
+            fee.fee,
+            fee.amount,
+            FeeKind.PAYMENT.value,
+            fee.performance,
+            absorbed=fee.absorbed,
+            refundable=fee.refundable,
+            payment=payment,
+        )
+        for at, fee in enumerate(fees, 1)
+    )
+    order = replace(order, charges=(*order.charges, *more))
+    return replace(order, total=order.worth)
+
+
+def _without_stale_fees(order: Order) -> Order:
+    """Fees for a way to pay go with a payment that is waited for no longer."""
+    closed = {one.id for one in order.payments if one.standing is Standing.CLOSED}
+    if not any(one.payment in closed and one.state is LineState.PENDING for one in order.charges):
+        return order
+    charges = tuple(
+        replace(one, state=LineState.CANCELLED)
+        if one.payment in closed and one.state is LineState.PENDING
+        else one
+        for one in order.charges
+    )
+    order = replace(order, charges=charges)
+    return replace(order, total=order.worth) if order.state in WAITING_STATES else order
+
+
+def with_payment_begun(order: Order, payment: Payment) -> Order:
+    """The order with one payment more."""
+    return replace(order, payments=(*order.payments, payment))
 
 
 def has_page(payment: Payment) -> bool:
@@ -177,31 +294,33 @@ def asked_back(order: Order) -> list[_Asked]:
 def advance(order: Order) -> Order:
     """All that follows from the order's payments without asking anybody.
 
-    The first payment that covers a waiting order makes it PAID, every other one is closed, and
-    money in a closed payment is asked back. Given to itself until nothing changes, it comes to
-    an end.
+    The first payments that cover a waiting order together make it SELLING, every other one is
+    closed, and money in a closed payment is asked back. Given to itself until nothing changes, it
+    comes to an end.
     """
     payments: list[Payment] = []
-    paid = order.state not in (OrderState.PENDING, OrderState.PAID)
+    waits = order.state in WAITING_STATES
+    left = order.worth if waits or order.state is OrderState.SELLING else 0
     for payment in order.payments:
-        if not paid and _covers(payment, order.state):
-            paid = True
+        if payment.captured <= left and _counts(payment, order.state):
+            left -= payment.captured
         elif payment.standing is Standing.WAITING and due_actions(payment):
             payment = close(payment)
         payments.append(_with_late_refund(payment))
-    order = replace(order, payments=tuple(payments))
-    if order.state is OrderState.PENDING and paid:
-        return replace(order, state=OrderState.PAID)
-    if order.state is OrderState.CANCELLED and order.has_money:
+    order = _without_stale_fees(replace(order, payments=tuple(payments)))
+    if waits and not left:
+        return replace(order, state=OrderState.SELLING)
+    if order.state in GIVEN_UP and order.has_money:
         return replace(order, state=OrderState.FAILED)
     if order.state is OrderState.FAILED and not order.has_money:
         return replace(order, state=OrderState.REFUNDED)
     return order
 
 
-def _covers(payment: Payment, state: OrderState) -> bool:
-    if state is OrderState.PAID:
-        # It did when the order became PAID; a refund made elsewhere since is another matter.
+def _counts(payment: Payment, state: OrderState) -> bool:
+    """This payment brought what was asked for."""
+    if state is OrderState.SELLING:
+        # It did when the order was found paid; a refund made elsewhere since is another matter.
         return payment.standing is Standing.WAITING and payment.captured == payment.amount
     return any(action.kind is ActionKind.CONFIRM_ORDER for action in due_actions(payment))
 
@@ -216,10 +335,101 @@ def _with_late_refund(payment: Payment) -> Payment:
     return payment
 
 
-def _closed(payments: Sequence[Payment]) -> tuple[Payment, ...]:
-    return tuple(
-        close(payment) if payment.standing is Standing.WAITING else payment for payment in payments
+def _closed(payment: Payment) -> Payment:
+    return close(payment) if payment.standing is Standing.WAITING else payment
+
+
+# Reservations --------------------------------------------------------------------
+
+
+def to_reserve(order: Order, terms: Terms) -> Order:
+    """OPEN to SELLING: its seats are to be kept without all of the money."""
+    return replace(order, state=OrderState.SELLING, terms=terms)
+
+
+def deposit(now_ms: int) -> Terms:
+    """The terms of an order that somebody took a part of the money for."""
+    return Terms(TermsKind.DEPOSIT, since_ms=now_ms)
+
+
+def reserved(order: Order, tickets: Mapping[int, Sequence[Ticket]]) -> Order:
+    """SELLING to AWAITING_APPROVAL or AWAITING_PAYMENT: every line has a ticket, unpaid."""
+    assert order.terms is not None
+    lines = _ticketed(order, tickets, LineState.RESERVED)
+    waits = OrderState.AWAITING_PAYMENT if order.terms.approved else OrderState.AWAITING_APPROVAL
+    return replace(order, state=waits, lines=lines)
+
+
+def approved(order: Order, now_ms: int) -> Order:
+    """AWAITING_APPROVAL to AWAITING_PAYMENT. Its terms begin."""
+    assert order.terms is not None
+    terms = order.terms
+    if terms.first_ms:
+        length_ms = terms.first_ms + terms.reminders * terms.interval_ms
+        terms = replace(terms, until_ms=now_ms + length_ms)
+    terms = replace(terms, approved=True, since_ms=now_ms)
+    return replace(order, state=OrderState.AWAITING_PAYMENT, terms=terms)
+
+
+def activated(order: Order) -> Order:
+    """SELLING to PAID: the tickets that were reserved are paid."""
+    lines = tuple(
+        replace(line, state=LineState.SOLD) if line.state is LineState.RESERVED else line
+        for line in order.lines
     )
+    return _paid(order, lines)
+
+
+def freed(order: Order) -> Order:
+    """The tickets that were reserved for an order that was given up have ended."""
+    lines = tuple(
+        replace(line, state=LineState.CANCELLED) if line.state is LineState.RESERVED else line
+        for line in order.lines
+    )
+    return replace(order, lines=lines)
+
+
+def reminded(order: Order) -> Order:
+    """One reminder more was sent."""
+    assert order.terms is not None
+    return replace(order, terms=replace(order.terms, reminded=order.terms.reminded + 1))
+
+
+# Time ----------------------------------------------------------------------------
+
+NEVER_MS: Final = 2**62
+APPROVAL_MS: Final = 7 * 24 * 60 * 60 * 1_000
+"""Seats are kept this long for somebody to approve."""
+
+
+def over_ms(order: Order) -> int:
+    """When a waiting order is given up by itself.
+
+    Never while money is in it that a person took: nobody else can hand that back.
+    """
+    if order.state is OrderState.OPEN:
+        return order.expires_ms
+    by_hand = any(one.method in TILL_METHODS and one.kept for one in order.payments)
+    if order.state not in WAITING_STATES or by_hand or order.terms is None:
+        return NEVER_MS
+    if order.state is OrderState.AWAITING_APPROVAL:
+        return order.terms.since_ms + APPROVAL_MS
+    return order.terms.until_ms or NEVER_MS
+
+
+def reminder_ms(order: Order) -> int:
+    """When the buyer is to be reminded next."""
+    terms = order.terms
+    if order.state is not OrderState.AWAITING_PAYMENT or terms is None:
+        return NEVER_MS
+    if not terms.first_ms or terms.reminded >= terms.reminders:
+        return NEVER_MS
+    return terms.since_ms + terms.first_ms + terms.reminded * terms.interval_ms
+
+
+def comes_up_ms(order: Order) -> int:
+    """When an order that waits has something to be done."""
+    return min(over_ms(order), reminder_ms(order))
 
 
 # The ends of an order ------------------------------------------------------------
@@ -235,40 +445,61 @@ def fits(order: Order, performance: int, tickets: Sequence[Ticket]) -> bool:
 
 
 def sold(order: Order, tickets: Mapping[int, Sequence[Ticket]]) -> Order:
-    """PAID to CONFIRMED: every line has its ticket. `tickets` are by performance."""
+    """SELLING to PAID: every line has its ticket. `tickets` are by performance."""
+    return _paid(order, _ticketed(order, tickets, LineState.SOLD))
+
+
+def _ticketed(
+    order: Order, tickets: Mapping[int, Sequence[Ticket]], state: LineState
+) -> tuple[OrderLine, ...]:
     rest = {performance: iter(each) for performance, each in tickets.items()}
     lines = []
     for line in order.lines:
         ticket = next(rest[line.performance])
-        lines.append(
-            replace(line, state=LineState.SOLD, ticket=ticket.number, version=ticket.version)
-        )
-    maker = next((one for one in order.payments if _covers(one, order.state)), None)
-    if maker is not None:
-        order = with_payment(order, confirm(maker))
-    return replace(order, state=OrderState.CONFIRMED, lines=tuple(lines))
+        lines.append(replace(line, state=state, ticket=ticket.number, version=ticket.version))
+    return tuple(lines)
+
+
+def _paid(order: Order, lines: tuple[OrderLine, ...]) -> Order:
+    # `advance` has left no other payments waiting with money in them.
+    payments = tuple(
+        confirm(one) if one.captured and _counts(one, order.state) else one
+        for one in order.payments
+    )
+    charges = _charges_now(order, LineState.PENDING, LineState.SOLD)
+    return replace(order, state=OrderState.PAID, lines=lines, payments=payments, charges=charges)
+
+
+def _charges_now(order: Order, was: LineState, state: LineState) -> tuple[Charge, ...]:
+    """The charges of an order, those in one state brought to another."""
+    return tuple(replace(one, state=state) if one.state is was else one for one in order.charges)
 
 
 def lost(order: Order) -> Order:
-    """PAID to FAILED: there is nothing to sell, the money is owed back."""
-    return _ended(order, OrderState.FAILED)
+    """SELLING to FAILED, or to EXPIRED when there is no money: there is nothing to sell."""
+    return _ended(order, OrderState.FAILED if order.has_money else OrderState.EXPIRED)
 
 
-def given_up(order: Order) -> Order:
-    """PENDING to CANCELLED: no money came."""
-    return _ended(order, OrderState.CANCELLED)
+def given_up(order: Order, state: OrderState) -> Order:
+    """To CANCELLED or EXPIRED: not all of the money came."""
+    return _ended(order, state)
 
 
 def _ended(order: Order, state: OrderState) -> Order:
-    lines = tuple(replace(line, state=LineState.CANCELLED) for line in order.lines)
-    return replace(order, state=state, lines=lines, payments=_closed(order.payments))
+    # What is reserved stays so until its tickets have ended.
+    lines = tuple(
+        line if line.state is LineState.RESERVED else replace(line, state=LineState.CANCELLED)
+        for line in order.lines
+    )
+    payments = tuple(_closed(one) for one in order.payments)
+    charges = _charges_now(order, LineState.PENDING, LineState.CANCELLED)
+    return replace(order, state=state, lines=lines, payments=payments, charges=charges)
 
 
 def never_sold(order: Order) -> bool:
-    """Money came for this order, and its seats were lost."""
-    return order.state in (OrderState.FAILED, OrderState.REFUNDED) and all(
-        line.state is LineState.CANCELLED for line in order.lines
-    )
+    """It came to nothing without anybody giving it up: its seats were lost."""
+    ended = (OrderState.FAILED, OrderState.REFUNDED, OrderState.EXPIRED)
+    return order.state in ended and all(line.state is LineState.CANCELLED for line in order.lines)
 
 
 def sold_lines(order: Order) -> tuple[int, ...]:
@@ -279,26 +510,69 @@ def sold_lines(order: Order) -> tuple[int, ...]:
 def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str) -> Order:
     """The refund is carried out: these lines' tickets have ended, and their money is due.
 
-    `refused` is the code of the performances that refused, "" for none. Money that went back
-    in the provider's own pages before is not given a second time.
+    Fees go back with their places where they are refundable; those of the order as a whole with
+    its last place. `refused` is the code of the performances that refused, "" for none. Money
+    that went back in the provider's own pages before is not given a second time.
     """
     done = replace(refund, done=True, undone=tuple(sorted(lines)), refused=refused)
-    due = sum(line.amount for line in order.lines if line.number in lines)
-    payments = []
-    for payment in order.payments:
-        part = min(due, payment.kept) if payment.standing is Standing.CONFIRMED else 0
-        if part:
-            begun = begin_refund(payment, refund.id, part)
-            assert isinstance(begun, Payment), f"refund {refund.id}: {begun}"
-            payment, due = begun, due - part
-        payments.append(payment)
+    refunds = tuple(done if one.id == done.id else one for one in order.refunds)
+    if not lines:
+        return replace(order, refunds=refunds)
+    kept = _kept_fees(order, lines)
     order = replace(
         order,
         lines=tuple(
             replace(line, state=LineState.REFUNDED) if line.number in lines else line
             for line in order.lines
         ),
-        payments=tuple(payments),
-        refunds=tuple(done if one.id == done.id else one for one in order.refunds),
+        charges=(*order.charges, *kept),
+        refunds=refunds,
     )
-    return order if sold_lines(order) else replace(order, state=OrderState.REFUNDED)
+    if sold_lines(order):
+        order = replace(order, state=OrderState.PART_REFUNDED)
+    else:
+        charges = tuple(
+            replace(one, state=LineState.REFUNDED)
+            if one.state is LineState.SOLD and one.refundable
+            else one
+            for one in order.charges
+        )
+        order = replace(order, state=OrderState.REFUNDED, charges=charges)
+    return _paid_back(order, refund.id)
+
+
+def _kept_fees(order: Order, lines: Sequence[int]) -> list[Charge]:
+    """What the house keeps of the fees of lines that are refunded."""
+    kept: list[Charge] = []
+    for line in order.lines:
+        for fee in line.fees if line.number in lines else ():
+            if not fee.refundable:
+                number = len(order.charges) + len(kept) + 1
+                kept.append(
+                    Charge(
+                        number,
+                        fee.fee,
+                        fee.amount,
+                        FeeKind.SERVICE.value,
+                        line.performance,
+                        LineState.SOLD,
+                        fee.absorbed,
+                        refundable=False,
+                        line=line.number,
+                    )
+                )
+    return kept
+
+
+def _paid_back(order: Order, key: str) -> Order:
+    """The order with what it has too much asked back from the payments that made it."""
+    due = -order.due
+    payments = []
+    for payment in order.payments:
+        part = min(due, payment.kept) if payment.standing is Standing.CONFIRMED else 0
+        if part > 0:
+            begun = begin_refund(payment, key, part)
+            assert isinstance(begun, Payment), f"refund {key}: {begun}"
+            payment, due = begun, due - part
+        payments.append(payment)
+    return replace(order, payments=tuple(payments))

@@ -6,43 +6,96 @@ hold. Money is integer minor units.
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from engine.commands import Channel, Line
-from engine.payments import ActionKind, Payment, RefundState, due_actions
+from engine.payments import ActionKind, Payment, RefundState, Standing, due_actions
 
 
 class OrderState(StrEnum):
     """Where an order stands. `Payment.state` tells how far its money is."""
 
-    PENDING = "pending"  # priced and locked, waits for money
-    PAID = "paid"  # the money is there, or none is due; the seats are being sold
-    CONFIRMED = "confirmed"  # sold: there are tickets
-    CANCELLED = "cancelled"  # given up before any money came
-    FAILED = "failed"  # nothing is sold, and money is owed back
+    OPEN = "open"  # priced and locked, waits for money
+    AWAITING_APPROVAL = "awaiting_approval"  # reserved, somebody has to say yes
+    AWAITING_PAYMENT = "awaiting_payment"  # reserved, the money is to come until its terms end
+    SELLING = "selling"  # nothing is waited for any more: the seats are being sold, or reserved
+    PAID = "paid"  # sold: there are tickets
+    PART_REFUNDED = "part_refunded"  # sold, and some of it is refunded
     REFUNDED = "refunded"  # nothing is sold any more, the money is back or on its way
+    CANCELLED = "cancelled"  # somebody gave it up before any money came
+    EXPIRED = "expired"  # its time was over before any money came
+    FAILED = "failed"  # nothing is sold, and money is owed back
 
+
+class Transition(NamedTuple):
+    """A step between two states, and what makes it. `start` None: there was no order before."""
+
+    start: OrderState | None
+    end: OrderState
+    why: str
+
+
+TRANSITIONS: Final = (
+    Transition(None, OrderState.OPEN, "placed"),
+    Transition(None, OrderState.SELLING, "placed, nothing to pay"),
+    Transition(OrderState.OPEN, OrderState.SELLING, "the money is there"),
+    Transition(OrderState.OPEN, OrderState.SELLING, "to be reserved"),
+    Transition(OrderState.OPEN, OrderState.CANCELLED, "given up"),
+    Transition(OrderState.OPEN, OrderState.EXPIRED, "its time is over"),
+    Transition(OrderState.SELLING, OrderState.PAID, "every hold is sold"),
+    Transition(OrderState.SELLING, OrderState.AWAITING_APPROVAL, "every hold is reserved"),
+    Transition(OrderState.SELLING, OrderState.AWAITING_PAYMENT, "every hold is reserved"),
+    Transition(OrderState.SELLING, OrderState.FAILED, "a hold was lost, money is owed back"),
+    Transition(OrderState.SELLING, OrderState.EXPIRED, "a hold was lost, no money came"),
+    Transition(OrderState.AWAITING_APPROVAL, OrderState.AWAITING_PAYMENT, "approved"),
+    Transition(OrderState.AWAITING_APPROVAL, OrderState.SELLING, "the money is there"),
+    Transition(OrderState.AWAITING_APPROVAL, OrderState.CANCELLED, "declined, or given up"),
+    Transition(OrderState.AWAITING_APPROVAL, OrderState.EXPIRED, "nobody approved it in time"),
+    Transition(OrderState.AWAITING_PAYMENT, OrderState.SELLING, "the money is there"),
+    Transition(OrderState.AWAITING_PAYMENT, OrderState.CANCELLED, "given up"),
+    Transition(OrderState.AWAITING_PAYMENT, OrderState.EXPIRED, "its terms are over"),
+    Transition(OrderState.PAID, OrderState.PART_REFUNDED, "a line is refunded"),
+    Transition(OrderState.PAID, OrderState.REFUNDED, "all lines are refunded"),
+    Transition(OrderState.PART_REFUNDED, OrderState.REFUNDED, "the last line is refunded"),
+    # Money that arrives after the order was given up makes it owe that money back.
+    Transition(OrderState.CANCELLED, OrderState.FAILED, "money comes after all"),
+    Transition(OrderState.EXPIRED, OrderState.FAILED, "money comes after all"),
+    Transition(OrderState.FAILED, OrderState.REFUNDED, "the money is back, or on its way"),
+)
+"""All there are: `docs/orders.md` draws them."""
 
 NEXT_STATES: Final[dict[OrderState, frozenset[OrderState]]] = {
-    OrderState.PENDING: frozenset({OrderState.PAID, OrderState.CANCELLED}),
-    OrderState.PAID: frozenset({OrderState.CONFIRMED, OrderState.FAILED}),
-    OrderState.CONFIRMED: frozenset({OrderState.REFUNDED}),
-    # Money that arrives after the order was given up makes it owe that money back.
-    OrderState.CANCELLED: frozenset({OrderState.FAILED}),
-    OrderState.FAILED: frozenset({OrderState.REFUNDED}),
-    OrderState.REFUNDED: frozenset(),
+    state: frozenset(one.end for one in TRANSITIONS if one.start is state) for state in OrderState
 }
+RESERVED_STATES: Final = (OrderState.AWAITING_APPROVAL, OrderState.AWAITING_PAYMENT)
+"""Its seats are kept as tickets that are not paid."""
+WAITING_STATES: Final = (OrderState.OPEN, *RESERVED_STATES)
+"""It may be paid, and given up."""
+SOLD_STATES: Final = (OrderState.PAID, OrderState.PART_REFUNDED)
+"""There are tickets."""
+UNSOLD_STATES: Final = (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.FAILED)
+"""It ended, and nothing is sold."""
+GIVEN_UP: Final = (OrderState.CANCELLED, OrderState.EXPIRED)
 
 
 class LineState(StrEnum):
     """CANCELLED was never sold, or was sold and taken back because the order failed."""
 
     PENDING = "pending"
+    RESERVED = "reserved"  # it has a ticket, which admits nobody before it is paid
     SOLD = "sold"
     REFUNDED = "refunded"
     CANCELLED = "cancelled"
+
+
+class Delivery(StrEnum):
+    """How tickets come to their buyer."""
+
+    E_TICKET = "e_ticket"
+    BOX_OFFICE = "box_office"  # fetched, or handed over at once
+    POST = "post"
 
 
 class Buyer(Struct, frozen=True):
@@ -59,6 +112,36 @@ class OrderHold(Struct, frozen=True):
     lines: tuple[Line, ...]
 
 
+STANDING: Final = (LineState.PENDING, LineState.RESERVED, LineState.SOLD)
+"""It costs what it costs."""
+
+
+class TermsKind(StrEnum):
+    """Why an order's seats are kept without all of its money."""
+
+    PICK_UP = "pick_up"  # ordered by phone or at the till, paid when the tickets are fetched
+    DEPOSIT = "deposit"  # a part of the money was taken by hand
+    INVOICE = "invoice"  # to be paid by bank after an invoice
+    ON_SITE = "on_site"  # the buyer pays at the box office before the performance
+
+
+class Terms(Struct, frozen=True):
+    """How long an order is reserved. Durations in milliseconds, 0 for none.
+
+    Its reminders are due `first_ms` after `since_ms`, and then every `interval_ms`. `until_ms` is
+    when it is given up, 0 for never; while somebody has to approve, nothing is due.
+    """
+
+    kind: TermsKind
+    approved: bool = True
+    since_ms: int = 0
+    until_ms: int = 0
+    first_ms: int = 0
+    interval_ms: int = 0
+    reminders: int = 0
+    reminded: int = 0  # how many have been
+
+
 class PlaceOrder(Struct, frozen=True):
     """Ask for an order. `id` is 32 hex digits made by the caller, and the order's bearer key."""
 
@@ -68,6 +151,46 @@ class PlaceOrder(Struct, frozen=True):
     session: str = ""
     operator: str = ""
     buyer: Buyer = Buyer()
+    delivery: Delivery = Delivery.E_TICKET
+
+
+class LineFee(Struct, array_like=True, frozen=True):
+    """What is charged with a place: `fee` is the id in its performance's settings."""
+
+    fee: str
+    amount: int
+    absorbed: bool = False  # by the house: it is not the buyer's to pay
+    refundable: bool = True
+
+
+class Charge(Struct, frozen=True):
+    """What is charged with an order as a whole, as `LineFee`. `performance` -1: of no one alone.
+
+    `payment` is the payment that a fee for a way to pay belongs to; `line` the refunded line whose
+    fee the house keeps (0: none).
+    """
+
+    number: int
+    fee: str
+    amount: int
+    kind: str  # of engine.settings.FeeKind
+    performance: int = -1
+    state: LineState = LineState.PENDING
+    absorbed: bool = False
+    refundable: bool = True
+    payment: str = ""
+    line: int = 0
+
+
+class WayFee(Struct, array_like=True, frozen=True):
+    """What a way to pay costs, once it is chosen."""
+
+    fee: str
+    amount: int
+    ways: tuple[str, ...]
+    performance: int = -1
+    absorbed: bool = False
+    refundable: bool = True
 
 
 class OrderLine(Struct, frozen=True):
@@ -82,6 +205,12 @@ class OrderLine(Struct, frozen=True):
     state: LineState = LineState.PENDING
     ticket: int = -1
     version: int = 0
+    fees: tuple[LineFee, ...] = ()
+
+    @property
+    def price(self) -> int:
+        """What the buyer pays for it, with its fees."""
+        return self.amount + sum(fee.amount for fee in self.fees if not fee.absorbed)
 
 
 class OrderRefund(Struct, frozen=True):
@@ -123,12 +252,18 @@ class Order(Struct, frozen=True):
     lines: tuple[OrderLine, ...]
     payments: tuple[Payment, ...] = ()
     refunds: tuple[OrderRefund, ...] = ()
+    terms: Terms | None = None  # it is, or was, reserved
+    delivery: Delivery = Delivery.E_TICKET
+    charges: tuple[Charge, ...] = ()
+    way_fees: tuple[WayFee, ...] = ()  # what ways to pay would cost
     revision: int = 0  # of the stored order: a save that is not based on it is refused
 
     @property
     def finished(self) -> bool:
         """Nothing more happens to this order unless somebody asks, or its provider reports."""
-        if self.state in (OrderState.PENDING, OrderState.PAID):
+        if self.state is OrderState.SELLING or self.state in WAITING_STATES:
+            return False
+        if self.has_reserved:
             return False
         if any(not refund.done for refund in self.refunds):
             return False
@@ -137,6 +272,25 @@ class Order(Struct, frozen=True):
             return False  # it becomes REFUNDED
         # A refund that failed for good is a person's work.
         return all(kind is ActionKind.REFUND_FAILED for kind in due) and not self.asks_back
+
+    @property
+    def has_reserved(self) -> bool:
+        """Some of its lines have tickets that are not paid."""
+        return any(line.state is LineState.RESERVED for line in self.lines)
+
+    @property
+    def due(self) -> int:
+        """What is still to be paid, in minor units; negative: owed back."""
+        came = sum(one.kept for one in self.payments if one.standing is not Standing.CLOSED)
+        return self.worth - came
+
+    @property
+    def worth(self) -> int:
+        """What its lines and charges that stand cost the buyer, in minor units."""
+        lines = sum(line.price for line in self.lines if line.state in STANDING)
+        return lines + sum(
+            one.amount for one in self.charges if one.state in STANDING and not one.absorbed
+        )
 
     @property
     def asks_back(self) -> bool:
@@ -165,6 +319,9 @@ class DeskRefusal(StrEnum):
     ORDER_CLOSED = "order_closed"  # it no longer waits for money, `detail` is its state
     MIXED_CURRENCIES = "mixed_currencies"  # its performances are sold in different currencies
     METHOD_NOT_OFFERED = "method_not_offered"  # this channel does not take this payment method
+    PART_NOT_OFFERED = "part_not_offered"  # this method pays all that is due, and not a part
+    MORE_THAN_DUE = "more_than_due"  # less is to be paid, `detail` is how much
+    NOT_APPROVED = "not_approved"  # somebody has to approve the order before it is paid
     OPERATOR_MISSING = "operator_missing"  # cash and card terminals need to know who took the money
     TOO_MANY_PAYMENTS = "too_many_payments"  # begun for this order: place it anew
     ATTEMPT_OVER = "attempt_over"  # this payment attempt has ended: pay with a new one

@@ -73,6 +73,8 @@ class PaymentMethod(StrEnum):
 
     CASH = "cash"
     CARD_TERMINAL = "card_terminal"
+    CHEQUE = "cheque"
+    BANK_TRANSFER = "bank_transfer"
     TEST_CARD = "test_card"
     STRIPE = "stripe"
 
@@ -291,11 +293,23 @@ class CheckoutSession(Struct, frozen=True):
         )
 
 
+TILL_METHODS: Final = (
+    PaymentMethod.CASH,
+    PaymentMethod.CARD_TERMINAL,
+    PaymentMethod.CHEQUE,
+    PaymentMethod.BANK_TRANSFER,
+)
+"""A person takes the money, and can hand it back."""
+
+
 def methods(channel: Channel, stripe_configured: bool) -> tuple[PaymentMethod, ...]:
     """The payment methods offered in a channel, the usual one first."""
+    card = PaymentMethod.STRIPE if stripe_configured else PaymentMethod.TEST_CARD
     if channel is Channel.BOX_OFFICE:
-        return (PaymentMethod.CASH, PaymentMethod.CARD_TERMINAL)
-    return (PaymentMethod.STRIPE if stripe_configured else PaymentMethod.TEST_CARD,)
+        return TILL_METHODS
+    if channel is Channel.PHONE:
+        return (card, *TILL_METHODS)
+    return (card,)
 
 
 def session_expiry_s(wanted_s: int, started_s: int) -> int:
@@ -332,10 +346,11 @@ def pay_cash(
     )
 
 
-def pay_by_terminal(
-    id: str, order: str, amount: int, currency: str, reference: str
+def pay_by_reference(
+    id: str, order: str, method: PaymentMethod, amount: int, currency: str, reference: str
 ) -> Payment | PaymentRefusal:
-    """A card terminal took the money; the cashier typed the reference of its receipt."""
+    """Money that came elsewhere: `reference` is of the card terminal's receipt, the cheque's
+    number, or what the bank says of the transfer."""
     reference = reference.strip()
     if amount <= 0:
         return PaymentRefusal.AMOUNT_NOT_POSITIVE
@@ -346,7 +361,7 @@ def pay_by_terminal(
     return Payment(
         id=id,
         order=order,
-        method=PaymentMethod.CARD_TERMINAL,
+        method=method,
         amount=amount,
         currency=checked_currency(currency),
         captured=amount,

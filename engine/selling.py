@@ -29,6 +29,7 @@ from engine.commands import (
     TicketsSet,
     TicketState,
 )
+from engine.fees import quote
 from engine.holding import HOLD_UNKNOWN, MALFORMED, TOO_MANY_IN_ORDER
 from engine.house import SCATTERED, SOLD
 from engine.limits import PAYMENT_HOLD_MS
@@ -71,7 +72,15 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
             ends_ms = at_ms + PAYMENT_HOLD_MS
         if ends_ms > mine.first_ms + state.settings.hold_cap_ms:
             ends_ms = mine.first_ms + state.settings.hold_cap_ms
-    outcome = Quoted(order, tuple(amounts), total, state.prices.currency, ends_ms)
+    fees = state.settings.fees
+    outcome = Quoted(
+        order,
+        tuple(amounts),
+        total,
+        state.prices.currency,
+        ends_ms,
+        quote(fees, lines, amounts, mine.channel) if fees else (),
+    )
     # ---- nothing below can refuse or fail ----
     do_checkout(state, command, outcome, at_ms)
     return outcome

@@ -48,6 +48,42 @@ class Price(Struct, frozen=True):
     amount: int
 
 
+class FeeKind(StrEnum):
+    """What a fee is for."""
+
+    SERVICE = "service"
+    DELIVERY = "delivery"
+    PAYMENT = "payment"
+
+
+class FeePer(StrEnum):
+    """What a fee is charged for: each place, or the order as a whole."""
+
+    PLACE = "place"
+    ORDER = "order"
+
+
+class Fee(Struct, frozen=True):
+    """What is charged beside the prices. `names` by language code.
+
+    It comes to `fixed` minor units and `percent_bp` hundredths of a percent of what it is charged
+    for. `channels`: where it is charged, empty for everywhere. `ways`: of a delivery or payment
+    fee the ways to deliver or the methods to pay that cost it. `absorbed`: the house bears it, it
+    is in its books and not in the buyer's total. `refundable`: it goes back with its place.
+    """
+
+    id: str
+    names: dict[str, str]
+    kind: FeeKind = FeeKind.SERVICE
+    fixed: Annotated[int, Meta(ge=0, le=10**9)] = 0
+    percent_bp: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    per: FeePer = FeePer.PLACE
+    channels: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
+    absorbed: bool = False
+    refundable: bool = True
+
+
 class Gate(Struct, frozen=True):
     """An entrance; `sections` are plan section indices admitted there, empty for all.
 
@@ -76,4 +112,5 @@ class Settings(Struct, frozen=True):
     doors_open_ms: int = 0
     doors_close_ms: int = 0
     gates: tuple[Gate, ...] = ()
+    fees: tuple[Fee, ...] = ()
     re_entry: ReEntry = ReEntry.NONE

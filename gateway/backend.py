@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
-from engine.orders import Order, OrderRefused, PlaceOrder
+from engine.orders import Order, OrderRefused, PlaceOrder, Terms
 from engine.status import EngineStatus
 from engine.waiting import News, Report, RoomEvent
 
@@ -79,13 +79,23 @@ class Desk(Protocol):
         given: int = 0,
         reference: str = "",
         operator: str = "",
+        amount: int = 0,
     ) -> tuple[Order, str] | OrderRefused:
         """Take a payment by `method` (an engine.payments.PaymentMethod value).
 
         `attempt` is made by the caller and makes the call repeatable; `given`
-        is the cash handed over in minor units. Answers the order and the page
-        to send the buyer to ("" when there is none).
+        is the cash handed over in minor units, `amount` the part that is paid
+        (0: all that is due). Answers the order and the page to send the buyer
+        to ("" when there is none).
         """
+        ...
+
+    async def reserve(self, order: str, terms: Terms, operator: str) -> Order | OrderRefused:
+        """Keep an open order's seats without its money; without operator it waits for approval."""
+        ...
+
+    async def approve(self, order: str) -> Order | OrderRefused:
+        """Say yes to an order that waits for it: its terms begin."""
         ...
 
     async def cancel(self, order: str) -> Order | OrderRefused:

@@ -39,6 +39,7 @@ from gateway.limits import (
     MIN_PASSWORD_CHARS,
 )
 from gateway.problems import Problem
+from gateway.programme import OfferedTerms
 from gateway.session import OPERATOR_ROLES, Role, now_ms
 from renderers import i18n
 from renderers.codes import is_picture
@@ -82,7 +83,10 @@ Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
 
 
 class HouseLook(HouseStyle, frozen=True, kw_only=True):
-    """The house as pages, tickets and receipts show it. `logo` is base64, `vat_bp` basis points."""
+    """The house as pages, tickets and receipts show it. `logo` is base64, `vat_bp` basis points.
+
+    `invoice` and `on_site` let buyers pay later, on these terms.
+    """
 
     name: Name
     time_zone: str
@@ -90,6 +94,8 @@ class HouseLook(HouseStyle, frozen=True, kw_only=True):
     accent: Colour = VELVET
     trim: Colour = BRASS
     vat_bp: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    invoice: OfferedTerms | None = None
+    on_site: OfferedTerms | None = None
 
 
 # The house ---------------------------------------------------------------------------

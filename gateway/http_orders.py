@@ -14,18 +14,26 @@ from msgspec import Meta, Struct
 
 from engine.commands import Channel
 from engine.limits import MAX_TEXT_CHARS
-from engine.orders import Order, OrderRefused, OrderState, PlaceOrder
-from engine.payments import PaymentMethod
+from engine.orders import (
+    SOLD_STATES,
+    WAITING_STATES,
+    Order,
+    OrderRefused,
+    PlaceOrder,
+    Terms,
+    TermsKind,
+)
+from engine.payments import TILL_METHODS, PaymentMethod
 from gateway.backend import SignatureInvalid
 from gateway.http import EDGE, Edge, answer, operator, query_number, read_body, read_json, somebody
 from gateway.paper import House, Showing, sold_lines
 from gateway.problems import Problem, performance_unknown
-from gateway.programme import style_of, summary
+from gateway.programme import OfferedTerms, style_of, summary
 from gateway.session import Role, now_ms
 from renderers import i18n
 
 SELLERS: Final = (Role.CASHIER, Role.SUPERVISOR, Role.ADMIN)
-_TILL_METHODS: Final = (PaymentMethod.CASH, PaymentMethod.CARD_TERMINAL)
+_DAY_MS: Final = 24 * 60 * 60 * 1_000
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _REFUSAL_STATUS: Final = {"order_unknown": 404, "busy": 503, "malformed": 422}
 """HTTP status of refusals; 409 for all others."""
@@ -36,12 +44,23 @@ routes = web.RouteTableDef()
 
 
 class Pay(Struct, frozen=True):
-    """`given` (minor units) for cash, `reference` for a card terminal."""
+    """`given` (minor units) is cash handed over, `reference` what the other methods at a till have.
+
+    `amount` is the part that is paid, 0 for all that is due.
+    """
 
     method: PaymentMethod
     attempt: Annotated[str, Meta(min_length=1, max_length=64)]
     given: Annotated[int, Meta(ge=0, le=2**53)] = 0
     reference: Text = ""
+    amount: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class Reserve(Struct, frozen=True):
+    """`until_ms` ends an order for pick-up; the house's own terms end the others."""
+
+    kind: TermsKind
+    until_ms: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
 @routes.post("/api/orders")
@@ -83,7 +102,7 @@ async def pay(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     wanted = await read_json(request, Pay)
     seller = None
-    if wanted.method in _TILL_METHODS:
+    if wanted.method in TILL_METHODS:
         seller = await operator(request, *SELLERS)
     paid = decided(
         await edge.backend.desk.pay(
@@ -93,6 +112,7 @@ async def pay(request: web.Request) -> web.Response:
             wanted.given,
             wanted.reference,
             seller.who if seller else "",
+            wanted.amount,
         )
     )
     order, redirect_url = paid
@@ -102,12 +122,41 @@ async def pay(request: web.Request) -> web.Response:
     return answer(view | ({"redirect_url": redirect_url} if redirect_url else {}))
 
 
+@routes.post("/api/orders/{order}/reserve")
+async def reserve(request: web.Request) -> web.Response:
+    """Keep the seats without the money: a buyer on the house's terms, once somebody approves."""
+    edge = request.app[EDGE]
+    wanted = await read_json(request, Reserve)
+    by_house = wanted.kind in (TermsKind.INVOICE, TermsKind.ON_SITE)
+    principal = await somebody(request) if by_house else await operator(request, *SELLERS)
+    if not principal.is_buyer:
+        principal = await operator(request, *SELLERS)
+    terms = _terms(wanted, await edge.programme.house())
+    who = "" if principal.is_buyer else principal.who
+    reserved = decided(await edge.backend.desk.reserve(_order_id(request), terms, who))
+    if who:
+        edge.auditor.note(principal, "reserve_order", reserved.number, kind=wanted.kind.value)
+    return answer(await order_view(edge, reserved))
+
+
+@routes.post("/api/orders/{order}/approve")
+async def approve(request: web.Request) -> web.Response:
+    edge = request.app[EDGE]
+    principal = await operator(request, Role.SUPERVISOR, Role.ADMIN)
+    approved = decided(await edge.backend.desk.approve(_order_id(request)))
+    edge.auditor.note(principal, "approve_order", approved.number)
+    return answer(await order_view(edge, approved))
+
+
 @routes.post("/api/orders/{order}/cancel")
 async def cancel(request: web.Request) -> web.Response:
     """Back to the basket: the holds can change again until they expire."""
     edge = request.app[EDGE]
     order = await _order(request)
-    seller = await operator(request, *SELLERS) if order.channel is not Channel.WEB else None
+    ours = order.channel is not Channel.WEB or any(
+        one.method in TILL_METHODS for one in order.payments
+    )
+    seller = await operator(request, *SELLERS) if ours else None
     given_up = decided(await edge.backend.desk.cancel(order.id))
     if seller is not None:
         edge.auditor.note(seller, "cancel_order", order.number)
@@ -148,6 +197,26 @@ async def stripe_webhook(request: web.Request) -> web.Response:
     return answer({"received": True})
 
 
+def _terms(wanted: Reserve, house: Any) -> Terms:
+    """The terms of a reservation. Raises Problem where the house offers none of this kind."""
+    if wanted.kind is TermsKind.PICK_UP:
+        if wanted.until_ms <= now_ms():
+            raise Problem("invalid", "the time to pick it up is over", field="$.until_ms")
+        return Terms(wanted.kind, until_ms=wanted.until_ms)
+    told = house.settings.get(wanted.kind.value)
+    if told is None:
+        raise Problem("terms_not_offered", wanted.kind.value, status=409)
+    offered = msgspec.convert(told, OfferedTerms)
+    length_days = offered.first_days + offered.reminders * offered.interval_days
+    return Terms(
+        wanted.kind,
+        until_ms=now_ms() + length_days * _DAY_MS,
+        first_ms=offered.first_days * _DAY_MS,
+        interval_ms=offered.interval_days * _DAY_MS,
+        reminders=offered.reminders,
+    )
+
+
 async def order_view(edge: Edge, order: Order) -> dict[str, Any]:
     """An order as its page and the tills see it."""
     at_ms = now_ms()
@@ -158,8 +227,9 @@ async def order_view(edge: Edge, order: Order) -> dict[str, Any]:
     for told, payment in zip(view["payments"], order.payments, strict=True):
         told |= {"state": payment.state.value, "refunded": payment.refunded}
     return view | {
-        "tickets_ready": order.state is OrderState.CONFIRMED and bool(sold_lines(order)),
+        "tickets_ready": order.state in SOLD_STATES and bool(sold_lines(order)),
         "paid": order.paid,
+        "due": max(0, order.due) if order.state in WAITING_STATES else 0,
         "performances": [
             summary(await edge.programme.entry(number), at_ms) for number in performances
         ],

@@ -21,7 +21,7 @@ from gateway.http_devices import Enrolment, NewDevice
 from gateway.http_doors import Mark
 from gateway.http_ledger import Close
 from gateway.http_operators import Login, RefundRequest
-from gateway.http_orders import Pay
+from gateway.http_orders import Pay, Reserve
 from gateway.http_public import SessionRequest
 from gateway.http_rooms import NewRoom
 from gateway.limits import MAX_ROWS_PER_PAGE
@@ -75,6 +75,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/orders": Operation(PlaceOrder, answers={201: Order}, refuses=(404, 409)),
     "GET /api/orders/{order}": Operation(answers={200: Order}, token=False),
     "POST /api/orders/{order}/pay": Operation(Pay, refuses=(409,)),
+    "POST /api/orders/{order}/reserve": Operation(
+        Reserve, answers={200: Order}, refuses=(401, 409)
+    ),
+    "POST /api/orders/{order}/approve": Operation(answers={200: Order}, refuses=(409,)),
     "POST /api/orders/{order}/cancel": Operation(answers={200: Order}, refuses=(409,)),
     "GET /api/orders/{order}/tickets.pdf": msgspec.structs.replace(_PDF, query=("lang", "line")),
     "GET /api/orders/{order}/receipt.pdf": _PDF,

@@ -5,11 +5,13 @@ receipt show, and the bound on how many are drawn at once. Knows no HTTP.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from engine.orders import LineState, Order, OrderLine, OrderState
+from engine.orders import SOLD_STATES, LineState, Order, OrderLine, OrderState
+from engine.payments import TILL_METHODS
 from engine.plan import Plan, SeatFlag
 from gateway.limits import MAX_WAITING_PDFS, PDF_THREADS
 from gateway.problems import Problem
@@ -26,7 +28,7 @@ from renderers.receipt import (
 )
 from renderers.ticket import TicketView, ticket_pdf
 
-_WITH_RECEIPT = (OrderState.PAID, OrderState.CONFIRMED, OrderState.REFUNDED)
+_WITH_RECEIPT = (OrderState.SELLING, *SOLD_STATES, OrderState.REFUNDED)
 _MARKS = (
     (SeatFlag.WHEELCHAIR, "paper.mark.wheelchair"),
     (SeatFlag.COMPANION, "paper.mark.companion"),
@@ -167,13 +169,14 @@ def receipt_view(
             )
             for performance, lines in by_performance.items()
         ),
+        fees=_fee_lines(order, showings, t),
         payments=tuple(
             ReceiptPayment(
                 method=payment.method,
                 amount_minor=payment.captured,
                 given_minor=payment.given,
                 change_minor=payment.change,
-                reference=payment.reference if payment.method == "card_terminal" else "",
+                reference=payment.reference if payment.method in TILL_METHODS else "",
             )
             for payment in order.payments
             if payment.captured
@@ -182,6 +185,29 @@ def receipt_view(
         operator=order.operator,
         buyer=order.buyer.name,
         vat_bp=house.vat_bp,
+    )
+
+
+def _fee_lines(
+    order: Order, showings: Mapping[int, Showing], t: Translator
+) -> tuple[ReceiptLine, ...]:
+    """One receipt line for all charges of one fee and amount; what the house bears is on none."""
+    names = {
+        fee.id: text_in(fee.names, t.language)
+        for showing in showings.values()
+        for fee in showing.entry.settings.fees
+    }
+    charged: Counter[tuple[str, int]] = Counter()
+    for line in order.lines:
+        if line.state is not LineState.CANCELLED:
+            charged.update((fee.fee, fee.amount) for fee in line.fees if not fee.absorbed)
+    for one in order.charges:
+        # What is kept of a refunded line stands there as the line's.
+        if one.state is not LineState.CANCELLED and not one.absorbed and not one.line:
+            charged[(one.fee, one.amount)] += 1
+    return tuple(
+        ReceiptLine(label=names.get(fee, fee), quantity=quantity, unit_minor=amount)
+        for (fee, amount), quantity in charged.items()
     )
 
 

@@ -33,6 +33,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "too_many_guests": (409, "The guest list is too long for this"),
     "tickets_not_ready": (409, "The order has no tickets"),
     "receipt_not_ready": (409, "The order was not paid"),
+    "terms_not_offered": (409, "The house does not let this be paid later"),
     "refused": (409, "The engine refused"),
     "conflict": (409, "This would contradict what is there"),
     "method_not_allowed": (405, "The method is not allowed here"),

@@ -6,10 +6,10 @@ Knows neither plans' geometry nor seats: those are `gateway.plans` and the feed.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from engine.settings import SaleStatus, Settings
 from gateway.backend import Catalogue
@@ -161,6 +161,7 @@ def details(entry: Entry, at_ms: int, *, staff: bool) -> dict[str, Any]:
             for price in settings.prices
             if price.price_type in shown
         ],
+        "fees": [{"id": fee.id, "names": fee.names} for fee in settings.fees if not fee.absorbed],
         "max_per_order": settings.max_per_order,
         "gates": [{"id": gate.id, "name": gate.name} for gate in settings.gates],
     }
@@ -184,9 +185,18 @@ def house_view(house: Any, payment_methods: Sequence[str]) -> dict[str, Any]:
         "address": style.address,
         "contact": style.contact,
         "payment_methods": list(payment_methods),
+        "terms": [kind for kind in ("invoice", "on_site") if house.settings.get(kind)],
         "palette": PALETTE,
         "style": {"accent": style.accent, "trim": style.trim},
     }
+
+
+class OfferedTerms(Struct, frozen=True):
+    """How a house lets people pay later: reminders, in days, and how many before it gives up."""
+
+    first_days: Annotated[int, Meta(ge=1, le=365)]
+    interval_days: Annotated[int, Meta(ge=1, le=365)]
+    reminders: Annotated[int, Meta(ge=0, le=10)]
 
 
 PALETTE: Final = {

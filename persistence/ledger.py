@@ -67,8 +67,9 @@ ORDER BY id LIMIT 1
 ON CONFLICT DO NOTHING
 """)
 _SOLD_AT: Final = sa.text("""
-SELECT order_number, line, tax_bp FROM ledger
-WHERE kind = 'sale' AND order_number = ANY(CAST(:orders AS int8[]))
+SELECT order_number, line, CASE WHEN kind = 'fee' THEN price_type ELSE '' END AS fee, tax_bp
+FROM ledger
+WHERE kind IN ('sale', 'fee') AND amount >= 0 AND order_number = ANY(CAST(:orders AS int8[]))
 """)
 _COLUMNS: Final = {
     **{"organiser": "int4", "number": "int8", "at_ms": "int8", "kind": "text"},
@@ -151,8 +152,8 @@ async def record(
     for performance, fact in facts:
         head = heads[performance]
         tax_bp = NO_TAX
-        if fact.line:
-            known = taxes.get((fact.order, fact.line))
+        if fact.kind is not FactKind.ABSORBED and (fact.line or fact.kind is FactKind.FEE):
+            known = taxes.get(_taxed(fact))
             tax_bp = _rate(head.vat_bp) if known is None else known
         by_organiser.setdefault(head.organiser, []).append((fact, tax_bp))
     ends = {head.organiser: head for head in heads.values()}
@@ -196,19 +197,25 @@ async def _locked(
             raise LookupError(f"there is no performance {unknown[0]}")
 
 
+def _taxed(fact: Fact) -> tuple[int, int, str]:
+    """What a rate belongs to: a line of an order, or one of its fees."""
+    return fact.order, fact.line, fact.price_type if fact.kind is FactKind.FEE else ""
+
+
 async def _taxes(
     connection: AsyncConnection, facts: Sequence[tuple[int, Fact]]
-) -> dict[tuple[int, int], int]:
-    """The rates at which lines that are given back were sold: they may have changed since."""
+) -> dict[tuple[int, int, str], int]:
+    """The rates at which what is given back was sold: they may have changed since."""
     orders = {
         fact.order
         for _, fact in facts
-        if fact.line and fact.kind in (FactKind.REFUND, FactKind.CANCELLATION)
+        if (fact.line and fact.kind in (FactKind.REFUND, FactKind.CANCELLATION))
+        or (fact.kind is FactKind.FEE and fact.amount < 0)
     }
     if not orders:
         return {}
     rows = await connection.execute(_SOLD_AT, {"orders": sorted(orders)})
-    return {(row.order_number, row.line): row.tax_bp for row in rows}
+    return {(row.order_number, row.line, row.fee): row.tax_bp for row in rows}
 
 
 def _rate(text: str | None) -> int:

@@ -259,7 +259,7 @@ def _lines(what: sa.ColumnElement[Any], *which: sa.ColumnElement[bool]) -> sa.Sc
 _SALE: Final[list[sa.ColumnElement[Any]]] = [
     *[orders.c[name] for name in Sale.__struct_fields__[:10]],
     _lines(sa.func.count()).label("places"),
-    _lines(sa.func.count(), order_lines.c.state.in_(("pending", "sold"))).label("live"),
+    _lines(sa.func.count(), order_lines.c.state.in_(("pending", "reserved", "sold"))).label("live"),
     _lines(sa.func.array_agg(order_lines.c.performance.distinct())).label("performances"),
 ]
 _TICKETS: Final = sa.select(

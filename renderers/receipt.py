@@ -70,7 +70,8 @@ class ReceiptPayment(Struct, frozen=True, kw_only=True):
 class ReceiptView(Struct, frozen=True, kw_only=True):
     """One receipt. ``number`` is the order's, ``operator`` who sold; ``vat_bp`` as on a ticket.
 
-    ``refunded_minor`` is what was paid back so far, and is printed below the payments.
+    ``fees`` are charged with the whole; ``refunded_minor`` is what was paid back so far, and is
+    printed below the payments.
     """
 
     number: str
@@ -79,6 +80,7 @@ class ReceiptView(Struct, frozen=True, kw_only=True):
     currency: str
     total_minor: int
     performances: tuple[ReceiptPerformance, ...]
+    fees: tuple[ReceiptLine, ...] = ()
     payments: tuple[ReceiptPayment, ...] = ()
     refunded_minor: int = 0
     operator: str = ""
@@ -100,6 +102,7 @@ def receipt_pdf(receipt: ReceiptView, house: HouseStyle, lang: str) -> bytes:
         ValueError: more than ``MAX_LINES`` lines, or a text too long to print.
     """
     count = sum(len(performance.lines) for performance in receipt.performances)
+    count += len(receipt.fees)
     if count > MAX_LINES:
         raise ValueError(f"a receipt holds at most {MAX_LINES} lines, not {count}")
     t = translator(lang)
@@ -132,6 +135,7 @@ class _Strip:
             *self._head(),
             *self._facts(),
             *(row for performance in self.receipt.performances for row in self._lines(performance)),
+            *self._fees(),
             *self._total(),
             *self._payments(),
             *self._foot(),
@@ -164,15 +168,24 @@ class _Strip:
         rows = [_gap(2.5), _rule(), _gap(2.5), *_block(performance.production, 12, SERIF)]
         rows += [*_block(when[0].upper() + when[1:], SMALL_PT), _gap(1.5)]
         for line in performance.lines:
-            label = f"{line.quantity} × {line.label}" if line.quantity != 1 else line.label
-            rows.append(_pair(label, self._money(line.amount_minor)))
-            if line.quantity != 1:
-                each = self.t("receipt.each", price=self._money(line.unit_minor))
-                rows += _block(each, SMALL_PT)
-            if line.detail:
-                rows += _block(line.detail, SMALL_PT)
-            rows.append(_gap(1))
+            rows += self._line(line)
         return rows
+
+    def _fees(self) -> list[_Row]:
+        rows = [_gap(2.5), _rule(), _gap(2.5)] if self.receipt.fees else []
+        for line in self.receipt.fees:
+            rows += self._line(line)
+        return rows
+
+    def _line(self, line: ReceiptLine) -> list[_Row]:
+        label = f"{line.quantity} × {line.label}" if line.quantity != 1 else line.label
+        rows = [_pair(label, self._money(line.amount_minor))]
+        if line.quantity != 1:
+            each = self.t("receipt.each", price=self._money(line.unit_minor))
+            rows += _block(each, SMALL_PT)
+        if line.detail:
+            rows += _block(line.detail, SMALL_PT)
+        return [*rows, _gap(1)]
 
     def _total(self) -> list[_Row]:
         total = self.receipt.total_minor

@@ -418,7 +418,7 @@ class _Visit:
         return Heard("sold", at_ms=now_ms())
 
     async def _pay_once(self, path: str, attempt: str, declined: bool) -> str:
-        """The code of a refusal, "" when the order is confirmed."""
+        """The code of a refusal, "" when the order is paid."""
         body = {"method": "test_card", "attempt": attempt}
         if declined:
             body["reference"] = "declined"
@@ -426,7 +426,7 @@ class _Visit:
             status, told = await self._crowd.http.ask("POST", path, body, self._session)
             if status != 200:
                 return _code(told)
-            if told["order"]["state"] == "confirmed":
+            if told["order"]["state"] == "paid":
                 break
             await asyncio.sleep(CONFIRM_PAUSE_S)
         order = told["order"]

@@ -28,7 +28,7 @@ PAUSE_S: Final = 0.5
 PICTURE_S: Final = 20.0
 MAX_LOOKED_UP: Final = 200
 """Tickets whose scans are asked for one by one over HTTP."""
-_MOVING: Final = ("paid", "failed")
+_MOVING: Final = ("selling", "failed")
 
 _TICKETS: Final = (
     "SELECT number, order_id, seat, area, amount FROM tickets"
@@ -45,7 +45,7 @@ _ADMITTED: Final = (
 _MOVING_ORDERS: Final = (
     "SELECT count(DISTINCT orders.number) FROM orders JOIN order_lines ON"
     " order_lines.order_number = orders.number"
-    " WHERE performance = $1 AND orders.state IN ('paid', 'failed')"
+    " WHERE performance = $1 AND orders.state IN ('selling', 'failed')"
 )
 
 

@@ -14,7 +14,7 @@ class AskDialog(Dialog):
     """Returns the text, "" for a plain yes, or None for Esc.
 
     `key` is the head of the messages: `<key>.title`, `<key>.text`, and for a line of text
-    `<key>.placeholder`.
+    `<key>.placeholder`. `words` are what the first two name.
     """
 
     BINDINGS: ClassVar = [
@@ -22,9 +22,10 @@ class AskDialog(Dialog):
         Binding("enter", "yes", "console.key.yes"),
     ]
 
-    def __init__(self, key: str, value: str = "", confirm: bool = False) -> None:
+    def __init__(self, key: str, value: str = "", confirm: bool = False, **words: object) -> None:
         super().__init__()
         self._key = key
+        self._words = words
         self._value = value
         self._confirm = confirm
 
@@ -35,8 +36,8 @@ class AskDialog(Dialog):
 
     def speak(self) -> None:
         super().speak()
-        self.entitle(self.t(f"{self._key}.title"))
-        self.query_one("#text", Static).update(self.t(f"{self._key}.text"))
+        self.entitle(self.t(f"{self._key}.title", **self._words))
+        self.query_one("#text", Static).update(self.t(f"{self._key}.text", **self._words))
         for field in self.query(Input):
             field.placeholder = self.t(f"{self._key}.placeholder")
 

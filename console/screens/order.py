@@ -5,7 +5,7 @@ it is told here so that nobody types for nothing.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -18,15 +18,18 @@ from textual.widgets.selection_list import Selection
 from console.client import ClientError, Problem
 from console.printing import PrintError
 from console.programme import Performance
+from console.screens.ask import AskDialog
 from console.screens.base import Dialog, TillScreen
+from console.screens.pay import PayDialog
 from console.seating import Seating
+from console.till import SaleInProgress
 from console.widgets.chrome import Notice
 from console.words import error_words
 from engine.commands import ID_BYTES
 from engine.currency import cash_rounded
 from engine.limits import MAX_TEXT_CHARS
-from engine.orders import LineState, Order, OrderLine
-from engine.payments import Payment, PaymentMethod, Refund, RefundState, Standing
+from engine.orders import RESERVED_STATES, LineState, Order, OrderLine, OrderState
+from engine.payments import TILL_METHODS, Payment, PaymentMethod, Refund, RefundState, Standing
 
 MAX_NAMED_PLACES = 6
 """Places that the refund's question names one by one."""
@@ -42,6 +45,9 @@ class OrderScreen(TillScreen):
     """Space marks lines; what is done is done to the marked ones, or to all when none is."""
 
     BINDINGS: ClassVar = [
+        Binding("p", "pay", "console.key.take_money"),
+        Binding("a", "approve", "console.key.approve"),
+        Binding("x", "give_up", "console.key.give_up"),
         Binding("r", "refund", "console.key.refund"),
         Binding("t", "print('tickets')", "console.key.tickets"),
         Binding("e", "print('receipt')", "console.key.receipt"),
@@ -94,6 +100,7 @@ class OrderScreen(TillScreen):
         facts = [
             f"{t(f'console.order_state.{order.state.value}')} · {self.when(order.created_ms)}"
             f" · {self.money(order.total, order.currency)}",
+            self._due_words(),
             " · ".join(filter(None, (order.buyer.name, order.buyer.email, order.operator))),
         ]
         self.query_one("#facts", Static).update("\n".join(filter(None, facts)))
@@ -128,6 +135,17 @@ class OrderScreen(TillScreen):
         why_not = self._why_no_refund()
         self.query_one("#no-refund", Static).update(why_not)
         self.query_one("#no-refund").display = bool(why_not)
+
+    def _due_words(self) -> str:
+        """What is still to be paid of a reservation, and until when."""
+        order = self.order
+        if order.state not in RESERVED_STATES:
+            return ""
+        due = self.t("console.order.due", amount=self.money(order.due, order.currency))
+        until_ms = order.terms.until_ms if order.terms is not None else 0
+        if not until_ms or order.state is not OrderState.AWAITING_PAYMENT:
+            return due
+        return f"{due} · {self.t('console.order.until', when=self.when(until_ms))}"
 
     def _why_no_refund(self) -> str:
         """Why this operator's roles do not refund this order, "" where they do."""
@@ -164,7 +182,62 @@ class OrderScreen(TillScreen):
         return [line for line in sold if line.number in marked] or sold
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
-        return action != "refund" or not self._why_no_refund()
+        state = self.order.state
+        match action:
+            case "refund":
+                return state not in RESERVED_STATES and not self._why_no_refund()
+            case "pay" | "give_up":
+                return state in RESERVED_STATES
+            case "approve":
+                return state is OrderState.AWAITING_APPROVAL and self.console.supervises
+            case "print":
+                return state not in RESERVED_STATES
+        return True
+
+    def action_pay(self) -> None:
+        """Take the money of an order that is reserved."""
+        till = self.console.till
+        assert till is not None
+        try:
+            till.take_up(self.order)
+        except SaleInProgress:
+            self.query_one(Notice).say(self.t("console.order.sale_in_progress"), "warn")
+            return
+
+        def closed(words: str | None) -> None:
+            self.run_worker(self._load())
+            self.query_one(Notice).say(words or "", "wait")
+
+        self.app.push_screen(PayDialog(till), closed)
+
+    def action_approve(self) -> None:
+        self.run_worker(self._ask(self.console.client.approve), group="ask", exclusive=True)
+
+    def action_give_up(self) -> None:
+        """Give a reservation up, after asking; says what is to be handed back."""
+        order = self.order
+        back = self.money(order.paid, order.currency)
+
+        def answered(sure: str | None) -> None:
+            if sure is not None:
+                self.run_worker(self._ask(self.console.client.cancel), group="ask", exclusive=True)
+
+        key = f"console.give_up.{'paid' if order.paid else 'unpaid'}"
+        sure = AskDialog(key, confirm=True, number=order.number, amount=back)
+        self.app.push_screen(sure, answered)
+
+    async def _ask(self, ask: Callable[[str], Awaitable[Order]]) -> None:
+        notice = self.query_one(Notice)
+        try:
+            self.order = await ask(self.order.id)
+        except ClientError as error:
+            notice.say(error_words(self.t, error), "bad")
+            return
+        self.speak()
+        self.refresh_bindings()
+        payments = self.order.payments
+        back = [self._movement(payment, one) for payment in payments for one in payment.refunds]
+        notice.say(" ".join(back), "good")
 
     def action_refund(self) -> None:
         lines = self._chosen()
@@ -205,8 +278,8 @@ class OrderScreen(TillScreen):
         match payment.method:
             case PaymentMethod.CASH:
                 key, amount = "cash", cash_rounded(amount, payment.currency)
-            case PaymentMethod.CARD_TERMINAL:
-                key = "card_terminal"
+            case PaymentMethod() as method if method in TILL_METHODS:
+                key = method.value
             case _ if back.state is RefundState.FAILED:
                 key = "failed"
         words = self.money(amount, payment.currency)

@@ -19,9 +19,13 @@ from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
 from console.words import error_words
 from engine.currency import cash_rounded
-from engine.orders import Order, OrderState
+from engine.orders import SOLD_STATES, Order, OrderState
 from engine.payments import PaymentMethod
 from renderers.money import parse_money
+
+
+async def _at_once() -> None:
+    """Nothing is waited for."""
 
 
 class PayDialog(Dialog):
@@ -32,6 +36,10 @@ class PayDialog(Dialog):
     BINDINGS: ClassVar = [
         Binding("c", "cash", "console.key.cash"),
         Binding("t", "card", "console.key.card"),
+        Binding("k", "cheque", "console.key.cheque"),
+        Binding("v", "transfer", "console.key.transfer"),
+        Binding("p", "part", "console.key.part"),
+        Binding("l", "later", "console.key.later"),
         Binding("enter", "finish", "console.key.finish"),
         Binding("escape", "back", "console.key.to_seats"),
     ]
@@ -44,12 +52,17 @@ class PayDialog(Dialog):
     PayDialog #change.-missing { color: $warning; }
     """
 
-    def __init__(self, till: Till, house: House, idle: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, till: Till, house: House | None = None, idle: Callable[[], Awaitable[None]] = _at_once
+    ) -> None:
+        """Pays the basket of a house, or without one the order that the till has taken up."""
         super().__init__()
         self.till = till
-        self.house = house
+        self._house = house
         self._idle = idle
         self._method: PaymentMethod | None = None
+        self._part = 0  # of what is due, 0 for all of it
+        self._parting = False  # how much of it, is being asked
         self._entered = False  # Enter came before the total did
         self._typed = ""  # before there was a field to type in
         self._free = False  # there is nothing to pay: Enter sells
@@ -57,7 +70,20 @@ class PayDialog(Dialog):
 
     @property
     def currency(self) -> str:
+        if self.till.order is not None:
+            return self.till.order.currency
         return self.house.performance.currency
+
+    @property
+    def house(self) -> House:
+        assert self._house is not None, "an order that is taken up needs no basket"
+        return self._house
+
+    @property
+    def amount(self) -> int:
+        """What this payment is of."""
+        assert self.till.order is not None
+        return self._part or self.till.order.due
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="currency")
@@ -74,14 +100,15 @@ class PayDialog(Dialog):
 
     def speak(self) -> None:
         super().speak()
-        ways = "console.pay.free" if self._free else "console.pay.ways"
-        self.query_one("#ways", Static).update(self.t(ways))
-        self._show_method()
         order = self.till.order
+        is_reserved = order is not None and order.state is not OrderState.OPEN
+        ways = "free" if self._free else "ways_reserved" if is_reserved else "ways"
+        self.query_one("#ways", Static).update(self.t(f"console.pay.{ways}"))
+        self._show_method()
         if order is not None:
             places = self.t.plural("console.sale.places", len(order.lines))
             self.entitle(self.t("console.pay.title", number=order.number, places=places))
-            self._show_total(order.total)
+            self._show_total(self.amount)
             self._show_change()
         elif self._free:
             self.entitle(self.t.plural("console.sale.places", self.house.sale.size))
@@ -90,7 +117,10 @@ class PayDialog(Dialog):
             self.entitle(self.t("console.pay.asking"))
 
     def _show_total(self, total: int) -> None:
-        words = self.t("console.pay.to_pay", currency=self.currency)
+        key = "part_of" if self._part else "to_pay"
+        order = self.till.order
+        due = "" if order is None else self.money(order.due, self.currency)
+        words = self.t(f"console.pay.{key}", currency=self.currency, amount=due)
         self.query_one("#currency", Static).update(words)
         self.query_one(BigText).say(self.figures(total, self.currency))
 
@@ -142,7 +172,7 @@ class PayDialog(Dialog):
             return False
         finally:
             self._busy = self._busy and not self._free
-        if order.state is not OrderState.PENDING:
+        if order.state is not OrderState.OPEN:
             await self._ended(order)
             return False
         self._free = False
@@ -176,8 +206,48 @@ class PayDialog(Dialog):
     def action_card(self) -> None:
         self._choose(PaymentMethod.CARD_TERMINAL)
 
+    def action_cheque(self) -> None:
+        self._choose(PaymentMethod.CHEQUE)
+
+    def action_transfer(self) -> None:
+        self._choose(PaymentMethod.BANK_TRANSFER)
+
+    def action_part(self) -> None:
+        """Ask how much of what is due is paid now."""
+        if not self._busy and self.till.order is not None and self._method is None:
+            self._parting, self._part = True, 0
+            self.query_one(Notice).say("")
+            self.speak()
+
+    def action_later(self) -> None:
+        """Keep the seats until the performance, for somebody who comes for them."""
+        order = self.till.order
+        if self._busy or order is None or order.state is not OrderState.OPEN or self._parting:
+            return
+        self._busy = True
+        self.query_one(Notice).say(self.t("console.pay.reserving"), "wait")
+        self.run_worker(self._reserve(), group="pay")
+
+    async def _reserve(self) -> None:
+        notice = self.query_one(Notice)
+        try:
+            order = await self.till.reserve(self.house.performance.starts_ms)
+        except Problem as problem:
+            notice.say(error_words(self.t, problem), "bad")
+        except ClientError as error:
+            notice.say(error_words(self.t, error), "bad")
+        else:
+            self._leave_reserved(order)
+        finally:
+            self._busy = False
+
+    def _leave_reserved(self, order: Order) -> None:
+        self.till.next_sale()
+        due = self.money(order.due, order.currency)
+        self.dismiss(self.t("console.pay.reserved", number=order.number, amount=due))
+
     def _choose(self, method: PaymentMethod) -> None:
-        if not self._busy:
+        if not self._busy and not self._parting:
             self._method = method
             self._entered = False
             if self.is_mounted:
@@ -185,7 +255,10 @@ class PayDialog(Dialog):
                 self._show_method()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
-        if action in ("cash", "card", "finish"):
+        order = self.till.order
+        if action == "later" and order is not None and order.state is not OrderState.OPEN:
+            return False
+        if action in ("cash", "card", "cheque", "transfer", "part", "later", "finish"):
             return self._free is (action == "finish")
         return True
 
@@ -201,7 +274,7 @@ class PayDialog(Dialog):
             event.stop()
 
     def _show_method(self) -> None:
-        field, chosen = self.query_one(Input), self._method is not None
+        field, chosen = self.query_one(Input), self._method is not None or self._parting
         self.query_one("#ways").display = not chosen
         self.query_one("#field-label").display = field.display = chosen
         if not chosen:
@@ -209,10 +282,13 @@ class PayDialog(Dialog):
         cash = self._method is PaymentMethod.CASH
         if self._typed:
             field.value, self._typed = field.value + self._typed, ""
-        self.query_one("#field-label", Static).update(
-            self.t("console.pay.given" if cash else "console.pay.reference")
-        )
-        field.placeholder = self.t("console.pay.exact" if cash else "console.pay.reference_hint")
+        label, hint = ("given", "exact") if cash else ("reference", "reference_hint")
+        if self._parting:
+            label, hint = "how_much", "how_much_hint"
+        elif self._method in (PaymentMethod.CHEQUE, PaymentMethod.BANK_TRANSFER):
+            label, hint = f"{self._method.value}_reference", f"{self._method.value}_hint"
+        self.query_one("#field-label", Static).update(self.t(f"console.pay.{label}"))
+        field.placeholder = self.t(f"console.pay.{hint}")
         field.focus()
         self._show_change()
 
@@ -224,7 +300,7 @@ class PayDialog(Dialog):
         if order is None or self._method is not PaymentMethod.CASH:
             label.update("")
             return
-        due = cash_rounded(order.total, self.currency)
+        due = cash_rounded(self.amount, self.currency)
         try:
             given = self._given(due)
         except ValueError:
@@ -238,7 +314,7 @@ class PayDialog(Dialog):
             label.update(
                 self.t("console.pay.change", amount=self.money(given - due, self.currency))
             )
-        elif due != order.total:
+        elif due != self.amount:
             label.update(self.t("console.pay.rounded", amount=self.money(due, self.currency)))
         else:
             label.update("")
@@ -258,11 +334,14 @@ class PayDialog(Dialog):
             if not any(worker.group == "place" for worker in self.workers if worker.is_running):
                 self.run_worker(self._place(), group="place")
             return
+        text, notice = self.query_one(Input).value.strip(), self.query_one(Notice)
+        if self._parting:
+            self._take_part(text, order.due)
+            return
         if self._method is None:
             return
-        text, notice = self.query_one(Input).value.strip(), self.query_one(Notice)
         if self._method is PaymentMethod.CASH:
-            due = cash_rounded(order.total, self.currency)
+            due = cash_rounded(self.amount, self.currency)
             try:
                 given = self._given(due)
             except ValueError:
@@ -273,9 +352,31 @@ class PayDialog(Dialog):
                 return
             self._record(PaymentMethod.CASH, given, "")
         elif not text:
-            notice.say(self.t("console.pay.reference_hint"), "warn")
+            notice.say(self.query_one(Input).placeholder, "warn")
         else:
-            self._record(PaymentMethod.CARD_TERMINAL, 0, text)
+            self._record(self._method, 0, text)
+
+    def _take_part(self, text: str, due: int) -> None:
+        notice = self.query_one(Notice)
+        try:
+            part = parse_money(text, self.currency)
+        except ValueError:
+            notice.say(self.t("console.pay.not_an_amount"), "warn")
+            return
+        if not 0 < part < due:
+            words = self.t("console.pay.no_part", amount=self.money(due, self.currency))
+            notice.say(words, "warn")
+            return
+        self._parting, self._part = False, part
+        self._choose_anew()
+
+    def _choose_anew(self) -> None:
+        """Back to the ways to pay."""
+        self._method = None
+        self.query_one(Input).value = ""
+        self.set_focus(None)
+        self.query_one("#change", Static).update("")
+        self.speak()
 
     def _record(self, method: PaymentMethod, given: int, reference: str) -> None:
         self._busy = True
@@ -285,7 +386,7 @@ class PayDialog(Dialog):
     async def _pay(self, method: PaymentMethod, given: int, reference: str) -> None:
         notice = self.query_one(Notice)
         try:
-            order = await self.till.pay(method, given, reference)
+            order = await self.till.pay(method, given, reference, self._part)
         except Problem as problem:
             notice.say(error_words(self.t, problem), "bad")
         except ClientError as error:
@@ -299,12 +400,30 @@ class PayDialog(Dialog):
         self.query_one(Input).focus()
 
     async def _ended(self, order: Order) -> None:
-        if order.state is OrderState.CONFIRMED:
+        if order.state in SOLD_STATES:
             self.dismiss(None)
             self.console.finish_sale(self.till)
             return
-        key = "slow" if order.state is OrderState.PAID else "failed"
+        if order.state is OrderState.AWAITING_PAYMENT:
+            self._next_part(order)
+            return
+        key = "slow" if order.state is OrderState.SELLING else "failed"
         self.query_one(Notice).say(self.t(f"console.pay.{key}", number=order.number), "bad")
+
+    def _next_part(self, order: Order) -> None:
+        """A part is recorded; the rest is still to be paid."""
+        last = order.payments[-1]
+        self._part = 0
+        self._choose_anew()
+        words = self.t(
+            "console.pay.part_taken",
+            amount=self.money(last.captured, self.currency),
+            due=self.money(order.due, self.currency),
+        )
+        if last.change:
+            change = self.money(last.change, self.currency)
+            words = f"{words} {self.t('console.pay.change', amount=change)}"
+        self.query_one(Notice).say(words, "good")
 
     # Back --------------------------------------------------------------------
 
@@ -312,12 +431,13 @@ class PayDialog(Dialog):
         """From the field to the choice, from there to the seats."""
         if self._busy:
             return
-        if self._method is not None:
-            self._method = None
-            self.query_one(Input).value = ""
-            self.set_focus(None)
-            self._show_method()
-            self.query_one("#change", Static).update("")
+        order = self.till.order
+        if self._method is not None or self._parting or self._part:
+            self._parting, self._part = False, self._part if self._method is not None else 0
+            self._choose_anew()
+        elif order is not None and order.state is OrderState.AWAITING_PAYMENT:
+            # Its seats cannot be lost, and perhaps there is money in it: it is not given up so.
+            self._leave_reserved(order)
         else:
             self._busy = True
             self.run_worker(self._give_up(), group="pay")
@@ -339,7 +459,7 @@ class PayDialog(Dialog):
             order = await self.till.look_up_order()
         except ClientError:
             order = None
-        if order is not None and order.state in (OrderState.PAID, OrderState.CONFIRMED):
+        if order is not None and order.state in (OrderState.SELLING, *SOLD_STATES):
             await self._ended(order)
             return
         self.till.next_sale()

@@ -27,26 +27,37 @@ from engine.ordering import (
     KEY,
     MAX_PAYMENTS_PER_ORDER,
     MAX_REFUNDS_PER_ORDER,
-    TILL_METHODS,
     advance,
+    approved,
+    deposit,
     draw_up,
     malformed,
     never_sold,
+    over_ms,
     payment_of,
+    reminded,
+    reminder_ms,
     sold_lines,
-    with_attempt,
+    to_be_paid_by,
+    to_reserve,
+    with_payment_begun,
 )
 from engine.orders import (
+    GIVEN_UP,
+    SOLD_STATES,
+    WAITING_STATES,
     DeskRefusal,
     Order,
     OrderRefund,
     OrderRefused,
     OrderState,
     PlaceOrder,
+    Terms,
 )
 from engine.payments import (
     DECLINED,
     MAX_REFUNDS_PER_PAYMENT,
+    TILL_METHODS,
     Payment,
     PaymentMethod,
     PaymentRefusal,
@@ -56,7 +67,7 @@ from engine.payments import (
     Standing,
     WebhookRejected,
     methods,
-    pay_by_terminal,
+    pay_by_reference,
     pay_by_test_card,
     pay_cash,
     start_stripe,
@@ -147,15 +158,57 @@ class OrderDesk:
             found = await self._keeper.load(order)
             if found is None:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
-            if found.state is OrderState.PENDING:
-                found = await self._saga.give_up(found)
-            elif found.state is OrderState.CANCELLED:
+            if found.state in WAITING_STATES:
+                found = await self._saga.give_up(found, OrderState.CANCELLED)
+            elif found.state in GIVEN_UP and found.terms is None:
                 await self._saga.reopen(found)  # the first time may not have come that far
             else:
                 found = await self._saga.settle(found)
-            if found.state is OrderState.CANCELLED:
+            if found.state in GIVEN_UP or (found.terms is not None and never_sold(found)):
                 return found
             return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
+
+    # Reservations ----------------------------------------------------------------
+
+    async def reserve(self, order: str, terms: Terms, operator: str) -> Order | OrderRefused:
+        """Keep the seats of an order that waits for its money, beyond its holds.
+
+        `terms.since_ms` is set to now. Without `operator` somebody has to approve it.
+        """
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
+            if found is None:
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            found = await self._saga.settle(await self._give_up_in_time(found))
+            if found.terms is not None and found.terms.kind is terms.kind:
+                return found
+            if found.state is not OrderState.OPEN:
+                return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
+            found = await self._saga.close_pages(found)
+            if found.state is OrderState.OPEN:
+                begins = replace(terms, approved=bool(operator), since_ms=self._clock_ms())
+                found = await self._saga.keep(found, to_reserve(found, begins))
+                found = await self._saga.settle(found)
+            return _refuse(DeskRefusal.SEATS_LOST) if never_sold(found) else found
+
+    async def approve(self, order: str) -> Order | OrderRefused:
+        """Say yes to an order on invoice or on site: its terms begin."""
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
+            if found is None:
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            found = await self._saga.settle(found)
+            if found.state is OrderState.AWAITING_APPROVAL:
+                found = await self._saga.keep(found, approved(found, self._clock_ms()))
+            if found.terms is None or not found.terms.approved or found.state in GIVEN_UP:
+                return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
+            return found
+
+    async def _give_up_in_time(self, order: Order) -> Order:
+        """The order, given up when its time is over."""
+        if order.state in WAITING_STATES and self._clock_ms() >= over_ms(order):
+            return await self._saga.give_up(order, OrderState.EXPIRED)
+        return order
 
     # Payments --------------------------------------------------------------------
 
@@ -167,8 +220,12 @@ class OrderDesk:
         given: int = 0,
         reference: str = "",
         operator: str = "",
+        amount: int = 0,
     ) -> tuple[Order, str] | OrderRefused:
         """Take a payment. Answers the order, and the page where the buyer pays ("" for none).
+
+        `amount` is what is paid, in minor units, 0 for all that is due. A part is taken by hand
+        alone, and reserves the seats until the rest is paid.
 
         An attempt by Stripe that is repeated looks at its page, and so learns of a payment
         whose webhook was lost.
@@ -179,61 +236,83 @@ class OrderDesk:
             found = await self._keeper.load(order)
             if found is None:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
-            if found.state is OrderState.PENDING and self._clock_ms() >= found.expires_ms:
-                found = await self._saga.give_up(found)
-            found = await self._saga.settle(found)
+            found = await self._saga.settle(await self._give_up_in_time(found))
             id = f"{found.id}-{attempt}"
             known = payment_of(found, id)
-            if known is not None and not _same_attempt(known, method, given, reference):
+            if known is not None and not _same_attempt(known, method, given, reference, amount):
                 return _refuse(Refusal.ID_REUSED, "attempt: it was made with other terms")
-            if known is None and found.state is OrderState.PENDING:
-                begun = await self._begin(found, method, id, given, reference, operator)
+            if known is None and found.state in WAITING_STATES:
+                begun = await self._begin(found, method, id, given, reference, operator, amount)
                 if isinstance(begun, OrderRefused):
                     return begun
                 found = begun
             return await self._paid(found, id, method)
 
     async def _begin(
-        self, order: Order, method: str, id: str, given: int, reference: str, operator: str
+        self,
+        order: Order,
+        method: str,
+        id: str,
+        given: int,
+        reference: str,
+        operator: str,
+        amount: int,
     ) -> Order | OrderRefused:
         """The order with a new payment saved; it may turn out to be paid by an earlier one."""
-        if method not in methods(order.channel, self._stripe is not None):
+        by_hand = method in TILL_METHODS
+        # What is reserved may be paid at any till, wherever it was ordered.
+        to_till = by_hand and order.terms is not None
+        if method not in methods(order.channel, self._stripe is not None) and not to_till:
             return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
-        if method in TILL_METHODS and not operator:
+        if by_hand and not operator:
             return _refuse(DeskRefusal.OPERATOR_MISSING)
+        if order.state is OrderState.AWAITING_APPROVAL and not by_hand:
+            return _refuse(DeskRefusal.NOT_APPROVED)
+        if amount > order.due:
+            return _refuse(DeskRefusal.MORE_THAN_DUE, str(order.due))
+        if 0 < amount < order.due and not by_hand:
+            return _refuse(DeskRefusal.PART_NOT_OFFERED, method)
         if len(order.payments) >= MAX_PAYMENTS_PER_ORDER:
             return _refuse(DeskRefusal.TOO_MANY_PAYMENTS)
         order = await self._saga.close_pages(order)
-        if order.state is not OrderState.PENDING:
+        if order.state not in WAITING_STATES:
             return order
-        begun = self._payment(order, PaymentMethod(method), id, given, reference)
+        changed = to_be_paid_by(order, PaymentMethod(method), id)
+        part = amount or changed.due
+        begun = self._payment(changed, PaymentMethod(method), id, part, given, reference)
         if isinstance(begun, PaymentRefusal):
             return _refuse(begun)
-        order = await self._saga.keep(order, advance(with_attempt(order, begun)))
+        changed = advance(with_payment_begun(changed, begun))
+        if changed.state is OrderState.OPEN and begun.captured:
+            changed = to_reserve(changed, deposit(self._clock_ms()))
+        order = await self._saga.keep(order, changed)
         return await self._saga.settle(order)
 
     def _payment(
-        self, order: Order, method: PaymentMethod, id: str, given: int, reference: str
+        self,
+        order: Order,
+        method: PaymentMethod,
+        id: str,
+        amount: int,
+        given: int,
+        reference: str,
     ) -> Payment | PaymentRefusal:
-        terms = (id, order.id, order.total, order.currency)
         match method:
             case PaymentMethod.CASH:
-                return pay_cash(*terms, given)
-            case PaymentMethod.CARD_TERMINAL:
-                return pay_by_terminal(*terms, reference)
+                return pay_cash(id, order.id, amount, order.currency, given)
             case PaymentMethod.TEST_CARD:
-                return pay_by_test_card(*terms, reference)
+                return pay_by_test_card(id, order.id, amount, order.currency, reference)
             case PaymentMethod.STRIPE:
-                number = len(order.payments) + 1
-                return start_stripe(
-                    id, order.id, number, order.total, order.currency, self._clock_ms()
-                )
+                number, now_ms = len(order.payments) + 1, self._clock_ms()
+                return start_stripe(id, order.id, number, amount, order.currency, now_ms)
+            case _:
+                return pay_by_reference(id, order.id, method, amount, order.currency, reference)
 
     async def _paid(self, order: Order, id: str, method: str) -> tuple[Order, str] | OrderRefused:
         """The answer to a payment, which may be the page where it is still to be made."""
         url = ""
         payment = payment_of(order, id)
-        if payment is not None and order.state is OrderState.PENDING:
+        if payment is not None and order.state in WAITING_STATES and not payment.captured:
             if payment.standing is Standing.CLOSED:
                 return _refuse(DeskRefusal.ATTEMPT_OVER)
             if self._stripe is None:
@@ -321,7 +400,7 @@ class OrderDesk:
             return found
 
     async def _refuse_refund(self, order: Order, lines: tuple[int, ...]) -> OrderRefused | None:
-        if order.state is not OrderState.CONFIRMED:
+        if order.state not in SOLD_STATES:
             return _refuse(DeskRefusal.NOTHING_TO_REFUND, order.state.value)
         if len(set(lines)) != len(lines) or not set(lines).issubset(sold_lines(order)):
             return _refuse(DeskRefusal.LINE_NOT_SOLD)
@@ -362,8 +441,9 @@ class OrderDesk:
                 order = await self._keeper.load(id)
                 if order is None:
                     return
-                if order.state is OrderState.PENDING and self._clock_ms() >= order.expires_ms:
-                    order = await self._saga.give_up(order)
+                order = await self._give_up_in_time(order)
+                if self._clock_ms() >= reminder_ms(order):
+                    order = await self._saga.keep(order, reminded(order))
                 await self._saga.settle(order)
         except ActorFault as error:
             log.warning("order %s... waits: %r", id[:8], error)
@@ -371,17 +451,17 @@ class OrderDesk:
             log.exception("order %s... cannot go on", id[:8])
 
 
-def _same_attempt(payment: Payment, method: str, given: int, reference: str) -> bool:
+def _same_attempt(payment: Payment, method: str, given: int, reference: str, amount: int) -> bool:
     match payment.method:
         case PaymentMethod.CASH:
             terms = payment.given == given
-        case PaymentMethod.CARD_TERMINAL:
+        case PaymentMethod.CARD_TERMINAL | PaymentMethod.CHEQUE | PaymentMethod.BANK_TRANSFER:
             terms = payment.reference == reference.strip()
         case PaymentMethod.TEST_CARD:
             terms = payment.failed == (reference == DECLINED)
         case _:
             terms = True
-    return terms and payment.method == method
+    return terms and payment.method == method and amount in (0, payment.amount)
 
 
 def _answer(
@@ -391,13 +471,13 @@ def _answer(
     if payment is None:
         if never_sold(order) and not order.total:
             return _refuse(DeskRefusal.SEATS_LOST)
-        if order.state is not OrderState.CONFIRMED or (by_hand and order.total):
+        if order.state not in SOLD_STATES or (by_hand and order.total):
             # A person at the till must not take money for what is paid already.
             return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)
         return order, ""
-    if payment.standing is Standing.CONFIRMED or order.state is OrderState.CONFIRMED:
+    if payment.standing is Standing.CONFIRMED or order.state in SOLD_STATES:
         return order, ""
-    if order.state is OrderState.PENDING:
+    if order.state in WAITING_STATES:
         if payment.standing is Standing.CLOSED:
             return _refuse(DeskRefusal.ATTEMPT_OVER)
         return order, url

@@ -23,7 +23,7 @@ from engine.actors.parts import DIRECTORY, Part, named
 from engine.actors.use import own_use
 from engine.commands import Command, Outcome
 from engine.lead import Led
-from engine.orders import Order, OrderRefused, PlaceOrder
+from engine.orders import Order, OrderRefused, PlaceOrder, Terms
 from engine.payments import WebhookRejected
 from engine.status import EngineStatus, PerformanceStatus
 from engine.waiting import News, Report, RoomEvent
@@ -200,10 +200,19 @@ class RayDesk:
         given: int = 0,
         reference: str = "",
         operator: str = "",
+        amount: int = 0,
     ) -> tuple[Order, str] | OrderRefused:
         answer: tuple[Order, str] | OrderRefused = await self._ask(
-            "pay", order, method, attempt, given, reference, operator
+            "pay", order, method, attempt, given, reference, operator, amount
         )
+        return answer
+
+    async def reserve(self, order: str, terms: Terms, operator: str) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("reserve", order, terms, operator)
+        return answer
+
+    async def approve(self, order: str) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("approve", order)
         return answer
 
     async def cancel(self, order: str) -> Order | OrderRefused:

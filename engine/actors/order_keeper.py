@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 
 from engine.actors import NotReady
-from engine.orders import Order, OrderState
+from engine.ordering import comes_up_ms
+from engine.orders import WAITING_STATES, Order
 
 MAX_REMEMBERED_ORDERS: Final = 10_000
 MAX_OPEN_ORDERS: Final = 100_000
@@ -118,7 +119,9 @@ class OrderKeeper:
             saved = await future
         except BaseException as error:
             self._known.pop(order.id, None)
-            self._due_ms.setdefault(order.id, self._clock_ms() + PATIENCE_MS)
+            # Perhaps it was saved, and has a step to take: what was due before is out of date.
+            soon_ms = self._clock_ms() + PATIENCE_MS
+            self._due_ms[order.id] = min(self._due_ms.get(order.id, soon_ms), soon_ms)
             if isinstance(error, Exception):
                 raise NotReady(f"order {order.number} is not known to be saved") from error
             raise
@@ -139,8 +142,8 @@ class OrderKeeper:
         except Exception as error:
             raise NotReady("unfinished orders cannot be read") from error
         for order in unfinished:
-            waits = order.state is OrderState.PENDING
-            self._due_ms.setdefault(order.id, order.expires_ms if waits else 0)
+            waits = order.state in WAITING_STATES
+            self._due_ms.setdefault(order.id, comes_up_ms(order) if waits else 0)
 
     def take_due(self) -> list[str]:
         """The orders that are due now. Each comes up again later, until it is finished."""
@@ -169,8 +172,8 @@ class OrderKeeper:
         if order.finished:
             self._due_ms.pop(order.id, None)
         else:
-            waits = order.state is OrderState.PENDING
-            due_ms = order.expires_ms if waits else self._clock_ms() + PATIENCE_MS
+            waits = order.state in WAITING_STATES
+            due_ms = comes_up_ms(order) if waits else self._clock_ms() + PATIENCE_MS
             self._due_ms.setdefault(order.id, due_ms)
         return order
 

@@ -41,25 +41,35 @@ from engine.commands import (
     ScanMode,
     Scanned,
     Sell,
+    SetTickets,
     Sold,
     Ticket,
+    TicketsSet,
+    TicketState,
 )
 from engine.ordering import (
+    activated,
     advance,
     asked_back,
     buyer_key,
     fits,
+    freed,
     given_up,
     has_page,
     lost,
+    over_ms,
     payment_of,
+    reserved,
     sold,
     told_of,
     undone,
     with_payment,
 )
 from engine.orders import (
+    SOLD_STATES,
+    WAITING_STATES,
     DeskRefusal,
+    LineState,
     Order,
     OrderHold,
     OrderLine,
@@ -164,8 +174,12 @@ class Saga:
     async def settle(self, order: Order) -> Order:
         """Take every step that is due."""
         order = await self.keep(order, advance(order))
-        if order.state is OrderState.PAID:
+        if order.state is OrderState.SELLING:
             order = await self._sell(order)
+            if order.state is OrderState.SELLING:  # the money was there when it was reserved
+                order = await self._sell(order)
+        if order.has_reserved and order.state not in WAITING_STATES:
+            order = await self._free(order)
         for refund in order.refunds:
             if not refund.done:
                 order = await self._undo(order, refund)
@@ -182,11 +196,14 @@ class Saga:
 
     async def _sell(self, order: Order) -> Order:
         """Every hold becomes tickets, or the order fails and nothing stays sold."""
+        if order.has_reserved:
+            return await self._activate(order)
+        paid = order.terms is None
         tickets: dict[int, tuple[Ticket, ...]] = {}
         for hold in order.holds:
             name = step_id(order.id, "sell", hold.performance)
             outcome = await self._ask(
-                hold.performance, Sell(name, bytes.fromhex(hold.token), order.id)
+                hold.performance, Sell(name, bytes.fromhex(hold.token), order.id, paid)
             )
             if isinstance(outcome, Sold):
                 tickets[hold.performance] = outcome.tickets
@@ -195,7 +212,29 @@ class Saga:
             why = outcome if isinstance(outcome, Refused) else "other tickets than ordered"
             log.warning("order %d: performance %d: %r", order.number, hold.performance, why)
             return await self._fail(order, tickets)
-        return await self.keep(order, advance(sold(order, tickets)))
+        made = sold(order, tickets) if paid else reserved(order, tickets)
+        return await self.keep(order, advance(made))
+
+    async def _activate(self, order: Order) -> Order:
+        """The tickets that were reserved admit from now on."""
+        for performance, lines in _by_performance(order, _numbers(order)).items():
+            name = step_id(order.id, "activate", performance)
+            numbers = tuple(line.ticket for line in lines)
+            outcome = await self._ask(
+                performance, SetTickets(name, numbers, TicketState.VALID, "paid")
+            )
+            assert isinstance(outcome, TicketsSet), f"order {order.number}: {outcome}"
+        return await self.keep(order, advance(activated(order)))
+
+    async def _free(self, order: Order) -> Order:
+        """End the tickets that were reserved for an order which came to nothing."""
+        for performance, lines in _by_performance(order, _numbers(order)).items():
+            name = step_id(order.id, "free", performance)
+            numbers = tuple(line.ticket for line in lines)
+            outcome = await self._ask(performance, Refund(name, order.id, numbers))
+            if not isinstance(outcome, Refunded):
+                log.error("order %d: tickets %r stay: %r", order.number, numbers, outcome)
+        return await self.keep(order, freed(order))
 
     async def _fail(self, order: Order, tickets: dict[int, tuple[Ticket, ...]]) -> Order:
         for performance, each in tickets.items():
@@ -289,7 +328,8 @@ class Saga:
             payment,
             tuple(lines),
             started_s=payment.started_ms // 1_000,
-            expires_s=order.expires_ms // 1_000,
+            # Of a reservation: as long as a page may live.
+            expires_s=over_ms(order) // 1_000,
             success_url=page,
             # Back among the seats, which are still held.
             cancel_url=f"{self._shop.public_url}/p/{order.holds[0].performance}#checkout",
@@ -347,14 +387,16 @@ class Saga:
 
     # Giving up -------------------------------------------------------------------
 
-    async def give_up(self, order: Order) -> Order:
-        """End a waiting order and open its holds, unless it turns out to be paid."""
+    async def give_up(self, order: Order, state: OrderState) -> Order:
+        """End a waiting order (CANCELLED or EXPIRED) and give its seats back, unless it is paid."""
         order = await self.close_pages(order)
-        if order.state is not OrderState.PENDING:
+        if order.state not in WAITING_STATES:
             return order
-        order = await self.keep(order, given_up(order))
-        await self.reopen(order)
-        return order
+        was_held = order.state is OrderState.OPEN
+        order = await self.keep(order, given_up(order, state))
+        if was_held:
+            await self.reopen(order)
+        return await self.settle(order)
 
     async def _ask(self, performance: int, command: Command) -> Outcome:
         outcome = await self._ask_performance(performance, command)
@@ -372,6 +414,11 @@ def step_id(subject: str, step: str, performance: int) -> bytes:
 def _look_up(order: Order, line: OrderLine) -> Scan:
     name = step_id(order.id, f"look up {line.ticket}", line.performance)
     return Scan(name, "", "", line.performance, line.ticket, line.version, ScanMode.LOOK_UP)
+
+
+def _numbers(order: Order) -> list[int]:
+    """The lines that are reserved."""
+    return [line.number for line in order.lines if line.state is LineState.RESERVED]
 
 
 def _by_performance(order: Order, lines: Sequence[int]) -> dict[int, list[OrderLine]]:
@@ -393,7 +440,7 @@ def _report(
                 *(order.number, action.refund, action.amount),
             )
     ours = {refund.id for refund in order.refunds}
-    stands = order.state is OrderState.CONFIRMED and payment.standing is Standing.CONFIRMED
+    stands = order.state in SOLD_STATES and payment.standing is Standing.CONFIRMED
     if stands and event.kind is ProviderEventKind.REFUND and event.refund not in ours:
         log.warning(
             "order %d: %d was refunded at the provider; its tickets stay valid until they are "

@@ -21,7 +21,7 @@ from engine.commands import (
     Scanned,
     ScanOutcome,
 )
-from engine.orders import Buyer, LineState, Order, OrderHold, PlaceOrder
+from engine.orders import RESERVED_STATES, Buyer, LineState, Order, OrderHold, PlaceOrder
 from engine.performance import Performance
 from engine.plan import Plan
 from engine.plan_io import load_plan
@@ -31,6 +31,7 @@ from tests.fakes.orders import MemoryOrders
 START_MS = 1_800_000_000_000
 SEATS, CAPACITY = 8, 30
 ADULT, CHILD, GUEST = 2_000, 1_050, 0
+TICKETED = (LineState.RESERVED, LineState.SOLD)
 _numbers = itertools.count(1)
 
 
@@ -149,9 +150,9 @@ class World:
 
     # What is true at the end -----------------------------------------------------
 
-    async def tickets(self) -> dict[str, list[tuple[int, int, int, int]]]:
-        """Per order its live tickets: (performance, number, seat, area)."""
-        live: dict[str, list[tuple[int, int, int, int]]] = {}
+    async def tickets(self) -> dict[str, list[tuple[int, int, int, int, bool]]]:
+        """Per order its live tickets: (performance, number, seat, area, is it paid)."""
+        live: dict[str, list[tuple[int, int, int, int, bool]]] = {}
         for performance in self.cores:
             for number in itertools.count(1):
                 scan = Scan(id_of(0), "", "", performance, number, 0, ScanMode.LOOK_UP)
@@ -160,7 +161,8 @@ class World:
                 if seen.result is ScanOutcome.UNKNOWN:
                     break
                 if seen.result is not ScanOutcome.REFUNDED:
-                    ticket = (performance, number, seen.seat, seen.area)
+                    is_paid = seen.result is not ScanOutcome.UNPAID
+                    ticket = (performance, number, seen.seat, seen.area, is_paid)
                     live.setdefault(seen.order, []).append(ticket)
         return live
 
@@ -170,17 +172,23 @@ class World:
         live = await self.tickets()
         for order in self.orders.all:
             name = f"order {order.number} ({order.state})"
-            if not order.finished:
+            is_reserved = order.state in RESERVED_STATES
+            if not order.finished and not is_reserved:
                 found.append(f"{name} is stuck")
-            lines = [line for line in order.lines if line.state is LineState.SOLD]
-            due = sum(line.amount for line in lines)
-            if order.paid != due:
+            lines = [line for line in order.lines if line.state in TICKETED]
+            due = sum(line.amount for line in lines if line.state is LineState.SOLD)
+            most = order.total - 1 if is_reserved else due
+            if not due <= order.paid <= most:
                 found.append(f"{name} has {order.paid} for lines of {due}")
-            sold = [(line.performance, line.ticket, line.seat, line.area) for line in lines]
+            sold = [
+                (one.performance, one.ticket, one.seat, one.area, one.state is LineState.SOLD)
+                for one in lines
+            ]
             if sorted(sold) != sorted(live.pop(order.id, [])):
                 found.append(f"{name}: its lines are not its tickets")
         found += [f"tickets of order {id}, which does not exist" for id in live]
-        seats = [one[::2] for each in (await self.tickets()).values() for one in each if one[3] < 0]
+        all_ = [one for each in (await self.tickets()).values() for one in each]
+        seats = [(performance, seat) for performance, _, seat, area, _ in all_ if area < 0]
         if len(set(seats)) != len(seats):
             found.append(f"(performance, seat) sold twice among {sorted(seats)}")
         return found

@@ -80,10 +80,10 @@ async def test_cash_with_change_over_two_performances(world: World) -> None:
     )
     order = placed(await desk.place(request(*holds, channel=TILL)))
     total = 3 * ADULT + 2 * CHILD
-    assert (order.state, order.total, order.number) == (OrderState.PENDING, total, 1001)
+    assert (order.state, order.total, order.number) == (OrderState.OPEN, total, 1001)
     assert [line.number for line in order.lines] == [1, 2, 3, 4, 5]
     order = paid(await desk.pay(order.id, "cash", "a", 10_000, operator="ada"))
-    assert order.state is OrderState.CONFIRMED
+    assert order.state is OrderState.PAID
     assert (order.payments[0].given, order.payments[0].change) == (10_000, 10_000 - total)
     assert [(line.seat, line.area, line.ticket) for line in order.lines] == [
         *((0, -1, 1), (1, -1, 2)),
@@ -132,10 +132,10 @@ async def test_a_declined_test_card_takes_nothing_and_another_one_pays(world: Wo
     refused = await desk.pay(order.id, "test_card", "a")
     assert isinstance(refused, OrderRefused) and refused.code == Refusal.ID_REUSED
     stored = placed(await desk.get(order.id))
-    assert (stored.state, stored.paid) == (OrderState.PENDING, 0)
+    assert (stored.state, stored.paid) == (OrderState.OPEN, 0)
     assert stored.payments[0].state is PaymentState.FAILED
     order = paid(await desk.pay(order.id, "test_card", "b"))
-    assert (order.state, order.paid) == (OrderState.CONFIRMED, order.total)
+    assert (order.state, order.paid) == (OrderState.PAID, order.total)
     assert await world.violations() == []
 
 
@@ -144,7 +144,7 @@ async def test_the_till_takes_no_money_for_what_is_paid(world: World) -> None:
     order = placed(await desk.place(request(await world.hold(1, 0, channel=TILL), channel=TILL)))
     paid(await desk.pay(order.id, "cash", "a", ADULT, operator="ada"))
     refused = await desk.pay(order.id, "cash", "b", ADULT, operator="bob")
-    assert refused == OrderRefused(DeskRefusal.ORDER_CLOSED, "confirmed")
+    assert refused == OrderRefused(DeskRefusal.ORDER_CLOSED, "paid")
 
 
 @pytest.mark.parametrize(("channel", "method"), [(Channel.WEB, "test_card"), (TILL, "cash")])
@@ -155,12 +155,12 @@ async def test_what_costs_nothing_is_sold_by_placing_it(
     holds = [await world.hold(number, 0, 1, kind="guest", channel=channel) for number in (1, 2)]
     wanted = request(*holds, channel=channel)
     order = placed(await desk.place(wanted))
-    assert (order.total, order.state, order.payments) == (0, OrderState.CONFIRMED, ())
+    assert (order.total, order.state, order.payments) == (0, OrderState.PAID, ())
     assert [line.ticket for line in order.lines] == [1, 2, 1, 2]
     assert len(world.orders.saves) == 2, "nothing to wait for: about to be sold, and sold"
     assert await desk.place(wanted) == order
     assert paid(await desk.pay(order.id, method, "a", operator="ada")) == order, "as was asked for"
-    assert await desk.cancel(order.id) == OrderRefused(DeskRefusal.ORDER_CLOSED, "confirmed")
+    assert await desk.cancel(order.id) == OrderRefused(DeskRefusal.ORDER_CLOSED, "paid")
     back = placed(await desk.refund(order.id, "r", (), "", "ada"))
     assert (back.state, back.payments) == (OrderState.REFUNDED, ())
     assert await desk.place(wanted) == back
@@ -171,7 +171,7 @@ async def test_one_free_place_does_not_make_the_others_free(world: World) -> Non
     desk = world.desk()
     holds = (await world.hold(1, 0, kind="guest"), await world.hold(2, 0))
     order = placed(await desk.place(request(*holds)))
-    assert (order.state, order.total) == (OrderState.PENDING, ADULT)
+    assert (order.state, order.total) == (OrderState.OPEN, ADULT)
 
 
 async def test_what_costs_nothing_can_be_lost_too(world: World) -> None:
@@ -189,7 +189,7 @@ async def test_what_costs_nothing_can_be_lost_too(world: World) -> None:
         assert await desk.place(wanted) == OrderRefused(DeskRefusal.SEATS_LOST)
     refused = await desk.pay(wanted.id, "test_card", "a")
     assert refused == OrderRefused(DeskRefusal.SEATS_LOST)
-    assert placed(await desk.get(wanted.id)).state is OrderState.REFUNDED
+    assert placed(await desk.get(wanted.id)).state is OrderState.EXPIRED
     assert await world.violations() == []
 
 
@@ -207,7 +207,7 @@ async def test_what_costs_nothing_is_sold_though_nobody_asks_again(world: World)
         await first.place(wanted)
     await first.close()
     world.desk()
-    order = await until(world, wanted.id, OrderState.CONFIRMED)
+    order = await until(world, wanted.id, OrderState.PAID)
     assert order.lines[0].ticket == 1
     assert await world.violations() == []
 
@@ -250,7 +250,7 @@ async def test_an_order_ends_before_its_holds_and_takes_no_money_then(world: Wor
     order = placed(await desk.place(request(hold, channel=TILL)))
     world.now_ms = order.expires_ms
     refused = await desk.pay(order.id, "cash", "a", ADULT, operator="ada")
-    assert refused == OrderRefused(DeskRefusal.ORDER_CLOSED, "cancelled")
+    assert refused == OrderRefused(DeskRefusal.ORDER_CLOSED, "expired")
     stored = await desk.get(order.id)
     assert stored is not None and stored.payments == (), "nothing was recorded"
     token = bytes.fromhex(hold.token)
@@ -265,7 +265,7 @@ async def test_the_desk_gives_up_by_itself_what_nobody_pays(world: World) -> Non
     await asyncio.sleep(0.05)
     assert (await desk.get(order.id)) == order
     world.pass_s(0.001)
-    given_up = await until(world, order.id, OrderState.CANCELLED)
+    given_up = await until(world, order.id, OrderState.EXPIRED)
     assert {line.state for line in given_up.lines} == {LineState.CANCELLED}
     for hold in order.holds:
         token = bytes.fromhex(hold.token)
@@ -286,7 +286,7 @@ async def test_a_cancelled_order_gives_its_basket_back(world: World) -> None:
     again = placed(await desk.place(request(hold)))
     assert await desk.cancel(order.id) == cancelled, "and the new order keeps the hold"
     order = paid(await desk.pay(again.id, "test_card", "a"))
-    assert await desk.cancel(order.id) == OrderRefused(DeskRefusal.ORDER_CLOSED, "confirmed")
+    assert await desk.cancel(order.id) == OrderRefused(DeskRefusal.ORDER_CLOSED, "paid")
     assert await desk.cancel("0" * 32) == OrderRefused(DeskRefusal.ORDER_UNKNOWN)
     assert await desk.get("0" * 32) is None
     assert await world.violations() == []
@@ -302,7 +302,7 @@ async def test_a_request_changed_under_its_id_is_decided_again(world: World) -> 
     assert await desk.place(wrong) == refused
     order = placed(await desk.place(replace(wrong, baskets=(first, second))))
     order = paid(await desk.pay(order.id, "test_card", "a"))
-    assert order.state is OrderState.CONFIRMED
+    assert order.state is OrderState.PAID
     assert await world.violations() == []
 
 
@@ -347,10 +347,10 @@ async def test_a_busy_performance_is_asked_again_and_loses_no_order(world: World
     with pytest.raises(NotReady):
         await desk.pay(order.id, "test_card", "a")
     stored = await desk.get(order.id)
-    assert stored is not None and stored.state is OrderState.PAID
+    assert stored is not None and stored.state is OrderState.SELLING
     busy = [Refund]
     world.pass_s(order_keeper.PATIENCE_MS / 1_000)
-    await until(world, order.id, OrderState.CONFIRMED)
+    await until(world, order.id, OrderState.PAID)
     with pytest.raises(NotReady):
         await desk.refund(order.id, "r", (), "", "ada")
     busy = []
@@ -380,7 +380,7 @@ async def test_refunds_line_by_line(world: World) -> None:
     order = placed(await desk.place(request(*holds, channel=TILL)))
     paid(await desk.pay(order.id, "cash", "a", 10_000, operator="ada"))
     one = placed(await desk.refund(order.id, "r1", (4, 2), "fell ill", "bob"))
-    assert (one.state, one.paid) == (OrderState.CONFIRMED, 2 * ADULT)
+    assert (one.state, one.paid) == (OrderState.PART_REFUNDED, 2 * ADULT)
     refund = one.refunds[0]
     assert (refund.lines, refund.undone, refund.operator) == ((2, 4), (2, 4), "bob")
     free = await world.ask(2, Hold(id_of(2**64), id_of(2**64), "next", TILL, (2,)))
@@ -409,7 +409,7 @@ async def test_a_ticket_used_while_its_refund_is_under_way_stays_sold(world: Wor
     order = placed(await desk.place(request(await world.hold(1, 0), await world.hold(2, 1, 2))))
     paid(await desk.pay(order.id, "test_card", "a"))
     part = placed(await desk.refund(order.id, "r", (), "", "ada"))
-    assert (part.state, part.paid) == (OrderState.CONFIRMED, 2 * ADULT)
+    assert (part.state, part.paid) == (OrderState.PART_REFUNDED, 2 * ADULT)
     assert (part.refunds[0].undone, part.refunds[0].refused) == ((1,), "ticket_used")
     assert await desk.refund(order.id, "r", (), "", "ada") == part
     alone = placed(await desk.place(request(await world.hold(2, 4))))
@@ -435,9 +435,9 @@ async def test_the_next_desk_goes_on_with_what_this_one_left(world: World) -> No
     successor = world.desk()
     await asyncio.sleep(0.02)
     world.orders.down = False
-    await until(world, left.id, OrderState.CONFIRMED)
+    await until(world, left.id, OrderState.PAID)
     world.now_ms = waiting.expires_ms
-    await until(world, waiting.id, OrderState.CANCELLED)
+    await until(world, waiting.id, OrderState.EXPIRED)
     assert (await successor.get(waiting.id)) == world.orders.all[1]
     assert await world.violations() == []
 
@@ -468,7 +468,7 @@ async def test_a_database_that_is_away_delays_and_loses_nothing(world: World) ->
     with pytest.raises(NotReady):
         await desk.pay(order.id, "test_card", "a")
     world.orders.down = False
-    assert paid(await desk.pay(order.id, "test_card", "a")).state is OrderState.CONFIRMED
+    assert paid(await desk.pay(order.id, "test_card", "a")).state is OrderState.PAID
     assert await world.violations() == []
 
 
@@ -479,6 +479,6 @@ async def test_two_windows_pay_at_once(world: World) -> None:
         *(desk.pay(order.id, "test_card", f"a{number}") for number in range(5)),
         desk.cancel(order.id),
     )
-    assert answers[-1] == OrderRefused(DeskRefusal.ORDER_CLOSED, "confirmed")
+    assert answers[-1] == OrderRefused(DeskRefusal.ORDER_CLOSED, "paid")
     assert len({paid(one).revision for one in answers[:-1]}) == 1
     assert await world.violations() == []

@@ -23,12 +23,12 @@ from engine.actors.desk import OrderDesk
 from engine.actors.order_keeper import OrderKeeper
 from engine.actors.payments import StripeGateway
 from engine.commands import Channel, Release, Reopen
-from engine.orders import NEXT_STATES, Order, OrderHold, OrderState
+from engine.orders import NEXT_STATES, Order, OrderHold, OrderState, Terms, TermsKind
 from engine.payments import PaymentUnavailable
 from tests.actors.desks import ADULT, World, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 
-TILL = Channel.BOX_OFFICE
+TILL, PHONE = Channel.BOX_OFFICE, Channel.PHONE
 MOMENTS = ("before", "after")
 FATES = ("fails", "dies")
 MOST_TRIES, MOST_WAITS = 10, 5_000
@@ -263,8 +263,77 @@ async def for_nothing(life: Life) -> None:
     holds = [await world.hold(number, 0, 1, kind="guest") for number in (1, 2)]
     wanted = request(*holds)
     order = placed(await life.ask(lambda desk: desk.place(wanted)))
-    assert order.state is OrderState.CONFIRMED
+    assert order.state is OrderState.PAID
     placed(await life.ask(lambda desk: desk.refund(order.id, "r", (2,), "", "ada")))
+
+
+async def in_parts(life: Life) -> None:
+    """Two performances, a part in cash and the rest by cheque and card; then a line goes back."""
+    world = life.world
+    holds = (await world.hold(1, 0, channel=TILL), await world.hold(2, 3, channel=TILL))
+    wanted = request(*holds, channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    parts = (("cash", "a", 500, ""), ("cheque", "b", 0, "77"), ("card_terminal", "c", 0, "4711"))
+    for method, attempt, given, reference in parts:
+        part = 0 if method == "card_terminal" else 500
+        told = (order.id, method, attempt, given, reference, "ada", part)
+        order = paid(await life.ask(lambda desk, told=told: desk.pay(*told)))
+    assert order.state is OrderState.PAID
+    placed(await life.ask(lambda desk: desk.refund(order.id, "r", (2,), "", "ada")))
+
+
+async def a_deposit_given_back(life: Life) -> None:
+    """A part in cash, and then the order is given up."""
+    world = life.world
+    wanted = request(await world.hold(1, 0, 1, channel=TILL), channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    told = (order.id, "cash", "a", 500, "", "ada", 500)
+    paid(await life.ask(lambda desk: desk.pay(*told)))
+    placed(await life.ask(lambda desk: desk.cancel(order.id)))
+
+
+async def a_deposit_for_lost_seats(life: Life) -> None:
+    world = life.world
+    holds = (await world.hold(1, 0, channel=TILL), await world.hold(2, 3, channel=TILL))
+    wanted = request(*holds, channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    await lose(world, holds[1], order)
+    told = (order.id, "cash", "a", 500, "", "ada", 500)
+    await life.ask(lambda desk: desk.pay(*told))
+
+
+async def ordered_by_phone(life: Life) -> None:
+    """Reserved in two performances, and paid when it is fetched."""
+    world = life.world
+    holds = (await world.hold(1, 0, channel=PHONE), await world.hold(2, 3, channel=PHONE))
+    wanted = request(*holds, channel=PHONE)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    terms = Terms(TermsKind.PICK_UP, until_ms=world.now_ms + 3_000_000)
+    placed(await life.ask(lambda desk: desk.reserve(order.id, terms, "ada")))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 2 * ADULT, "", "ada")))
+
+
+async def never_fetched(life: Life) -> None:
+    """Reserved in two performances, and its time passes."""
+    world = life.world
+    holds = (await world.hold(1, 0, channel=PHONE), await world.hold(2, 3, channel=PHONE))
+    wanted = request(*holds, channel=PHONE)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    terms = Terms(TermsKind.PICK_UP, until_ms=world.now_ms + 3_000_000)
+    placed(await life.ask(lambda desk: desk.reserve(order.id, terms, "ada")))
+
+
+async def on_an_invoice(life: Life) -> None:
+    """Asked for by a buyer, approved, reminded of once, and paid by bank."""
+    world = life.world
+    wanted = request(await world.hold(1, 0, 1))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    terms = Terms(TermsKind.INVOICE, first_ms=1_000, interval_ms=1_000_000, reminders=2)
+    placed(await life.ask(lambda desk: desk.reserve(order.id, terms, "")))
+    placed(await life.ask(lambda desk: desk.approve(order.id)))
+    world.pass_s(1)
+    told = (order.id, "bank_transfer", "a", 0, "SEPA 5", "ada")
+    paid(await life.ask(lambda desk: desk.pay(*told)))
 
 
 async def page_of(life: Life, order: Order, attempt: str = "a") -> str:
@@ -321,8 +390,23 @@ async def cancelled_while_paying(life: Life) -> None:
     await life.ask(lambda desk: desk.cancel(order.id))
 
 
-BY_HAND = (at_the_till, with_a_seat_lost, given_up, for_nothing)
-BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying)
+async def reserved_and_paid_on_the_page(life: Life) -> None:
+    """Reserved, paid from home on Stripe's page while its time passes."""
+    world = life.world
+    wanted = request(await world.hold(1, 0, channel=PHONE), channel=PHONE)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    terms = Terms(TermsKind.PICK_UP, until_ms=world.now_ms + 60_000)
+    placed(await life.ask(lambda desk: desk.reserve(order.id, terms, "ada")))
+    life.server.pay(await page_of(life, order))
+    world.pass_s(60)
+
+
+BY_HAND = (
+    at_the_till, with_a_seat_lost, given_up, for_nothing, in_parts, a_deposit_given_back,
+    a_deposit_for_lost_seats, ordered_by_phone, never_fetched, on_an_invoice,
+)  # fmt: skip
+BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
+             reserved_and_paid_on_the_page)  # fmt: skip
 
 
 async def live(story: Callable[[Life], Awaitable[None]], life: Life) -> list[str]:
@@ -422,7 +506,7 @@ async def test_many_at_once_while_saves_fail() -> None:
         order = placed(await ask(lambda desk: desk.place(wanted)))
         paid(await ask(lambda desk: desk.pay(order.id, "cash", "a", ADULT, "", "ada")))
         if seat % 3:
-            return OrderState.CONFIRMED
+            return OrderState.PAID
         back = await ask(lambda desk: desk.refund(order.id, "r", (), "", "ada"))
         return placed(back).state
 

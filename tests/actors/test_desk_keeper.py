@@ -22,7 +22,7 @@ def an_order(number: int, **changes: object) -> Order:
     order = Order(
         id=id,
         number=0,
-        state=OrderState.PENDING,
+        state=OrderState.OPEN,
         channel=Channel.WEB,
         currency="EUR",
         total=2_000,
@@ -167,7 +167,7 @@ async def test_the_agenda_has_what_is_not_finished(
     keeper: OrderKeeper, orders: SlowOrders, clock: Clock
 ) -> None:
     waiting = await keeper.save(an_order(1))
-    begun = await keeper.save(an_order(2, state=OrderState.PAID))
+    begun = await keeper.save(an_order(2, state=OrderState.SELLING))
     await keeper.save(finished(await keeper.save(an_order(3))))
     assert keeper.open_orders == 2
     assert keeper.take_due() == []

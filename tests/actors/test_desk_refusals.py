@@ -10,7 +10,16 @@ from engine.actors.desk import OrderDesk
 from engine.actors.payments import StripeGateway
 from engine.commands import Channel, Hold, Line, Refusal, Release, Reopen, Scan, ScanMode
 from engine.ordering import MAX_BASKETS_PER_ORDER, MAX_PAYMENTS_PER_ORDER, MAX_REFUNDS_PER_ORDER
-from engine.orders import Buyer, DeskRefusal, Order, OrderHold, OrderRefused, OrderState
+from engine.orders import (
+    WAITING_STATES,
+    Buyer,
+    DeskRefusal,
+    Order,
+    OrderHold,
+    OrderRefused,
+    Terms,
+    TermsKind,
+)
 from engine.payments import PaymentRefusal
 from tests.actors.desks import ADULT, World, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
@@ -62,6 +71,23 @@ async def method_not_offered(world: World, desk: OrderDesk) -> object:
     return await desk.pay(order.id, "cash", "a", ADULT, operator="ada")
 
 
+async def part_not_offered(world: World, desk: OrderDesk) -> object:
+    order = placed(await desk.place(request(await world.hold(1, 0))))
+    return await desk.pay(order.id, "test_card", "a", amount=ADULT - 1)
+
+
+async def more_than_due(world: World, desk: OrderDesk) -> object:
+    order = await cash_order(world, desk)
+    paid(await desk.pay(order.id, "cash", "b", 500, operator="ada", amount=500))
+    return await desk.pay(order.id, "cheque", "c", 0, "77", "ada", ADULT - 499)
+
+
+async def not_approved(world: World, desk: OrderDesk) -> object:
+    order = placed(await desk.place(request(await world.hold(1, 0))))
+    placed(await desk.reserve(order.id, Terms(TermsKind.ON_SITE), ""))
+    return await desk.pay(order.id, "test_card", "a")
+
+
 async def operator_missing(world: World, desk: OrderDesk) -> object:
     order = await cash_order(world, desk)
     return await desk.pay(order.id, "cash", "a", ADULT)
@@ -94,6 +120,9 @@ CASES: dict[DeskRefusal, Callable[[World, OrderDesk], Awaitable[object]]] = {
     DeskRefusal.ORDER_CLOSED: order_closed,
     DeskRefusal.MIXED_CURRENCIES: mixed_currencies,
     DeskRefusal.METHOD_NOT_OFFERED: method_not_offered,
+    DeskRefusal.PART_NOT_OFFERED: part_not_offered,
+    DeskRefusal.MORE_THAN_DUE: more_than_due,
+    DeskRefusal.NOT_APPROVED: not_approved,
     DeskRefusal.OPERATOR_MISSING: operator_missing,
     DeskRefusal.SEATS_LOST: seats_lost,
     DeskRefusal.GIVE_MONEY_BACK: give_money_back,
@@ -123,7 +152,7 @@ async def test_a_refusal_has_its_code_and_the_same_one_when_repeated(
     assert isinstance(refused, OrderRefused)
     assert refused.code == code.value
     for order in world.orders.all:
-        if order.state is not OrderState.PENDING:
+        if order.state not in WAITING_STATES:
             again = await desk.pay(order.id, "cash", "a", ADULT, operator="ada")
             if code in (DeskRefusal.GIVE_MONEY_BACK, DeskRefusal.ORDER_CLOSED):
                 assert again == refused

@@ -52,7 +52,7 @@ async def given(url: str) -> None:
             "INSERT INTO orders (id, number, revision, state, channel, currency, total,"
             " created_ms, expires_ms, buyer_name, buyer_email, buyer_words, operator, session,"
             " unfinished, body) OVERRIDING SYSTEM VALUE"
-            " SELECT id, number, 1, 'confirmed', 'web', 'EUR', 1000, 0, 0, '', '', '{}', '', '',"
+            " SELECT id, number, 1, 'paid', 'web', 'EUR', 1000, 0, 0, '', '', '{}', '', '',"
             " false, '{}' FROM (VALUES ('a', 1), ('b', 2)) AS made (id, number)"
         )
         await connection.execute(
@@ -121,7 +121,7 @@ class Lists(Theatre):
         self.asked += 1
         both = [line(HERE, 1, 1, 500, "sold"), line(ELSEWHERE, 1, 1, 900, "sold")]
         back = [line(HERE, 2, 3, 500, "refunded")]
-        state = "paid" if self.asked == 1 else "confirmed"
+        state = "selling" if self.asked == 1 else "paid"
         return [
             {"id": "a", "state": state, "paid": 1_400, "lines": both},
             {"id": "b", "state": "refunded", "paid": 0, "lines": back},

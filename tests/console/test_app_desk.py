@@ -98,7 +98,7 @@ async def test_unmarked_the_whole_order_is_refunded(house: House, tmp_path: Path
         await me.sees(RefundDialog)
         await me.press("escape")
         await me.sees(OrderScreen)
-        assert screen.order.state is OrderState.CONFIRMED
+        assert screen.order.state is OrderState.PAID
         await me.press("r")
         await me.sees(RefundDialog)
         await me.press("enter")
@@ -161,7 +161,7 @@ async def test_a_role_that_was_taken_away_is_refused_by_the_server(
         await me.press("enter")
         await me.told("role does not allow")
         now = await Client(house.url, me.app.client.token).order(order.id)
-        assert now.state is OrderState.CONFIRMED
+        assert now.state is OrderState.PAID
 
 
 # Where the money goes --------------------------------------------------------------

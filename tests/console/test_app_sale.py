@@ -4,13 +4,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import DataTable, Input
 
 from console import client as client_module
 from console.client import Client, Problem, Unreachable
 from console.screens.ask import AskDialog
+from console.screens.order import OrderScreen
 from console.screens.pay import PayDialog
 from console.screens.sale import SaleScreen
+from console.screens.sales import SalesScreen
 from console.widgets.chrome import shown_bindings
 from console.widgets.seat_map import SeatMap
 from engine.commands import SeatStatus
@@ -118,6 +120,98 @@ async def test_a_card_terminal_needs_its_reference(house: House, tmp_path: Path)
         assert sold.change == -1
 
 
+# In parts, and later -------------------------------------------------------------
+
+
+async def test_a_sale_is_paid_in_parts_and_each_part_is_told(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await me.press("2", "b", "p")
+        await until(lambda: me.app.till is not None and me.app.till.order is not None)
+        await me.press("p")
+        for wrong in ("x", "0", "96"):
+            await me.type(wrong)
+            await me.press("enter")
+            await me.told("Not an amount" if wrong == "x" else "less than")
+            await me.press("ctrl+u")
+        await me.type("40")
+        await me.press("enter", "c")
+        await me.type("50")
+        await me.press("enter")
+        await me.told("56.00")  # still to pay
+        assert "10.00" in me.notice  # and the change of this part
+        await me.press("p")
+        await me.type("6")
+        await me.press("enter", "k", "enter")
+        await me.told("number of the cheque")
+        await me.type("77")
+        await me.press("enter")
+        await me.told("50.00")
+        await me.press("v")
+        await me.type("SEPA 5")
+        await me.press("enter")
+        sold = await me.sold()
+        assert [(one.method, one.amount) for one in sold.order.payments] == [
+            (PaymentMethod.CASH, 4_000),
+            (PaymentMethod.CHEQUE, 600),
+            (PaymentMethod.BANK_TRANSFER, 5_000),
+        ]
+
+
+async def test_a_console_that_died_between_two_parts_asks_for_the_rest(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await me.press("2", "b", "p")
+        await until(lambda: me.app.till is not None and me.app.till.order is not None)
+        await me.press("p")
+        await me.type("40")
+        await me.press("enter", "c", "enter")
+        await me.told("56.00")
+    async with cashier(house, tmp_path) as me:
+        await me.log_in(house.password)
+        await me.sees(PayDialog)
+        assert me.app.till is not None and me.app.till.order is not None
+        assert me.app.till.order.due == 5_600
+        await me.press("c", "enter")
+        assert (await me.sold()).order.state is OrderState.PAID
+
+
+async def test_an_order_for_later_is_found_paid_and_given_up(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        for _ in range(2):
+            await me.press("2", "b", "p")
+            await until(lambda: me.app.till is not None and me.app.till.order is not None)
+            await me.press("l")
+            await me.sees(SaleScreen)
+            await me.told("stays reserved")
+        await me.press("s")
+        await me.sees(SalesScreen)
+        await until(lambda: me.app.screen.query_one(DataTable).row_count == 2)
+        await me.press("enter")
+        await me.sees(OrderScreen)
+        screen = me.app.screen
+        assert isinstance(screen, OrderScreen)
+        await until(lambda: bool(screen._houses))
+        assert "96.00 to pay" in str(screen.query_one("#facts").render())
+        await me.press("p", "c", "enter")
+        await me.sold()
+        await me.press("enter")
+        await me.sees(OrderScreen)
+        await until(lambda: screen.order.state is OrderState.PAID)
+        await me.press("escape", "down", "enter")
+        await me.sees(OrderScreen)
+        other = me.app.screen
+        assert isinstance(other, OrderScreen)
+        await until(lambda: bool(other._houses))
+        await me.press("x")
+        await me.sees(AskDialog)
+        await me.press("enter")
+        await until(lambda: other.order.state is OrderState.CANCELLED)
+
+
 # For nothing ---------------------------------------------------------------------
 
 
@@ -160,7 +254,7 @@ async def test_free_seats_are_sold_with_one_key_and_have_their_papers(
         assert not dialog.query_one(Input).display, "nobody is asked for money"
         await me.press("enter")
         sold = await me.sold()
-        assert (sold.order.state, sold.order.payments) == (OrderState.CONFIRMED, ())
+        assert (sold.order.state, sold.order.payments) == (OrderState.PAID, ())
         assert words[1] in str(sold.query_one("#label").render())
         await me.press("e")
         for what in ("tickets", "receipt"):
@@ -189,7 +283,7 @@ async def test_enter_before_the_total_takes_no_money(house: House, tmp_path: Pat
         await until(lambda: me.app.till is not None and me.app.till.order is not None)
         await me.pilot.pause()
         order = await Client(house.url, me.app.client.token).order(me.app.till.order.id)  # type: ignore[union-attr]
-        assert order.state is OrderState.PENDING
+        assert order.state is OrderState.OPEN
 
 
 async def test_back_from_a_free_sale_nothing_was_sold(free_house: House, tmp_path: Path) -> None:
@@ -244,7 +338,7 @@ async def test_back_after_a_lost_answer_finds_the_free_order_sold(
         await me.press("1", "b", "p", "enter")
         await me.told("box")
         await me.press("escape")
-        assert (await me.sold()).order.state is OrderState.CONFIRMED
+        assert (await me.sold()).order.state is OrderState.PAID
 
 
 async def test_a_price_that_is_no_longer_free_is_asked_for(

@@ -78,9 +78,9 @@ async def test_a_sale_from_the_first_seat_to_the_tickets(
     async with at_till(house.url, token, tmp_path) as till:
         await a_sale(till)
         order = await till.place("en")
-        assert order.state is OrderState.PENDING and order.total == 9_600
+        assert order.state is OrderState.OPEN and order.total == 9_600
         order = await till.pay(PaymentMethod.CASH, 10_000, "")
-        assert order.state is OrderState.CONFIRMED
+        assert order.state is OrderState.PAID
         assert order.payments[0].change == 400
         assert (await till.client.tickets_pdf(order.id, "en")).startswith(b"%PDF")
         assert till.slip is not None and till.slip.paid
@@ -156,7 +156,7 @@ async def test_after_a_crash_with_seats_held_the_basket_is_back(
         assert list(till.house.sale.seats.values()) == ["full", "child"]
         await till.place("en")
         order = await till.pay(PaymentMethod.CASH, 7_200, "")
-        assert order.state is OrderState.CONFIRMED
+        assert order.state is OrderState.PAID
 
 
 async def test_after_a_crash_before_the_hold_was_answered_nothing_is_lost(
@@ -187,7 +187,7 @@ async def test_after_a_crash_with_an_order_placed_it_waits_for_its_money(
         assert till.order is not None and till.order.id == placed.id
         assert till.house is not None and till.house.sale.size == 2
         order = await till.pay(PaymentMethod.CARD_TERMINAL, 0, "V-1")
-        assert order.state is OrderState.CONFIRMED
+        assert order.state is OrderState.PAID
     assert await sold_in(house) == 2
 
 
@@ -200,7 +200,7 @@ async def test_after_a_crash_with_a_free_order_placed_its_tickets_are_left_to_pr
         async with at_till(house.url, token, tmp_path) as till:
             await a_sale(till)
             placed = await till.place("en")
-            assert (placed.state, placed.total) == (OrderState.CONFIRMED, 0)
+            assert (placed.state, placed.total) == (OrderState.PAID, 0)
             assert till.slip is not None and till.slip.paid
         async with at_till(house.url, token, tmp_path) as till:
             assert await till.resume() is Resumed.SOLD
@@ -255,7 +255,7 @@ async def test_after_a_crash_while_paying_the_payment_counts_once(
             assert till.slip is not None and till.slip.payment is not None
             assert till.slip.payment.attempt == saved.payment.attempt
         order = till.order
-        assert order.state is OrderState.CONFIRMED
+        assert order.state is OrderState.PAID
         assert [payment.captured for payment in order.payments] == [9_600]
     assert await sold_in(house) == 2
 
@@ -328,7 +328,7 @@ async def test_a_lost_answer_is_asked_for_again_and_counts_once(
         await till.place("en")
         order = await till.pay(PaymentMethod.CASH, 10_000, "")
         assert tangle.drop_answer_after is None, "the fault was not hit"
-        assert order.state is OrderState.CONFIRMED
+        assert order.state is OrderState.PAID
         assert len(order.payments) == 1
     assert await sold_in(house) == 2
 
@@ -399,7 +399,7 @@ async def test_a_refused_payment_leaves_the_order_to_be_paid(
         assert raised.value.code == "given_too_little"
         assert till.slip is not None and till.slip.payment is None
         order = await till.pay(PaymentMethod.CASH, 9_600, "")
-        assert order.state is OrderState.CONFIRMED
+        assert order.state is OrderState.PAID
 
 
 async def test_seats_are_blocked_and_put_back(house: House, tmp_path: Path) -> None:

@@ -7,32 +7,49 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engine.commands import Channel, Line, Quoted, Ticket
 from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.ordering import (
+    APPROVAL_MS,
     CLOSING_MS,
     MAX_BASKETS_PER_ORDER,
     MAX_PAYMENTS_PER_ORDER,
+    NEVER_MS,
+    activated,
     advance,
+    approved,
     asked_back,
     buyer_key,
+    comes_up_ms,
     draw_up,
     fits,
+    freed,
     given_up,
     has_page,
     lost,
     malformed,
     never_sold,
+    over_ms,
     payment_of,
+    reminded,
+    reminder_ms,
+    reserved,
     sold,
+    sold_lines,
+    to_be_paid_by,
+    to_reserve,
     told_of,
     undone,
-    with_attempt,
+    with_payment_begun,
 )
 from engine.orders import (
+    GIVEN_UP,
     NEXT_STATES,
+    TRANSITIONS,
     Buyer,
     DeskRefusal,
     LineState,
@@ -41,6 +58,8 @@ from engine.orders import (
     OrderRefund,
     OrderState,
     PlaceOrder,
+    Terms,
+    TermsKind,
 )
 from engine.payments import (
     ActionKind,
@@ -54,17 +73,18 @@ from engine.payments import (
     due_actions,
     start_stripe,
 )
+from tests.engine import order_states
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "orders.md"
 TOTAL = 5_000
 
 
-def an_order(state: OrderState = OrderState.PENDING, *payments: Payment) -> Order:
+def an_order(state: OrderState = OrderState.OPEN, *payments: Payment) -> Order:
     line = Line(3, -1, "adult")
     request = PlaceOrder("a" * 32, (OrderHold(1, "b" * 32, (line,)),))
     order = draw_up(request, [Quoted(request.id, (TOTAL,), TOTAL, "EUR", 100_000)], 1_000)
     lines = tuple(
-        replace(one, state=LineState.SOLD if state is OrderState.CONFIRMED else LineState.PENDING)
+        replace(one, state=LineState.SOLD if state is OrderState.PAID else LineState.PENDING)
         for one in order.lines
     )
     return replace(order, state=state, lines=lines, payments=payments)
@@ -93,7 +113,7 @@ def lives_of(number: int) -> Iterator[Payment]:
                         yield replace(payment, refunds=(part,))
 
 
-STATES = (OrderState.PENDING, OrderState.PAID, OrderState.CANCELLED, OrderState.FAILED)
+STATES = (OrderState.OPEN, OrderState.SELLING, *GIVEN_UP, OrderState.FAILED)
 
 
 def test_whatever_the_payments_are_the_order_comes_to_rest_by_legal_steps() -> None:
@@ -107,7 +127,7 @@ def test_whatever_the_payments_are_the_order_comes_to_rest_by_legal_steps() -> N
             order, steps = ahead, steps + 1
             assert steps <= 3
         waiting = [p for p in order.payments if p.standing is Standing.WAITING and p.captured]
-        most = 1 if order.state is OrderState.PAID else 0
+        most = 1 if order.state is OrderState.SELLING else 0
         assert len(waiting) <= most, "money waits for nothing but its own order's sale"
         for payment in order.payments:
             kinds = {action.kind for action in due_actions(payment)}
@@ -115,20 +135,21 @@ def test_whatever_the_payments_are_the_order_comes_to_rest_by_legal_steps() -> N
                 ActionKind.REFUND_FAILED in kinds
             )
         assert order.finished == (
-            order.state not in (OrderState.PENDING, OrderState.PAID) and not order.asks_back
+            order.state not in (OrderState.OPEN, OrderState.SELLING) and not order.asks_back
         )
 
 
 @pytest.mark.parametrize(
     ("state", "facts", "becomes", "standing"),
     [
-        (OrderState.PENDING, {"captured": TOTAL}, OrderState.PAID, Standing.WAITING),
-        (OrderState.PENDING, {"captured": TOTAL - 1}, OrderState.PENDING, Standing.CLOSED),
-        (OrderState.PENDING, {"captured": TOTAL + 1}, OrderState.PENDING, Standing.CLOSED),
-        (OrderState.PENDING, {"expired": True}, OrderState.PENDING, Standing.CLOSED),
-        (OrderState.PENDING, {}, OrderState.PENDING, Standing.WAITING),
-        (OrderState.CONFIRMED, {"captured": TOTAL}, OrderState.CONFIRMED, Standing.CLOSED),
+        (OrderState.OPEN, {"captured": TOTAL}, OrderState.SELLING, Standing.WAITING),
+        (OrderState.OPEN, {"captured": TOTAL - 1}, OrderState.OPEN, Standing.CLOSED),
+        (OrderState.OPEN, {"captured": TOTAL + 1}, OrderState.OPEN, Standing.CLOSED),
+        (OrderState.OPEN, {"expired": True}, OrderState.OPEN, Standing.CLOSED),
+        (OrderState.OPEN, {}, OrderState.OPEN, Standing.WAITING),
+        (OrderState.PAID, {"captured": TOTAL}, OrderState.PAID, Standing.CLOSED),
         (OrderState.CANCELLED, {"captured": TOTAL}, OrderState.FAILED, Standing.CLOSED),
+        (OrderState.EXPIRED, {"captured": TOTAL}, OrderState.FAILED, Standing.CLOSED),
         (OrderState.REFUNDED, {"captured": TOTAL}, OrderState.REFUNDED, Standing.CLOSED),
     ],
 )
@@ -146,9 +167,9 @@ def test_what_one_payment_makes_of_an_order(
 
 def test_of_two_payments_the_first_makes_the_order() -> None:
     order = advance(
-        an_order(OrderState.PENDING, a_payment(1, captured=TOTAL), a_payment(2, captured=TOTAL))
+        an_order(OrderState.OPEN, a_payment(1, captured=TOTAL), a_payment(2, captured=TOTAL))
     )
-    assert order.state is OrderState.PAID
+    assert order.state is OrderState.SELLING
     ticket = Ticket(1, 3, -1, "adult", TOTAL)
     order = advance(sold(order, {1: [ticket]}))
     assert [one.standing for one in order.payments] == [Standing.CONFIRMED, Standing.CLOSED]
@@ -157,12 +178,12 @@ def test_of_two_payments_the_first_makes_the_order() -> None:
 
 
 def test_a_refund_elsewhere_while_the_seats_are_sold_keeps_the_order() -> None:
-    order = advance(an_order(OrderState.PENDING, a_payment(1, captured=TOTAL)))
+    order = advance(an_order(OrderState.OPEN, a_payment(1, captured=TOTAL)))
     part = Refund("re_1", 100, RefundState.SUCCEEDED)
     order = replace(order, payments=(replace(order.payments[0], refunds=(part,)),))
     assert advance(order) == order
     order = sold(order, {1: [Ticket(1, 3, -1, "adult", TOTAL)]})
-    assert (order.state, order.payments[0].standing) == (OrderState.CONFIRMED, Standing.CONFIRMED)
+    assert (order.state, order.payments[0].standing) == (OrderState.PAID, Standing.CONFIRMED)
     refund = OrderRefund("r", (1,), "", "ada", 2_000)
     order = undone(replace(order, refunds=(refund,)), refund, [1], "")
     rest = Refund("r", TOTAL - 100, RefundState.REQUESTED)
@@ -171,20 +192,21 @@ def test_a_refund_elsewhere_while_the_seats_are_sold_keeps_the_order() -> None:
 
 def test_money_taken_by_hand_is_back_as_soon_as_the_order_has_failed() -> None:
     cash = a_payment(1, PaymentMethod.CASH, captured=TOTAL)
-    order = lost(advance(an_order(OrderState.PENDING, cash)))
+    order = lost(advance(an_order(OrderState.OPEN, cash)))
     assert (order.state, order.paid, order.finished) == (OrderState.FAILED, TOTAL, False)
     order = advance(order)
     assert (order.state, order.paid, order.finished) == (OrderState.REFUNDED, 0, True)
 
 
 def test_a_new_attempt_ends_the_ones_before() -> None:
-    order = with_attempt(an_order(OrderState.PENDING, a_payment(1)), a_payment(2))
+    order = to_be_paid_by(an_order(OrderState.OPEN, a_payment(1)), PaymentMethod.STRIPE, "p2")
+    order = with_payment_begun(order, a_payment(2))
     assert [one.standing for one in order.payments] == [Standing.CLOSED, Standing.WAITING]
 
 
 def test_a_refund_that_was_refused_by_all_changes_no_line() -> None:
     refund = OrderRefund("r", (1,), "", "ada", 2_000)
-    order = an_order(OrderState.CONFIRMED, a_payment(1, captured=TOTAL))
+    order = an_order(OrderState.PAID, a_payment(1, captured=TOTAL))
     after = undone(replace(order, refunds=(refund,)), refund, [], "ticket_used")
     assert (after.state, after.lines, after.payments) == (order.state, order.lines, order.payments)
     assert after.refunds == (replace(refund, done=True, refused="ticket_used"),)
@@ -230,7 +252,7 @@ def test_what_is_wrong_with_a_request_is_named(changed: dict[str, Any], said: st
 
 def test_a_payment_is_found_by_its_id_or_by_what_the_provider_calls_it() -> None:
     first, second = a_payment(1), a_payment(2)
-    order = an_order(OrderState.PENDING, first, second)
+    order = an_order(OrderState.OPEN, first, second)
 
     def told(**names: str) -> Payment | None:
         return told_of(order, ProviderEvent(ProviderEventKind.PAID, "evt", "EUR", **names))
@@ -259,6 +281,131 @@ def test_somebody_may_pay_on_a_page_that_is_open(facts: dict[str, Any], open_pag
     assert has_page(a_payment(1, **facts)) is open_page
 
 
+PARTS = st.lists(
+    st.tuples(
+        st.integers(1, TOTAL + 1),
+        st.sampled_from(["asked", "all", "short"]),
+        st.sampled_from([PaymentMethod.CASH, PaymentMethod.STRIPE]),
+    ),
+    max_size=5,
+)
+
+
+@given(st.sampled_from([OrderState.OPEN, OrderState.AWAITING_PAYMENT]), PARTS)
+def test_parts_make_an_order_when_together_they_are_its_total(
+    state: OrderState, parts: list[tuple[int, str, PaymentMethod]]
+) -> None:
+    brought = {
+        "asked": lambda _: 0,
+        "all": lambda amount: amount,
+        "short": lambda amount: amount - 1,
+    }
+    payments = [
+        replace(
+            a_payment(number),
+            amount=amount,
+            captured=brought[how](amount),
+            method=method,
+            intent="",
+        )
+        for number, (amount, how, method) in enumerate(parts, 1)
+    ]
+    order = an_order(state, *payments)
+    while (ahead := advance(order)) != order:
+        order = ahead
+    counted = [p for p in order.payments if p.standing is Standing.WAITING]
+    came = sum(payment.captured for payment in counted)
+    assert came <= TOTAL and order.due == TOTAL - came
+    assert (order.state is OrderState.SELLING) == (came == TOTAL)
+    assert all(payment.captured in (0, payment.amount) for payment in counted)
+    assert not any(p.kept for p in order.payments if p.standing is Standing.CLOSED)
+    # Nobody is turned away whose part would have fitted.
+    for payment in order.payments:
+        if payment.standing is Standing.CLOSED and payment.captured == payment.amount:
+            assert payment.captured > TOTAL - came or order.state is OrderState.SELLING
+
+
+def test_a_new_attempt_leaves_the_parts_that_came() -> None:
+    came = a_payment(1, amount=500, captured=500)
+    order = an_order(OrderState.OPEN, came, a_payment(2))
+    order = to_be_paid_by(order, PaymentMethod.STRIPE, "p3")
+    order = with_payment_begun(order, a_payment(3))
+    standings = [payment.standing for payment in order.payments]
+    assert standings == [Standing.WAITING, Standing.CLOSED, Standing.WAITING]
+
+
+# Reservations ----------------------------------------------------------------------
+
+
+def reserved_order(terms: Terms, *payments: Payment) -> Order:
+    order = to_reserve(an_order(OrderState.OPEN, *payments), terms)
+    assert order.state is OrderState.SELLING and order.terms == terms
+    return reserved(order, {1: [Ticket(9, 3, -1, "adult", TOTAL, 2)]})
+
+
+def test_a_reserved_order_has_tickets_and_waits() -> None:
+    order = reserved_order(Terms(TermsKind.PICK_UP))
+    assert order.state is OrderState.AWAITING_PAYMENT and not order.finished
+    (line,) = order.lines
+    assert (line.state, line.ticket, line.version) == (LineState.RESERVED, 9, 2)
+    waits = reserved_order(Terms(TermsKind.INVOICE, approved=False))
+    assert waits.state is OrderState.AWAITING_APPROVAL
+    assert approved(waits, 5_000).state is OrderState.AWAITING_PAYMENT
+
+
+def test_what_was_reserved_is_sold_by_the_money_or_freed() -> None:
+    order = reserved_order(Terms(TermsKind.PICK_UP), a_payment(1, captured=TOTAL))
+    paid = activated(advance(order))
+    assert paid.state is OrderState.PAID and paid.finished
+    assert sold_lines(paid) == (1,)
+    assert [payment.standing for payment in paid.payments] == [Standing.CONFIRMED]
+    over = given_up(order, OrderState.EXPIRED)
+    assert over.has_reserved and not over.finished, "its ticket has to end first"
+    assert [line.state for line in freed(over).lines] == [LineState.CANCELLED]
+
+
+DAY = 24 * 60 * 60 * 1_000
+
+
+def test_terms_begin_with_the_approval_and_end_after_the_last_reminder() -> None:
+    terms = Terms(
+        TermsKind.INVOICE, approved=False, since_ms=1, first_ms=10 * DAY, interval_ms=5 * DAY,
+        reminders=2,
+    )  # fmt: skip
+    order = reserved_order(terms)
+    assert (over_ms(order), reminder_ms(order)) == (1 + APPROVAL_MS, NEVER_MS)
+    order = approved(order, 3 * DAY)
+    assert (over_ms(order), reminder_ms(order)) == (23 * DAY, 13 * DAY)
+    assert comes_up_ms(order) == 13 * DAY
+    order = reminded(order)
+    assert (reminder_ms(order), comes_up_ms(order)) == (18 * DAY, 18 * DAY)
+    order = reminded(order)
+    assert (reminder_ms(order), comes_up_ms(order)) == (NEVER_MS, 23 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("order", "over"),
+    [
+        (an_order(OrderState.OPEN), 80_000),
+        (an_order(OrderState.PAID), NEVER_MS),
+        (reserved_order(Terms(TermsKind.PICK_UP)), NEVER_MS),
+        (reserved_order(Terms(TermsKind.PICK_UP, until_ms=7)), 7),
+        (reserved_order(Terms(TermsKind.PICK_UP, until_ms=7), a_payment(1)), 7),
+        # Money that came over Stripe goes back by itself.
+        (reserved_order(Terms(TermsKind.PICK_UP, until_ms=7), a_payment(1, captured=9)), 7),
+        (
+            reserved_order(
+                Terms(TermsKind.PICK_UP, until_ms=7),
+                a_payment(1, amount=9, captured=9, method=PaymentMethod.CHEQUE),
+            ),
+            NEVER_MS,
+        ),
+    ],
+)
+def test_money_that_a_person_took_keeps_an_order(order: Order, over: int) -> None:
+    assert over_ms(order) == over
+
+
 def test_what_the_provider_has_not_heard_of_is_asked_back() -> None:
     asked, heard = Refund("a", 1, RefundState.REQUESTED), Refund("b", 2, RefundState.SUCCEEDED)
     payment = a_payment(1, captured=TOTAL, refunds=(asked, heard))
@@ -268,12 +415,13 @@ def test_what_the_provider_has_not_heard_of_is_asked_back() -> None:
 def test_an_order_that_money_came_for_too_late_was_never_sold() -> None:
     pending = an_order()
     assert pending.number == 0, "numbered when it is saved"
-    cancelled = given_up(pending)
+    cancelled = given_up(pending, OrderState.CANCELLED)
     assert cancelled.state is OrderState.CANCELLED
+    assert given_up(pending, OrderState.EXPIRED) == replace(cancelled, state=OrderState.EXPIRED)
     assert [line.state for line in cancelled.lines] == [LineState.CANCELLED]
     assert not never_sold(pending) and not never_sold(cancelled)
-    assert never_sold(lost(replace(pending, state=OrderState.PAID)))
-    confirmed = an_order(OrderState.CONFIRMED)
+    assert never_sold(lost(replace(pending, state=OrderState.SELLING)))
+    confirmed = an_order(OrderState.PAID)
     assert not never_sold(replace(confirmed, state=OrderState.REFUNDED))
 
 
@@ -306,7 +454,7 @@ def test_an_order_is_drawn_up_place_by_place() -> None:
         assert not fits(order, 2, wrong)
 
 
-@pytest.mark.parametrize(("total", "state"), [(0, OrderState.PAID), (1, OrderState.PENDING)])
+@pytest.mark.parametrize(("total", "state"), [(0, OrderState.SELLING), (1, OrderState.OPEN)])
 def test_what_costs_nothing_waits_for_no_money(total: int, state: OrderState) -> None:
     request = PlaceOrder("a" * 32, (OrderHold(1, "b" * 32, (Line(7, -1, "adult"),)),))
     order = draw_up(request, [Quoted(request.id, (total,), total, "EUR", 90_000)], 1_000)
@@ -324,13 +472,16 @@ def test_limits_per_buyer_count_for_the_address_then_the_session() -> None:
 # The page --------------------------------------------------------------------------
 
 
-def test_the_page_draws_exactly_the_transitions() -> None:
-    text = DOCS.read_text("utf-8")
-    drawn = set(re.findall(r"^    (\w+) --> (\w+)", text, re.MULTILINE))
-    assert drawn == {(one.value, to.value) for one, each in NEXT_STATES.items() for to in each}
-    assert f"[*] --> {OrderState.PENDING}" in text
-    ends = {one.value for one, each in NEXT_STATES.items() if not each}
-    assert set(re.findall(r"^    (\w+) --> \[\*\]", text, re.MULTILINE)) == ends
+def test_the_page_draws_the_transitions() -> None:
+    assert order_states.drawn(DOCS.read_text("utf-8")) == order_states.diagram()
+    assert len(set(TRANSITIONS)) == len(TRANSITIONS)
+
+
+def test_no_state_is_out_of_reach_and_each_comes_to_an_end() -> None:
+    reached = {one.end for one in TRANSITIONS if one.start is None}
+    while more := set().union(*(NEXT_STATES[state] for state in reached)) - reached:
+        reached |= more
+    assert reached == set(OrderState)
 
 
 def rows(text: str, heading: str) -> dict[str, str]:

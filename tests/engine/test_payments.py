@@ -10,6 +10,7 @@ from engine.payments import (
     MAX_REFUNDS_PER_PAYMENT,
     MAX_SESSION_S,
     MIN_SESSION_S,
+    TILL_METHODS,
     Action,
     ActionKind,
     PaymentMethod,
@@ -27,7 +28,7 @@ from engine.payments import (
     fail_refund,
     methods,
     on_provider_event,
-    pay_by_terminal,
+    pay_by_reference,
     pay_by_test_card,
     pay_cash,
     session_expiry_s,
@@ -90,18 +91,19 @@ def test_cash_that_does_not_pay_is_refused(amount, currency, given, refusal):
     ],
 )
 def test_a_terminal_payment_needs_its_receipts_reference(reference, refusal):
-    assert pay_by_terminal(P, ORDER, 5000, "EUR", reference) is refusal
+    for method in (PaymentMethod.CARD_TERMINAL, PaymentMethod.CHEQUE, PaymentMethod.BANK_TRANSFER):
+        assert pay_by_reference(P, ORDER, method, 5000, "EUR", reference) is refusal
 
 
 def test_a_terminal_payment_keeps_the_reference_it_was_typed():
-    payment = pay_by_terminal(P, ORDER, 5000, "EUR", " 004711 ")
+    payment = pay_by_reference(P, ORDER, PaymentMethod.CARD_TERMINAL, 5000, "EUR", " 004711 ")
     assert (payment.reference, payment.state) == ("004711", PaymentState.PAID)
 
 
 @pytest.mark.parametrize("amount", [0, -1])
 def test_nothing_is_not_a_payment(amount):
     for made in (
-        pay_by_terminal(P, ORDER, amount, "EUR", "4711"),
+        pay_by_reference(P, ORDER, PaymentMethod.CARD_TERMINAL, amount, "EUR", "4711"),
         pay_by_test_card(P, ORDER, amount, "EUR"),
         start_stripe(P, ORDER, 1, amount, "EUR", 1_000),
     ):
@@ -113,8 +115,10 @@ def test_nothing_is_not_a_payment(amount):
     [
         (Channel.WEB, True, (PaymentMethod.STRIPE,)),
         (Channel.WEB, False, (PaymentMethod.TEST_CARD,)),
-        (Channel.BOX_OFFICE, True, (PaymentMethod.CASH, PaymentMethod.CARD_TERMINAL)),
-        (Channel.BOX_OFFICE, False, (PaymentMethod.CASH, PaymentMethod.CARD_TERMINAL)),
+        (Channel.BOX_OFFICE, True, TILL_METHODS),
+        (Channel.BOX_OFFICE, False, TILL_METHODS),
+        (Channel.PHONE, True, (PaymentMethod.STRIPE, *TILL_METHODS)),
+        (Channel.PHONE, False, (PaymentMethod.TEST_CARD, *TILL_METHODS)),
     ],
 )
 def test_a_test_card_is_offered_only_without_stripe(channel, stripe_configured, offered):

@@ -76,6 +76,12 @@ class FakeDesk:
     async def pay(self, *arguments: object) -> tuple[Order, str] | OrderRefused:
         return await self._ask("pay", *arguments)
 
+    async def reserve(self, *arguments: object) -> Order | OrderRefused:
+        return await self._ask("reserve", *arguments)
+
+    async def approve(self, order: str) -> Order | OrderRefused:
+        return await self._ask("approve", order)
+
     async def cancel(self, order: str) -> Order | OrderRefused:
         return await self._ask("cancel", order)
 

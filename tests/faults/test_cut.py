@@ -83,7 +83,7 @@ async def places_and_pays(on: Ground) -> None:
     """All that an order is, or nothing of it."""
     orders = on.store.orders
     order = new_order(on.opened.first, next(on.seats))
-    for state in (OrderState.PENDING, OrderState.PAID):
+    for state in (OrderState.OPEN, OrderState.SELLING):
         wanted = structs.replace(order, state=state)
         try:
             [order] = await orders.save([wanted])

@@ -216,10 +216,10 @@ class Customer:
         placed = await self._json(
             http, "POST", "/api/orders", {"id": order, "baskets": baskets}, session
         )
-        _expect(placed["state"] == "pending" and placed["total"] > 0, placed)
+        _expect(placed["state"] == "open" and placed["total"] > 0, placed)
         pay = {"method": "test_card", "attempt": "1"}
         paid = await self._json(http, "POST", f"/api/orders/{order}/pay", pay, "")
-        _expect(paid["order"]["state"] == "confirmed", paid)
+        _expect(paid["order"]["state"] == "paid", paid)
         self.orders[order] = seat
         shown = await self._json(http, "GET", f"/api/orders/{order}", None, "")
         (ticket,) = shown["tickets"]
@@ -373,7 +373,7 @@ async def _disagreements(house: ServedHouse, customer: Customer, admin: str) -> 
     wrong = []
     for id, seat in customer.orders.items():
         order = sold.pop(id, None)
-        if order is None or order["state"] != "confirmed":
+        if order is None or order["state"] != "paid":
             wrong.append(f"the sale of seat {seat} is lost")
         elif [line["seat"] for line in order["lines"]] != [seat]:
             wrong.append(f"the sale of seat {seat} is another: {order['lines']}")

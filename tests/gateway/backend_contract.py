@@ -39,7 +39,17 @@ from engine.commands import (
     SeatStatus,
 )
 from engine.feed import Applied, Replica
-from engine.orders import Buyer, LineState, Order, OrderHold, OrderRefused, OrderState, PlaceOrder
+from engine.orders import (
+    Buyer,
+    LineState,
+    Order,
+    OrderHold,
+    OrderRefused,
+    OrderState,
+    PlaceOrder,
+    Terms,
+    TermsKind,
+)
 from engine.plan import Plan
 from engine.status import PerformanceStatus
 from gateway.backend import Backend, PerformanceUnknown, SignatureInvalid
@@ -221,12 +231,12 @@ class BackendContract:
         request = order_of(subject, token, 10, 11, session="s" * 32, buyer=Buyer("Ada", "a@b.c"))
         order = await desk.place(request)
         assert isinstance(order, Order)
-        assert (order.state, order.total, order.channel) == (OrderState.PENDING, 4_000, "web")
+        assert (order.state, order.total, order.channel) == (OrderState.OPEN, 4_000, "web")
         assert await desk.place(request) == order
         assert await desk.get(order.id) == order
         paid = await desk.pay(order.id, "test_card", "1")
         assert isinstance(paid, tuple) and paid[1] == ""
-        assert paid[0].state is OrderState.CONFIRMED and paid[0].paid == 4_000
+        assert paid[0].state is OrderState.PAID and paid[0].paid == 4_000
         assert [line.state for line in paid[0].lines] == [LineState.SOLD] * 2
         assert await desk.pay(order.id, "test_card", "1") == paid
         (scanned,) = await submit(
@@ -256,6 +266,21 @@ class BackendContract:
         assert isinstance(paid, tuple)
         assert paid[0].payments[0].change == 3_000
 
+    async def test_an_order_is_reserved_approved_and_paid_in_parts(self, subject: Subject) -> None:
+        desk = subject.backend.desk
+        order = await placed(subject, 19, 20)
+        terms = Terms(TermsKind.ON_SITE, first_ms=1_000_000)
+        waits = await desk.reserve(order.id, terms, "")
+        assert isinstance(waits, Order) and waits.state is OrderState.AWAITING_APPROVAL
+        assert await desk.reserve(order.id, terms, "") == waits
+        approved = await desk.approve(order.id)
+        assert isinstance(approved, Order) and approved.state is OrderState.AWAITING_PAYMENT
+        part = await desk.pay(order.id, "cheque", "1", 0, "77", "Ada", 1_500)
+        assert isinstance(part, tuple) and part[0].due == 2_500
+        assert await desk.pay(order.id, "cheque", "1", 0, "77", "Ada", 1_500) == part
+        paid = await desk.pay(order.id, "cash", "2", 2_500, "", "Ada")
+        assert isinstance(paid, tuple) and paid[0].state is OrderState.PAID
+
     async def test_an_order_given_up_leaves_its_hold_open(self, subject: Subject) -> None:
         order = await placed(subject, 15)
         cancelled = await subject.backend.desk.cancel(order.id)
@@ -284,6 +309,8 @@ class BackendContract:
         for refused in (
             await desk.pay(order, "test_card", "1"),
             await desk.cancel(order),
+            await desk.reserve(order, Terms(TermsKind.PICK_UP), "Ada"),
+            await desk.approve(order),
             await desk.refund(order, "r", (), "", "Ada"),
         ):
             assert isinstance(refused, OrderRefused) and refused.code == "order_unknown"

@@ -44,7 +44,7 @@ async def paid_order(gateway: Running, *seats: int) -> dict[str, Any]:
     pay = {"method": "test_card", "attempt": "1"}
     answer = await gateway.json("POST", f"/api/orders/{body['id']}/pay", pay)
     order: dict[str, Any] = answer["order"]
-    assert order["state"] == "confirmed"
+    assert order["state"] == "paid"
     return order
 
 
@@ -54,7 +54,7 @@ async def test_an_order_with_nothing_to_pay_is_sold_by_placing_it(gateway: Runni
     body, token = await order_for(gateway, 5, 6)
     path = f"/api/orders/{body['id']}"
     order = await gateway.json("POST", "/api/orders", body, token, expect=201)
-    assert (order["state"], order["total"], order["payments"]) == ("confirmed", 0, [])
+    assert (order["state"], order["total"], order["payments"]) == ("paid", 0, [])
     assert order["tickets_ready"] is True
     assert await gateway.json("POST", "/api/orders", body, token, expect=201) == order
     # A page that pays all the same is answered as if it had.
@@ -72,7 +72,7 @@ async def test_an_order_from_basket_to_ticket(gateway: Running) -> None:
     body, token = await order_for(gateway, 5, 6)
     path = f"/api/orders/{body['id']}"
     order = await gateway.json("POST", "/api/orders", body, token, expect=201)
-    assert (order["state"], order["total"], order["currency"]) == ("pending", 4_000, "EUR")
+    assert (order["state"], order["total"], order["currency"]) == ("open", 4_000, "EUR")
     assert order["channel"] == "web" and order["operator"] == "" and order["session"] == ""
     assert order["tickets_ready"] is False and order["paid"] == 0
     assert [one["id"] for one in order["performances"]] == [1]
@@ -87,7 +87,7 @@ async def test_an_order_from_basket_to_ticket(gateway: Running) -> None:
     pay = {"method": "test_card", "attempt": "1"}
     paid = await gateway.json("POST", f"{path}/pay", pay)
     assert "redirect_url" not in paid
-    assert paid["order"]["state"] == "confirmed" and paid["order"]["paid"] == 4_000
+    assert paid["order"]["state"] == "paid" and paid["order"]["paid"] == 4_000
     assert paid["order"]["payments"][0]["state"] == "paid"
     assert await gateway.json("POST", f"{path}/pay", pay) == paid
     seen = await gateway.json("GET", path)
@@ -98,6 +98,73 @@ async def test_an_order_from_basket_to_ticket(gateway: Running) -> None:
     for ticket, expected in zip(seen["tickets"], ("ADMITTED", "ADMITTED"), strict=True):
         assert (await door.ask("scan", 1, ticket["secret"]))[1] == expected
     assert (await door.ask("scan", 1, seen["tickets"][0]["number"]))[1] == "ALREADY_USED"
+
+
+async def test_a_cashier_takes_an_order_in_parts(gateway: Running) -> None:
+    cashier = await gateway.fake.operator_token("Ada", "cashier")
+    body, _ = await order_for(gateway, 5, 6, token=cashier)
+    path = f"/api/orders/{body['id']}"
+    await gateway.json("POST", "/api/orders", body, cashier, expect=201)
+    part = {"method": "cash", "attempt": "1", "given": 2_000, "amount": 1_500}
+    order = (await gateway.json("POST", f"{path}/pay", part, cashier))["order"]
+    assert (order["state"], order["due"], order["paid"]) == ("awaiting_payment", 2_500, 1_500)
+    assert order["payments"][0]["change"] == 500
+    assert {line["state"] for line in order["lines"]} == {"reserved"}
+    assert order["tickets_ready"] is False
+    assert (await gateway.json("POST", f"{path}/cancel", {}, expect=401))["code"] == (
+        "unauthenticated"
+    )
+    rest = {"method": "card_terminal", "attempt": "2", "reference": "4711"}
+    order = (await gateway.json("POST", f"{path}/pay", rest, cashier))["order"]
+    assert (order["state"], order["due"], order["paid"]) == ("paid", 0, 4_000)
+    receipt = await pdf_text(gateway, f"{path}/receipt.pdf?lang=en")
+    assert "15.00" in receipt and "25.00" in receipt and "4711" in receipt
+
+
+async def test_a_buyer_pays_later_where_the_house_offers_it_and_approves(gateway: Running) -> None:
+    admin = await gateway.fake.operator_token("Root", "admin")
+    cashier = await gateway.fake.operator_token("Ada", "cashier")
+    body, token = await order_for(gateway, 5)
+    path = f"/api/orders/{body['id']}"
+    await gateway.json("POST", "/api/orders", body, token, expect=201)
+    later = {"kind": "invoice"}
+    problem = await gateway.json("POST", f"{path}/reserve", later, token, expect=409)
+    assert problem["code"] == "terms_not_offered"
+    look = {"name": "House", "time_zone": "Europe/Paris", "languages": ["fr", "en"]}
+    terms = {"first_days": 10, "interval_days": 7, "reminders": 2}
+    await gateway.json("PUT", "/api/house", look | {"invoice": terms}, admin)
+    assert (await gateway.json("GET", "/api/house"))["terms"] == ["invoice"]
+
+    order = await gateway.json("POST", f"{path}/reserve", later, token)
+    assert order["state"] == "awaiting_approval"
+    pay = {"method": "test_card", "attempt": "1"}
+    assert (await gateway.json("POST", f"{path}/pay", pay, expect=409))["code"] == "not_approved"
+    await gateway.json("POST", f"{path}/approve", {}, cashier, expect=403)
+    order = await gateway.json("POST", f"{path}/approve", {}, admin)
+    assert order["state"] == "awaiting_payment"
+    told = order["terms"]
+    assert told["until_ms"] - told["since_ms"] == (10 + 2 * 7) * 24 * 60 * 60 * 1_000
+    by_bank = {"method": "bank_transfer", "attempt": "2", "reference": "SEPA 5"}
+    order = (await gateway.json("POST", f"{path}/pay", by_bank, cashier))["order"]
+    assert order["state"] == "paid" and order["tickets_ready"] is True
+
+
+async def test_what_is_ordered_by_phone_waits_for_its_buyer(gateway: Running) -> None:
+    cashier = await gateway.fake.operator_token("Ada", "cashier")
+    body, _ = await order_for(gateway, 5, token=cashier)
+    path = f"/api/orders/{body['id']}"
+    await gateway.json("POST", "/api/orders", body, cashier, expect=201)
+    until = {"kind": "pick_up", "until_ms": 1}
+    problem = await gateway.json("POST", f"{path}/reserve", until, cashier, expect=422)
+    assert problem["field"] == "$.until_ms"
+    until["until_ms"] = 2**50
+    await gateway.json("POST", f"{path}/reserve", until, gateway.buyer_token(), expect=403)
+    order = await gateway.json("POST", f"{path}/reserve", until, cashier)
+    assert (order["state"], order["due"]) == ("awaiting_payment", 2_000)
+    assert await gateway.json("POST", f"{path}/reserve", until, cashier) == order
+    given_up = await gateway.json("POST", f"{path}/cancel", {}, cashier)
+    assert given_up["state"] == "cancelled"
+    assert {line["state"] for line in given_up["lines"]} == {"cancelled"}
 
 
 async def test_tickets_and_receipt_are_readable(gateway: Running) -> None:

@@ -183,7 +183,7 @@ async def test_the_first_example_runs_as_it_stands(
     assert "http://127.0.0.1:8000" in code
     code = code.replace("http://127.0.0.1:8000", gateway.url)
     await run(lambda: exec(code, {}))
-    assert capsys.readouterr().out.splitlines()[-1] == "confirmed"
+    assert capsys.readouterr().out.splitlines()[-1] == "paid"
 
 
 async def test_a_bot_buys_and_a_bot_scans(gateway: Running) -> None:
@@ -202,8 +202,8 @@ async def test_a_bot_buys_and_a_bot_scans(gateway: Running) -> None:
             assert buyer.release(free)[0] == "released"
             assert buyer.basket()[2] == taken
             order = buyer.place()
-            assert order["state"] == "pending" and order["total"] == 4_000
-            assert buyer.pay(order)["state"] == "confirmed"
+            assert order["state"] == "open" and order["total"] == 4_000
+            assert buyer.pay(order)["state"] == "paid"
             buyer.link.listen_for(0.2)
             assert [buyer.picture.statuses[seat] for seat in taken] == [bots.SOLD] * 2
             assert buyer.tickets_pdf(order).startswith(b"%PDF")

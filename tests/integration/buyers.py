@@ -91,7 +91,7 @@ class Buyers:
         for _ in range(200):
             paid = await self._patiently(path, pay, session, refusable=True)
             state = paid.get("order", {}).get("state")
-            if state == "confirmed":
+            if state == "paid":
                 tickets = tuple((line["ticket"], line["seat"]) for line in paid["order"]["lines"])
                 self.sales.append(Sale(order, tickets))
                 return

@@ -117,8 +117,7 @@ class Sellers:
         """What was begun is gone on with by the desk itself; orders that wait for money stay."""
         async with asyncio.timeout(20):
             while any(  # noqa: ASYNC110 - the desk's steps are not ours to signal
-                order.state is not OrderState.PENDING
-                for order in await self.store.orders.unfinished()
+                order.state is not OrderState.OPEN for order in await self.store.orders.unfinished()
             ):
                 await asyncio.sleep(0.1)
 

@@ -215,7 +215,7 @@ async def test_a_house_is_as_it_was_at_a_time(
         for (id,) in known:
             order = await house.store.orders.get(id)
             assert order is not None
-            if order.state is OrderState.CONFIRMED and not order.refunds:
+            if order.state is OrderState.PAID and not order.refunds:
                 await house.refund(order)
         for seat in range(30, 40):
             assert await house.sell(second, seat) is not None

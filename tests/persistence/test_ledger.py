@@ -67,14 +67,12 @@ class Books:
             given=order.total if method is PaymentMethod.CASH else 0,
             reference="" if method is PaymentMethod.CASH else "T-77",
         )
-        order = await self.save(order, state=OrderState.PAID, payments=(payment,))
+        order = await self.save(order, state=OrderState.SELLING, payments=(payment,))
         lines = tuple(
             structs.replace(line, state=LineState.SOLD, ticket=line.number) for line in order.lines
         )
         confirmed = structs.replace(payment, standing=Standing.CONFIRMED)
-        return await self.save(
-            order, state=OrderState.CONFIRMED, lines=lines, payments=(confirmed,)
-        )
+        return await self.save(order, state=OrderState.PAID, lines=lines, payments=(confirmed,))
 
     async def refund(self, order: Order, *lines: int) -> Order:
         refund = OrderRefund("r1", lines, "ill", "ada", 1, done=True, undone=lines)
@@ -187,7 +185,7 @@ async def test_coins_that_do_not_exist_are_a_fact_of_their_own(books: Books) -> 
     order = await books.save(new_order(books.performance, 5))
     payment = Payment(f"{order.id}-1", order.id, PaymentMethod.CASH, 1_998, "CHF",
                       captured=1_998, given=2_000)  # fmt: skip
-    await books.save(order, state=OrderState.PAID, payments=(payment,))
+    await books.save(order, state=OrderState.SELLING, payments=(payment,))
     assert [(one.kind, one.amount, one.currency) for one in await books.records()] == [
         ("payment", 1_998, "CHF"),
         ("rounding", 2, "CHF"),

@@ -1,18 +1,22 @@
 """The revisions make the tables that the code describes, once, whoever starts first."""
 
 import asyncio
-from typing import Any
+import json
+from typing import Any, Final
 
+import msgspec
 import pytest
 from alembic import command
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from engine.orders import Order, OrderState
 from persistence.migrations import migrate
 from persistence.schema import metadata
 from persistence.store import Store
 from persistence.url import DatabaseUnavailable, DatabaseUrlError, connect, sqlalchemy_url
 from tests.conftest import copy_of
+from tests.persistence.test_orders import new_order
 
 _SHAPE = """
 SELECT 'column', c.table_name || '.' || c.column_name,
@@ -70,16 +74,20 @@ def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
         assert len(asyncio.run(race())) > 200
 
 
+async def migrate_to(url: str, revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade = command.upgrade
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "upgrade", lambda config, _: upgrade(config, revision))
+        await migrate(url)
+
+
 def test_scans_of_before_the_doors_revision_are_kept_as_they_were(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upgrade = command.upgrade
     with copy_of(database_url, "template0") as other:
 
         async def story() -> tuple[Any, ...]:
-            monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0006"))
-            await migrate(other)
-            monkeypatch.undo()
+            await migrate_to(other, "0006", monkeypatch)
             connection = await connect(other)
             await connection.execute(
                 "INSERT INTO scans VALUES (1, 5, 77, 'north', 'lane', 'admit', 9, 'ADMITTED')"
@@ -93,6 +101,62 @@ def test_scans_of_before_the_doors_revision_are_kept_as_they_were(
             *(1, 5, 77, "north", "lane", "admit", 9, "ADMITTED"),
             *("", -1, 77, "", 0),
         )
+
+
+WAS_THEN: Final = {
+    "pending": OrderState.OPEN,
+    "paid": OrderState.SELLING,
+    "confirmed": OrderState.PAID,
+    "cancelled": OrderState.CANCELLED,
+    "failed": OrderState.FAILED,
+    "refunded": OrderState.REFUNDED,
+}
+"""What the states were called before they had the names of today."""
+
+
+def test_orders_of_before_keep_their_state_under_its_name_of_today(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with copy_of(database_url, "template0") as other:
+
+        async def story() -> tuple[list[Order], list[Order]]:
+            await migrate_to(other, "0008", monkeypatch)
+            connection = await connect(other)
+            for number, (state, part) in enumerate(
+                [*((one, False) for one in WAS_THEN), ("confirmed", True)]
+            ):
+                body = json.loads(msgspec.json.encode(new_order(1, number)))
+                body["state"] = state
+                if part:
+                    body["lines"][0]["state"] = "refunded"
+                text = json.dumps(body)
+                await connection.execute(
+                    "INSERT INTO orders (id, revision, state, channel, currency, total, created_ms,"
+                    " expires_ms, buyer_name, buyer_email, buyer_words, operator, session,"
+                    " unfinished, body) VALUES ($1, 1, $2, 'web', 'EUR', 0, 0, 0, '', '', '{}',"
+                    " '', '', false, $3)",
+                    *(body["id"], state, text),
+                )
+                await connection.execute(
+                    "INSERT INTO order_history SELECT number, 0, 5, $2 FROM orders WHERE id = $1",
+                    *(body["id"], text),
+                )
+            await migrate(other)
+            rows = [
+                await connection.fetch("SELECT body FROM orders ORDER BY number"),
+                await connection.fetch("SELECT body FROM order_history ORDER BY order_number"),
+            ]
+            columns = await connection.fetch("SELECT state FROM orders ORDER BY number")
+            await connection.close()
+            now, before = (
+                [msgspec.json.decode(row["body"], type=Order) for row in each] for each in rows
+            )
+            assert [row["state"] for row in columns] == [order.state.value for order in now]
+            return now, before
+
+        now, before = asyncio.run(story())
+    assert [order.state for order in now] == [*WAS_THEN.values(), OrderState.PART_REFUNDED]
+    assert before == now
 
 
 @pytest.mark.parametrize(

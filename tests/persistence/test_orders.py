@@ -31,7 +31,7 @@ def new_order(performance: int, *seats: int, **changes: Any) -> Order:
     order = Order(
         id=f"{next(_ids):032x}",
         number=0,
-        state=OrderState.PENDING,
+        state=OrderState.OPEN,
         channel=Channel.WEB,
         currency="EUR",
         total=2_000 * len(seats),
@@ -83,7 +83,7 @@ async def test_many_are_saved_together_and_keep_their_places(store: Store, opene
     saved = await store.orders.save(first[::-1])
     assert [order.id for order in saved] == [order.id for order in first[::-1]]
     assert len({order.number for order in saved}) == 20
-    paid = [structs.replace(order, state=OrderState.PAID) for order in saved]
+    paid = [structs.replace(order, state=OrderState.SELLING) for order in saved]
     mixed = await store.orders.save([new_order(opened.first, 50), *paid])
     assert [order.revision for order in mixed] == [1] + [2] * 20
     assert [order.number for order in mixed[1:]] == [order.number for order in saved]
@@ -97,12 +97,12 @@ async def test_a_change_that_is_not_based_on_what_is_stored_is_refused_with_its_
     theirs = structs.replace(mine, state=OrderState.CANCELLED)
     [theirs] = await store.orders.save([theirs])
     for late in (
-        structs.replace(mine, state=OrderState.PAID),
+        structs.replace(mine, state=OrderState.SELLING),
         structs.replace(mine, revision=0),  # placed a second time
         structs.replace(mine, revision=7),
     ):
         with pytest.raises(OrderConflict) as caught:
-            await store.orders.save([structs.replace(other, state=OrderState.PAID), late])
+            await store.orders.save([structs.replace(other, state=OrderState.SELLING), late])
         assert caught.value.ids == (mine.id,)
     assert await store.orders.get(mine.id) == theirs
     assert await store.orders.get(other.id) == other  # nothing of the group was saved
@@ -111,7 +111,7 @@ async def test_a_change_that_is_not_based_on_what_is_stored_is_refused_with_its_
 async def test_of_two_desks_one_wins(store: Store, opened: Opened) -> None:
     [order] = await store.orders.save([new_order(opened.first, 1)])
     rivals = [
-        structs.replace(order, state=state) for state in (OrderState.PAID, OrderState.CANCELLED)
+        structs.replace(order, state=state) for state in (OrderState.SELLING, OrderState.CANCELLED)
     ]
     results = await asyncio.gather(
         *(store.orders.save([rival]) for rival in rivals), return_exceptions=True
@@ -132,7 +132,7 @@ async def test_lines_and_payments_follow_the_order(
     [order] = await store.orders.save([structs.replace(order, payments=(paying(order),))])
     sold = structs.replace(
         order,
-        state=OrderState.CONFIRMED,
+        state=OrderState.PAID,
         lines=tuple(
             structs.replace(line, state=LineState.SOLD, ticket=line.number + 10)
             for line in order.lines
@@ -165,30 +165,26 @@ async def test_unfinished_orders_are_those_with_a_step_left(store: Store, opened
 
     going_on = [
         new_order(opened.first, 1),
-        new_order(opened.first, 1, state=OrderState.PAID),
+        new_order(opened.first, 1, state=OrderState.SELLING),
         new_order(
             opened.first,
             1,
-            state=OrderState.CONFIRMED,
+            state=OrderState.PAID,
             refunds=(OrderRefund("r", (1,), "", "", NOW_MS),),
         ),
-        new_order(
-            opened.first, 1, state=OrderState.CONFIRMED, payments=refund(RefundState.REQUESTED)
-        ),
+        new_order(opened.first, 1, state=OrderState.PAID, payments=refund(RefundState.REQUESTED)),
     ]
     over = [
-        new_order(opened.first, 1, state=OrderState.CONFIRMED),
+        new_order(opened.first, 1, state=OrderState.PAID),
         new_order(opened.first, 1, state=OrderState.CANCELLED),
         new_order(opened.first, 1, state=OrderState.REFUNDED),
         new_order(
             opened.first,
             1,
-            state=OrderState.CONFIRMED,
+            state=OrderState.PAID,
             refunds=(OrderRefund("r", (1,), "", "", NOW_MS, done=True),),
         ),
-        new_order(
-            opened.first, 1, state=OrderState.CONFIRMED, payments=refund(RefundState.SUCCEEDED)
-        ),
+        new_order(opened.first, 1, state=OrderState.PAID, payments=refund(RefundState.SUCCEEDED)),
     ]
     saved = await store.orders.save([*going_on, *over])
     found = await store.orders.unfinished()

@@ -63,9 +63,9 @@ async def test_a_sale_says_what_a_cashier_needs(
 ) -> None:
     order = sold[3]
     lines = (structs.replace(order.lines[0], state=LineState.REFUNDED), order.lines[1])
-    await store.orders.save([structs.replace(order, state=OrderState.PAID, lines=lines)])
+    await store.orders.save([structs.replace(order, state=OrderState.SELLING, lines=lines)])
     [sale] = await store.sales.latest(limit=1)
-    assert (sale.number, sale.id, sale.state, sale.channel) == (1004, order.id, "paid", "web")
+    assert (sale.number, sale.id, sale.state, sale.channel) == (1004, order.id, "selling", "web")
     assert (sale.currency, sale.total, sale.created_ms) == ("EUR", 2_000, NOW_MS)
     assert (sale.buyer_name, sale.buyer_email, sale.operator) == ("Bernadette Dupond", "", "ada")
     assert (sale.places, sale.live) == (2, 1)

@@ -110,7 +110,7 @@ async def test_a_webhook_that_nobody_signed_changes_nothing(gateway: Running) ->
         ) as answer:
             assert answer.status == 400
             assert (await answer.json(content_type=None))["code"] == "signature_invalid"
-    assert (await gateway.json("GET", f"/api/orders/{body['id']}"))["state"] == "pending"
+    assert (await gateway.json("GET", f"/api/orders/{body['id']}"))["state"] == "open"
     with pytest.raises(SignatureInvalid):
         await gateway.fake.backend.desk.webhook(b"{}", "")
 

@@ -210,7 +210,7 @@ async def _buy(line: Line, stage: Stage, http: Http, ledger: Ledger) -> None:
             status, paid = await http.ask("POST", f"/api/orders/{id}/pay", pay, stage.operator)
             if status != 200:
                 return
-            if paid["order"]["state"] == "confirmed":
+            if paid["order"]["state"] == "paid":
                 break
             await asyncio.sleep(PROBE_S)
         ledger.sell(id, 0, tickets_of(paid["order"]), asked_s)

@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,20 @@ class Stand:
         # As whoever adds one through the edge: a page that is opened now lists it.
         self._app[EDGE].programme.changed()
         return number
+
+    @contextlib.contextmanager
+    def house(self, **settings: Any) -> Iterator[None]:
+        """The house has these settings too for a while."""
+        catalogue = self.fake.catalogue
+        before = catalogue.the_house
+        assert before is not None
+        catalogue.the_house = replace(before, settings=before.settings | settings)
+        self._app[EDGE].programme.house_changed()
+        try:
+            yield
+        finally:
+            catalogue.the_house = before
+            self._app[EDGE].programme.house_changed()
 
     # What others do ---------------------------------------------------------------
 

@@ -58,7 +58,7 @@ async def test_two_seats_are_bought_and_their_tickets_fetched(
         assert stand.statuses(performance)[seat] == SeatStatus.SOLD
 
     [made] = orders_of(stand, performance)
-    assert (made.id, made.state) == (order, OrderState.CONFIRMED)
+    assert (made.id, made.state) == (order, OrderState.PAID)
     assert made.buyer.name == "Camille Dupont"
     assert {line.seat: line.price_type for line in made.lines} == {ROW[0]: "child", ROW[1]: "full"}
     amounts = [f"€{line.amount / 100:.2f}" for line in made.lines]
@@ -115,7 +115,7 @@ async def test_a_purchase_by_keyboard_alone(
     await expect(page.get_by_role("heading", name="Enjoy the show")).to_be_visible()
     await tab_to("#tickets")
     [made] = orders_of(stand, performance)
-    assert made.state is OrderState.CONFIRMED
+    assert made.state is OrderState.PAID
     section = THEATRE.seat_sections[made.lines[0].seat]
     assert THEATRE.sections[section].name == THEATRE.sections[1].name
 
@@ -189,7 +189,7 @@ async def test_an_order_whose_answer_was_lost_gives_way_to_a_changed_basket(
     await expect(page.locator(".pay-amount")).to_have_text("€34.00")
     await pay(page)
     states = sorted(order.state for order in orders_of(stand, performance))
-    assert states == [OrderState.CANCELLED, OrderState.CONFIRMED]
+    assert states == [OrderState.CANCELLED, OrderState.PAID]
     faults.clear()
 
 
@@ -209,7 +209,7 @@ async def test_going_back_from_the_payment_reopens_the_basket(
     await expect(page.locator("#to-checkout")).to_be_enabled()
     await go_to_payment(page)
     await pay(page)
-    confirmed = [one for one in orders_of(stand, performance) if one.state == "confirmed"]
+    confirmed = [one for one in orders_of(stand, performance) if one.state == "paid"]
     assert [len(order.lines) for order in confirmed] == [1]
 
 
@@ -281,7 +281,7 @@ async def test_an_order_that_costs_nothing_is_never_asked_to_be_paid(
     await expect(page.locator("#tickets")).to_be_visible()
     [made] = orders_of(stand, performance)
     assert page.url == f"{stand.url}/o/{made.id}"
-    assert (made.state, made.total, made.payments) == (OrderState.CONFIRMED, 0, ())
+    assert (made.state, made.total, made.payments) == (OrderState.PAID, 0, ())
     assert not [url for url in asked if url.endswith("/pay")]
     await page.goto(f"{stand.url}/p/{performance}")
     await expect(page.locator(".basket-empty")).to_be_visible()
@@ -290,10 +290,13 @@ async def test_an_order_that_costs_nothing_is_never_asked_to_be_paid(
 @pytest.mark.parametrize(
     ("state", "title", "text"),
     [
-        (OrderState.PENDING, "Almost there", "waiting for your payment"),
-        (OrderState.PAID, "Making your tickets", "Your tickets follow in a moment"),
+        (OrderState.OPEN, "Almost there", "waiting for your payment"),
+        (OrderState.SELLING, "Making your tickets", "Your tickets follow in a moment"),
         (OrderState.FAILED, "We are paying you back", "The money goes back the way it came"),
         (OrderState.CANCELLED, "This order was not completed", "Nothing was charged"),
+        (OrderState.EXPIRED, "The time to pay is over", "Nothing was charged"),
+        (OrderState.PART_REFUNDED, "Part of your order is refunded", "that is left stays good"),
+        (OrderState.AWAITING_APPROVAL, "We have your request", "You need not pay yet"),
         (OrderState.REFUNDED, "This order has been refunded", "no longer open any door"),
         ("repaid", "Your money is on its way back", "came too late for the seats"),
     ],
@@ -315,6 +318,8 @@ async def test_the_order_page_says_where_an_order_stands(
     lines = confirmed.lines
     if state is OrderState.REFUNDED:
         lines = tuple(replace(line, state=LineState.REFUNDED) for line in lines)
+    if state is OrderState.PART_REFUNDED:
+        lines = (replace(lines[0], state=LineState.REFUNDED), *lines[1:])
     if state == "repaid":
         state = OrderState.REFUNDED
         lines = tuple(replace(line, state=LineState.CANCELLED) for line in lines)
@@ -327,13 +332,34 @@ async def test_the_order_page_says_where_an_order_stands(
     await page.reload()
     await expect(page.locator("h1")).to_have_text(title)
     await expect(page.locator(".lead")).to_contain_text(text)
-    assert await page.locator("#tickets").count() == 0
-    if state in (OrderState.PENDING, OrderState.PAID):
+    assert await page.locator("#tickets").count() == (state == OrderState.PART_REFUNDED)
+    if state in (OrderState.OPEN, OrderState.SELLING):
         shown = confirmed
         await expect(page.locator("h1")).to_have_text("Enjoy the show")
         await expect(page.locator("#tickets")).to_be_visible()
     if state == OrderState.REFUNDED:
         await expect(page.locator(".stub-line.gone")).to_have_count(2)
+
+
+async def test_an_order_on_an_invoice_is_approved_and_paid_from_its_page(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    with stand.house(invoice={"first_days": 10, "interval_days": 7, "reminders": 2}):
+        page = await open_page(f"{stand.url}/p/{performance}")
+        await find_best(page, 2)
+        await go_to_payment(page)
+        await expect(page.locator("#later-on_site")).to_have_count(0)
+        await page.locator("#later-invoice").click()
+        await expect(page.locator("h1")).to_have_text("We have your request")
+        order = page.url.rpartition("/")[2]
+        approved = await stand.fake.desk.approve(order)
+        assert isinstance(approved, Order)
+        await page.reload()
+        await expect(page.locator("h1")).to_have_text("Your order is reserved")
+        await expect(page.locator(".order-facts")).to_contain_text("To pay until")
+        await page.locator("#pay-now").click()
+        await expect(page.locator("h1")).to_have_text("Enjoy the show")
+        await expect(page.locator("#tickets")).to_be_visible()
 
 
 async def test_an_unknown_order_is_told(

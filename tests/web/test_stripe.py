@@ -65,7 +65,7 @@ async def test_a_buyer_who_paid_comes_back_to_tickets(
     order = the_order(house)
     assert page.url == f"{house.url}/o/{order.id}"
     assert (order.state, order.paid, len(order.payments)) == (
-        OrderState.CONFIRMED,
+        OrderState.PAID,
         order.total,
         1,
     )

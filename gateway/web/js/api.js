@@ -34,6 +34,7 @@ export const plan = (hash) => send("GET", `/api/plans/${hash}`);
 export const placeOrder = (order) => asSession("POST", "/api/orders", order);
 export const order = (id) => asSession("GET", `/api/orders/${id}`);
 export const pay = (id, payment) => asSession("POST", `/api/orders/${id}/pay`, payment);
+export const reserve = (id, kind) => asSession("POST", `/api/orders/${id}/reserve`, { kind });
 export const cancelOrder = (id) => asSession("POST", `/api/orders/${id}/cancel`, {});
 export const enrol = (token) => send("POST", "/api/enrol", { token });
 /** What changed at a performance's doors after `since`, its tickets from `first`; `kept` are not sent. */

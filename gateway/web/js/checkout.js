@@ -11,7 +11,9 @@ import { seatText } from "./places.js";
 import { refusalText } from "./refusals.js";
 
 const MAX_TEXT_CHARS = 200; // the engine's bound for any free text
-const DONE = new Set(["paid", "confirmed", "failed", "refunded"]);
+const DONE = new Set([
+  "awaiting_approval", "awaiting_payment", "selling", "paid", "part_refunded", "failed", "refunded",
+]);
 
 export class Checkout {
   /** `leave()` goes back to the seats; `items()` are the basket panel's. */
@@ -38,7 +40,7 @@ export class Checkout {
       if (error instanceof api.Problem) return false;
       throw error;
     }
-    if (this.order.state === "pending") return true;
+    if (this.order.state === "open") return true;
     if (DONE.has(this.order.state)) this.#showOrder(this.order);
     this.expired();
     return false;
@@ -106,7 +108,7 @@ export class Checkout {
     const placed = await this.#do(() => this.#send(buyer));
     if (!placed) return;
     this.order = placed;
-    if (placed.state !== "pending") {
+    if (placed.state !== "open") {
       this.#showOrder(placed); // there was nothing to pay, or it was paid already
       return;
     }
@@ -164,7 +166,19 @@ export class Checkout {
       h("div.checkout-buttons", {},
         h("button.button.primary", { type: "button", id: "pay", onclick: () => this.#pay(method) },
           t(test ? "web.pay.test_button" : "web.pay.card_button", { amount })),
+        this.house.terms.map((kind) => this.#laterButton(kind)),
         this.#backButton()));
+  }
+
+  #laterButton(kind) {
+    const words = t(kind === "invoice" ? "web.pay.later.invoice" : "web.pay.later.on_site");
+    return h("button.button", { type: "button", id: `later-${kind}`, onclick: () => this.#later(kind) }, words);
+  }
+
+  /** The order is to be paid later, on the house's terms, once somebody there approves. */
+  async #later(kind) {
+    const reserved = await this.#do(() => api.reserve(this.order.id, kind));
+    if (reserved) this.#showOrder(reserved);
   }
 
   #backButton() {
@@ -206,7 +220,7 @@ export class Checkout {
       forgetBasket(this.performance.id);
       this.basket.token = null;
     }
-    if (state !== "pending") forgetOrder(this.performance.id);
+    if (state !== "open") forgetOrder(this.performance.id);
     location.replace(`/o/${id}`);
   }
 
@@ -249,12 +263,13 @@ export class Checkout {
     const rows = this.order
       ? this.order.lines.map((line) => this.#orderRow(line))
       : this.items().map((item) => this.#row(item));
+    const fees = this.order ? feeRows(feesOf(this.order), performance.fees, performance.currency) : [];
     const total = this.order?.total ?? this.items().reduce((sum, { amount }) => sum + amount, 0);
     return h("aside.stub", { "aria-label": t("web.checkout.summary") },
       h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
       h("h2.stub-title", {}, pick(performance.title)),
       h("p.stub-place", {}, performance.venue),
-      h("ul.stub-lines", {}, rows),
+      h("ul.stub-lines", {}, rows, fees),
       stubTotal(rows.length, total, performance.currency),
       this.time);
   }
@@ -267,6 +282,30 @@ export class Checkout {
     const names = this.performance.price_types.find(({ id }) => id === type)?.names ?? {};
     return stubRow(this.plan, this.order.currency, seat, area, pick(names), amount);
   }
+}
+
+/**
+ * What an order is charged beside its places, as [[fee, amount]]: the buyer's own, not the house's.
+ * `of(performance)` says whose are wanted; -1 are the order's as a whole.
+ */
+export function feesOf(order, of = () => true) {
+  const sums = new Map();
+  const add = (fee, amount) => sums.set(fee, (sums.get(fee) ?? 0) + amount);
+  for (const { performance, fees } of order.lines) {
+    for (const [fee, amount, absorbed] of fees) if (!absorbed && of(performance)) add(fee, amount);
+  }
+  for (const { fee, amount, absorbed, state, line, performance } of order.charges) {
+    if (!absorbed && !line && state !== "cancelled" && of(performance)) add(fee, amount);
+  }
+  return [...sums];
+}
+
+/** Fees as lines of a stub; `named` are those of the performance, with their names. */
+export function feeRows(fees, named, currency) {
+  const names = Object.fromEntries(named.map(({ id, names: texts }) => [id, texts]));
+  return fees.map(([fee, amount]) => h("li.stub-line", {},
+    h("span.stub-name", {}, pick(names[fee] ?? {}) || fee),
+    h("span.stub-amount", {}, moneyExact(amount, currency))));
 }
 
 /** The last line of a stub. */

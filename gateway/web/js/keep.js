@@ -4,6 +4,7 @@
 
 const admissionKey = (performance) => `strapontin.admission.${performance}`;
 const basketKey = (performance) => `strapontin.basket.${performance}`;
+const attemptKey = (order) => `strapontin.attempt.${order}`;
 const orderKey = (performance) => `strapontin.order.${performance}`;
 
 function read(key) {
@@ -23,6 +24,11 @@ export const forgetBasket = (performance) => localStorage.removeItem(basketKey(p
 export const keptOrder = (performance) => read(orderKey(performance));
 export const keepOrder = (performance, order) => localStorage.setItem(orderKey(performance), JSON.stringify(order));
 export const forgetOrder = (performance) => localStorage.removeItem(orderKey(performance));
+
+/** The attempt to pay an order that was reserved, or null. */
+export const keptAttempt = (order) => read(attemptKey(order));
+export const keepAttempt = (order, attempt) => localStorage.setItem(attemptKey(order), JSON.stringify(attempt));
+export const forgetAttempt = (order) => localStorage.removeItem(attemptKey(order));
 
 /** {admission, expires_ms, number, on_sale_ms} of the `number`th who came to the draw at `on_sale_ms`, or null. */
 export const keptAdmission = (performance) => read(admissionKey(performance));

@@ -4,18 +4,26 @@
 import * as api from "./api.js";
 import { announce } from "./announce.js";
 import { openHouse, runPage, setTitle } from "./chrome.js";
-import { stubRow, stubTotal } from "./checkout.js";
+import { feeRows, feesOf, stubRow, stubTotal } from "./checkout.js";
 import { byId, h, icon } from "./dom.js";
 import { clock, currentLanguage, longDate, moneyExact, pick, plural, t } from "./i18n.js";
-import { forgetBasket, forgetOrder, keptBasket, keptOrder } from "./keep.js";
+import {
+  forgetAttempt, forgetBasket, forgetOrder, freshId, keepAttempt, keptAttempt, keptBasket, keptOrder,
+} from "./keep.js";
 import { Plan } from "./plan.js";
+import { refusalText } from "./refusals.js";
 
 const ASK_FIRST_MS = 800;
 const ASK_MOST_MS = 10_000;
 const APART = { target: "_blank", rel: "noopener" }; // a paper opens beside this page, which stays
-const UNDER_WAY = new Set(["pending", "paid"]);
-const ICONS = { confirmed: "check", failed: "alert", cancelled: "alert", refunded: "back", repaid: "back" };
-const TONES = { confirmed: "good", failed: "bad", cancelled: "bad" };
+const UNDER_WAY = new Set(["open", "selling"]);
+const SOLD = new Set(["paid", "part_refunded"]);
+const GIVEN_UP = new Set(["cancelled", "expired"]);
+const ICONS = {
+  paid: "check", part_refunded: "check", failed: "alert", cancelled: "alert", expired: "alert", refunded: "back",
+  repaid: "back",
+};
+const TONES = { paid: "good", part_refunded: "good", failed: "bad", cancelled: "bad", expired: "bad" };
 
 class OrderPage {
   constructor(house, id) {
@@ -23,7 +31,9 @@ class OrderPage {
     this.id = id;
     this.plans = new Map(); // performance -> Plan
     this.typeNames = new Map(); // performance -> price type -> names
+    this.fees = new Map(); // performance -> its fees, with their names
     this.wait = ASK_FIRST_MS;
+    this.problem = h("p.problem", { role: "alert" });
   }
 
   async open() {
@@ -36,10 +46,11 @@ class OrderPage {
    */
   async #look(order) {
     const kept = keptOrder(order.holds[0].performance);
-    const payment = kept?.id === order.id && order.payments.find(({ id }) => id === `${order.id}-${kept.attempt}`);
-    if (order.state !== "pending" || payment?.state !== "pending") return order;
+    const attempt = keptAttempt(order.id) ?? (kept?.id === order.id ? kept.attempt : null);
+    const payment = attempt && order.payments.find(({ id }) => id === `${order.id}-${attempt}`);
+    if (!["open", "awaiting_payment"].includes(order.state) || payment?.state !== "pending") return order;
     try {
-      return (await api.pay(order.id, { method: payment.method, attempt: kept.attempt })).order;
+      return (await api.pay(order.id, { method: payment.method, attempt })).order;
     } catch (error) {
       if (error instanceof api.Problem || error instanceof api.Unreachable) return order;
       throw error;
@@ -47,12 +58,12 @@ class OrderPage {
   }
 
   async #show(order) {
-    if (order.state !== "pending") this.#forgetKept(order);
+    if (order.state !== "open") this.#forgetKept(order);
     await this.#know(order);
     const changed = order.state !== this.shown?.state || order.tickets_ready !== this.shown?.tickets_ready;
     if (changed) this.#draw(order);
     this.shown = order;
-    const settled = !UNDER_WAY.has(order.state) && (order.tickets_ready || order.state !== "confirmed");
+    const settled = !UNDER_WAY.has(order.state) && (order.tickets_ready || !SOLD.has(order.state));
     if (!settled) this.#askLater();
   }
 
@@ -60,7 +71,8 @@ class OrderPage {
   #forgetKept(order) {
     for (const { performance, token } of order.holds) {
       if (keptOrder(performance)?.id === order.id) forgetOrder(performance);
-      if (order.state !== "cancelled" && keptBasket(performance)?.token === token) forgetBasket(performance);
+      if (order.state !== "awaiting_payment") forgetAttempt(order.id);
+      if (!GIVEN_UP.has(order.state) && keptBasket(performance)?.token === token) forgetBasket(performance);
     }
   }
 
@@ -68,9 +80,10 @@ class OrderPage {
   async #know(order) {
     const unknown = order.performances.filter(({ id }) => !this.plans.has(id));
     await Promise.all(unknown.map(async ({ id, plan }) => {
-      const [json, names] = await Promise.all([api.plan(plan), typeNames(id)]);
+      const [json, { types, fees }] = await Promise.all([api.plan(plan), names(id)]);
       this.plans.set(id, new Plan(json));
-      this.typeNames.set(id, names);
+      this.typeNames.set(id, types);
+      this.fees.set(id, fees);
     }));
   }
 
@@ -91,13 +104,15 @@ class OrderPage {
     const waiting = UNDER_WAY.has(state);
     const title = t(`web.order.${state}.title`);
     const amount = moneyExact(order.total, order.currency);
+    const places = order.lines.filter((line) => line.state === "sold").length || order.lines.length;
     setTitle(t("web.order.number", { number: order.number }), title);
     byId("order").replaceChildren(h("div.order-page-grid", {},
       h("div", {},
         h(`p.order-state.${TONES[state] ?? "plain"}`, {},
           waiting ? dots() : icon(ICONS[state] ?? "clock"), t(`web.order.${state}.state`)),
         h("h1", { tabindex: "-1" }, title),
-        h("p.lead", {}, plural(`web.order.${state}.text`, order.lines.length, { amount })),
+        h("p.lead", {}, plural(`web.order.${state}.text`, places, { amount })),
+        this.problem,
         this.#buttons(order),
         this.#facts(order)),
       h("div.stubs", {}, order.performances.map((performance) => this.#stub(order, performance)))));
@@ -107,23 +122,52 @@ class OrderPage {
   #buttons(order) {
     const language = currentLanguage();
     const first = order.performances[0].id;
-    const tickets = order.tickets_ready && (order.state === "confirmed")
+    const tickets = order.tickets_ready && SOLD.has(order.state)
       && h("a.button.primary", { href: api.ticketsAddress(order.id, language), id: "tickets", ...APART },
         icon("ticket"), t("web.order.tickets"));
     const receipt = order.payments.some(({ captured }) => captured)
       && h("a.button", { href: api.receiptAddress(order.id, language), id: "receipt", ...APART },
         icon("receipt"), t("web.order.receipt"));
-    const pay = order.state === "pending"
+    const pay = order.state === "open"
       && h("a.button.primary", { href: `/p/${first}#checkout` }, t("web.order.to_payment"));
-    const again = (order.state === "failed" || order.state === "cancelled")
+    const due = { amount: moneyExact(order.due, order.currency) };
+    const payNow = order.state === "awaiting_payment"
+      && h("button.button.primary", { type: "button", id: "pay-now", onclick: () => this.#payNow(order) },
+        t(this.house.payment_methods[0] === "test_card" ? "web.pay.test_button" : "web.pay.card_button", due));
+    const again = (order.state === "failed" || GIVEN_UP.has(order.state))
       && h("a.button.primary", { href: `/p/${first}` }, t("web.order.again"));
-    return h("div.order-buttons", {}, tickets, receipt, pay, again);
+    return h("div.order-buttons", {}, tickets, receipt, pay, payNow, again);
+  }
+
+  /** Pays what is reserved. The attempt is kept: asked again, it takes no money twice. */
+  async #payNow(order) {
+    if (this.busy) return;
+    this.busy = true;
+    this.problem.textContent = "";
+    const attempt = keptAttempt(order.id) ?? freshId();
+    keepAttempt(order.id, attempt);
+    try {
+      const paid = await api.pay(order.id, { method: this.house.payment_methods[0], attempt });
+      if (paid.redirect_url) location.assign(paid.redirect_url);
+      else await this.#show(paid.order);
+    } catch (error) {
+      if (error instanceof api.Problem) forgetAttempt(order.id); // the next one is another
+      else if (!(error instanceof api.Unreachable)) throw error;
+      this.problem.textContent = error instanceof api.Problem
+        ? refusalText(null, error.code) : t("web.checkout.unreachable");
+    } finally {
+      this.busy = false;
+    }
   }
 
   #facts(order) {
     const facts = [[t("web.order.fact_number"), String(order.number)]];
     if (order.buyer.name) facts.push([t("web.order.fact_buyer"), order.buyer.name]);
     if (order.buyer.email) facts.push([t("web.order.fact_email"), order.buyer.email]);
+    if (order.state === "awaiting_payment") {
+      facts.push([t("web.order.fact_due"), moneyExact(order.due, order.currency)]);
+      if (order.terms.until_ms) facts.push([t("web.order.fact_until"), longDate(order.terms.until_ms)]);
+    }
     const made = { date: longDate(order.created_ms), time: clock(order.created_ms) };
     facts.push([t("web.order.fact_when"), t("web.when", made)]);
     return h("dl.order-facts", {}, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
@@ -131,12 +175,16 @@ class OrderPage {
 
   #stub(order, performance) {
     const lines = order.lines.filter((line) => line.performance === performance.id);
-    const total = lines.reduce((sum, { amount }) => sum + amount, 0);
+    const first = performance === order.performances[0];
+    const fees = feesOf(order, (its) => its === performance.id || (its < 0 && first));
+    const total = [...lines.map(({ amount }) => amount), ...fees.map(([, amount]) => amount)]
+      .reduce((sum, amount) => sum + amount, 0);
     return h("aside.stub", {},
       h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
       h("h2.stub-title", {}, pick(performance.title)),
       h("p.stub-place", {}, performance.venue),
-      h("ul.stub-lines", {}, lines.map((line) => this.#line(order, line))),
+      h("ul.stub-lines", {}, lines.map((line) => this.#line(order, line)),
+        feeRows(fees, this.fees.get(performance.id), order.currency)),
       stubTotal(lines.length, total, order.currency));
   }
 
@@ -154,13 +202,13 @@ class OrderPage {
 const told = ({ state, lines }) =>
   (state === "refunded" && !lines.some((line) => line.state === "refunded") ? "repaid" : state);
 
-/** The price types' names; without them when the performance is shown to nobody any more. */
-async function typeNames(performance) {
+/** Names of price types and fees; without them when the performance is shown to nobody any more. */
+async function names(performance) {
   try {
-    const { price_types: types } = await api.performance(performance);
-    return Object.fromEntries(types.map(({ id, names }) => [id, names]));
+    const { price_types: types, fees } = await api.performance(performance);
+    return { types: Object.fromEntries(types.map(({ id, names: texts }) => [id, texts])), fees };
   } catch (error) {
-    if (error instanceof api.Problem && error.status === 404) return {};
+    if (error instanceof api.Problem && error.status === 404) return { types: {}, fees: [] };
     throw error;
   }
 }
