@@ -149,17 +149,19 @@ async def test_what_is_read_does_not_replace_what_was_saved_meanwhile(
     keeper: OrderKeeper, orders: SlowOrders, clock: Clock
 ) -> None:
     [order] = await orders.save([an_order(1)])
-    read = orders.get
+    read, was_read, may_go_on = orders.get, asyncio.Event(), asyncio.Event()
 
     async def slowly(id: str) -> Order | None:
         found = await read(id)
-        await asyncio.sleep(0.01)
+        was_read.set()
+        await may_go_on.wait()
         return found
 
     orders.get = slowly  # type: ignore[method-assign]
     reading = asyncio.create_task(keeper.load(order.id))
-    await asyncio.sleep(0.002)
+    await was_read.wait()
     saved = await keeper.save(finished(order))
+    may_go_on.set()
     assert await reading == saved == await keeper.load(order.id)
 
 
