@@ -360,14 +360,18 @@ def reserved(order: Order, tickets: Mapping[int, Sequence[Ticket]]) -> Order:
     return replace(order, state=waits, lines=lines)
 
 
+def terms_from(terms: Terms, now_ms: int, *, approved: bool) -> Terms:
+    """Terms from now on: with reminders they end an interval after the last."""
+    until_ms = terms.until_ms
+    if terms.first_ms:
+        until_ms = now_ms + terms.first_ms + terms.reminders * terms.interval_ms
+    return replace(terms, approved=approved, since_ms=now_ms, until_ms=until_ms)
+
+
 def approved(order: Order, now_ms: int) -> Order:
     """AWAITING_APPROVAL to AWAITING_PAYMENT. Its terms begin."""
     assert order.terms is not None
-    terms = order.terms
-    if terms.first_ms:
-        length_ms = terms.first_ms + terms.reminders * terms.interval_ms
-        terms = replace(terms, until_ms=now_ms + length_ms)
-    terms = replace(terms, approved=True, since_ms=now_ms)
+    terms = terms_from(order.terms, now_ms, approved=True)
     return replace(order, state=OrderState.AWAITING_PAYMENT, terms=terms)
 
 

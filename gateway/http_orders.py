@@ -207,10 +207,8 @@ def _terms(wanted: Reserve, house: Any) -> Terms:
     if told is None:
         raise Problem("terms_not_offered", wanted.kind.value, status=409)
     offered = msgspec.convert(told, OfferedTerms)
-    length_days = offered.first_days + offered.reminders * offered.interval_days
     return Terms(
         wanted.kind,
-        until_ms=now_ms() + length_days * _DAY_MS,
         first_ms=offered.first_days * _DAY_MS,
         interval_ms=offered.interval_days * _DAY_MS,
         reminders=offered.reminders,

@@ -38,6 +38,7 @@ from engine.ordering import (
     reminded,
     reminder_ms,
     sold_lines,
+    terms_from,
     to_be_paid_by,
     to_reserve,
     with_payment_begun,
@@ -173,7 +174,7 @@ class OrderDesk:
     async def reserve(self, order: str, terms: Terms, operator: str) -> Order | OrderRefused:
         """Keep the seats of an order that waits for its money, beyond its holds.
 
-        `terms.since_ms` is set to now. Without `operator` somebody has to approve it.
+        The terms begin now. Without `operator` somebody has to approve it.
         """
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
@@ -186,7 +187,7 @@ class OrderDesk:
                 return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
             found = await self._saga.close_pages(found)
             if found.state is OrderState.OPEN:
-                begins = replace(terms, approved=bool(operator), since_ms=self._clock_ms())
+                begins = terms_from(terms, self._clock_ms(), approved=bool(operator))
                 found = await self._saga.keep(found, to_reserve(found, begins))
                 found = await self._saga.settle(found)
             return _refuse(DeskRefusal.SEATS_LOST) if never_sold(found) else found

@@ -302,25 +302,25 @@ async def a_deposit_for_lost_seats(life: Life) -> None:
     await life.ask(lambda desk: desk.pay(*told))
 
 
-async def ordered_by_phone(life: Life) -> None:
-    """Reserved in two performances, and paid when it is fetched."""
+async def reserved_by_phone(life: Life) -> Order:
+    """In two performances, until later."""
     world = life.world
     holds = (await world.hold(1, 0, channel=PHONE), await world.hold(2, 3, channel=PHONE))
     wanted = request(*holds, channel=PHONE)
     order = placed(await life.ask(lambda desk: desk.place(wanted)))
     terms = Terms(TermsKind.PICK_UP, until_ms=world.now_ms + 3_000_000)
-    placed(await life.ask(lambda desk: desk.reserve(order.id, terms, "ada")))
+    return placed(await life.ask(lambda desk: desk.reserve(order.id, terms, "ada")))
+
+
+async def ordered_by_phone(life: Life) -> None:
+    """Paid when it is fetched."""
+    order = await reserved_by_phone(life)
     paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 2 * ADULT, "", "ada")))
 
 
 async def never_fetched(life: Life) -> None:
-    """Reserved in two performances, and its time passes."""
-    world = life.world
-    holds = (await world.hold(1, 0, channel=PHONE), await world.hold(2, 3, channel=PHONE))
-    wanted = request(*holds, channel=PHONE)
-    order = placed(await life.ask(lambda desk: desk.place(wanted)))
-    terms = Terms(TermsKind.PICK_UP, until_ms=world.now_ms + 3_000_000)
-    placed(await life.ask(lambda desk: desk.reserve(order.id, terms, "ada")))
+    """Its time passes."""
+    await reserved_by_phone(life)
 
 
 async def on_an_invoice(life: Life) -> None:
