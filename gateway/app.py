@@ -24,6 +24,7 @@ from gateway import (
     http_doors,
     http_health,
     http_ledger,
+    http_list,
     http_operators,
     http_orders,
     http_public,
@@ -35,6 +36,7 @@ from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.config import Config
 from gateway.doors import Secrets
+from gateway.exports import Exports
 from gateway.http import EDGE, Edge, add_safe_headers, every_request
 from gateway.hub import Hub
 from gateway.limits import (
@@ -90,6 +92,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         programme=programme,
         plans=Plans(backend.catalogue),
         paper=Paper(config.ticket_key),
+        exports=Exports(),
         vitals=Vitals(backend.status),
         room_logs=RoomLogs(backend),
         addresses=addresses,
@@ -107,6 +110,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_public,
         http_orders,
         http_operators,
+        http_list,
         http_doors,
         http_rooms,
         http_supervisor,
@@ -181,3 +185,4 @@ async def _stop(app: web.Application) -> None:
     await edge.auditor.stop(STOP_S)
     edge.passwords.close()
     edge.paper.close()
+    edge.exports.close()

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
+from engine.listing import Cursor, Listed, ListFilter, ListTotals
 from engine.orders import Order, OrderRefused, PlaceOrder, Terms
 from engine.status import EngineStatus
 from engine.waiting import News, Report, RoomEvent
@@ -322,6 +323,28 @@ class Sales(Protocol):
     async def totals(self, performance: int) -> Any: ...
 
 
+class TicketList(Protocol):
+    """The places that orders are about, for people who look at many.
+
+    Showing: plan (hash), titles (by language), starts_ms, settings (JSON of
+    engine.settings.Settings).
+    """
+
+    async def page(
+        self, wanted: ListFilter, *, after: Cursor | None = None, limit: int = 1_000
+    ) -> Sequence[Listed]:
+        """The lines after a position, the latest order first."""
+        ...
+
+    async def totals(self, wanted: ListFilter) -> ListTotals: ...
+
+    async def showings(
+        self, numbers: Sequence[int] = (), *, production: int | None = None
+    ) -> Mapping[int, Any]:
+        """Those of the performances that there are, or all of a production, by number."""
+        ...
+
+
 class Ledger(Protocol):
     """The books of a house. None instead of a head: nothing was recorded yet."""
 
@@ -401,6 +424,7 @@ class Backend:
     catalogue: Catalogue
     access: Access
     sales: Sales
+    ticket_list: TicketList
     guests: Guests
     history: History
     ledger: Ledger

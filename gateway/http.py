@@ -20,6 +20,7 @@ from gateway.addresses import Addresses, Allowance
 from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.config import Config
+from gateway.exports import Exports
 from gateway.hub import Hub
 from gateway.limits import BODY_TIMEOUT_S, MAX_JSON_BYTES, MAX_JSON_NUMBER, MAX_ROWS_PER_PAGE
 from gateway.login import Passwords, Throttle
@@ -56,6 +57,7 @@ class Edge:
     programme: Programme
     plans: Plans
     paper: Paper
+    exports: Exports
     vitals: Vitals
     room_logs: RoomLogs
     addresses: Addresses

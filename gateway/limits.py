@@ -194,6 +194,15 @@ MAX_SEATS_FOUND: Final = 50
 """Seats that a search text such as "B 12" may mean."""
 PDF_THREADS: Final = 2
 MAX_WAITING_PDFS: Final = 64
+MAX_EXPORTS: Final = 2
+"""Lists of places written at once; each keeps a processor busy and a process alive."""
+EXPORT_PAGE_ROWS: Final = 1_000
+"""Rows read at once of what is exported; between pages others get their turn."""
+FILE_PART_BYTES: Final = 256 * 1024
+"""Read and sent at once of a file that was written first."""
+MAX_FILTER_VALUES: Final = 50
+"""Of one filter of the list of places."""
+MAX_FILTERED_PERFORMANCES: Final = 500
 MAX_GUESTS_IN_SHEET: Final = 300_000
 """Guests in one spreadsheet: more than the largest house has."""
 MAX_GUESTS_ON_PAPER: Final = 10_000

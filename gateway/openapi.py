@@ -13,18 +13,22 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from engine.commands import Channel
 from engine.door_list import DoorList
+from engine.listing import ListedStatus, ListTotals, PlaceKind
 from engine.orders import Order, PlaceOrder
 from engine.settings import Settings
 from gateway.http_admin import HouseLook, NewOperator, NewPerformance, NewProduction
 from gateway.http_devices import Enrolment, NewDevice
 from gateway.http_doors import Mark
 from gateway.http_ledger import Close
+from gateway.http_list import ListPage
 from gateway.http_operators import Login, RefundRequest
 from gateway.http_orders import Pay, Reserve
 from gateway.http_public import SessionRequest
 from gateway.http_rooms import NewRoom
 from gateway.limits import MAX_ROWS_PER_PAGE
+from gateway.list_query import DATE, FILTERS, PRICE, TIME
 from gateway.problems import CODES
 
 REF: Final = "#/components/schemas/{name}"
@@ -86,6 +90,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
         RefundRequest, answers={200: Order}, refuses=(409,)
     ),
     "GET /api/sales": Operation(query=("performance", "q", "limit", "before"), refuses=(404,)),
+    "GET /api/ticket-list": Operation(answers={200: ListPage}, query=(*FILTERS, "limit", "next")),
+    "GET /api/ticket-list/totals": Operation(answers={200: ListTotals}, query=FILTERS),
+    "GET /api/ticket-list/export": Operation(
+        media="*/*", query=(*FILTERS, "format", "lang"), refuses=(409,)
+    ),
     "GET /api/tickets": Operation(query=("performance", "q", "limit"), refuses=(404,)),
     "GET /api/status": Operation(query=("performance",)),
     "GET /api/performances/{performance}/journal": Operation(
@@ -146,6 +155,21 @@ _IN_QUERY: Final[dict[str, dict[str, Any]]] = {
     "line": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
     "at": {"type": "array", "items": {"type": "integer", "minimum": 0}},
     "name[]": {"type": "array", "items": {"type": "string"}},
+    "production": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+    "channel": {"type": "array", "items": {"enum": [one.value for one in Channel]}},
+    "kind": {"enum": [one.value for one in PlaceKind]},
+    "status": {"type": "array", "items": {"enum": [one.value for one in ListedStatus]}},
+    "used": {"enum": ["yes", "no"]},
+    **{
+        name: {"type": "array", "items": {"type": "string"}}
+        for name in ("price_type", "category", "operator")
+    },
+    **{name: {"type": "string", "pattern": PRICE} for name in ("price_from", "price_to")},
+    **{
+        f"{what}_{end}": {"type": "string", "pattern": f"{DATE}|{TIME}"}
+        for what in ("ordered", "scanned")
+        for end in ("from", "until")
+    },
 }
 _TEXT: Final = {"type": "string"}
 

@@ -31,6 +31,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "room_times": (422, "A waiting room cannot be open at these times"),
     "too_many_rooms": (409, "Too many waiting rooms are open"),
     "too_many_guests": (409, "The guest list is too long for this"),
+    "too_many_rows": (409, "The list is too long for this"),
     "tickets_not_ready": (409, "The order has no tickets"),
     "receipt_not_ready": (409, "The order was not paid"),
     "terms_not_offered": (409, "The house does not let this be paid later"),

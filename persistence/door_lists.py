@@ -87,8 +87,8 @@ def _marked(performance: int) -> sa.Select[*tuple[Any, ...]]:
 def _used(performance: int, since: int) -> sa.Select[*tuple[Any, ...]]:
     """By ticket: its first entry that stands, and whether the last passage was one."""
     here = sa.and_(scans.c.performance == performance, scans.c.ticket > 0)
-    entry = _passes(ScanOutcome.ADMITTED, ScanMode.ADMIT, ScanMode.MARK)
-    leave = _passes(ScanOutcome.EXITED, ScanMode.EXIT)
+    entry = passes(ScanOutcome.ADMITTED, ScanMode.ADMIT, ScanMode.MARK)
+    leave = passes(ScanOutcome.EXITED, ScanMode.EXIT)
     order = (scans.c.scanned_ms, scans.c.device, scans.c.sequence)
     backwards = [column.desc() for column in order]
 
@@ -111,7 +111,7 @@ def _used(performance: int, since: int) -> sa.Select[*tuple[Any, ...]]:
     return query.group_by(scans.c.ticket)
 
 
-def _passes(result: ScanOutcome, *modes: ScanMode) -> sa.ColumnElement[bool]:
+def passes(result: ScanOutcome, *modes: ScanMode) -> sa.ColumnElement[bool]:
     """Who went through: by what the engine said, or by what a device showed that was alone."""
     kept = scans.c.sequence >= 0
     said = sa.case((kept, scans.c.shown), else_=scans.c.result)

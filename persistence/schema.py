@@ -88,6 +88,9 @@ def _not_negative(*columns: str) -> list[CheckConstraint]:
     return [CheckConstraint(f"{column} >= 0", name=f"{column}_not_negative") for column in columns]
 
 
+STOPPED_TICKETS: Final = "tickets.state IN ('blocked', 'revoked')"
+"""Of `tickets`: the few that have an index of their own."""
+
 _NO_HASH: Final = "'\\x" + "00" * 32 + "'"
 
 house: Final = Table(
@@ -260,6 +263,7 @@ tickets: Final = Table(
         unique=True,
         postgresql_where=text("seat >= 0 AND state <> 'refunded'"),
     ),
+    Index("ix_tickets_stopped", "performance", "number", postgresql_where=text(STOPPED_TICKETS)),
     CheckConstraint("(seat >= 0) <> (area >= 0)", name="seat_or_area"),
     _one_of("state", TicketState),
     *_not_negative("number", "amount", "version"),
@@ -285,6 +289,8 @@ scans: Final = Table(
     Column("undone_ms", BigInteger, nullable=False),  # 0: it stands
     PrimaryKeyConstraint("performance", "seq"),
     Index(None, "performance", "ticket"),
+    # A few pages for a million scans, and next to nothing for each: doors are in a hurry.
+    Index(None, "scanned_ms", postgresql_using="brin", postgresql_with={"pages_per_range": 32}),
     # A second wall: what a device kept counts once.
     Index(
         "uq_scans_kept",
@@ -322,6 +328,14 @@ orders: Final = Table(
         "ix_orders_buyer_words", func.array_to_tsvector(text("buyer_words")), postgresql_using="gin"
     ),
     Index("ix_orders_session", "session", "number", postgresql_where=text("session <> ''")),
+    Index("ix_orders_operator", "operator", "number", postgresql_where=text("operator <> ''")),
+    # What is asked of very many orders at once, without their bodies. None of it ever changes.
+    Index(
+        "ix_orders_created",
+        "created_ms",
+        "number",
+        postgresql_include=["currency", "channel", "operator"],
+    ),
     _one_of("state", OrderState),
     _one_of("channel", Channel),
     *_not_negative("total"),

@@ -25,6 +25,7 @@ from persistence.orders import Orders
 from persistence.pool import open_pool
 from persistence.rooms import Rooms
 from persistence.sales import Sales
+from persistence.ticket_list import TicketList
 from persistence.url import OLDEST_SERVER, DatabaseUnavailable, reaching
 
 POOL_CONNECTIONS: Final = 6
@@ -49,6 +50,7 @@ class Store:
         ledger: What concerns money, chained and closed by the day.
         catalogue: The house, plans, productions, performances.
         sales: What cashiers and doors look up.
+        ticket_list: All places that orders are about, with filters, totals and pages.
         guests: Who is expected, and who has come.
         access: Operators, sessions, devices, audit.
         door_lists: What doors must know to be alone.
@@ -63,6 +65,7 @@ class Store:
         self.ledger = Ledger(self._engine)
         self.catalogue = Catalogue(self._engine)
         self.sales = Sales(self._engine)
+        self.ticket_list = TicketList(self._engine)
         self.guests = Guests(self._engine)
         self.access = Access(self._engine)
         self.door_lists = DoorLists(self._engine)

@@ -300,6 +300,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         catalogue=store.catalogue,
         access=store.access,
         sales=store.sales,
+        ticket_list=store.ticket_list,
         guests=store.guests,
         history=store.history,
         ledger=store.ledger,

@@ -11,6 +11,7 @@ from tests.fakes.access import FakeAccess, NameTaken
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.desk import FakeDesk, FakeGuests, FakeSales
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.listing import FakeTicketList
 from tests.fakes.performances import FakePerformances
 from tests.fakes.rooms import FakeRooms
 from tests.fakes.status import FakeStatus
@@ -30,6 +31,7 @@ class FakeBackend:
         self.access = FakeAccess()
         self.desk = FakeDesk(self.performances)
         self.sales = FakeSales(self.desk.orders)
+        self.ticket_list = FakeTicketList(self.desk.orders, self.performances, self.catalogue)
         self.ledger = FakeLedger()
         self.guests = FakeGuests(self.desk.orders, self.performances)
         self.rooms = FakeRooms()
@@ -41,6 +43,7 @@ class FakeBackend:
             catalogue=self.catalogue,
             access=self.access,
             sales=self.sales,
+            ticket_list=self.ticket_list,
             guests=self.guests,
             history=self.performances,
             ledger=self.ledger,

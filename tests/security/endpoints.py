@@ -20,6 +20,7 @@ SALES: Final = SELLERS | {"refund"}
 SUPERVISING: Final = frozenset({"admin", "supervisor"})
 ADMIN: Final = frozenset({"admin"})
 BOOKS: Final = frozenset({"admin", "report"})
+LISTS: Final = frozenset({"admin", "supervisor", "report"})
 STAFF_AT_DOORS: Final = frozenset({"admin", "supervisor", "door", "device"})
 
 Token = Literal["ignored", "optional", "needed"]
@@ -100,6 +101,9 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/api/logout", ANY_OPERATOR, {}),
     Endpoint("GET", "/api/me", ANY_TOKEN),
     Endpoint("GET", "/api/sales", SALES),
+    Endpoint("GET", "/api/ticket-list", LISTS),
+    Endpoint("GET", "/api/ticket-list/totals", LISTS),
+    Endpoint("GET", "/api/ticket-list/export", LISTS),
     Endpoint("GET", "/api/tickets", ANY_OPERATOR | {"device"}, query="performance=1"),
     Endpoint("GET", "/api/status", SUPERVISING),
     Endpoint("GET", "/api/performances/{performance}/journal", SUPERVISING),
