@@ -8,6 +8,7 @@ changes it for all. The figure of a key is the median of its rounds.
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from bench.page import page
 from engine.settings import Price, PriceType, Settings
 
 if TYPE_CHECKING:
+    from bench.search import Kind
     from bench.throwaway import Ground
 
 app = App(name="bench", help="Measure this installation on this machine.")
@@ -102,6 +104,10 @@ RECOVERY: Final = (
     Goal("recovery_ms", 1_000, at_most=True),
     Goal("rebuild_ms", 1_000, at_most=True),
 )
+
+SEARCH: Final = (Goal("search_p99_ms", 100, at_most=True),)
+SOLD_ROWS: Final = 5
+"""In each section of the houses that were sold: 2,000 seats."""
 
 USUAL: Final = Settings(
     currency="EUR",
@@ -446,6 +452,76 @@ def recovery(*, run: Run = AS_USUAL, restarts: int = 25) -> int:
             at_ms = quantiles_ms([one / 1_000 for one in values_ms])
             figures.add(key, at_ms[QUANTILES.index(0.99)])
         figures.machine["restarts"] = len(taken)
+    return 0
+
+
+@app.command
+def search(
+    *,
+    orders: int = 1_000_000,
+    answers: int = 100,
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    plans_file: Annotated[Path | None, Parameter(name="--plans")] = None,
+) -> int:
+    """Latest sales, searches and the list of places, over HTTP, in a house that sold a million.
+
+    Parameters
+    ----------
+    orders
+        How many are in the database.
+    answers
+        How many of each kind are asked for.
+    json_file
+        Write the figures here too.
+    plans_file
+        Write the query plans of what took longer than 100 ms here.
+    """
+    from bench.search import TOO_LONG_MS, explained, keep_plans, kinds, measured
+    from bench.sockets import login
+    from bench.sold import performances_for, sell
+    from bench.throwaway import PASSWORD, ground
+
+    plan = large_house(SOLD_ROWS)
+    seats = len(plan.seats)
+    many = performances_for(orders, seats)
+    run = Run(json_file=json_file, rounds=1, seconds=0)
+    with (
+        _measured("search", SEARCH, run) as rounds,
+        ground([(plan, SETTINGS)] * many, roles=("cashier", "report")) as on,
+    ):
+        figures = rounds.figures
+
+        def progress(count: int) -> None:
+            rounds.say(f"{count:,} orders are there")
+
+        until_ms = time.time_ns() // 1_000_000
+        begun_s = time.perf_counter()
+        sold = uvloop.run(sell(on.database_url, orders, on.performances, seats, until_ms, progress))
+        figures.add("seed_s", time.perf_counter() - begun_s)
+        figures.machine |= {"orders": sold.orders, "tickets": sold.tickets, "performances": many}
+        token = login(on.url, "bench", PASSWORD)
+        asked = kinds(sold, on.performances, plan)
+        slow = {}
+
+        def measure(kind: "Kind") -> Measure:
+            def ask(_: int) -> None:
+                at_ms = quantiles_ms(uvloop.run(measured(on.url, token, kind, answers)))
+                figures.add(f"{kind.key}_p50_ms", at_ms[QUANTILES.index(0.5)])
+                figures.add(f"{kind.key}_p99_ms", at_ms[QUANTILES.index(0.99)])
+                figures.add_latencies(f"{kind.key}_p50_ms", at_ms)
+                if at_ms[QUANTILES.index(0.99)] > TOO_LONG_MS:
+                    slow[kind.key] = uvloop.run(explained(on.database_url, kind))
+
+            return ask
+
+        rounds.run({kind.key: measure(kind) for kind in asked})
+        searches = [f"{kind.key}_p99_ms" for kind in asked if kind.search]
+        figures.add("search_p99_ms", max(figures[key] for key in searches))
+    if plans_file is not None:
+        keep_plans(plans_file, slow)
+    for key, statements in slow.items():
+        longest = max(statements, key=lambda one: one.took_ms)
+        print(f"{key}: {longest.took_ms} ms of the database", *longest.plan, sep="\n  ")
     return 0
 
 

@@ -40,9 +40,11 @@ class Ground(Struct, frozen=True):
 
 @contextlib.contextmanager
 def ground(
-    houses: list[tuple[Plan, Settings]], kind: Callable[[], type["Installation"]] | None = None
+    houses: list[tuple[Plan, Settings]],
+    kind: Callable[[], type["Installation"]] | None = None,
+    roles: tuple[str, ...] = ("cashier", "door"),
 ) -> Iterator[Ground]:
-    """An installation with one performance for each (plan, settings), and a cashier "bench".
+    """An installation with one performance for each (plan, settings), and an operator "bench".
 
     `kind` is asked, once Ray runs, for another installation than the usual.
     """
@@ -55,7 +57,7 @@ def ground(
         Path(folder).chmod(0o755)
         with EmbeddedPostgres(Path(folder)) as postgres:
             key = secrets.token_bytes(32)
-            performances = asyncio.run(_prepare(postgres.url, key, houses))
+            performances = asyncio.run(_prepare(postgres.url, key, houses, roles))
             port = _free_port()
             url = f"http://127.0.0.1:{port}"
             make = Installation if kind is None else kind()
@@ -68,7 +70,10 @@ def ground(
 
 
 async def _prepare(
-    url: str, ticket_key: bytes, houses: list[tuple[Plan, Settings]]
+    url: str,
+    ticket_key: bytes,
+    houses: list[tuple[Plan, Settings]],
+    roles: tuple[str, ...],
 ) -> tuple[int, ...]:
     from gateway.login import hash_password
     from persistence.migrations import migrate
@@ -89,7 +94,7 @@ async def _prepare(
             house.id,
             name="bench",
             password_hash=hash_password(PASSWORD),
-            roles=("cashier", "door"),
+            roles=roles,
             language="en",
             now_ms=0,
         )

@@ -292,6 +292,11 @@ class Access(Protocol):
 class Sales(Protocol):
     """What was sold, for people who look for it. Only the ids of a Sale are read here."""
 
+    async def orders(self, ids: Sequence[str]) -> Sequence[Order]:
+        """The whole orders, newest first: many are asked of the database at once, not of the desk,
+        which says nothing that is not kept there."""
+        ...
+
     async def latest(
         self, *, performance: int | None = None, before: int | None = None, limit: int = 50
     ) -> Sequence[Any]: ...

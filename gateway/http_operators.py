@@ -5,7 +5,6 @@ may mean (an order, a ticket, a seat, a name) is found out here and in the
 database's queries.
 """
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -15,7 +14,6 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from engine.limits import MAX_TEXT_CHARS
-from engine.orders import Order
 from gateway.http import (
     EDGE,
     Edge,
@@ -132,9 +130,8 @@ async def sales(request: web.Request) -> web.Response:
         )
     else:
         found = await queries.latest(performance=performance, before=before, limit=limit)
-    get = edge.backend.desk.get
-    orders: Sequence[Order | None] = await asyncio.gather(*(get(sale.id) for sale in found))
-    return answer([await order_view(edge, order) for order in orders if order is not None])
+    orders = await queries.orders([sale.id for sale in found])
+    return answer([await order_view(edge, order) for order in orders])
 
 
 @routes.get("/api/tickets")

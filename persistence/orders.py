@@ -139,7 +139,7 @@ class Orders:
             ):
                 if group:
                     group.sort(key=lambda order: order.id)  # one lock order for everybody
-                    values = _order_columns(group) | {"now_ms": now_ms}
+                    values = order_columns(group) | {"now_ms": now_ms}
                     rows = await connection.execute(statement, values)
                     for row in rows:
                         saved[row.id] = row.number, row.revision
@@ -169,6 +169,10 @@ class Orders:
     async def get(self, order: str) -> Order | None:
         found = await self._select(orders.c.id == order, 1)
         return found[0] if found else None
+
+    async def among(self, ids: Sequence[str]) -> list[Order]:
+        """Those of them that there are, newest first."""
+        return await self._select(orders.c.id.in_(ids), len(ids))
 
     async def by_session(self, session: str) -> list[Order]:
         """A buyer's orders, newest first. The empty session has none."""
@@ -217,7 +221,7 @@ class Orders:
 
 async def put_back(connection: AsyncConnection, earlier: list[Order]) -> None:
     """Make orders what they were, in a database that nobody else writes."""
-    await connection.execute(_PUT_BACK, _order_columns(earlier))
+    await connection.execute(_PUT_BACK, order_columns(earlier))
     # An order begins payments and never forgets one: later ones are there too many.
     numbers = [order.number for order in earlier]
     await connection.execute(payments.delete().where(payments.c.order_number.in_(numbers)))
@@ -261,7 +265,7 @@ def _storable(order: Order) -> Order:
     return msgspec.convert(without_nul(msgspec.to_builtins(order)), Order)
 
 
-def _order_columns(group: list[Order]) -> dict[str, list[Any]]:
+def order_columns(group: list[Order]) -> dict[str, list[Any]]:
     return {
         "id": [order.id for order in group],
         "revision": [order.revision for order in group],

@@ -13,8 +13,9 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.commands import TicketState
+from engine.orders import Order
 from persistence.guests import LET_IN
-from persistence.orders import by_words
+from persistence.orders import Orders, by_words
 from persistence.schema import order_lines, orders, scans, tickets
 
 MAX_SALES: Final = 200
@@ -90,6 +91,11 @@ class Sales:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._orders = Orders(engine)
+
+    async def orders(self, ids: Sequence[str]) -> list[Order]:
+        """The whole orders, newest first."""
+        return await self._orders.among(ids)
 
     async def latest(
         self, *, performance: int | None = None, before: int | None = None, limit: int = 50

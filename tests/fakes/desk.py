@@ -136,6 +136,10 @@ class FakeSales:
     def __init__(self, orders: MemoryOrders) -> None:
         self._orders = orders
 
+    async def orders(self, ids: Sequence[str]) -> list[Order]:
+        found = [self._orders.by_id[one] for one in ids]
+        return sorted(found, key=lambda order: -order.number)
+
     async def latest(
         self, *, performance: int | None = None, before: int | None = None, limit: int = 50
     ) -> list[Sale]:
