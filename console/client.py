@@ -212,6 +212,16 @@ class Client:
         other._context = self._context
         return other
 
+    def as_patient(self, timeout_s: float) -> "Client":
+        """The same server and token, for an answer that takes long to begin; asked once."""
+        other = self.as_another(self.token)
+        other._timeout_s = timeout_s
+        return other
+
+    async def download(self, path: str, file: IO[bytes]) -> None:
+        """Write what is answered into a file. Raises OSError when that cannot be written."""
+        await asyncio.to_thread(self._download, path, file)
+
     # Who is at the till ------------------------------------------------------
 
     async def login(self, name: str, password: str) -> Operator:
@@ -384,8 +394,7 @@ class Client:
 
     async def export_ledger(self, period: int, file: IO[bytes]) -> None:
         """Write a period's export into a file. Raises OSError when that cannot be written."""
-        path = f"/api/ledger/periods/{period}/export"
-        await asyncio.to_thread(self._download, path, file)
+        await self.download(f"/api/ledger/periods/{period}/export", file)
 
     async def journals(self, after: int) -> list[int]:
         """The performances after a number that have a journal."""
