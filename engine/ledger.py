@@ -20,7 +20,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 
-from engine.orders import UNSOLD_STATES, LineState, Order, OrderLine
+from engine.credit import SHOWN_CHARS
+from engine.orders import UNSOLD_STATES, ChargeKind, LineState, Order, OrderLine
 from engine.payments import Payment, PaymentMethod, RefundState
 
 FORMAT: Final = "strapontin-ledger-1"
@@ -37,6 +38,8 @@ class FactKind(StrEnum):
     REFUND = "refund"  # a sold place was given back: - its price
     CANCELLATION = "cancellation"  # an order ended unsold: 0; with a line, a sale taken back: -
     FEE = "fee"  # a fee was charged with a sale: +; it was given back with it: -
+    ALLOWANCE = "allowance"  # an amount was given back for places that stay sold: -
+    CREDIT = "credit"  # money that is kept for a buyer, who may pay with it: +
     ABSORBED = "absorbed"  # a fee that the house bears: +, no money of anybody; taken back: -
     PAYMENT = "payment"  # money came: +
     REPAYMENT = "repayment"  # money went back: -; a repayment that bounced: +
@@ -196,8 +199,9 @@ def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
             state is LineState.SOLD for state in (one.state, known.get(one.number))
         )
         if is_sold is not was_sold:
+            refund = next((each for each in after.refunds if each.id == one.refund), None)
             yield Fact(
-                FactKind.ABSORBED if one.absorbed else FactKind.FEE,
+                _OWN_KINDS.get(one.kind, FactKind.ABSORBED if one.absorbed else FactKind.FEE),
                 one.amount if is_sold else -one.amount,
                 after.currency,
                 after.number,
@@ -205,8 +209,15 @@ def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
                 one.performance,
                 price_type=one.fee,
                 channel=after.channel.value,
-                operator=after.operator,
+                operator=refund.operator if refund is not None else after.operator,
+                ref=one.refund,
             )
+
+
+_OWN_KINDS: Final[dict[str, FactKind]] = {
+    ChargeKind.ALLOWANCE: FactKind.ALLOWANCE,
+    ChargeKind.CREDIT: FactKind.CREDIT,
+}
 
 
 def _of_line(
@@ -284,6 +295,8 @@ def _of_payment(kind: FactKind, order: Order, payment: Payment, amount: int, ref
 
 def _reference(payment: Payment) -> str:
     """The provider's or the terminal's reference, else which attempt of the order it was."""
+    if payment.method is PaymentMethod.STORE_CREDIT:
+        return payment.reference[-SHOWN_CHARS:]  # the whole code is money
     return payment.reference or payment.id.rpartition("-")[2]
 
 

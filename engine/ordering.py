@@ -21,6 +21,7 @@ from engine.orders import (
     STANDING,
     WAITING_STATES,
     Charge,
+    ChargeKind,
     LineFee,
     LineState,
     Order,
@@ -28,6 +29,7 @@ from engine.orders import (
     OrderRefund,
     OrderState,
     PlaceOrder,
+    RefundRequest,
     Terms,
     TermsKind,
     WayFee,
@@ -84,6 +86,19 @@ def malformed(request: PlaceOrder) -> str:
     buyer = request.buyer
     if max(len(buyer.name), len(buyer.email), len(buyer.language)) > MAX_TEXT_CHARS:
         return f"buyer: {MAX_TEXT_CHARS} characters each at most"
+    return ""
+
+
+def malformed_refund(wanted: RefundRequest) -> str:
+    """What is wrong with the shape of a refund that is asked for, "" for nothing."""
+    if not KEY.fullmatch(wanted.id):
+        return "refund: 1 to 64 letters, digits and dashes"
+    if len(wanted.reason) > MAX_TEXT_CHARS:
+        return f"reason: {MAX_TEXT_CHARS} characters at most"
+    if wanted.amount < 0 or wanted.fee < 0:
+        return "amount, fee: not negative"
+    if wanted.amount and wanted.lines:
+        return "refund: of lines or of an amount"
     return ""
 
 
@@ -516,12 +531,30 @@ def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str
 
     Fees go back with their places where they are refundable; those of the order as a whole with
     its last place. `refused` is the code of the performances that refused, "" for none. Money
-    that went back in the provider's own pages before is not given a second time.
+    that went back in the provider's own pages before is not given a second time. A refund of an
+    amount has no lines.
     """
     done = replace(refund, done=True, undone=tuple(sorted(lines)), refused=refused)
     refunds = tuple(done if one.id == done.id else one for one in order.refunds)
-    if not lines:
-        return replace(order, refunds=refunds)
+    order = replace(order, refunds=refunds)
+    if refund.amount:
+        order = _with_charge(order, refund, ChargeKind.ALLOWANCE, -refund.amount)
+    elif lines:
+        order = _without_lines(order, lines)
+    else:
+        return order
+    # What was given back as an amount is not given back again with the place it was given for.
+    if order.value < 0:
+        order = _with_charge(order, refund, ChargeKind.ALLOWANCE, -order.value)
+    state = OrderState.PART_REFUNDED if sold_lines(order) else OrderState.REFUNDED
+    order = replace(order, state=state)
+    order = _with_charge(order, refund, ChargeKind.RETURN, min(refund.fee, -order.due))
+    if refund.card:
+        order = _with_charge(order, refund, ChargeKind.CREDIT, -order.due, refund.card)
+    return _paid_back(order, refund.id)
+
+
+def _without_lines(order: Order, lines: Sequence[int]) -> Order:
     kept = _kept_fees(order, lines)
     order = replace(
         order,
@@ -530,19 +563,35 @@ def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str
             for line in order.lines
         ),
         charges=(*order.charges, *kept),
-        refunds=refunds,
     )
     if sold_lines(order):
-        order = replace(order, state=OrderState.PART_REFUNDED)
-    else:
-        charges = tuple(
-            replace(one, state=LineState.REFUNDED)
-            if one.state is LineState.SOLD and one.refundable
-            else one
-            for one in order.charges
-        )
-        order = replace(order, state=OrderState.REFUNDED, charges=charges)
-    return _paid_back(order, refund.id)
+        return order
+    charges = tuple(
+        replace(one, state=LineState.REFUNDED)
+        if one.state is LineState.SOLD and one.refundable
+        else one
+        for one in order.charges
+    )
+    return replace(order, charges=charges)
+
+
+def _with_charge(
+    order: Order, refund: OrderRefund, kind: ChargeKind, amount: int, card: str = ""
+) -> Order:
+    """The order with what a refund charges, if that is anything; it is never given back."""
+    if not amount or (amount < 0 and kind is not ChargeKind.ALLOWANCE):
+        return order
+    charge = Charge(
+        len(order.charges) + 1,
+        kind.value,
+        amount,
+        kind.value,
+        state=LineState.SOLD,
+        refundable=False,
+        refund=refund.id,
+        card=card,
+    )
+    return replace(order, charges=(*order.charges, charge))
 
 
 def _kept_fees(order: Order, lines: Sequence[int]) -> list[Charge]:

@@ -56,7 +56,7 @@ TRANSITIONS: Final = (
     Transition(OrderState.AWAITING_PAYMENT, OrderState.SELLING, "the money is there"),
     Transition(OrderState.AWAITING_PAYMENT, OrderState.CANCELLED, "given up"),
     Transition(OrderState.AWAITING_PAYMENT, OrderState.EXPIRED, "its terms are over"),
-    Transition(OrderState.PAID, OrderState.PART_REFUNDED, "a line is refunded"),
+    Transition(OrderState.PAID, OrderState.PART_REFUNDED, "a line or an amount is refunded"),
     Transition(OrderState.PAID, OrderState.REFUNDED, "all lines are refunded"),
     Transition(OrderState.PART_REFUNDED, OrderState.REFUNDED, "the last line is refunded"),
     # Money that arrives after the order was given up makes it owe that money back.
@@ -163,23 +163,34 @@ class LineFee(Struct, array_like=True, frozen=True):
     refundable: bool = True
 
 
+class ChargeKind(StrEnum):
+    """What is charged beside the fees of `engine.settings.FeeKind`, by what people decide."""
+
+    ALLOWANCE = "allowance"  # an amount given back while its places stay sold: negative
+    RETURN = "return"  # kept of what is given back
+    CREDIT = "credit"  # kept for the buyer, who may spend it
+
+
 class Charge(Struct, frozen=True):
     """What is charged with an order as a whole, as `LineFee`. `performance` -1: of no one alone.
 
     `payment` is the payment that a fee for a way to pay belongs to; `line` the refunded line whose
-    fee the house keeps (0: none).
+    fee the house keeps (0: none); `refund` the refund that it comes from; `card` the code of the
+    credit that it opens.
     """
 
     number: int
     fee: str
     amount: int
-    kind: str  # of engine.settings.FeeKind
+    kind: str  # of engine.settings.FeeKind, or a ChargeKind
     performance: int = -1
     state: LineState = LineState.PENDING
     absorbed: bool = False
     refundable: bool = True
     payment: str = ""
     line: int = 0
+    refund: str = ""
+    card: str = ""
 
 
 class WayFee(Struct, array_like=True, frozen=True):
@@ -214,10 +225,12 @@ class OrderLine(Struct, frozen=True):
 
 
 class OrderRefund(Struct, frozen=True):
-    """A refund of whole lines, saved before anything is undone.
+    """A refund of whole lines or of an amount, saved before anything is undone.
 
     `undone` are those of `lines` that it ended. Where a performance refused, `refused` is its
-    code and its lines stay sold.
+    code and its lines stay sold. `amount` minor units are given back while the places stay sold,
+    0 for lines. `fee` is the most that the house keeps of what is given back. What is given back
+    goes to the credit `card`, or, "", to where it came from.
     """
 
     id: str
@@ -228,6 +241,24 @@ class OrderRefund(Struct, frozen=True):
     done: bool = False
     undone: tuple[int, ...] = ()
     refused: str = ""
+    amount: int = 0
+    fee: int = 0
+    card: str = ""
+
+
+class RefundRequest(Struct, frozen=True):
+    """Ask for a refund, as an `OrderRefund`. `id` is made by the caller: one refund has one.
+
+    Neither lines nor an amount: all that is sold.
+    """
+
+    id: str
+    lines: tuple[int, ...] = ()
+    reason: str = ""
+    operator: str = ""
+    amount: int = 0
+    fee: int = 0
+    to_credit: bool = False
 
 
 class Order(Struct, frozen=True):
@@ -293,6 +324,12 @@ class Order(Struct, frozen=True):
         )
 
     @property
+    def value(self) -> int:
+        """What of it is worth something yet: its worth, but for what is kept as credit."""
+        kept = (one.amount for one in self.charges if one.kind == ChargeKind.CREDIT)
+        return self.worth - sum(kept)
+
+    @property
     def asks_back(self) -> bool:
         """A refund was saved that the provider has not heard of yet."""
         return any(
@@ -330,6 +367,9 @@ class DeskRefusal(StrEnum):
     GIVE_MONEY_BACK = "give_money_back"  # the same, and a person took the money: hand it back
     NOTHING_TO_REFUND = "nothing_to_refund"  # no ticket of it is sold now, `detail` is its state
     LINE_NOT_SOLD = "line_not_sold"  # a named line has no ticket now, or is named twice
+    MORE_THAN_VALUE = "more_than_value"  # what is sold is worth less, `detail` is how much
+    CREDIT_UNKNOWN = "credit_unknown"  # there is no credit with this code in this currency
+    CREDIT_TOO_SMALL = "credit_too_small"  # there is less on it, `detail` is how much
 
 
 class OrderRefused(Struct, frozen=True):

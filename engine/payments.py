@@ -77,6 +77,7 @@ class PaymentMethod(StrEnum):
     BANK_TRANSFER = "bank_transfer"
     TEST_CARD = "test_card"
     STRIPE = "stripe"
+    STORE_CREDIT = "store_credit"
 
 
 class PaymentState(StrEnum):
@@ -137,8 +138,8 @@ class Payment(Struct, frozen=True):
     """One movement of money. Make it with a `pay_*` or `start_*` function of this module.
 
     `started_ms` is when a page was first wanted, 0 for methods without one.
-    `reference` is the card terminal's receipt, or Stripe's session; `intent` is Stripe's
-    PaymentIntent, which refunds name. `given` and `change` are cash alone:
+    `reference` is the card terminal's receipt, Stripe's session, or the code of a credit; `intent`
+    is Stripe's PaymentIntent, which refunds name. `given` and `change` are cash alone:
     `given - change` is in the till, and differs from `amount` by the coins' rounding.
     """
 
@@ -306,10 +307,10 @@ def methods(channel: Channel, stripe_configured: bool) -> tuple[PaymentMethod, .
     """The payment methods offered in a channel, the usual one first."""
     card = PaymentMethod.STRIPE if stripe_configured else PaymentMethod.TEST_CARD
     if channel is Channel.BOX_OFFICE:
-        return TILL_METHODS
+        return (*TILL_METHODS, PaymentMethod.STORE_CREDIT)
     if channel is Channel.PHONE:
-        return (card, *TILL_METHODS)
-    return (card,)
+        return (card, *TILL_METHODS, PaymentMethod.STORE_CREDIT)
+    return (card, PaymentMethod.STORE_CREDIT)
 
 
 def session_expiry_s(wanted_s: int, started_s: int) -> int:
@@ -366,6 +367,23 @@ def pay_by_reference(
         currency=checked_currency(currency),
         captured=amount,
         reference=reference,
+    )
+
+
+def pay_by_credit(
+    id: str, order: str, amount: int, currency: str, code: str
+) -> Payment | PaymentRefusal:
+    """Taken from a credit: saved, it is."""
+    if amount <= 0:
+        return PaymentRefusal.AMOUNT_NOT_POSITIVE
+    return Payment(
+        id=id,
+        order=order,
+        method=PaymentMethod.STORE_CREDIT,
+        amount=amount,
+        currency=checked_currency(currency),
+        captured=amount,
+        reference=code,
     )
 
 
@@ -434,7 +452,7 @@ def begin_refund(
     """The payment with a refund under the caller's `key`; the same key again changes nothing.
 
     Through Stripe the refund is REQUESTED until the provider reports it: save the payment,
-    then ask. Every other method is paid back by hand, at once: it is SUCCEEDED.
+    then ask. Every other method is paid back by hand, or to its credit, at once: it is SUCCEEDED.
     """
     for refund in payment.refunds:
         if refund.key == key:

@@ -20,7 +20,7 @@ from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
 from engine.listing import Cursor, Listed, ListFilter, ListTotals
-from engine.orders import Order, OrderRefused, PlaceOrder, Terms
+from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
 from engine.status import EngineStatus
 from engine.waiting import News, Report, RoomEvent
 
@@ -103,10 +103,8 @@ class Desk(Protocol):
         """Give up an unpaid order; its holds can change again until they expire."""
         ...
 
-    async def refund(
-        self, order: str, refund: str, lines: tuple[int, ...], reason: str, operator: str
-    ) -> Order | OrderRefused:
-        """Refund these lines (none named: all that are sold). `refund` is the caller-made id."""
+    async def refund(self, order: str, wanted: RefundRequest) -> Order | OrderRefused:
+        """Refund lines, or an amount. The same request again is done once."""
         ...
 
     async def webhook(self, payload: bytes, signature: str) -> None:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from engine.limits import MAX_TEXT_CHARS
+from engine.orders import RefundRequest
 from gateway.http import (
     EDGE,
     Edge,
@@ -48,12 +49,18 @@ class Login(Struct, frozen=True):
     password: Annotated[str, Meta(max_length=MAX_PASSWORD_CHARS)]
 
 
-class RefundRequest(Struct, frozen=True):
-    """`id` is made by the caller: the same refund asked twice is done once."""
+class GiveBack(Struct, frozen=True):
+    """`id` is made by the caller: the same refund asked twice is done once.
+
+    `amount` minor units instead of lines: the places stay sold. `to_credit`: what is given back
+    is kept as a credit, whose code the order then tells.
+    """
 
     id: Annotated[str, Meta(min_length=1, max_length=64)]
     lines: tuple[int, ...] = ()
     reason: Annotated[str, Meta(max_length=MAX_TEXT_CHARS)] = ""
+    amount: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    to_credit: bool = False
 
 
 # Who is there ----------------------------------------------------------------------
@@ -196,21 +203,31 @@ async def _seats_meant(edge: Edge, performance: int | None, text: str) -> list[i
 
 @routes.post("/api/orders/{order}/refund")
 async def refund(request: web.Request) -> web.Response:
-    """Whole lines, or all: by an admin any order, by the refund role one's own sales."""
+    """Lines, all, or an amount: by an admin any order, by the refund role one's own sales."""
     edge = request.app[EDGE]
     principal = await operator(request, *REFUND_ROLES)
-    wanted = await read_json(request, RefundRequest)
+    wanted = await read_json(request, GiveBack)
     order = await edge.backend.desk.get(request.match_info["order"])
     if order is None:
         raise Problem("order_unknown")
     if not principal.has(Role.ADMIN) and order.operator != principal.who:
         raise Problem("forbidden", "the refund role is for one's own sales")
-    refunded = decided(
-        await edge.backend.desk.refund(
-            order.id, wanted.id, wanted.lines, wanted.reason, principal.who
-        )
+    asked = RefundRequest(
+        wanted.id,
+        wanted.lines,
+        wanted.reason,
+        principal.who,
+        wanted.amount,
+        to_credit=wanted.to_credit,
     )
+    refunded = decided(await edge.backend.desk.refund(order.id, asked))
     edge.auditor.note(
-        principal, "refund", order.number, lines=list(wanted.lines), reason=wanted.reason
+        principal,
+        "refund",
+        order.number,
+        lines=list(wanted.lines),
+        reason=wanted.reason,
+        amount=wanted.amount,
+        to_credit=wanted.to_credit,
     )
     return answer(await order_view(edge, refunded))

@@ -152,7 +152,7 @@ async def record(
     for performance, fact in facts:
         head = heads[performance]
         tax_bp = NO_TAX
-        if fact.kind is not FactKind.ABSORBED and (fact.line or fact.kind is FactKind.FEE):
+        if fact.kind in _TAXED_ALONE or (fact.line and fact.kind is not FactKind.ABSORBED):
             known = taxes.get(_taxed(fact))
             tax_bp = _rate(head.vat_bp) if known is None else known
         by_organiser.setdefault(head.organiser, []).append((fact, tax_bp))
@@ -195,6 +195,10 @@ async def _locked(
                 return heads
             unknown = sorted(set(performances) - heads.keys())
             raise LookupError(f"there is no performance {unknown[0]}")
+
+
+_TAXED_ALONE: Final = (FactKind.FEE, FactKind.ALLOWANCE)
+"""They change what was earned, also where they belong to no line."""
 
 
 def _taxed(fact: Fact) -> tuple[int, int, str]:

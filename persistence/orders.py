@@ -17,8 +17,10 @@ from msgspec import structs
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from engine.credit import Credit
 from engine.ledger import Fact, facts_of
 from engine.orders import Order
+from persistence.credit import Credits, move
 from persistence.ledger import now_ms, record
 from persistence.schema import orders, payments, provider_events, without_nul
 
@@ -98,6 +100,9 @@ WHERE (p.state, p.captured, p.refunded, p.reference, p.intent) IS DISTINCT FROM
 """)
 
 
+_Change = tuple[Order | None, Order]
+
+
 class OrderConflict(Exception):
     """Orders that somebody else saved since they were read. Nothing was saved; read again."""
 
@@ -113,6 +118,7 @@ class Orders:
         self._engine = engine
         self._clock_ms = clock_ms
         self._decode = msgspec.json.Decoder(Order).decode
+        self._credits = Credits(engine)
 
     async def save(self, changes: Sequence[Order]) -> list[Order]:
         """Keep orders, all or none; they come back with their numbers and new revisions.
@@ -121,6 +127,7 @@ class Orders:
 
         Raises:
             OrderConflict: Nothing was saved.
+            CreditRefused: Nothing was saved.
             sqlalchemy.exc.DBAPIError: The database failed. When the connection was lost while
                 committing, they may be saved: read again.
         """
@@ -152,19 +159,23 @@ class Orders:
                 for order in changes
             ]
             await _save_parts(connection, stored)
+            changed = self._changed(stored, before)
+            await move(connection, changed, now_ms)
             # Last in its transaction: the ledger's lock, which all orders share, is held for as
             # short as can be.
-            await record(connection, self._facts(stored, before), now_ms)
+            await record(connection, _facts(changed), now_ms)
         return stored
 
-    def _facts(self, stored: list[Order], before: dict[str, str]) -> list[tuple[int, Fact]]:
-        """What changed about money, each with the performance whose organiser it concerns."""
-        facts = []
-        for order in stored:
-            known = self._decode(before[order.id]) if order.id in before else None
-            # An order belongs to the organiser of what it buys first.
-            facts += [(order.lines[0].performance, fact) for fact in facts_of(known, order)]
-        return facts
+    def _changed(self, stored: list[Order], before: dict[str, str]) -> list[_Change]:
+        """What each order was, None for a new one, and is."""
+        return [
+            (self._decode(before[order.id]) if order.id in before else None, order)
+            for order in stored
+        ]
+
+    async def credit(self, code: str, performance: int) -> Credit | None:
+        """The credit with this code, of the organiser of this performance."""
+        return await self._credits.get(code, performance)
 
     async def get(self, order: str) -> Order | None:
         found = await self._select(orders.c.id == order, 1)
@@ -226,6 +237,16 @@ async def put_back(connection: AsyncConnection, earlier: list[Order]) -> None:
     numbers = [order.number for order in earlier]
     await connection.execute(payments.delete().where(payments.c.order_number.in_(numbers)))
     await _save_parts(connection, earlier)
+
+
+def _facts(changed: Iterable[_Change]) -> list[tuple[int, Fact]]:
+    """What changed about money, each with the performance whose organiser it concerns."""
+    # An order belongs to the organiser of what it buys first.
+    return [
+        (after.lines[0].performance, fact)
+        for before, after in changed
+        for fact in facts_of(before, after)
+    ]
 
 
 def words(text: str) -> list[str]:

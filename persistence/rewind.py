@@ -96,6 +96,12 @@ _LEDGER: Final = (
     "DELETE FROM ledger_periods "
     "WHERE CAST(CAST(body AS jsonb) ->> 'closed_ms' AS int8) > :until_ms",
 )
+_CREDITS: Final = (
+    "DELETE FROM credit_moves WHERE at_ms > :until_ms",
+    "DELETE FROM credits WHERE opened_ms > :until_ms",
+    "UPDATE credits SET balance = "
+    "(SELECT sum(amount) FROM credit_moves m WHERE m.code = credits.code)",
+)
 _SET_LEDGERS: Final = sa.text("""
     UPDATE ledgers l SET
         number = coalesce(r.number, 0),
@@ -121,8 +127,9 @@ async def rewind(connection: AsyncConnection, until_ms: int, told: RewindTold) -
         await _rewind_performance(connection, performance)
         told(performance, count, len(late))
     await _rewind_orders(connection, until_ms)
-    for statement in _LEDGER:
-        await connection.execute(sa.text(statement), {"until_ms": until_ms})
+    for statement in (*_LEDGER, *_CREDITS):
+        values = {"until_ms": until_ms} if ":until_ms" in statement else {}
+        await connection.execute(sa.text(statement), values)
     await connection.execute(_SET_LEDGERS)
 
 

@@ -381,6 +381,30 @@ payments: Final = Table(
     *_not_negative("amount", "captured", "refunded"),
 )
 
+credits: Final = Table(
+    "credits",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("organiser", ForeignKey("house.id"), nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("balance", BigInteger, nullable=False),
+    Column("order_number", BigInteger, nullable=False),  # of the order that opened it
+    Column("opened_ms", BigInteger, nullable=False),
+    *_not_negative("balance"),
+)
+
+# A credit's balance is the sum of its moves.
+credit_moves: Final = Table(
+    "credit_moves",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("code", Text, nullable=False, index=True),
+    Column("order_number", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("ref", Text, nullable=False),  # the refund or the payment attempt
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 provider_events: Final = Table(
     "provider_events",
     metadata,

@@ -12,6 +12,7 @@ Owns the calls, what they refuse, and the clock. The steps are in `saga`, the ru
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ from engine.actors.order_keeper import MAX_OPEN_ORDERS, OrderKeeper, OrdersPort
 from engine.actors.performance import now_ms
 from engine.actors.saga import Ask, Saga, Shop
 from engine.commands import Refusal
-from engine.limits import MAX_TEXT_CHARS
+from engine.credit import CODE_BYTES, CreditRefused, code_of, read_code
 from engine.ordering import (
     KEY,
     MAX_PAYMENTS_PER_ORDER,
@@ -32,6 +33,7 @@ from engine.ordering import (
     deposit,
     draw_up,
     malformed,
+    malformed_refund,
     never_sold,
     over_ms,
     payment_of,
@@ -53,6 +55,7 @@ from engine.orders import (
     OrderRefused,
     OrderState,
     PlaceOrder,
+    RefundRequest,
     Terms,
 )
 from engine.payments import (
@@ -68,6 +71,7 @@ from engine.payments import (
     Standing,
     WebhookRejected,
     methods,
+    pay_by_credit,
     pay_by_reference,
     pay_by_test_card,
     pay_cash,
@@ -161,9 +165,9 @@ class OrderDesk:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
             if found.state in WAITING_STATES:
                 found = await self._saga.give_up(found, OrderState.CANCELLED)
-            elif found.state in GIVEN_UP and found.terms is None:
-                await self._saga.reopen(found)  # the first time may not have come that far
             else:
+                if found.state in GIVEN_UP and found.terms is None:
+                    await self._saga.reopen(found)  # the first time may not have come that far
                 found = await self._saga.settle(found)
             if found.state in GIVEN_UP or (found.terms is not None and never_sold(found)):
                 return found
@@ -225,8 +229,9 @@ class OrderDesk:
     ) -> tuple[Order, str] | OrderRefused:
         """Take a payment. Answers the order, and the page where the buyer pays ("" for none).
 
-        `amount` is what is paid, in minor units, 0 for all that is due. A part is taken by hand
-        alone, and reserves the seats until the rest is paid.
+        `amount` is what is paid, in minor units, 0 for all that is due, or, of a credit, for all
+        that is on it. A part is taken by hand, and reserves the seats until the rest is paid, or
+        from a credit: that goes back to it when the order is given up.
 
         An attempt by Stripe that is repeated looks at its page, and so learns of a payment
         whose webhook was lost.
@@ -271,7 +276,8 @@ class OrderDesk:
             return _refuse(DeskRefusal.NOT_APPROVED)
         if amount > order.due:
             return _refuse(DeskRefusal.MORE_THAN_DUE, str(order.due))
-        if 0 < amount < order.due and not by_hand:
+        by_credit = method == PaymentMethod.STORE_CREDIT
+        if 0 < amount < order.due and not by_hand and not by_credit:
             return _refuse(DeskRefusal.PART_NOT_OFFERED, method)
         if len(order.payments) >= MAX_PAYMENTS_PER_ORDER:
             return _refuse(DeskRefusal.TOO_MANY_PAYMENTS)
@@ -280,14 +286,33 @@ class OrderDesk:
             return order
         changed = to_be_paid_by(order, PaymentMethod(method), id)
         part = amount or changed.due
+        if by_credit:
+            on_it = await self._on_credit(reference, order)
+            if isinstance(on_it, OrderRefused):
+                return on_it
+            part = amount or min(part, on_it)
+            reference = read_code(reference)
+            if part > on_it or not part:
+                return _refuse(DeskRefusal.CREDIT_TOO_SMALL, str(on_it))
         begun = self._payment(changed, PaymentMethod(method), id, part, given, reference)
         if isinstance(begun, PaymentRefusal):
             return _refuse(begun)
         changed = advance(with_payment_begun(changed, begun))
-        if changed.state is OrderState.OPEN and begun.captured:
+        if changed.state is OrderState.OPEN and begun.captured and by_hand:
             changed = to_reserve(changed, deposit(self._clock_ms()))
-        order = await self._saga.keep(order, changed)
+        try:
+            order = await self._saga.keep(order, changed)
+        except CreditRefused:  # spent elsewhere since it was looked at
+            return _refuse(DeskRefusal.CREDIT_TOO_SMALL)
         return await self._saga.settle(order)
+
+    async def _on_credit(self, text: str, order: Order) -> int | OrderRefused:
+        """What is on a credit, in minor units."""
+        code, seller = read_code(text), order.lines[0].performance
+        credit = await self._keeper.credit(code, seller) if code else None
+        if credit is None or credit.currency != order.currency:
+            return _refuse(DeskRefusal.CREDIT_UNKNOWN)
+        return credit.balance
 
     def _payment(
         self,
@@ -303,6 +328,8 @@ class OrderDesk:
                 return pay_cash(id, order.id, amount, order.currency, given)
             case PaymentMethod.TEST_CARD:
                 return pay_by_test_card(id, order.id, amount, order.currency, reference)
+            case PaymentMethod.STORE_CREDIT:
+                return pay_by_credit(id, order.id, amount, order.currency, reference)
             case PaymentMethod.STRIPE:
                 number, now_ms = len(order.payments) + 1, self._clock_ms()
                 return start_stripe(id, order.id, number, amount, order.currency, now_ms)
@@ -366,45 +393,54 @@ class OrderDesk:
 
     # Refunds ---------------------------------------------------------------------
 
-    async def refund(
-        self, order: str, refund: str, lines: tuple[int, ...], reason: str, operator: str
-    ) -> Order | OrderRefused:
-        """Refund whole lines (none named: all that are sold): seats back, money back.
+    async def refund(self, order: str, wanted: RefundRequest) -> Order | OrderRefused:
+        """Refund whole lines (none named: all that are sold), seats back, or an amount.
 
         Refused as a whole when a ticket was used. Only where one is used in the very moment
         between the look and the refund, in an order over several performances, the other
         performances' lines are refunded alone: the order's refund then has `refused`.
         """
-        if not KEY.fullmatch(refund):
-            return _refuse(Refusal.MALFORMED, "refund: 1 to 64 letters, digits and dashes")
-        if len(reason) > MAX_TEXT_CHARS:
-            return _refuse(Refusal.MALFORMED, f"reason: {MAX_TEXT_CHARS} characters at most")
+        if problem := malformed_refund(wanted):
+            return _refuse(Refusal.MALFORMED, problem)
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
             found = await self._saga.settle(found)
-            known = next((one for one in found.refunds if one.id == refund), None)
+            known = next((one for one in found.refunds if one.id == wanted.id), None)
             if known is None:
-                wanted = tuple(sorted(lines)) or sold_lines(found)
-                refused = await self._refuse_refund(found, wanted)
+                lines = () if wanted.amount else tuple(sorted(wanted.lines)) or sold_lines(found)
+                refused = await self._refuse_refund(found, lines, wanted.amount)
                 if refused is not None:
                     return refused
-                intent = OrderRefund(refund, wanted, reason, operator, self._clock_ms())
+                intent = OrderRefund(
+                    wanted.id,
+                    lines,
+                    wanted.reason,
+                    wanted.operator,
+                    self._clock_ms(),
+                    amount=wanted.amount,
+                    fee=wanted.fee,
+                    card=code_of(secrets.token_bytes(CODE_BYTES)) if wanted.to_credit else "",
+                )
                 changed = replace(found, refunds=(*found.refunds, intent))
                 found = await self._saga.settle(await self._saga.keep(found, changed))
-            elif lines and tuple(sorted(lines)) != known.lines:
-                return _refuse(Refusal.ID_REUSED, "refund: it was of other lines")
-            done = next(one for one in found.refunds if one.id == refund)
+            elif not _same_refund(known, wanted):
+                return _refuse(Refusal.ID_REUSED, "refund: it was of something else")
+            done = next(one for one in found.refunds if one.id == wanted.id)
             if done.refused and not done.undone:
                 return OrderRefused(done.refused)
             return found
 
-    async def _refuse_refund(self, order: Order, lines: tuple[int, ...]) -> OrderRefused | None:
+    async def _refuse_refund(
+        self, order: Order, lines: tuple[int, ...], amount: int
+    ) -> OrderRefused | None:
         if order.state not in SOLD_STATES:
             return _refuse(DeskRefusal.NOTHING_TO_REFUND, order.state.value)
         if len(set(lines)) != len(lines) or not set(lines).issubset(sold_lines(order)):
             return _refuse(DeskRefusal.LINE_NOT_SOLD)
+        if amount > order.value:
+            return _refuse(DeskRefusal.MORE_THAN_VALUE, str(order.value))
         if len(order.refunds) >= MAX_REFUNDS_PER_ORDER or any(
             len(payment.refunds) >= MAX_REFUNDS_PER_PAYMENT for payment in order.payments
         ):
@@ -452,12 +488,20 @@ class OrderDesk:
             log.exception("order %s... cannot go on", id[:8])
 
 
+def _same_refund(known: OrderRefund, wanted: RefundRequest) -> bool:
+    lines = tuple(sorted(wanted.lines))
+    same = lines == known.lines or not lines
+    return same and wanted.amount == known.amount and wanted.to_credit == bool(known.card)
+
+
 def _same_attempt(payment: Payment, method: str, given: int, reference: str, amount: int) -> bool:
     match payment.method:
         case PaymentMethod.CASH:
             terms = payment.given == given
         case PaymentMethod.CARD_TERMINAL | PaymentMethod.CHEQUE | PaymentMethod.BANK_TRANSFER:
             terms = payment.reference == reference.strip()
+        case PaymentMethod.STORE_CREDIT:
+            terms = payment.reference == read_code(reference)
         case PaymentMethod.TEST_CARD:
             terms = payment.failed == (reference == DECLINED)
         case _:

@@ -23,7 +23,7 @@ from engine.actors.parts import DIRECTORY, Part, named
 from engine.actors.use import own_use
 from engine.commands import Command, Outcome
 from engine.lead import Led
-from engine.orders import Order, OrderRefused, PlaceOrder, Terms
+from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
 from engine.payments import WebhookRejected
 from engine.status import EngineStatus, PerformanceStatus
 from engine.waiting import News, Report, RoomEvent
@@ -219,12 +219,8 @@ class RayDesk:
         answer: Order | OrderRefused = await self._ask("cancel", order)
         return answer
 
-    async def refund(
-        self, order: str, refund: str, lines: tuple[int, ...], reason: str, operator: str
-    ) -> Order | OrderRefused:
-        answer: Order | OrderRefused = await self._ask(
-            "refund", order, refund, lines, reason, operator
-        )
+    async def refund(self, order: str, wanted: RefundRequest) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("refund", order, wanted)
         return answer
 
     async def webhook(self, payload: bytes, signature: str) -> None:

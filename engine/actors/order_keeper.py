@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 
 from engine.actors import NotReady
+from engine.credit import Credit, CreditRefused
 from engine.ordering import comes_up_ms
 from engine.orders import WAITING_STATES, Order
 
@@ -22,6 +23,7 @@ MAX_REMEMBERED_ORDERS: Final = 10_000
 MAX_OPEN_ORDERS: Final = 100_000
 """Unfinished orders in the agenda; beyond, new ones are refused as busy."""
 MAX_ORDERS_PER_SAVE: Final = 500
+_Waiting = tuple[Order, asyncio.Future[Order]]
 PATIENCE_MS: Final = 5_000
 """An order between two steps comes up after this long, in case nobody else is at it."""
 
@@ -33,7 +35,14 @@ class OrdersPort(Protocol):
         """Keep them, all or none, when each is based on the stored revision (0: it is new).
 
         They come back as stored, with their numbers and revisions.
+
+        Raises:
+            CreditRefused: nothing was saved, because of the orders that it names.
         """
+        ...
+
+    async def credit(self, code: str, performance: int) -> Credit | None:
+        """The credit with this code, where the organiser of this performance gave it."""
         ...
 
     async def get(self, id: str) -> Order | None: ...
@@ -58,7 +67,7 @@ class OrderKeeper:
         self._known: OrderedDict[str, Order] = OrderedDict()
         self._due_ms: dict[str, int] = {}
         self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
-        self._waiting: dict[str, tuple[Order, asyncio.Future[Order]]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._flight: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
@@ -101,6 +110,13 @@ class OrderKeeper:
             raise NotReady("orders cannot be read") from error
         return order.id if order is not None else ""
 
+    async def credit(self, code: str, performance: int) -> Credit | None:
+        """The credit with this code, where the organiser of this performance gave it."""
+        try:
+            return await self._orders.credit(code, performance)
+        except Exception as error:
+            raise NotReady("credits cannot be read") from error
+
     async def note_provider_event(self, provider: str, id: str, payload: bytes) -> None:
         """Keep what a payment provider sent."""
         try:
@@ -109,7 +125,11 @@ class OrderKeeper:
             raise NotReady(f"event {id} cannot be kept") from error
 
     async def save(self, order: Order) -> Order:
-        """Store the order; call with its lock held."""
+        """Store the order; call with its lock held.
+
+        Raises:
+            CreditRefused: it would take more from a credit than there is.
+        """
         future: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
         # One that waits under this id belongs to a call that was given up: this one replaces it.
         self._waiting[order.id] = (order, future)
@@ -122,6 +142,8 @@ class OrderKeeper:
             # Perhaps it was saved, and has a step to take: what was due before is out of date.
             soon_ms = self._clock_ms() + PATIENCE_MS
             self._due_ms[order.id] = min(self._due_ms.get(order.id, soon_ms), soon_ms)
+            if isinstance(error, CreditRefused):
+                raise
             if isinstance(error, Exception):
                 raise NotReady(f"order {order.number} is not known to be saved") from error
             raise
@@ -184,13 +206,31 @@ class OrderKeeper:
                 ids = list(self._waiting)[:MAX_ORDERS_PER_SAVE]
                 batch = [self._waiting.pop(id) for id in ids]
                 try:
-                    saved = await self._orders.save([order for order, _ in batch])
-                    for (_, future), order in zip(batch, saved, strict=True):
-                        if not future.done():
-                            future.set_result(order)
+                    await self._store(batch)
                 except Exception as error:
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error)
+                    _fail(batch, error)
         finally:
             self._flight = None
+
+    async def _store(self, batch: list[_Waiting]) -> None:
+        """Save a batch. Who would take too much from a credit is told, and the rest saved."""
+        while batch:
+            try:
+                saved = await self._orders.save([order for order, _ in batch])
+            except CreditRefused as error:
+                refused = [one for one in batch if one[0].id in error.ids]
+                if not refused:
+                    raise
+                _fail(refused, error)
+                batch = [one for one in batch if one not in refused]
+                continue
+            for (_, future), order in zip(batch, saved, strict=True):
+                if not future.done():
+                    future.set_result(order)
+            return
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

@@ -22,6 +22,7 @@ from engine.commands import (
     ScanOutcome,
 )
 from engine.orders import RESERVED_STATES, Buyer, LineState, Order, OrderHold, PlaceOrder
+from engine.payments import PaymentMethod
 from engine.performance import Performance
 from engine.plan import Plan
 from engine.plan_io import load_plan
@@ -177,6 +178,7 @@ class World:
                 found.append(f"{name} is stuck")
             lines = [line for line in order.lines if line.state in TICKETED]
             due = sum(line.amount for line in lines if line.state is LineState.SOLD)
+            due += sum(one.amount for one in order.charges if one.state is LineState.SOLD)
             most = order.total - 1 if is_reserved else due
             if not due <= order.paid <= most:
                 found.append(f"{name} has {order.paid} for lines of {due}")
@@ -191,7 +193,24 @@ class World:
         seats = [(performance, seat) for performance, _, seat, area, _ in all_ if area < 0]
         if len(set(seats)) != len(seats):
             found.append(f"(performance, seat) sold twice among {sorted(seats)}")
+        found += self._wrong_credits()
         return found
+
+    def _wrong_credits(self) -> list[str]:
+        """Credits that are not what orders brought to them and took."""
+        come = dict.fromkeys(self.orders.credits, 0)
+        for order in self.orders.all:
+            for charge in order.charges:
+                if charge.card:
+                    come[charge.card] += charge.amount
+            for payment in order.payments:
+                if payment.method is PaymentMethod.STORE_CREDIT:
+                    come[payment.reference] -= payment.captured - payment.refunded
+        return [
+            f"credit {code} has {there}, and {come[code]} came"
+            for code, there in self.orders.credits.items()
+            if there != come[code] or there < 0
+        ]
 
 
 def id_of(number: int) -> bytes:

@@ -38,6 +38,7 @@ from engine.orders import (
     OrderHold,
     OrderRefused,
     OrderState,
+    RefundRequest,
 )
 from engine.payments import PaymentState
 from tests.actors.desks import ADULT, CHILD, World, id_of, paid, placed, request
@@ -114,9 +115,9 @@ async def test_a_test_card_and_every_call_twice(world: World, channel: Channel) 
     assert paid(await desk.pay(order.id, "test_card", "a")) == order
     assert paid(await desk.pay(order.id, "test_card", "b")) == order, "another window, one sale"
     assert await desk.place(wanted) == order == await desk.get(order.id)
-    back = placed(await desk.refund(order.id, "r", (), "ill", "ada"))
-    assert await desk.refund(order.id, "r", (), "ill", "ada") == back
-    assert await desk.refund(order.id, "r", (1,), "ill", "ada") == back
+    back = placed(await desk.refund(order.id, RefundRequest("r", (), "ill", "ada")))
+    assert await desk.refund(order.id, RefundRequest("r", (), "ill", "ada")) == back
+    assert await desk.refund(order.id, RefundRequest("r", (1,), "ill", "ada")) == back
     assert (back.state, back.payments[0].state) == (OrderState.REFUNDED, PaymentState.REFUNDED)
     assert paid(await desk.pay(order.id, "test_card", "a")) == back, "it was paid, and still was"
     assert len(world.orders.saves) == saves + 2
@@ -161,7 +162,7 @@ async def test_what_costs_nothing_is_sold_by_placing_it(
     assert await desk.place(wanted) == order
     assert paid(await desk.pay(order.id, method, "a", operator="ada")) == order, "as was asked for"
     assert await desk.cancel(order.id) == OrderRefused(DeskRefusal.ORDER_CLOSED, "paid")
-    back = placed(await desk.refund(order.id, "r", (), "", "ada"))
+    back = placed(await desk.refund(order.id, RefundRequest("r", (), "", "ada")))
     assert (back.state, back.payments) == (OrderState.REFUNDED, ())
     assert await desk.place(wanted) == back
     assert await world.violations() == []
@@ -352,7 +353,7 @@ async def test_a_busy_performance_is_asked_again_and_loses_no_order(world: World
     world.pass_s(order_keeper.PATIENCE_MS / 1_000)
     await until(world, order.id, OrderState.PAID)
     with pytest.raises(NotReady):
-        await desk.refund(order.id, "r", (), "", "ada")
+        await desk.refund(order.id, RefundRequest("r", (), "", "ada"))
     busy = []
     world.pass_s(order_keeper.PATIENCE_MS / 1_000)
     await until(world, order.id, OrderState.REFUNDED)
@@ -379,18 +380,18 @@ async def test_refunds_line_by_line(world: World) -> None:
     )
     order = placed(await desk.place(request(*holds, channel=TILL)))
     paid(await desk.pay(order.id, "cash", "a", 10_000, operator="ada"))
-    one = placed(await desk.refund(order.id, "r1", (4, 2), "fell ill", "bob"))
+    one = placed(await desk.refund(order.id, RefundRequest("r1", (4, 2), "fell ill", "bob")))
     assert (one.state, one.paid) == (OrderState.PART_REFUNDED, 2 * ADULT)
     refund = one.refunds[0]
     assert (refund.lines, refund.undone, refund.operator) == ((2, 4), (2, 4), "bob")
     free = await world.ask(2, Hold(id_of(2**64), id_of(2**64), "next", TILL, (2,)))
     assert isinstance(free, Held), "the seat is on sale again"
     for lines in ((2,), (1, 1), (9,)):
-        refused = await desk.refund(order.id, "r2", lines, "", "bob")
+        refused = await desk.refund(order.id, RefundRequest("r2", lines, "", "bob"))
         assert refused == OrderRefused(DeskRefusal.LINE_NOT_SOLD)
-    rest = placed(await desk.refund(order.id, "r2", (), "", "bob"))
+    rest = placed(await desk.refund(order.id, RefundRequest("r2", (), "", "bob")))
     assert (rest.state, rest.paid, rest.refunds[1].lines) == (OrderState.REFUNDED, 0, (1, 3))
-    refused = await desk.refund(order.id, "r3", (), "", "bob")
+    refused = await desk.refund(order.id, RefundRequest("r3", (), "", "bob"))
     assert refused == OrderRefused(DeskRefusal.NOTHING_TO_REFUND, "refunded")
     assert await world.violations() == []
 
@@ -408,14 +409,18 @@ async def test_a_ticket_used_while_its_refund_is_under_way_stays_sold(world: Wor
     desk = world.desk(ask=ask)
     order = placed(await desk.place(request(await world.hold(1, 0), await world.hold(2, 1, 2))))
     paid(await desk.pay(order.id, "test_card", "a"))
-    part = placed(await desk.refund(order.id, "r", (), "", "ada"))
+    part = placed(await desk.refund(order.id, RefundRequest("r", (), "", "ada")))
     assert (part.state, part.paid) == (OrderState.PART_REFUNDED, 2 * ADULT)
     assert (part.refunds[0].undone, part.refunds[0].refused) == ((1,), "ticket_used")
-    assert await desk.refund(order.id, "r", (), "", "ada") == part
+    assert await desk.refund(order.id, RefundRequest("r", (), "", "ada")) == part
     alone = placed(await desk.place(request(await world.hold(2, 4))))
     paid(await desk.pay(alone.id, "test_card", "a"))
-    refused = await desk.refund(alone.id, "r", (), "", "ada")
-    assert refused == OrderRefused("ticket_used") == await desk.refund(alone.id, "r", (), "", "a")
+    refused = await desk.refund(alone.id, RefundRequest("r", (), "", "ada"))
+    assert (
+        refused
+        == OrderRefused("ticket_used")
+        == await desk.refund(alone.id, RefundRequest("r", (), "", "a"))
+    )
     assert await world.violations() == []
 
 

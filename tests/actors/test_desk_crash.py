@@ -23,7 +23,7 @@ from engine.actors.desk import OrderDesk
 from engine.actors.order_keeper import OrderKeeper
 from engine.actors.payments import StripeGateway
 from engine.commands import Channel, Release, Reopen
-from engine.orders import NEXT_STATES, Order, OrderHold, OrderState, Terms, TermsKind
+from engine.orders import NEXT_STATES, Order, OrderHold, OrderState, RefundRequest, Terms, TermsKind
 from engine.payments import PaymentUnavailable
 from tests.actors.desks import ADULT, World, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
@@ -226,8 +226,8 @@ async def at_the_till(life: Life) -> None:
     wanted = request(*holds, channel=TILL)
     order = placed(await life.ask(lambda desk: desk.place(wanted)))
     paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 6_000, "", "ada")))
-    placed(await life.ask(lambda desk: desk.refund(order.id, "r1", (2,), "", "ada")))
-    placed(await life.ask(lambda desk: desk.refund(order.id, "r2", (), "", "ada")))
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r1", (2,), "", "ada"))))
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r2", (), "", "ada"))))
 
 
 async def with_a_seat_lost(life: Life) -> None:
@@ -264,7 +264,7 @@ async def for_nothing(life: Life) -> None:
     wanted = request(*holds)
     order = placed(await life.ask(lambda desk: desk.place(wanted)))
     assert order.state is OrderState.PAID
-    placed(await life.ask(lambda desk: desk.refund(order.id, "r", (2,), "", "ada")))
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r", (2,), "", "ada"))))
 
 
 async def in_parts(life: Life) -> None:
@@ -279,7 +279,7 @@ async def in_parts(life: Life) -> None:
         told = (order.id, method, attempt, given, reference, "ada", part)
         order = paid(await life.ask(lambda desk, told=told: desk.pay(*told)))
     assert order.state is OrderState.PAID
-    placed(await life.ask(lambda desk: desk.refund(order.id, "r", (2,), "", "ada")))
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r", (2,), "", "ada"))))
 
 
 async def a_deposit_given_back(life: Life) -> None:
@@ -336,6 +336,38 @@ async def on_an_invoice(life: Life) -> None:
     paid(await life.ask(lambda desk: desk.pay(*told)))
 
 
+async def kept_as_credit(life: Life) -> str:
+    """A place goes back to a credit; its code."""
+    wanted = request(await life.world.hold(1, 0, channel=TILL), channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", ADULT, "", "ada")))
+    asked = RefundRequest("r", (), "", "ada", to_credit=True)
+    return placed(await life.ask(lambda desk: desk.refund(order.id, asked))).refunds[0].card
+
+
+async def by_credit(life: Life) -> None:
+    """What was kept as credit pays a part, the rest is cash; then an amount goes back."""
+    code = await kept_as_credit(life)
+    wanted = request(await life.world.hold(2, 0, 1, channel=TILL), channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "store_credit", "c", 0, code)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", ADULT, "", "ada")))
+    asked = RefundRequest("r", (), "cold", "ada", 2_500)
+    placed(await life.ask(lambda desk: desk.refund(order.id, asked)))
+
+
+async def by_credit_in_vain(life: Life) -> None:
+    """A credit pays a part of an order that is given up, and one whose time passes."""
+    code = await kept_as_credit(life)
+    for number in range(2):
+        wanted = request(await life.world.hold(2, 2 * number, 2 * number + 1))
+        order = placed(await life.ask(lambda desk, wanted=wanted: desk.place(wanted)))
+        told = (order.id, "store_credit", "c", 0, code)
+        paid(await life.ask(lambda desk, told=told: desk.pay(*told)))
+        if not number:
+            placed(await life.ask(lambda desk, id=order.id: desk.cancel(id)))
+
+
 async def page_of(life: Life, order: Order, attempt: str = "a") -> str:
     answer = await life.ask(lambda desk: desk.pay(order.id, "stripe", attempt))
     assert isinstance(answer, tuple) and answer[1], answer
@@ -348,7 +380,7 @@ async def on_the_page(life: Life) -> None:
     order = placed(await life.ask(lambda desk: desk.place(wanted)))
     life.server.pay(await page_of(life, order))
     await life.hear()
-    placed(await life.ask(lambda desk: desk.refund(order.id, "r", (1,), "", "ada")))
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r", (1,), "", "ada"))))
 
 
 async def in_the_last_moment(life: Life) -> None:
@@ -403,7 +435,8 @@ async def reserved_and_paid_on_the_page(life: Life) -> None:
 
 BY_HAND = (
     at_the_till, with_a_seat_lost, given_up, for_nothing, in_parts, a_deposit_given_back,
-    a_deposit_for_lost_seats, ordered_by_phone, never_fetched, on_an_invoice,
+    a_deposit_for_lost_seats, ordered_by_phone, never_fetched, on_an_invoice, by_credit,
+    by_credit_in_vain,
 )  # fmt: skip
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
              reserved_and_paid_on_the_page)  # fmt: skip
@@ -507,7 +540,7 @@ async def test_many_at_once_while_saves_fail() -> None:
         paid(await ask(lambda desk: desk.pay(order.id, "cash", "a", ADULT, "", "ada")))
         if seat % 3:
             return OrderState.PAID
-        back = await ask(lambda desk: desk.refund(order.id, "r", (), "", "ada"))
+        back = await ask(lambda desk: desk.refund(order.id, RefundRequest("r", (), "", "ada")))
         return placed(back).state
 
     class Restless:

@@ -17,6 +17,7 @@ from engine.orders import (
     Order,
     OrderHold,
     OrderRefused,
+    RefundRequest,
     Terms,
     TermsKind,
 )
@@ -95,12 +96,42 @@ async def operator_missing(world: World, desk: OrderDesk) -> object:
 
 async def nothing_to_refund(world: World, desk: OrderDesk) -> object:
     order = await cash_order(world, desk)
-    return await desk.refund(order.id, "r", (), "", "ada")
+    return await desk.refund(order.id, RefundRequest("r", (), "", "ada"))
 
 
 async def line_not_sold(world: World, desk: OrderDesk) -> object:
     order = await sold_order(world, desk)
-    return await desk.refund(order.id, "r", (2,), "", "ada")
+    return await desk.refund(order.id, RefundRequest("r", (2,), "", "ada"))
+
+
+async def more_than_value(world: World, desk: OrderDesk) -> object:
+    order = await sold_order(world, desk)
+    placed(await desk.refund(order.id, RefundRequest("r", operator="ada", amount=500)))
+    return await desk.refund(order.id, RefundRequest("s", operator="ada", amount=ADULT - 499))
+
+
+async def credit_of(world: World, desk: OrderDesk) -> str:
+    """The code of a credit of ADULT, in euros."""
+    order = await sold_order(world, desk, await world.hold(1, 7, channel=TILL))
+    back = await desk.refund(order.id, RefundRequest("r", operator="ada", to_credit=True))
+    return placed(back).refunds[0].card
+
+
+async def credit_unknown(world: World, desk: OrderDesk) -> object:
+    code = await credit_of(world, desk)
+    order = await cash_order(world, desk, await world.hold(3, 0, channel=TILL))
+    assert order.currency == "CHF"
+    refused = await desk.pay(order.id, "store_credit", "a", reference=code)
+    assert refused == await desk.pay(order.id, "store_credit", "b", reference="0" * 16)
+    return refused
+
+
+async def credit_too_small(world: World, desk: OrderDesk) -> object:
+    code = await credit_of(world, desk)
+    order = await cash_order(world, desk, await world.hold(1, 0, 1, channel=TILL))
+    refused = await desk.pay(order.id, "store_credit", "a", reference=code, amount=ADULT + 1)
+    assert refused == OrderRefused(DeskRefusal.CREDIT_TOO_SMALL, str(ADULT))
+    return refused
 
 
 async def give_money_back(world: World, desk: OrderDesk) -> object:
@@ -128,6 +159,9 @@ CASES: dict[DeskRefusal, Callable[[World, OrderDesk], Awaitable[object]]] = {
     DeskRefusal.GIVE_MONEY_BACK: give_money_back,
     DeskRefusal.NOTHING_TO_REFUND: nothing_to_refund,
     DeskRefusal.LINE_NOT_SOLD: line_not_sold,
+    DeskRefusal.MORE_THAN_VALUE: more_than_value,
+    DeskRefusal.CREDIT_UNKNOWN: credit_unknown,
+    DeskRefusal.CREDIT_TOO_SMALL: credit_too_small,
 }
 BY_STRIPE = {
     DeskRefusal.TOO_MANY_PAYMENTS,
@@ -209,9 +243,9 @@ async def test_a_request_of_no_sense_is_malformed_and_says_where(world: World) -
     for attempt in ("", "a" * 65, "é", "a b", "a_b", "١"):
         refused = await desk.pay(order.id, "test_card", attempt)
         assert isinstance(refused, OrderRefused) and refused.code == "malformed"
-        refused = await desk.refund(order.id, attempt, (), "", "ada")
+        refused = await desk.refund(order.id, RefundRequest(attempt, (), "", "ada"))
         assert isinstance(refused, OrderRefused) and refused.code == "malformed"
-    refused = await desk.refund(order.id, "r", (), "r" * 201, "ada")
+    refused = await desk.refund(order.id, RefundRequest("r", (), "r" * 201, "ada"))
     assert isinstance(refused, OrderRefused) and refused.code == "malformed"
 
 
@@ -225,8 +259,8 @@ async def test_an_id_stands_for_one_content(world: World) -> None:
         await desk.pay(order.id, "card_terminal", "a", reference="T1", operator="ada"),
     ):
         assert isinstance(reused, OrderRefused) and reused.code == "id_reused"
-    placed(await desk.refund(order.id, "r", (1,), "", "ada"))
-    reused = await desk.refund(order.id, "r", (2,), "", "ada")
+    placed(await desk.refund(order.id, RefundRequest("r", (1,), "", "ada")))
+    reused = await desk.refund(order.id, RefundRequest("r", (2,), "", "ada"))
     assert isinstance(reused, OrderRefused) and reused.code == "id_reused"
     assert await world.violations() == []
 
@@ -279,9 +313,11 @@ async def test_too_many_orders_at_once_and_too_many_refunds(
     monkeypatch.setattr(desk_module, "MAX_REFUNDS_PER_ORDER", 2)
     assert MAX_REFUNDS_PER_ORDER > 2
     for number in (1, 2):
-        placed(await desk.refund(order.id, f"r{number}", (number,), "", "ada"))
-    assert await desk.refund(order.id, "r3", (3,), "", "ada") == OrderRefused("too_many_refunds")
-    placed(await desk.refund(order.id, "r2", (), "", "ada"))
+        placed(await desk.refund(order.id, RefundRequest(f"r{number}", (number,), "", "ada")))
+    assert await desk.refund(order.id, RefundRequest("r3", (3,), "", "ada")) == OrderRefused(
+        "too_many_refunds"
+    )
+    placed(await desk.refund(order.id, RefundRequest("r2", (), "", "ada")))
 
 
 async def test_a_used_ticket_refuses_the_refund_of_every_performance(world: World) -> None:
@@ -291,8 +327,8 @@ async def test_a_used_ticket_refuses_the_refund_of_every_performance(world: Worl
     used = order.lines[2]
     await world.ask(2, Scan(id_of(2**64), "", "door", 2, used.ticket, 0, ScanMode.ADMIT))
     for lines in ((), (1, 3), (3,)):
-        refused = await desk.refund(order.id, "r", lines, "", "ada")
+        refused = await desk.refund(order.id, RefundRequest("r", lines, "", "ada"))
         assert refused == OrderRefused("ticket_used", str(used.ticket), 2, (used.seat,))
     assert await desk.get(order.id) == order, "nothing was undone, the first performance neither"
-    placed(await desk.refund(order.id, "r2", (1, 2), "", "ada"))
+    placed(await desk.refund(order.id, RefundRequest("r2", (1, 2), "", "ada")))
     assert await world.violations() == []

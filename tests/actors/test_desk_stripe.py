@@ -13,7 +13,7 @@ from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.payments import StripeGateway
 from engine.commands import Command, Outcome, Release, Reopen, Sell
-from engine.orders import DeskRefusal, Order, OrderRefused, OrderState
+from engine.orders import DeskRefusal, Order, OrderRefused, OrderState, RefundRequest
 from engine.payments import PaymentState, RefundState, Standing, WebhookRejected
 from tests.actors.desks import ADULT, World, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
@@ -335,7 +335,7 @@ async def test_a_house_that_has_taken_stripe_away_lets_its_orders_end(
     await shop.restart(stripe=None)
     refused = await shop.desk.pay(order.id, "stripe", "a")
     assert refused == OrderRefused(DeskRefusal.METHOD_NOT_OFFERED, "stripe")
-    back = placed(await shop.desk.refund(other.id, "r", (), "", "ada"))
+    back = placed(await shop.desk.refund(other.id, RefundRequest("r", (), "", "ada")))
     assert back.payments[0].state is PaymentState.REFUND_PENDING
     shop.server.pay(session)
     await shop.server.drained()
@@ -353,14 +353,14 @@ async def test_a_house_that_has_taken_stripe_away_lets_its_orders_end(
 
 async def test_a_refund_of_a_line_and_of_the_rest(shop: Shop) -> None:
     order, session = await shop.bought(0, 1, 2)
-    part = placed(await shop.desk.refund(order.id, "r1", (2,), "ill", "ada"))
+    part = placed(await shop.desk.refund(order.id, RefundRequest("r1", (2,), "ill", "ada")))
     assert (part.state, part.paid, shop.kept(session)) == (
         *(OrderState.PART_REFUNDED, 2 * ADULT),
         2 * ADULT,
     )
-    rest = placed(await shop.desk.refund(order.id, "r2", (), "ill", "ada"))
+    rest = placed(await shop.desk.refund(order.id, RefundRequest("r2", (), "ill", "ada")))
     assert (rest.state, rest.paid, shop.kept(session)) == (OrderState.REFUNDED, 0, 0)
-    again = placed(await shop.desk.refund(order.id, "r1", (2,), "ill", "ada"))
+    again = placed(await shop.desk.refund(order.id, RefundRequest("r1", (2,), "ill", "ada")))
     assert again.refunds == rest.refunds
     assert len(shop.server.refunds) == 2
 
@@ -374,7 +374,7 @@ async def test_a_refund_that_stripe_does_not_answer_is_asked_again(
         shop.server.cut_next(path="/v1/refunds", times=6)
     else:
         shop.server.fail_next(503, path="/v1/refunds", times=6)
-    back = placed(await shop.desk.refund(order.id, "r", (), "", "ada"))
+    back = placed(await shop.desk.refund(order.id, RefundRequest("r", (), "", "ada")))
     assert back.state is OrderState.REFUNDED, "the tickets have ended; the money follows"
     assert back.payments[0].state is PaymentState.REFUND_PENDING
     assert not back.finished
@@ -391,7 +391,7 @@ async def test_a_refund_that_takes_days_and_comes_back(
 ) -> None:
     order, session = await shop.bought()
     shop.server.refund_status = "pending"
-    back = placed(await shop.desk.refund(order.id, "r", (), "", "ada"))
+    back = placed(await shop.desk.refund(order.id, RefundRequest("r", (), "", "ada")))
     assert back.payments[0].refunds[0].state is RefundState.PENDING
     assert back.finished, "what is left is the bank's"
     [refund] = shop.server.refunds
@@ -410,7 +410,7 @@ async def test_a_refund_that_is_refused_is_told_to_people(
 ) -> None:
     order, session = await shop.bought()
     shop.server.fail_next(400, path="/v1/refunds", code="expired_card")
-    back = placed(await shop.desk.refund(order.id, "r", (), "", "ada"))
+    back = placed(await shop.desk.refund(order.id, RefundRequest("r", (), "", "ada")))
     assert back.payments[0].refunds[0].state is RefundState.FAILED
     assert "pay it back by hand" in caplog.text
     assert back.finished
@@ -444,7 +444,7 @@ async def test_a_refund_in_stripe_s_own_pages_keeps_the_tickets(
     stored = await shop.until(order, OrderState.PAID)
     assert (stored.paid, len(stored.lines)) == (2 * ADULT - 500, 2)
     assert "its tickets stay valid until they are refunded here" in caplog.text
-    back = placed(await shop.desk.refund(order.id, "r", (), "", "ada"))
+    back = placed(await shop.desk.refund(order.id, RefundRequest("r", (), "", "ada")))
     assert (back.paid, shop.kept(session)) == (0, 0), "no cent is given twice"
 
 
@@ -456,7 +456,7 @@ async def test_a_whole_life_told_in_any_order_ends_the_same(shop: Shop, seed: in
     session = await shop.page(order)
     shop.server.pay(session)
     paid(await shop.desk.pay(order.id, "stripe", "a"))
-    placed(await shop.desk.refund(order.id, "r", (1,), "", "ada"))
+    placed(await shop.desk.refund(order.id, RefundRequest("r", (1,), "", "ada")))
     [refund] = shop.server.refunds
     shop.server.move_refund(refund, "succeeded")
     by_hand = shop.server.refund_by_hand(session, 300)

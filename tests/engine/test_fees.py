@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from engine import fees
 from engine.commands import Channel, Line, Quoted, QuotedFee, Ticket
+from engine.credit import CODE_BYTES, code_of, moves_of
 from engine.ledger import FactKind, facts_of
 from engine.ordering import (
     advance,
@@ -152,9 +153,14 @@ def test_a_payment_fee_comes_with_the_payment_and_goes_with_it() -> None:
     assert late_order.state is OrderState.OPEN and late_order.asks_back
 
 
+CARD = code_of(bytes(CODE_BYTES))
+
 # Books -----------------------------------------------------------------------------
 
-KINDS = (FactKind.SALE, FactKind.REFUND, FactKind.CANCELLATION, FactKind.FEE)
+KINDS = (
+    *(FactKind.SALE, FactKind.REFUND, FactKind.CANCELLATION),
+    *(FactKind.FEE, FactKind.ALLOWANCE, FactKind.CREDIT),
+)
 
 
 def paid(order: Order, method: PaymentMethod, parts: int) -> list[Order]:
@@ -206,25 +212,46 @@ def fee_quotes() -> st.SearchStrategy[list[QuotedFee]]:
     fee_quotes(),
     st.sampled_from([PaymentMethod.CASH, PaymentMethod.CARD_TERMINAL]),
     st.integers(1, 3),
-    st.lists(st.sets(st.integers(1, 5), min_size=1), max_size=4),
+    st.lists(
+        st.tuples(
+            st.one_of(st.sets(st.integers(1, 5), min_size=1), st.integers(1, 3_000)),
+            st.sampled_from([0, 0, 70, 3_000]),
+            st.sampled_from(["", CARD]),
+        ),
+        max_size=4,
+    ),
 )
 def test_payments_less_refunds_are_what_tickets_and_fees_are_worth(
-    found: list[QuotedFee], method: PaymentMethod, parts: int, refunds: list[set[int]]
+    found: list[QuotedFee],
+    method: PaymentMethod,
+    parts: int,
+    refunds: list[tuple[set[int] | int, int, str]],
 ) -> None:
     states = paid(drawn(*found), method, parts)
-    for number, wanted in enumerate(refunds):
+    for number, (wanted, kept_fee, card) in enumerate(refunds):
         order = states[-1]
-        lines = tuple(sorted(wanted & set(sold_lines(order))))
-        refund = OrderRefund(f"r{number}", lines, "", "ada", 1)
+        lines: tuple[int, ...] = ()
+        amount = 0
+        if isinstance(wanted, int):
+            amount = wanted if sold_lines(order) and wanted <= order.value else 0
+        else:
+            lines = tuple(sorted(wanted & set(sold_lines(order))))
+        refund = OrderRefund(
+            f"r{number}", lines, "", "ada", 1, amount=amount, fee=kept_fee, card=card
+        )
         order = replace(order, refunds=(*order.refunds, refund))
-        if lines:
+        if lines or amount:
             order = undone(order, refund, lines, "")
         states.append(order)
         assert order.due == 0, "what is kept is what stands"
+        assert order.value >= 0, "nothing is given back twice"
     told: Counter[str] = Counter()
     for before, after in itertools.pairwise([None, *states]):
         for fact in facts_of(before, after):
             told[fact.kind] += fact.amount
+        # What a credit is of is in the books, and on the credit.
+        on_card = sum(one.amount for one in moves_of(None, after))
+        assert told[FactKind.CREDIT] == on_card
     last = states[-1]
     assert sum(told[kind] for kind in KINDS) == last.worth
     assert told[FactKind.PAYMENT] + told[FactKind.REPAYMENT] == last.worth == last.paid

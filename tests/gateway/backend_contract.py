@@ -47,6 +47,7 @@ from engine.orders import (
     OrderRefused,
     OrderState,
     PlaceOrder,
+    RefundRequest,
     Terms,
     TermsKind,
 )
@@ -294,13 +295,13 @@ class BackendContract:
         order = await placed(subject, 17, 18)
         await desk.pay(order.id, "test_card", "1")
         first = order.lines[0].number
-        refunded = await desk.refund(order.id, "r1", (first,), "ill", "Ada")
+        refunded = await desk.refund(order.id, RefundRequest("r1", (first,), "ill", "Ada"))
         assert isinstance(refunded, Order), refunded
         assert [line.state for line in refunded.lines] == [LineState.REFUNDED, LineState.SOLD]
-        assert await desk.refund(order.id, "r1", (first,), "ill", "Ada") == refunded
-        rest = await desk.refund(order.id, "r2", (), "", "Ada")
+        assert await desk.refund(order.id, RefundRequest("r1", (first,), "ill", "Ada")) == refunded
+        rest = await desk.refund(order.id, RefundRequest("r2", (), "", "Ada"))
         assert isinstance(rest, Order) and rest.state is OrderState.REFUNDED
-        nothing = await desk.refund(order.id, "r3", (), "", "Ada")
+        nothing = await desk.refund(order.id, RefundRequest("r3", (), "", "Ada"))
         assert isinstance(nothing, OrderRefused)
 
     async def test_an_unknown_order_is_named_as_such(self, subject: Subject) -> None:
@@ -311,7 +312,7 @@ class BackendContract:
             await desk.cancel(order),
             await desk.reserve(order, Terms(TermsKind.PICK_UP), "Ada"),
             await desk.approve(order),
-            await desk.refund(order, "r", (), "", "Ada"),
+            await desk.refund(order, RefundRequest("r", (), "", "Ada")),
         ):
             assert isinstance(refused, OrderRefused) and refused.code == "order_unknown"
 

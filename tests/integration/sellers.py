@@ -12,7 +12,7 @@ from engine.actors.desk import OrderDesk
 from engine.actors.performance import PerformanceActor
 from engine.commands import Channel, Command, Event, Held, Hold, Line, Outcome, TicketState
 from engine.journal import Append, Claimed, Written
-from engine.orders import LineState, Order, OrderHold, OrderState, PlaceOrder
+from engine.orders import LineState, Order, OrderHold, OrderState, PlaceOrder, RefundRequest
 from engine.performance import Performance
 from engine.plan_io import dump_plan
 from engine.settings import Settings
@@ -122,7 +122,9 @@ class Sellers:
                 await asyncio.sleep(0.1)
 
     async def refund(self, order: Order) -> None:
-        answer = await self.desk.refund(order.id, "r1", (order.lines[0].number,), "", "ada")
+        answer = await self.desk.refund(
+            order.id, RefundRequest("r1", (order.lines[0].number,), "", "ada")
+        )
         assert isinstance(answer, Order), answer
         self.refunded[order.id] = answer
 
