@@ -345,9 +345,18 @@ class Client:
         """Give up an unpaid order: its hold is open again."""
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/cancel", {})
 
-    async def refund(self, order: str, id: str, lines: Sequence[int], reason: str) -> Order:
-        """Refund lines by number; none named: all of them."""
+    async def refund(
+        self,
+        order: str,
+        id: str,
+        lines: Sequence[int],
+        reason: str,
+        amount: int = 0,
+        to_credit: bool = False,
+    ) -> Order:
+        """Refund lines by number (none named: all of them), or an amount in minor units."""
         body = {"id": id, "lines": list(lines), "reason": reason}
+        body |= {"amount": amount, "to_credit": to_credit}
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/refund", body)
 
     async def tickets_pdf(self, order: str, language: str) -> bytes:

@@ -105,6 +105,11 @@ def _check(letters: Sequence[str]) -> str:
     return ALPHABET[total % _PRIME]
 
 
+def credits_of(order: Order) -> list[tuple[str, int]]:
+    """The credits that an order opened: their codes, and what was on each, in minor units."""
+    return [(one.card, one.amount) for one in order.charges if one.kind == ChargeKind.CREDIT]
+
+
 # What a changed order moves ------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from engine.commands import Channel
+from engine.credit import masked
 from engine.limits import MAX_TEXT_CHARS
 from engine.orders import (
     SOLD_STATES,
@@ -224,6 +225,8 @@ async def order_view(edge: Edge, order: Order) -> dict[str, Any]:
     view["session"] = ""
     for told, payment in zip(view["payments"], order.payments, strict=True):
         told |= {"state": payment.state.value, "refunded": payment.refunded}
+        if payment.method is PaymentMethod.STORE_CREDIT:
+            told["reference"] = masked(payment.reference)  # the whole code is money
     return view | {
         "tickets_ready": order.state in SOLD_STATES and bool(sold_lines(order)),
         "paid": order.paid,

@@ -203,6 +203,8 @@ def _fee_lines(
             charged.update((fee.fee, fee.amount) for fee in line.fees if not fee.absorbed)
     for one in order.charges:
         # What is kept of a refunded line stands there as the line's.
+        if one.refund:
+            continue  # what refunds did is told as refunded
         if one.state is not LineState.CANCELLED and not one.absorbed and not one.line:
             charged[(one.fee, one.amount)] += 1
     return tuple(

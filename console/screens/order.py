@@ -6,7 +6,7 @@ it is told here so that nobody types for nothing.
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -26,13 +26,19 @@ from console.till import SaleInProgress
 from console.widgets.chrome import Notice
 from console.words import error_words
 from engine.commands import ID_BYTES
+from engine.credit import credits_of, spaced
 from engine.currency import cash_rounded
 from engine.limits import MAX_TEXT_CHARS
 from engine.orders import RESERVED_STATES, LineState, Order, OrderLine, OrderState
 from engine.payments import TILL_METHODS, Payment, PaymentMethod, Refund, RefundState, Standing
+from renderers.money import parse_money
 
 MAX_NAMED_PLACES = 6
 """Places that the refund's question names one by one."""
+
+
+_BACK_BY_METHOD: Final = (*TILL_METHODS, PaymentMethod.STORE_CREDIT)
+"""What becomes of the money given back has words of its own."""
 
 
 class OrderLines(SelectionList[int]):
@@ -131,6 +137,10 @@ class OrderScreen(TillScreen):
         if refunded:
             amount = self.money(refunded, order.currency)
             payments.append(t("console.order.refunded", amount=amount))
+        payments += [
+            t("console.order.credit", amount=self.money(amount, order.currency), code=spaced(code))
+            for code, amount in credits_of(order)
+        ]
         self.query_one("#payments", Static).update("\n".join(payments))
         why_not = self._why_no_refund()
         self.query_one("#no-refund", Static).update(why_not)
@@ -256,8 +266,11 @@ class OrderScreen(TillScreen):
             self.query_one(SelectionList).deselect_all()
             self.speak()
             kept = [line for line in order.lines if line.number in asked]
-            all_of_it = all(line.state is not LineState.SOLD for line in kept)
+            all_of_it = bool(dialog.amount) or all(
+                line.state is not LineState.SOLD for line in kept
+            )
             key = "was_refunded" if all_of_it else "not_refunded"
+            key = "amount_refunded" if dialog.amount else key
             words = self.t(f"console.order.{key}", money=self._money_back(dialog.refund_id))
             self.query_one(Notice).say(words, "good" if all_of_it else "bad")
 
@@ -271,6 +284,11 @@ class OrderScreen(TillScreen):
             for back in payment.refunds
             if back.key == refund_id
         ]
+        refund = next(one for one in self.order.refunds if one.id == refund_id)
+        for code, amount in credits_of(self.order):
+            if code == refund.card:
+                words = self.money(amount, self.order.currency)
+                movements.append(self.t("console.money_back.kept", amount=words, code=spaced(code)))
         return " ".join(movements) or self.t("console.money_back.none")
 
     def _movement(self, payment: Payment, back: Refund) -> str:
@@ -278,7 +296,7 @@ class OrderScreen(TillScreen):
         match payment.method:
             case PaymentMethod.CASH:
                 key, amount = "cash", cash_rounded(amount, payment.currency)
-            case PaymentMethod() as method if method in TILL_METHODS:
+            case PaymentMethod() as method if method in _BACK_BY_METHOD:
                 key = method.value
             case _ if back.state is RefundState.FAILED:
                 key = "failed"
@@ -306,15 +324,20 @@ class OrderScreen(TillScreen):
 
 
 class RefundDialog(Dialog):
-    """Says what will be paid back, asks for a reason, and does it on Enter."""
+    """Says what will be paid back, asks for a reason, and does it on Enter.
+
+    An amount that is typed is given back in place of the lines, which stay sold.
+    """
 
     BINDINGS: ClassVar = [
         Binding("escape", "no", "console.key.no"),
+        Binding("f4", "credit", "console.key.credit"),
         Binding("enter", "yes", "console.key.refund_now"),
     ]
     DEFAULT_CSS = """
     RefundDialog > #box { border: heavy $error; }
     RefundDialog #text { padding: 1 0; }
+    RefundDialog #way { color: $muted; height: auto; }
     """
 
     def __init__(self, order: Order, lines: Sequence[OrderLine], places: Sequence[str]) -> None:
@@ -324,21 +347,25 @@ class RefundDialog(Dialog):
         self.places = tuple(places)
         # One refund, however often it is sent: a lost answer must not pay twice.
         self.refund_id = secrets.token_hex(ID_BYTES)
+        self.amount = 0
+        self._to_credit = False
         self._busy = False
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="text")
         yield Input(id="reason", max_length=MAX_TEXT_CHARS)
+        yield Input(id="amount")
+        yield Static(id="way")
         yield Notice()
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.query_one(Input).focus()
+        self.query_one("#reason", Input).focus()
 
     def speak(self) -> None:
         super().speak()
         t = self.t
-        total = sum(line.amount for line in self.lines)
+        total = sum(line.price for line in self.lines)
         amount = self.money(total, self.order.currency)
         methods = [one.method for one in self.order.payments if one.standing is Standing.CONFIRMED]
         method = ", ".join(t(f"console.method.{one.value}") for one in methods)
@@ -350,20 +377,52 @@ class RefundDialog(Dialog):
         key = "text" if total else "free"
         words = t(f"console.refund.{key}", places=places, amount=amount, method=method)
         self.query_one("#text", Static).update(Content("\n".join([*named, "", words])))
-        self.query_one(Input).placeholder = t("console.refund.reason")
+        self.query_one("#reason", Input).placeholder = t("console.refund.reason")
+        self.query_one("#amount", Input).placeholder = t("console.refund.amount")
+        way = "to_credit" if self._to_credit else "as_paid"
+        self.query_one("#way", Static).update(t(f"console.refund.{way}"))
+        # What cost nothing gives nothing back.
+        self.query_one("#amount").display = self.query_one("#way").display = bool(total)
+
+    def action_credit(self) -> None:
+        """Keep the money as a credit, or not."""
+        if not self._busy:
+            self._to_credit = not self._to_credit
+            self._ask_anew()
+            self.speak()
+
+    @on(Input.Changed, "#amount")
+    def _ask_anew(self) -> None:
+        """What is asked is another refund than what may have been sent before."""
+        if not self._busy:
+            self.refund_id = secrets.token_hex(ID_BYTES)
 
     @on(Input.Submitted)
     def action_yes(self) -> None:
-        if not self._busy:
-            self._busy = True
-            self.run_worker(self._refund(self.query_one(Input).value.strip()))
+        if self._busy:
+            return
+        text, currency = self.query_one("#amount", Input).value.strip(), self.order.currency
+        try:
+            self.amount = parse_money(text, currency) if text else 0
+        except ValueError:
+            self.query_one(Notice).say(self.t("console.pay.not_an_amount"), "warn")
+            return
+        if text and not 0 < self.amount <= self.order.value:
+            most = self.money(self.order.value, currency)
+            self.query_one(Notice).say(self.t("console.refund.no_amount", amount=most), "warn")
+            return
+        self._busy = True
+        self.run_worker(self._refund(self.query_one("#reason", Input).value.strip()))
 
     async def _refund(self, reason: str) -> None:
-        notice, numbers = self.query_one(Notice), [line.number for line in self.lines]
+        notice = self.query_one(Notice)
+        numbers = [] if self.amount else [line.number for line in self.lines]
         notice.say(self.t("console.refund.doing"), "wait")
         try:
             client = self.console.client
-            order = await client.refund(self.order.id, self.refund_id, numbers, reason)
+            order = await client.refund(
+                self.order.id, self.refund_id, numbers, reason, self.amount, self._to_credit
+            )
         except Problem as problem:
             notice.say(error_words(self.t, problem), "bad")
         except ClientError as error:

@@ -5,7 +5,7 @@ order and keeps what is typed meanwhile, so that an experienced cashier need not
 """
 
 from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -19,9 +19,17 @@ from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
 from console.words import error_words
 from engine.currency import cash_rounded
-from engine.orders import SOLD_STATES, Order, OrderState
+from engine.orders import SOLD_STATES, WAITING_STATES, Order, OrderState
 from engine.payments import PaymentMethod
 from renderers.money import parse_money
+
+_WAYS: Final = ("cash", "card", "cheque", "transfer", "credit")
+_WITH_OWN_WORDS: Final = (
+    PaymentMethod.CHEQUE,
+    PaymentMethod.BANK_TRANSFER,
+    PaymentMethod.STORE_CREDIT,
+)
+"""Methods whose reference is called as the method says."""
 
 
 async def _at_once() -> None:
@@ -38,6 +46,7 @@ class PayDialog(Dialog):
         Binding("t", "card", "console.key.card"),
         Binding("k", "cheque", "console.key.cheque"),
         Binding("v", "transfer", "console.key.transfer"),
+        Binding("g", "credit", "console.key.credit"),
         Binding("p", "part", "console.key.part"),
         Binding("l", "later", "console.key.later"),
         Binding("enter", "finish", "console.key.finish"),
@@ -212,6 +221,9 @@ class PayDialog(Dialog):
     def action_transfer(self) -> None:
         self._choose(PaymentMethod.BANK_TRANSFER)
 
+    def action_credit(self) -> None:
+        self._choose(PaymentMethod.STORE_CREDIT)
+
     def action_part(self) -> None:
         """Ask how much of what is due is paid now."""
         if not self._busy and self.till.order is not None and self._method is None:
@@ -258,7 +270,7 @@ class PayDialog(Dialog):
         order = self.till.order
         if action == "later" and order is not None and order.state is not OrderState.OPEN:
             return False
-        if action in ("cash", "card", "cheque", "transfer", "part", "later", "finish"):
+        if action in (*_WAYS, "part", "later", "finish"):
             return self._free is (action == "finish")
         return True
 
@@ -285,7 +297,7 @@ class PayDialog(Dialog):
         label, hint = ("given", "exact") if cash else ("reference", "reference_hint")
         if self._parting:
             label, hint = "how_much", "how_much_hint"
-        elif self._method in (PaymentMethod.CHEQUE, PaymentMethod.BANK_TRANSFER):
+        elif self._method is not None and self._method in _WITH_OWN_WORDS:
             label, hint = f"{self._method.value}_reference", f"{self._method.value}_hint"
         self.query_one("#field-label", Static).update(self.t(f"console.pay.{label}"))
         field.placeholder = self.t(f"console.pay.{hint}")
@@ -404,7 +416,7 @@ class PayDialog(Dialog):
             self.dismiss(None)
             self.console.finish_sale(self.till)
             return
-        if order.state is OrderState.AWAITING_PAYMENT:
+        if order.state in WAITING_STATES and order.payments[-1].captured:
             self._next_part(order)
             return
         key = "slow" if order.state is OrderState.SELLING else "failed"

@@ -198,7 +198,7 @@ class World:
 
     def _wrong_credits(self) -> list[str]:
         """Credits that are not what orders brought to them and took."""
-        come = dict.fromkeys(self.orders.credits, 0)
+        come = dict.fromkeys(self.orders.credits.balances, 0)
         for order in self.orders.all:
             for charge in order.charges:
                 if charge.card:
@@ -208,7 +208,7 @@ class World:
                     come[payment.reference] -= payment.captured - payment.refunded
         return [
             f"credit {code} has {there}, and {come[code]} came"
-            for code, there in self.orders.credits.items()
+            for code, there in self.orders.credits.balances.items()
             if there != come[code] or there < 0
         ]
 

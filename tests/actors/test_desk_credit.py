@@ -41,13 +41,13 @@ async def test_a_credit_pays_what_it_can_and_is_spent_to_the_cent(world: World) 
     order = placed(await desk.place(request(await world.hold(2, 0, 1, 2))))
     part = paid(await desk.pay(order.id, "store_credit", "a", reference=spaced(code).lower()))
     assert (part.state, part.due) == (OrderState.OPEN, 2 * ADULT), "the rest is to come in time"
-    assert world.orders.credits == {code: 0}
+    assert world.orders.credits.balances == {code: 0}
     refused = await desk.pay(order.id, "store_credit", "b", reference=code)
     assert refused == OrderRefused(DeskRefusal.CREDIT_TOO_SMALL, "0")
     done = paid(await desk.pay(order.id, "test_card", "c"))
     assert (done.state, done.due, done.paid) == (OrderState.PAID, 0, 3 * ADULT)
     back = placed(await desk.refund(order.id, RefundRequest("r", (), "", "ada")))
-    assert (back.paid, world.orders.credits) == (0, {code: ADULT}), "where it came from"
+    assert (back.paid, world.orders.credits.balances) == (0, {code: ADULT}), "where it came from"
     assert await world.violations() == []
 
 

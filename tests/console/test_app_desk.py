@@ -31,7 +31,8 @@ from engine.commands import (
     ScanOutcome,
     SeatStatus,
 )
-from engine.orders import LineState, Order, OrderHold, OrderState, PlaceOrder
+from engine.credit import CODE_BYTES, code_of, credits_of, spaced
+from engine.orders import LineState, Order, OrderHold, OrderRefund, OrderState, PlaceOrder
 from engine.payments import Payment, PaymentMethod, Refund, RefundState
 from engine.settings import Gate
 from renderers import secret as ticket_secrets
@@ -238,6 +239,60 @@ async def test_a_card_terminals_money_goes_back_over_the_terminal(
         assert "Hand back" not in told
 
 
+async def test_an_amount_goes_to_a_credit_and_the_places_stay_sold(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await a_sold_order(me, 2)
+        screen = await open_order(me)
+        await me.press("r")
+        await me.sees(RefundDialog)
+        await me.press("f4", "tab")
+        for wrong, words in (("x", "Not an amount"), ("97", "at most")):
+            await me.type(wrong)
+            await me.press("enter")
+            await me.told(words)
+            await me.press("ctrl+u")
+        await me.type("20")
+        await me.press("enter")
+        await me.told("The amount is given back.")
+        order = screen.order
+        assert order.state is OrderState.PART_REFUNDED
+        assert [line.state for line in order.lines] == [LineState.SOLD, LineState.SOLD]
+        [(code, amount)] = credits_of(order)
+        assert amount == 2_000 and spaced(code) in me.notice
+        assert spaced(code) in str(screen.query_one("#payments").render())
+        assert house.fake.desk.orders.credits.balances == {code: 2_000}
+
+
+async def test_a_credit_pays_a_part_and_what_it_paid_returns_to_it(
+    house: House, tmp_path: Path
+) -> None:
+    code = code_of(bytes(CODE_BYTES))
+    credits = house.fake.desk.orders.credits
+    credits.balances[code], credits.currencies[code] = 3_000, "CHF"
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await me.press("1", "b", "p", "g")
+        await me.type("0000")
+        await me.press("enter")
+        await me.told("no such credit")
+        await me.press("ctrl+u")
+        await me.type(spaced(code).lower())
+        await me.press("enter")
+        await me.told("18.00")  # still to pay
+        assert credits.balances == {code: 0}
+        await me.press("c", "enter")
+        order = (await me.sold()).order
+        assert [one.captured for one in order.payments] == [3_000, 1_800]
+        await me.press("enter")
+        await me.sees(SaleScreen)
+        _, told = await refunded(me)
+        assert "on the credit again" in told and "in cash" in told
+        assert credits.balances == {code: 3_000}
+
+
 def paid_by(method: PaymentMethod, *backs: Refund) -> Payment:
     return Payment("p", "o", method, 5_002, "CHF", captured=5_002, reference="R", refunds=backs)
 
@@ -269,7 +324,8 @@ async def test_only_this_refunds_money_is_told(
         await me.open_sale(house.password)
         screen = await open_order(me)
         assert screen.order.id == order.id
-        screen.order = replace(order, payments=payments)
+        refund = OrderRefund("r", (1,), "", "", 0)
+        screen.order = replace(order, payments=payments, refunds=(refund,))
         assert words in screen._money_back("r").replace("\xa0", " ")
 
 

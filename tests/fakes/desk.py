@@ -10,8 +10,10 @@ from engine.actors import ActorFault
 from engine.actors.desk import OrderDesk, Shop
 from engine.actors.payments import StripeGateway
 from engine.commands import TicketState
+from engine.credit import Credit
 from engine.orders import LineState, Order, OrderRefused, PlaceOrder
 from gateway.backend import BackendUnavailable, SignatureInvalid
+from tests.fakes.credits import MemoryCredits
 from tests.fakes.performances import FakePerformances
 
 GOOD_SIGNATURE = "signed"
@@ -23,9 +25,11 @@ class MemoryOrders:
     def __init__(self) -> None:
         self.by_id: dict[str, Order] = {}
         self.events: set[str] = set()
+        self.credits = MemoryCredits()
 
     async def save(self, orders: Sequence[Order]) -> list[Order]:
         saved = []
+        self.credits.move([(self.by_id.get(order.id), order) for order in orders])
         for order in orders:
             known = self.by_id.get(order.id)
             number = known.number if known else 1001 + len(self.by_id)
@@ -41,6 +45,9 @@ class MemoryOrders:
 
     async def unfinished(self) -> list[Order]:
         return [order for order in self.by_id.values() if not order.finished]
+
+    async def credit(self, code: str, performance: int) -> Credit | None:
+        return self.credits.get(code)
 
     async def provider_event(self, provider: str, id: str, payload: bytes, now_ms: int) -> bool:
         new = id not in self.events

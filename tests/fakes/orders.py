@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from engine.credit import Credit, CreditRefused, moves_of
+from engine.credit import Credit
 from engine.orders import Order
 from persistence.orders import OrderConflict
+from tests.fakes.credits import MemoryCredits
 
 FIRST_NUMBER = 1001
 
@@ -23,15 +24,14 @@ class MemoryOrders:
         saves: What was stored, transaction by transaction.
         down: While set, every call fails.
         events: What providers sent, by (provider, id).
-        credits: What is on each, by code; `currency_of` says in which currency.
+        credits: What is kept for buyers.
     """
 
     def __init__(self) -> None:
         self.saves: list[list[Order]] = []
         self.events: dict[tuple[str, str], bytes] = {}
         self.down = False
-        self.credits: dict[str, int] = {}
-        self.currency_of: dict[str, str] = {}
+        self.credits = MemoryCredits()
         self._bodies: dict[str, bytes] = {}
         self._keys: dict[str, tuple[int, int]] = {}  # number, revision
         self._decode = msgspec.json.Decoder(Order).decode
@@ -52,7 +52,8 @@ class MemoryOrders:
         stale = [one.id for one in orders if one.revision != self._keys.get(one.id, (0, 0))[1]]
         if stale:
             raise OrderConflict(stale)
-        self._move(orders)
+        known = [self._read(one.id) if one.id in self._bodies else None for one in orders]
+        self.credits.move(list(zip(known, orders, strict=True)))
         for order in orders:
             number, revision = self._keys.get(order.id, (FIRST_NUMBER + len(self._keys), 0))
             self._keys[order.id] = (number, revision + 1)
@@ -85,24 +86,7 @@ class MemoryOrders:
 
     async def credit(self, code: str, performance: int) -> Credit | None:
         self._answer()
-        balance = self.credits.get(code)
-        return None if balance is None else Credit(code, self.currency_of[code], balance)
-
-    def _move(self, orders: Sequence[Order]) -> None:
-        balances, currencies = dict(self.credits), dict(self.currency_of)
-        refused = []
-        for order in orders:
-            before = self._read(order.id) if order.id in self._bodies else None
-            for one in moves_of(before, order):
-                if one.opens:
-                    assert one.code not in balances, "a code is given once"
-                    balances[one.code], currencies[one.code] = 0, order.currency
-                balances[one.code] += one.amount
-                if balances[one.code] < 0:
-                    refused.append(order.id)
-        if refused:
-            raise CreditRefused(refused)
-        self.credits, self.currency_of = balances, currencies
+        return self.credits.get(code)
 
     def _read(self, id: str) -> Order:
         number, revision = self._keys[id]

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from playwright.async_api import expect
 
 from engine.commands import SeatStatus
+from engine.credit import CODE_BYTES, code_of, spaced
 from engine.orders import LineState, Order, OrderState
 from engine.settings import Price
 from tests.web.buyer import (
@@ -369,3 +370,29 @@ async def test_an_unknown_order_is_told(
     await expect(page.locator("h1")).to_have_text("There is nothing at this address")
     assert any(re.search("404", fault) for fault in faults)
     faults.clear()
+
+
+async def test_a_credit_pays_a_part_and_the_card_the_rest(
+    stand: Stand, performance: int, open_page: OpenPage, faults: list[str]
+) -> None:
+    code = code_of(bytes(range(CODE_BYTES)))
+    credits = stand.fake.desk.orders.credits
+    credits.balances[code], credits.currencies[code] = 500, "EUR"
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await click_seat(page, THEATRE, ROW[4])
+    await go_to_payment(page)
+    await page.locator(".pay-credit summary").click()
+    await page.locator("#credit").fill("0000-0000-0000-0001")
+    await page.locator("#use-credit").click()
+    await expect(page.locator(".problem")).to_contain_text("no such credit")
+    faults.clear()  # the browser logs requests that fail
+    await page.locator("#credit").fill(spaced(code).lower())
+    await page.locator("#use-credit").click()
+    await expect(page.locator(".pay-taken")).to_contain_text("5.00")
+    [waiting] = [one for one in orders_of(stand, performance) if one.payments]
+    rest = waiting.total - 500
+    assert waiting.due == rest > 0 and credits.balances[code] == 0
+    await expect(page.locator(".pay-amount")).to_contain_text(f"{rest / 100:.2f}")
+    made = stand.fake.desk.orders.by_id[await pay(page)]
+    assert made.state is OrderState.PAID
+    assert [one.captured for one in made.payments] == [500, rest]

@@ -153,7 +153,7 @@ export class Checkout {
 
   #payment() {
     const [method] = this.house.payment_methods;
-    const amount = moneyExact(this.order.total, this.order.currency);
+    const amount = moneyExact(this.order.due, this.order.currency);
     const test = method === "test_card";
     return h("div", {},
       h("h1", { tabindex: "-1" }, t("web.pay.title")),
@@ -163,11 +163,39 @@ export class Checkout {
         h("p.pay-amount", {}, amount),
         h("p.pay-words", {}, t(test ? "web.pay.test_text" : "web.pay.card_text"))),
       this.problem,
+      this.#creditForm(),
       h("div.checkout-buttons", {},
         h("button.button.primary", { type: "button", id: "pay", onclick: () => this.#pay(method) },
           t(test ? "web.pay.test_button" : "web.pay.card_button", { amount })),
         this.house.terms.map((kind) => this.#laterButton(kind)),
         this.#backButton()));
+  }
+
+  /** A part of the order, or all of it, may be paid with the code of a credit. */
+  #creditForm() {
+    const code = h("input", {
+      id: "credit", type: "text", autocomplete: "off", autocapitalize: "characters", maxlength: 40,
+      required: true, placeholder: t("web.pay.credit_hint"), "aria-label": t("web.pay.credit_hint"),
+    });
+    const paid = { amount: moneyExact(this.order.paid, this.order.currency) };
+    const taken = this.order.paid > 0
+      && h("p.pay-taken", { role: "status" }, t("web.pay.credit_taken", paid));
+    return h("details.pay-credit", { open: this.order.paid > 0 },
+      h("summary", {}, t("web.pay.credit_label")), taken,
+      h("form", { onsubmit: (event) => this.#useCredit(event, code) }, code,
+        h("button.button", { type: "submit", id: "use-credit" }, t("web.pay.credit_button"))));
+  }
+
+  async #useCredit(event, code) {
+    event.preventDefault();
+    const reference = code.value.trim();
+    const paid = await this.#do(() => this.#attempt("store_credit", reference));
+    // Whatever was answered, the next payment is another; an unanswered one is asked again.
+    if (paid || this.refusedLast) this.#freshAttempt();
+    if (!paid) return;
+    this.order = paid.order;
+    if (paid.order.state !== "open") this.#showOrder(paid.order);
+    else this.show();
   }
 
   #laterButton(kind) {
@@ -196,8 +224,8 @@ export class Checkout {
   }
 
   /** Asks with the attempt that was kept: whoever comes back from the payment's page finds it again. */
-  async #attempt(method) {
-    const ask = ({ attempt }) => api.pay(this.order.id, { method, attempt });
+  async #attempt(method, reference = "") {
+    const ask = ({ attempt }) => api.pay(this.order.id, { method, attempt, reference });
     try {
       return await ask(keptOrder(this.performance.id) ?? this.#freshAttempt());
     } catch (error) {
@@ -294,8 +322,8 @@ export function feesOf(order, of = () => true) {
   for (const { performance, fees } of order.lines) {
     for (const [fee, amount, absorbed] of fees) if (!absorbed && of(performance)) add(fee, amount);
   }
-  for (const { fee, amount, absorbed, state, line, performance } of order.charges) {
-    if (!absorbed && !line && state !== "cancelled" && of(performance)) add(fee, amount);
+  for (const { fee, amount, absorbed, state, line, refund, performance } of order.charges) {
+    if (!absorbed && !line && !refund && state !== "cancelled" && of(performance)) add(fee, amount);
   }
   return [...sums];
 }

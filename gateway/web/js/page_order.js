@@ -168,6 +168,11 @@ class OrderPage {
       facts.push([t("web.order.fact_due"), moneyExact(order.due, order.currency)]);
       if (order.terms.until_ms) facts.push([t("web.order.fact_until"), longDate(order.terms.until_ms)]);
     }
+    for (const { kind, card, amount } of order.charges) {
+      if (kind !== "credit") continue;
+      const words = { amount: moneyExact(amount, order.currency), code: card.match(/.{4}/g).join("-") };
+      facts.push([t("web.order.fact_credit"), t("web.order.credit", words)]);
+    }
     const made = { date: longDate(order.created_ms), time: clock(order.created_ms) };
     facts.push([t("web.order.fact_when"), t("web.when", made)]);
     return h("dl.order-facts", {}, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
