@@ -359,6 +359,11 @@ class Client:
         body |= {"amount": amount, "to_credit": to_credit}
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/refund", body)
 
+    async def reissue(self, order: str, id: str, lines: Sequence[int]) -> Order:
+        """New tickets for lines by number; none named: all of them."""
+        body = {"id": id, "lines": list(lines)}
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/reissue", body)
+
     async def tickets_pdf(self, order: str, language: str) -> bytes:
         return await self._pdf(f"/api/orders/{quote(order)}/tickets.pdf", language)
 

@@ -212,6 +212,16 @@ class SetTickets(_Command, tag="set_tickets", frozen=True):
     reason: str
 
 
+class Reissue(_Command, tag="reissue", frozen=True):
+    """New secrets for tickets of an order: their versions rise, and what was printed is void.
+
+    Answered with `TicketsSet`. Only valid tickets are: others admit nobody as they are.
+    """
+
+    order: str
+    tickets: tuple[int, ...]
+
+
 class Block(_Command, tag="block", frozen=True):
     """Take free seats and places off sale, for everybody."""
 
@@ -313,6 +323,7 @@ Command = (
     | Sell
     | Refund
     | SetTickets
+    | Reissue
     | Block
     | Unblock
     | Allocate

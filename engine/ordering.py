@@ -27,6 +27,7 @@ from engine.orders import (
     Order,
     OrderLine,
     OrderRefund,
+    OrderReissue,
     OrderState,
     PlaceOrder,
     RefundRequest,
@@ -52,6 +53,7 @@ from engine.settings import FeeKind
 
 MAX_BASKETS_PER_ORDER: Final = 8
 MAX_PAYMENTS_PER_ORDER: Final = 10
+MAX_REISSUES_PER_ORDER: Final = 50
 MAX_REFUNDS_PER_ORDER: Final = 90
 """Leaves room below MAX_REFUNDS_PER_PAYMENT for refunds made in the provider's own pages."""
 CLOSING_MS: Final = 20_000
@@ -552,6 +554,18 @@ def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str
     if refund.card:
         order = _with_charge(order, refund, ChargeKind.CREDIT, -order.due, refund.card)
     return _paid_back(order, refund.id)
+
+
+def reissued(
+    order: Order, reissue: OrderReissue, versions: Mapping[int, int], refused: str
+) -> Order:
+    """The tickets of these lines (each with its new version) are new; what was printed is void."""
+    done = replace(reissue, done=True, refused=refused)
+    lines = tuple(
+        replace(line, version=versions.get(line.number, line.version)) for line in order.lines
+    )
+    reissues = tuple(done if one.id == done.id else one for one in order.reissues)
+    return replace(order, lines=lines, reissues=reissues)
 
 
 def _without_lines(order: Order, lines: Sequence[int]) -> Order:

@@ -246,6 +246,20 @@ class OrderRefund(Struct, frozen=True):
     card: str = ""
 
 
+class OrderReissue(Struct, frozen=True):
+    """New tickets for lines whose tickets were lost, saved before they are made.
+
+    Where a performance refused, `refused` is its code.
+    """
+
+    id: str
+    lines: tuple[int, ...]
+    operator: str
+    at_ms: int
+    done: bool = False
+    refused: str = ""
+
+
 class RefundRequest(Struct, frozen=True):
     """Ask for a refund, as an `OrderRefund`. `id` is made by the caller: one refund has one.
 
@@ -287,6 +301,7 @@ class Order(Struct, frozen=True):
     delivery: Delivery = Delivery.E_TICKET
     charges: tuple[Charge, ...] = ()
     way_fees: tuple[WayFee, ...] = ()  # what ways to pay would cost
+    reissues: tuple[OrderReissue, ...] = ()
     revision: int = 0  # of the stored order: a save that is not based on it is refused
 
     @property
@@ -297,6 +312,8 @@ class Order(Struct, frozen=True):
         if self.has_reserved:
             return False
         if any(not refund.done for refund in self.refunds):
+            return False
+        if any(not reissue.done for reissue in self.reissues):
             return False
         due = [action.kind for payment in self.payments for action in due_actions(payment)]
         if self.state is OrderState.FAILED and not due and not self.has_money:
@@ -367,6 +384,7 @@ class DeskRefusal(StrEnum):
     GIVE_MONEY_BACK = "give_money_back"  # the same, and a person took the money: hand it back
     NOTHING_TO_REFUND = "nothing_to_refund"  # no ticket of it is sold now, `detail` is its state
     LINE_NOT_SOLD = "line_not_sold"  # a named line has no ticket now, or is named twice
+    TOO_MANY_REISSUES = "too_many_reissues"  # of this order: refund it and sell its places anew
     MORE_THAN_VALUE = "more_than_value"  # what is sold is worth less, `detail` is how much
     CREDIT_UNKNOWN = "credit_unknown"  # there is no credit with this code in this currency
     CREDIT_TOO_SMALL = "credit_too_small"  # there is less on it, `detail` is how much

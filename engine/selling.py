@@ -20,6 +20,7 @@ from engine.commands import (
     Refunded,
     Refusal,
     Refused,
+    Reissue,
     Reopen,
     Reopened,
     Sell,
@@ -304,6 +305,26 @@ def do_refund(state: State, command: Refund, outcome: Refunded, at_ms: int) -> N
         state.count_buyer(state.ticket_sales[number - 1][1], -1)
 
 
+def reissue(state: State, command: Reissue, at_ms: int) -> Outcome:
+    """Judge new secrets for tickets of one order, used or not, that admit."""
+    numbers = command.tickets
+    if not numbers or len(set(numbers)) != len(numbers):
+        return MALFORMED
+    sales = state.ticket_sales
+    for number in numbers:
+        if not 0 < number <= len(sales) or sales[number - 1][0] != command.order:
+            return Refused(Refusal.TICKET_UNKNOWN, (), str(number))
+    for number in numbers:
+        if number in state.ticket_states:
+            return Refused(Refusal.TICKET_STATE, (), str(number))
+    versions = state.ticket_versions
+    set_to = tuple([(number, versions.get(number, 0) + 1) for number in numbers])
+    outcome = TicketsSet(set_to, _VALID)
+    # ---- nothing below can refuse or fail ----
+    do_set_tickets(state, command, outcome, at_ms)
+    return outcome
+
+
 def set_tickets(state: State, command: SetTickets, at_ms: int) -> Outcome:
     """Judge a change of state; a refunded ticket has none to change, and refunds are `Refund`'s."""
     numbers = command.tickets
@@ -324,7 +345,9 @@ def set_tickets(state: State, command: SetTickets, at_ms: int) -> Outcome:
     return outcome
 
 
-def do_set_tickets(state: State, command: SetTickets, outcome: TicketsSet, at_ms: int) -> None:
+def do_set_tickets(
+    state: State, command: SetTickets | Reissue, outcome: TicketsSet, at_ms: int
+) -> None:
     """The tickets have this state and these versions."""
     for number, version in outcome.tickets:
         if outcome.state is _VALID:

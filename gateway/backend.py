@@ -107,6 +107,12 @@ class Desk(Protocol):
         """Refund lines, or an amount. The same request again is done once."""
         ...
 
+    async def reissue(
+        self, order: str, id: str, lines: tuple[int, ...], operator: str
+    ) -> Order | OrderRefused:
+        """New tickets for these lines (none named: all). `id` is the caller-made id."""
+        ...
+
     async def webhook(self, payload: bytes, signature: str) -> None:
         """A Stripe event, as received. Raises SignatureInvalid."""
         ...

@@ -27,7 +27,7 @@ from gateway.http import (
     rows_wanted,
     somebody,
 )
-from gateway.http_orders import decided, order_view
+from gateway.http_orders import SELLERS, decided, order_view
 from gateway.limits import DEFAULT_ROWS_PER_PAGE, MAX_PASSWORD_CHARS, OPERATOR_LIFE_S
 from gateway.login import NOBODY
 from gateway.plans import find_seats
@@ -42,6 +42,13 @@ MAX_ORDERS_FOR_TICKETS: Final = 10
 _TICKET: Final = re.compile(r"\s*#?(?:(\d{1,9})\s*-\s*)?(\d{1,9})(?:\s*-.*)?")
 
 routes = web.RouteTableDef()
+
+
+class NewTickets(Struct, frozen=True):
+    """`id` is made by the caller; no `lines`: all that are sold."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    lines: tuple[int, ...] = ()
 
 
 class Login(Struct, frozen=True):
@@ -231,3 +238,15 @@ async def refund(request: web.Request) -> web.Response:
         to_credit=wanted.to_credit,
     )
     return answer(await order_view(edge, refunded))
+
+
+@routes.post("/api/orders/{order}/reissue")
+async def reissue(request: web.Request) -> web.Response:
+    """New tickets in place of lost ones, which are refused at the door from now on."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *SELLERS)
+    wanted = await read_json(request, NewTickets)
+    id = request.match_info["order"]
+    renewed = decided(await edge.backend.desk.reissue(id, wanted.id, wanted.lines, principal.who))
+    edge.auditor.note(principal, "reissue", renewed.number, lines=list(wanted.lines))
+    return answer(await order_view(edge, renewed))

@@ -23,7 +23,7 @@ from gateway.http_devices import Enrolment, NewDevice
 from gateway.http_doors import Mark
 from gateway.http_ledger import Close
 from gateway.http_list import ListPage
-from gateway.http_operators import Login, RefundRequest
+from gateway.http_operators import GiveBack, Login, NewTickets
 from gateway.http_orders import Pay, Reserve
 from gateway.http_public import SessionRequest
 from gateway.http_rooms import NewRoom
@@ -86,9 +86,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/orders/{order}/cancel": Operation(answers={200: Order}, refuses=(409,)),
     "GET /api/orders/{order}/tickets.pdf": msgspec.structs.replace(_PDF, query=("lang", "line")),
     "GET /api/orders/{order}/receipt.pdf": _PDF,
-    "POST /api/orders/{order}/refund": Operation(
-        RefundRequest, answers={200: Order}, refuses=(409,)
-    ),
+    "POST /api/orders/{order}/refund": Operation(GiveBack, answers={200: Order}, refuses=(409,)),
+    "POST /api/orders/{order}/reissue": Operation(NewTickets, answers={200: Order}, refuses=(409,)),
     "GET /api/sales": Operation(query=("performance", "q", "limit", "before"), refuses=(404,)),
     "GET /api/ticket-list": Operation(answers={200: ListPage}, query=(*FILTERS, "limit", "next")),
     "GET /api/ticket-list/totals": Operation(answers={200: ListTotals}, query=FILTERS),

@@ -29,7 +29,7 @@ from engine.commands import ID_BYTES
 from engine.credit import credits_of, spaced
 from engine.currency import cash_rounded
 from engine.limits import MAX_TEXT_CHARS
-from engine.orders import RESERVED_STATES, LineState, Order, OrderLine, OrderState
+from engine.orders import RESERVED_STATES, SOLD_STATES, LineState, Order, OrderLine, OrderState
 from engine.payments import TILL_METHODS, Payment, PaymentMethod, Refund, RefundState, Standing
 from renderers.money import parse_money
 
@@ -55,6 +55,7 @@ class OrderScreen(TillScreen):
         Binding("a", "approve", "console.key.approve"),
         Binding("x", "give_up", "console.key.give_up"),
         Binding("r", "refund", "console.key.refund"),
+        Binding("n", "reissue", "console.key.reissue"),
         Binding("t", "print('tickets')", "console.key.tickets"),
         Binding("e", "print('receipt')", "console.key.receipt"),
         Binding("escape", "back", "console.key.back"),
@@ -200,6 +201,8 @@ class OrderScreen(TillScreen):
                 return state in RESERVED_STATES
             case "approve":
                 return state is OrderState.AWAITING_APPROVAL and self.console.supervises
+            case "reissue":
+                return state in SOLD_STATES and self.console.sells
             case "print":
                 return state not in RESERVED_STATES
         return True
@@ -235,6 +238,30 @@ class OrderScreen(TillScreen):
         key = f"console.give_up.{'paid' if order.paid else 'unpaid'}"
         sure = AskDialog(key, confirm=True, number=order.number, amount=back)
         self.app.push_screen(sure, answered)
+
+    def action_reissue(self) -> None:
+        """New tickets in place of lost ones, after asking; then they are printed."""
+        lines = [line.number for line in self._chosen()]
+        # One reissue, however often it is sent.
+        id = secrets.token_hex(ID_BYTES)
+
+        def answered(sure: str | None) -> None:
+            if sure is not None:
+                self.run_worker(self._reissue(id, lines), group="ask", exclusive=True)
+
+        sure = AskDialog(
+            "console.reissue", confirm=True, places=self.t.plural("console.sale.places", len(lines))
+        )
+        self.app.push_screen(sure, answered)
+
+    async def _reissue(self, id: str, lines: list[int]) -> None:
+        try:
+            self.order = await self.console.client.reissue(self.order.id, id, lines)
+        except ClientError as error:
+            self.query_one(Notice).say(error_words(self.t, error), "bad")
+            return
+        self.speak()
+        await self._print("tickets")
 
     async def _ask(self, ask: Callable[[str], Awaitable[Order]]) -> None:
         notice = self.query_one(Notice)

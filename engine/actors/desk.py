@@ -28,6 +28,7 @@ from engine.ordering import (
     KEY,
     MAX_PAYMENTS_PER_ORDER,
     MAX_REFUNDS_PER_ORDER,
+    MAX_REISSUES_PER_ORDER,
     advance,
     approved,
     deposit,
@@ -53,6 +54,7 @@ from engine.orders import (
     Order,
     OrderRefund,
     OrderRefused,
+    OrderReissue,
     OrderState,
     PlaceOrder,
     RefundRequest,
@@ -446,6 +448,32 @@ class OrderDesk:
         ):
             return _refuse(PaymentRefusal.TOO_MANY_REFUNDS)
         return await self._saga.find_used(order, lines)
+
+    async def reissue(
+        self, order: str, id: str, lines: tuple[int, ...], operator: str
+    ) -> Order | OrderRefused:
+        """New tickets for lines (none named: all that are sold): the old ones are void at once."""
+        if not KEY.fullmatch(id):
+            return _refuse(Refusal.MALFORMED, "reissue: 1 to 64 letters, digits and dashes")
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
+            if found is None:
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            found = await self._saga.settle(found)
+            known = next((one for one in found.reissues if one.id == id), None)
+            if known is None:
+                wanted = tuple(sorted(lines)) or sold_lines(found)
+                if not wanted or not set(wanted).issubset(sold_lines(found)):
+                    return _refuse(DeskRefusal.LINE_NOT_SOLD)
+                if len(found.reissues) >= MAX_REISSUES_PER_ORDER:
+                    return _refuse(DeskRefusal.TOO_MANY_REISSUES)
+                intent = OrderReissue(id, wanted, operator, self._clock_ms())
+                changed = replace(found, reissues=(*found.reissues, intent))
+                found = await self._saga.settle(await self._saga.keep(found, changed))
+                known = next(one for one in found.reissues if one.id == id)
+            elif lines and tuple(sorted(lines)) != known.lines:
+                return _refuse(Refusal.ID_REUSED, "reissue: it was of other lines")
+            return OrderRefused(known.refused) if known.refused else found
 
     # Time ------------------------------------------------------------------------
 

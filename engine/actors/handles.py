@@ -223,6 +223,12 @@ class RayDesk:
         answer: Order | OrderRefused = await self._ask("refund", order, wanted)
         return answer
 
+    async def reissue(
+        self, order: str, id: str, lines: tuple[int, ...], operator: str
+    ) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("reissue", order, id, lines, operator)
+        return answer
+
     async def webhook(self, payload: bytes, signature: str) -> None:
         await self._ask("webhook", payload, signature)
 

@@ -36,6 +36,7 @@ from engine.commands import (
     Refunded,
     Refusal,
     Refused,
+    Reissue,
     Reopen,
     Scan,
     ScanMode,
@@ -59,6 +60,7 @@ from engine.ordering import (
     lost,
     over_ms,
     payment_of,
+    reissued,
     reserved,
     sold,
     told_of,
@@ -75,6 +77,7 @@ from engine.orders import (
     OrderLine,
     OrderRefund,
     OrderRefused,
+    OrderReissue,
     OrderState,
     PlaceOrder,
 )
@@ -183,6 +186,9 @@ class Saga:
         for refund in order.refunds:
             if not refund.done:
                 order = await self._undo(order, refund)
+        for reissue in order.reissues:
+            if not reissue.done:
+                order = await self._renew(order, reissue)
         for payment, back in asked_back(order):
             order = await self._give_back(order, payment.id, back)
         return order
@@ -262,6 +268,22 @@ class Saga:
             else:
                 ended += [line.number for line in lines]
         return await self.keep(order, undone(order, refund, ended, refused))
+
+    async def _renew(self, order: Order, reissue: OrderReissue) -> Order:
+        """Carry out a reissue that was asked for."""
+        versions: dict[int, int] = {}
+        refused = ""
+        for performance, lines in _by_performance(order, reissue.lines).items():
+            name = step_id(f"{order.id}/{reissue.id}", "reissue", performance)
+            numbers = tuple(line.ticket for line in lines)
+            outcome = await self._ask(performance, Reissue(name, order.id, numbers))
+            if isinstance(outcome, TicketsSet):
+                new = dict(outcome.tickets)
+                versions |= {line.number: new[line.ticket] for line in lines}
+            else:
+                assert isinstance(outcome, Refused), outcome
+                refused = outcome.code.value
+        return await self.keep(order, reissued(order, reissue, versions, refused))
 
     async def find_used(self, order: Order, lines: Sequence[int]) -> OrderRefused | None:
         """The refusal of a refund where one of its tickets was used, which it names.

@@ -21,7 +21,7 @@ from engine.commands import (
     Scanned,
     ScanOutcome,
 )
-from engine.orders import RESERVED_STATES, Buyer, LineState, Order, OrderHold, PlaceOrder
+from engine.orders import RESERVED_STATES, Buyer, LineState, Order, OrderHold, OrderLine, PlaceOrder
 from engine.payments import PaymentMethod
 from engine.performance import Performance
 from engine.plan import Plan
@@ -190,11 +190,19 @@ class World:
                 found.append(f"{name}: its lines are not its tickets")
         found += [f"tickets of order {id}, which does not exist" for id in live]
         all_ = [one for each in (await self.tickets()).values() for one in each]
+        for order in self.orders.all:
+            for line in order.lines:
+                if line.state in TICKETED and line.version != self.version(line):
+                    found.append(f"order {order.number}: its ticket {line.ticket} is void")
         seats = [(performance, seat) for performance, _, seat, area, _ in all_ if area < 0]
         if len(set(seats)) != len(seats):
             found.append(f"(performance, seat) sold twice among {sorted(seats)}")
         found += self._wrong_credits()
         return found
+
+    def version(self, line: OrderLine) -> int:
+        """The version that a line's ticket has at the door."""
+        return self.cores[line.performance].ticket_versions.get(line.ticket, 0)
 
     def _wrong_credits(self) -> list[str]:
         """Credits that are not what orders brought to them and took."""

@@ -368,6 +368,18 @@ async def by_credit_in_vain(life: Life) -> None:
             placed(await life.ask(lambda desk, id=order.id: desk.cancel(id)))
 
 
+async def lost_tickets(life: Life) -> None:
+    """Tickets of two performances are lost, and made anew; one of them again."""
+    world = life.world
+    holds = (await world.hold(1, 0, 1, channel=TILL), await world.hold(2, 3, channel=TILL))
+    wanted = request(*holds, channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 6_000, "", "ada")))
+    placed(await life.ask(lambda desk: desk.reissue(order.id, "n1", (), "ada")))
+    renewed = placed(await life.ask(lambda desk: desk.reissue(order.id, "n2", (3,), "ada")))
+    assert [line.version for line in renewed.lines] == [1, 1, 2]
+
+
 async def page_of(life: Life, order: Order, attempt: str = "a") -> str:
     answer = await life.ask(lambda desk: desk.pay(order.id, "stripe", attempt))
     assert isinstance(answer, tuple) and answer[1], answer
@@ -436,7 +448,7 @@ async def reserved_and_paid_on_the_page(life: Life) -> None:
 BY_HAND = (
     at_the_till, with_a_seat_lost, given_up, for_nothing, in_parts, a_deposit_given_back,
     a_deposit_for_lost_seats, ordered_by_phone, never_fetched, on_an_invoice, by_credit,
-    by_credit_in_vain,
+    by_credit_in_vain, lost_tickets,
 )  # fmt: skip
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
              reserved_and_paid_on_the_page)  # fmt: skip

@@ -9,7 +9,12 @@ from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.payments import StripeGateway
 from engine.commands import Channel, Hold, Line, Refusal, Release, Reopen, Scan, ScanMode
-from engine.ordering import MAX_BASKETS_PER_ORDER, MAX_PAYMENTS_PER_ORDER, MAX_REFUNDS_PER_ORDER
+from engine.ordering import (
+    MAX_BASKETS_PER_ORDER,
+    MAX_PAYMENTS_PER_ORDER,
+    MAX_REFUNDS_PER_ORDER,
+    MAX_REISSUES_PER_ORDER,
+)
 from engine.orders import (
     WAITING_STATES,
     Buyer,
@@ -104,6 +109,13 @@ async def line_not_sold(world: World, desk: OrderDesk) -> object:
     return await desk.refund(order.id, RefundRequest("r", (2,), "", "ada"))
 
 
+async def too_many_reissues(world: World, desk: OrderDesk) -> object:
+    order = await sold_order(world, desk)
+    for number in range(MAX_REISSUES_PER_ORDER):
+        placed(await desk.reissue(order.id, f"n{number}", (), "ada"))
+    return await desk.reissue(order.id, "one-too-many", (), "ada")
+
+
 async def more_than_value(world: World, desk: OrderDesk) -> object:
     order = await sold_order(world, desk)
     placed(await desk.refund(order.id, RefundRequest("r", operator="ada", amount=500)))
@@ -160,6 +172,7 @@ CASES: dict[DeskRefusal, Callable[[World, OrderDesk], Awaitable[object]]] = {
     DeskRefusal.NOTHING_TO_REFUND: nothing_to_refund,
     DeskRefusal.LINE_NOT_SOLD: line_not_sold,
     DeskRefusal.MORE_THAN_VALUE: more_than_value,
+    DeskRefusal.TOO_MANY_REISSUES: too_many_reissues,
     DeskRefusal.CREDIT_UNKNOWN: credit_unknown,
     DeskRefusal.CREDIT_TOO_SMALL: credit_too_small,
 }

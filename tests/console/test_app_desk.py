@@ -266,6 +266,21 @@ async def test_an_amount_goes_to_a_credit_and_the_places_stay_sold(
         assert house.fake.desk.orders.credits.balances == {code: 2_000}
 
 
+async def test_lost_tickets_are_made_anew_and_printed(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me, 2)
+        screen = await open_order(me)
+        lost = [ticket_secret(house, order, line) for line in (0, 1)]
+        await me.press("down", "space", "n")
+        await me.sees(AskDialog)
+        await me.press("enter")
+        await until(lambda: [line.version for line in screen.order.lines] == [0, 1])
+        await me.told(".pdf")  # and they are printed
+        assert ticket_secret(house, screen.order, 0) == lost[0]
+        assert ticket_secret(house, screen.order, 1) != lost[1]
+
+
 async def test_a_credit_pays_a_part_and_what_it_paid_returns_to_it(
     house: House, tmp_path: Path
 ) -> None:

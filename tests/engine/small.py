@@ -22,6 +22,7 @@ from engine.commands import (
     ListConflicts,
     Outcome,
     Refund,
+    Reissue,
     Release,
     Reopen,
     Scan,
@@ -229,6 +230,9 @@ class Play:
 
     def refund(self, *tickets: int, order: str = "o1") -> Outcome:
         return self.apply(Refund(self.id(), order, tickets))
+
+    def reissue(self, *tickets: int, order: str = "o1") -> Outcome:
+        return self.apply(Reissue(self.id(), order, tickets))
 
     def set_tickets(self, *tickets: int, state: TicketState) -> Outcome:
         return self.apply(SetTickets(self.id(), tickets, state, "because"))

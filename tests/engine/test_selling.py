@@ -226,3 +226,15 @@ def test_revoking_raises_the_version_each_time_and_nothing_else_does(play: Play)
         ((1, 2), (2, 0)), TicketState.VALID
     )
     assert play.live.ticket_states == {}
+
+
+def test_a_reissued_ticket_has_a_new_version_and_admits(play: Play) -> None:
+    play.buy(0, 1)
+    play.buy(2, by="bob", order="o2")
+    assert play.reissue(2, 1) == TicketsSet(((2, 1), (1, 1)), TicketState.VALID)
+    assert play.reissue(2) == TicketsSet(((2, 2),), TicketState.VALID)
+    assert play.reissue(3) == Refused(Refusal.TICKET_UNKNOWN, (), "3"), "another's"
+    for state in (TicketState.UNPAID, TicketState.BLOCKED, TicketState.REVOKED):
+        play.set_tickets(1, state=state)
+        assert play.reissue(2, 1) == Refused(Refusal.TICKET_STATE, (), "1"), "not made valid by it"
+    assert play.live.ticket_versions[2] == 2

@@ -95,6 +95,9 @@ class FakeDesk:
     async def refund(self, *arguments: object) -> Order | OrderRefused:
         return await self._ask("refund", *arguments)
 
+    async def reissue(self, *arguments: object) -> Order | OrderRefused:
+        return await self._ask("reissue", *arguments)
+
     async def webhook(self, payload: bytes, signature: str) -> None:
         if self._stripe is not None:
             await self._desk.webhook(payload, signature)

@@ -97,6 +97,7 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/orders/{order}/receipt.pdf", EVERYBODY, token="ignored"),
     # One's own sales are in test_objects.py
     Endpoint("POST", "/api/orders/{order}/refund", ADMIN, {"id": "1"}, case="of others"),
+    Endpoint("POST", "/api/orders/{order}/reissue", SELLERS, {"id": "1"}),
     # Operators and devices
     Endpoint("POST", "/api/logout", ANY_OPERATOR, {}),
     Endpoint("GET", "/api/me", ANY_TOKEN),

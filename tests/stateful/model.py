@@ -30,6 +30,7 @@ from engine.commands import (
     Refunded,
     Refusal,
     Refused,
+    Reissue,
     Release,
     Released,
     Reopen,
@@ -458,6 +459,21 @@ class Model:
             self.sales[number].version += command.state is TicketState.REVOKED
         versions = tuple((number, self.sales[number].version) for number in numbers)
         return TicketsSet(versions, command.state)
+
+    def reissue(self, command: Reissue, at_ms: int) -> Outcome:
+        numbers = command.tickets
+        if not numbers or len(set(numbers)) != len(numbers):
+            raise No(Refusal.MALFORMED)
+        for number in numbers:
+            if number not in self.sales or self.sales[number].order != command.order:
+                raise No(Refusal.TICKET_UNKNOWN, (), str(number))
+        for number in numbers:
+            if self.sales[number].state is not TicketState.VALID:
+                raise No(Refusal.TICKET_STATE, (), str(number))
+        for number in numbers:
+            self.sales[number].version += 1
+        versions = tuple((number, self.sales[number].version) for number in numbers)
+        return TicketsSet(versions, TicketState.VALID)
 
     def block(self, command: Block, at_ms: int) -> Outcome:
         self.well_formed(command.seats, command.areas)

@@ -26,6 +26,7 @@ from engine.commands import (
     Line,
     ListConflicts,
     Refund,
+    Reissue,
     Release,
     Reopen,
     Scan,
@@ -295,6 +296,11 @@ class PerformanceMachine(RuleBasedStateMachine):
     @rule(tickets=numbers, state=st.sampled_from(TicketState))
     def set_tickets(self, tickets: Any, state: TicketState) -> None:
         self.play(SetTickets(self.id(), tickets, state, "because"))
+
+    @precondition(lambda self: self.model.sales)
+    @rule(order=orders, tickets=numbers)
+    def reissue(self, tickets: Any, order: str) -> None:
+        self.play(Reissue(self.id(), order, tickets))
 
     @rule(seats=seat_lists, areas=place_lists)
     def block(self, seats: Any, areas: Any) -> None:
