@@ -40,6 +40,7 @@ from engine.house import AVAILABLE, DISTANCE_UNITS, House, Stretch
 from engine.limits import MAX_PLACES_PER_HOLD
 from engine.orphans import View, leaves_alone
 from engine.plan import Area, Plan, Table
+from engine.pricing import is_till
 from engine.splits import Gap, Parts, nearest_split
 from engine.state import State
 
@@ -75,7 +76,7 @@ def best(state: State, command: HoldBest, at_ms: int) -> Outcome:
     if _malformed(state.house, command):
         return MALFORMED
     mine = state.holds.get(command.token)
-    refused = refuse_access(state, mine, command.channel, command.holder)
+    refused = refuse_access(state, mine, command.channel, command.holder, at_ms)
     refused = refused or refuse_number(state, mine, command.channel, command.size)
     if refused is not None:
         return refused
@@ -444,6 +445,8 @@ def _find_area(state: State, command: HoldBest, wanted: Filter) -> int | None:
         if command.area >= 0 and index != command.area:
             continue
         if area.category not in wanted.categories or state.area_free[index] < command.size:
+            continue
+        if index in state.surplus_areas and not is_till(command.channel):
             continue
         # Areas have no marked wheelchair places to promise.
         if wanted.wheelchairs or (wanted.sections and area.section not in wanted.sections):

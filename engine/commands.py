@@ -58,18 +58,20 @@ class Refusal(StrEnum):
     MALFORMED = "malformed"  # an index out of the plan, an empty or doubled list, a bad size
     BUSY = "busy"  # over a bound of this performance: try again
     NOT_ADMITTED = "not_admitted"  # a waiting room is open, and it is not this session's turn
-    NOT_ON_SALE = "not_on_sale"  # the performance is hidden, closed or ended for this channel
+    NOT_ON_SALE = "not_on_sale"  # not for this channel now; `detail`: the Unix ms when it begins
     HOLD_UNKNOWN = "hold_unknown"  # no such hold: never made, released, expired or sold
     IN_PAYMENT = "in_payment"  # the hold is at the payment stage and cannot change
     WRONG_ORDER = "wrong_order"  # the hold is in payment for another order
     NOT_IN_HOLD = "not_in_hold"  # a named seat or place is not in this hold
     SEAT_TAKEN = "seat_taken"  # `seats` names those lost
     SEAT_BLOCKED = "seat_blocked"  # not on sale, or kept for another channel
+    AREA_BLOCKED = "area_blocked"  # this area is not sold on this channel
     AREA_FULL = "area_full"  # fewer places left than asked
     WHOLE_TABLE = "whole_table"  # this table is sold as a whole
     TOO_MANY_IN_ORDER = "too_many_in_order"
     TOO_MANY_FOR_BUYER = "too_many_for_buyer"
     TOO_MANY_OF_TYPE = "too_many_of_type"
+    QUOTA_FULL = "quota_full"  # `detail` names the quota and how many places it has left
     NO_PRICE = "no_price"  # this price type is not sold (now, or here)
     ORPHAN = "orphan"  # would leave a single seat alone; `seats` names it
     NONE_LEFT = "none_left"  # best available found nothing that fits
@@ -238,11 +240,18 @@ class Unblock(_Command, tag="unblock", frozen=True):
 
 
 class Allocate(_Command, tag="allocate", frozen=True):
-    """Keep free seats for some channels under a name; no seats: release the allocation."""
+    """Keep free seats for some channels under a name; no seats: release the allocation.
+
+    The channels and the time at which all of it is released by itself (0: none) replace those
+    that it had; seats that it has already may be among them. With `back` these seats are
+    released, and nothing else changes.
+    """
 
     name: str
     channels: tuple[Channel, ...]
     seats: tuple[int, ...]
+    release_ms: int = 0
+    back: bool = False
 
 
 class Configure(_Command, tag="configure", frozen=True):
@@ -309,8 +318,21 @@ class ListConflicts(_Command, tag="conflicts", frozen=True):
     after: int = 0
 
 
+class ListAllocations(_Command, tag="allocations", frozen=True):
+    """Ask what is kept for whom; of the one that is named with its seats.
+
+    Changes nothing and is not recorded.
+    """
+
+    name: str = ""
+
+
+class CountQuotas(_Command, tag="quotas", frozen=True):
+    """Ask how full the quotas are. Changes nothing and is not recorded."""
+
+
 class Expire(_Command, tag="expire", frozen=True):
-    """Time has passed: end every hold whose expiry is at or before now."""
+    """Time has passed: end every hold, and release every allocation, whose time is over now."""
 
 
 Command = (
@@ -333,6 +355,8 @@ Command = (
     | KeptScan
     | CountInside
     | ListConflicts
+    | ListAllocations
+    | CountQuotas
     | Expire
 )
 
@@ -548,8 +572,49 @@ class ConflictsAre(_Outcome, tag="conflicts_are", frozen=True):
     more: bool = False
 
 
+class AllocationUse(Struct, array_like=True, frozen=True, gc=False):
+    """How many seats an allocation has, and where they are: `left` are free for its channels.
+
+    What is in neither count is blocked. `named` are the seats, where they were asked for.
+    """
+
+    name: str
+    channels: tuple[Channel, ...]
+    release_ms: int
+    seats: int
+    left: int
+    held: int
+    sold: int
+    named: tuple[int, ...] = ()
+
+
+class AllocationsAre(_Outcome, tag="allocations_are", frozen=True):
+    """By name. `surplus` are the seats that tills alone sell, `areas` such areas: (area, left)."""
+
+    allocations: tuple[AllocationUse, ...]
+    surplus: AllocationUse
+    areas: tuple[tuple[int, int], ...] = ()
+
+
+class QuotaUse(Struct, array_like=True, frozen=True, gc=False):
+    """A quota's limit, and the places that count; more than the limit if that was lowered."""
+
+    id: str
+    limit: int
+    used: int
+
+
+class QuotasAre(_Outcome, tag="quotas_are", frozen=True):
+    """In the order of the settings."""
+
+    quotas: tuple[QuotaUse, ...]
+
+
 class Expired(_Outcome, tag="expired", frozen=True):
+    """The holds that ended, and the names of the allocations that were released."""
+
     tokens: tuple[bytes, ...]
+    allocations: tuple[str, ...] = ()
 
 
 Outcome = (
@@ -571,6 +636,8 @@ Outcome = (
     | Kept
     | InsideIs
     | ConflictsAre
+    | AllocationsAre
+    | QuotasAre
     | Expired
 )
 

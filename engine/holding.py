@@ -5,7 +5,7 @@ order of `Refusal`; below a marked line it makes the state agree with its answer
 by its `do_*`, which cannot fail. Replay calls `do_*` alone, with the answer that
 was recorded.
 
-Who may hold. The sale status decides by channel. `max_per_order` binds the
+Who may hold. The sale status and its times decide by channel. `max_per_order` binds the
 buyers' own channels (web, reseller): at the tills people who can be asked why
 stand behind the sale, and only MAX_PLACES_PER_HOLD binds them.
 """
@@ -35,7 +35,9 @@ from engine.limits import (
     MAX_PLACES_PER_HOLD,
 )
 from engine.orphans import leaves_alone, orphans
-from engine.state import FILLED, HoldState, Places, State, add_places, places_in
+from engine.pricing import is_till
+from engine.state import HoldState, State, add_places, places_in
+from engine.stock import FILLED, Places
 
 # Members are bound to names once: reading them from their enum costs more than a decision may.
 _WEB: Final = Channel.WEB
@@ -69,7 +71,7 @@ def malformed(house: House, seats: tuple[int, ...], areas: Places) -> bool:
 
 
 def refuse_access(
-    state: State, mine: HoldState | None, channel: Channel, holder: str
+    state: State, mine: HoldState | None, channel: Channel, holder: str, at_ms: int
 ) -> Refused | None:
     """Refusals that depend on who asks, whatever places are asked for; `mine` is the hold."""
     if mine is None:
@@ -77,11 +79,9 @@ def refuse_access(
             return BUSY
         if channel is _WEB and state.web_holds.get(holder, 0) >= MAX_HOLDS_PER_HOLDER:
             return BUSY
-    if channel is _WEB or channel is _RESELLER:
-        if not state.open_online:
-            return NOT_ON_SALE
-    elif not state.open_at_tills:
-        return NOT_ON_SALE
+    from_ms, until_ms = state.till_times if is_till(channel) else state.online_times
+    if not from_ms <= at_ms < until_ms:
+        return Refused(Refusal.NOT_ON_SALE, (), str(from_ms)) if at_ms < from_ms else NOT_ON_SALE
     if mine is not None and mine.paying is not None:
         return IN_PAYMENT
     return None
@@ -106,14 +106,15 @@ def hold(state: State, command: Hold, at_ms: int) -> Outcome:
     count = len(seats)
     first = state.house.straight(seats)
     # The usual case, put so that it is quick to see and to do: a new hold of seats side by side
-    # where no limit, sale status or allocation is near. All else is judged in full.
+    # where no limit, sale status, time or allocation is near. All else is judged in full.
     if (
         first != SCATTERED
         and count <= state.quick_places
         and not command.areas
         and token not in holds
         and len(holds) < MAX_HOLDS
-        and (not state.allocations or state.sight(command.channel) is None)
+        and state.quick_from_ms <= at_ms < state.quick_until_ms
+        and (not state.sights or state.sight(command.channel) is None)
     ):
         channel, holder = command.channel, command.holder
         already = 0
@@ -135,7 +136,7 @@ def hold(state: State, command: Hold, at_ms: int) -> Outcome:
                 state.expect(token, ends_ms)
             return Held(token, seats, (), ends_ms)
     mine = holds.get(token)
-    refused = _refuse_hold(state, command, mine, first)
+    refused = _refuse_hold(state, command, mine, first, at_ms)
     if refused is not None:
         return refused
     ends_ms = at_ms + state.hold_ms if mine is None else mine.expires_ms
@@ -145,7 +146,9 @@ def hold(state: State, command: Hold, at_ms: int) -> Outcome:
     return outcome
 
 
-def _refuse_hold(state: State, command: Hold, mine: HoldState | None, first: int) -> Refused | None:
+def _refuse_hold(
+    state: State, command: Hold, mine: HoldState | None, first: int, at_ms: int
+) -> Refused | None:
     seats, areas, channel = command.seats, command.areas, command.channel
     house = state.house
     places = len(seats)
@@ -157,7 +160,7 @@ def _refuse_hold(state: State, command: Hold, mine: HoldState | None, first: int
     if places > MAX_PLACES_PER_HOLD:
         return MALFORMED
     return (
-        refuse_access(state, mine, channel, command.holder)
+        refuse_access(state, mine, channel, command.holder, at_ms)
         or _refuse_lost(state, seats, areas, channel)
         or _refuse_part_of_table(house, seats)
         or refuse_number(state, mine, channel, places)
@@ -172,6 +175,10 @@ def _refuse_lost(
     for seat in seats:
         if view[positions[seat]]:
             return _lost(state, view, seats)
+    if state.surplus_areas and not is_till(channel):
+        for area, _ in areas:
+            if area in state.surplus_areas:
+                return Refused(Refusal.AREA_BLOCKED, (), str(area))
     for area, quantity in areas:
         if quantity > state.area_free[area]:
             return Refused(Refusal.AREA_FULL, (), str(area))
@@ -290,17 +297,19 @@ def basket(state: State, command: Basket, at_ms: int) -> Outcome:
 
 
 def expire(state: State, command: Expire, at_ms: int) -> Expired:
-    """End the holds whose time is over, in the order in which they ended.
+    """End the holds whose time is over, in the order in which they ended, and allocations too.
 
-    At most MAX_EXPIRED_PER_COMMAND at once, so that the recorded fact stays small.
+    Of holds at most MAX_EXPIRED_PER_COMMAND at once, so that the recorded fact stays small.
     """
-    outcome = Expired(state.expired(at_ms, MAX_EXPIRED_PER_COMMAND))
+    outcome = Expired(state.expired(at_ms, MAX_EXPIRED_PER_COMMAND), state.to_release(at_ms))
     # ---- nothing below can refuse or fail ----
     do_expire(state, command, outcome, at_ms)
     return outcome
 
 
 def do_expire(state: State, command: Expire, outcome: Expired, at_ms: int) -> None:
-    """Those holds end, and all of theirs comes free."""
+    """Those holds end, and all of theirs comes free; so do the allocations' seats."""
     for token in outcome.tokens:
         state.drop_hold(token)
+    for name in outcome.allocations:
+        state.give_back(name, state.kept_under(name))

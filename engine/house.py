@@ -26,7 +26,9 @@ SOLD: Final = 2
 BLOCKED: Final = 3
 FIRST_ALLOCATION: Final = 4
 """Codes from here up to LAST_ALLOCATION: free, but kept for the channels of one allocation."""
-LAST_ALLOCATION: Final = 254
+LAST_ALLOCATION: Final = 253
+SURPLUS: Final = 254
+"""Free, but sold at the tills alone."""
 WALL: Final = 255
 
 PUBLIC_STATUS: Final = bytes([0, 1, 2, 3] + [int(SeatStatus.BLOCKED)] * 252)

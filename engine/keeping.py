@@ -1,26 +1,36 @@
-"""The rules of what is on sale at all: block, unblock, allocate, configure.
+"""The rules of what is on sale at all: block, unblock, allocate, configure; and two questions.
 
 Pairs of a rule and its `do_*` as in `engine.holding`. These are the house's own
 acts: no sale status, limit or orphan rule binds them.
 """
 
+from collections import Counter
+
 from engine.commands import (
     Allocate,
     Allocated,
+    AllocationsAre,
+    AllocationUse,
     Block,
     Blocked,
+    Channel,
     Configure,
     Configured,
+    CountQuotas,
+    ListAllocations,
     Outcome,
+    QuotasAre,
     Refusal,
     Refused,
     Unblock,
     Unblocked,
 )
 from engine.holding import BUSY, MALFORMED, malformed
-from engine.house import BLOCKED, HELD, SCATTERED, SOLD
+from engine.house import BLOCKED, HELD, SCATTERED, SOLD, SURPLUS
 from engine.limits import MAX_ALLOCATIONS
+from engine.pricing import is_till
 from engine.state import State
+from engine.stock import Allocation
 
 
 def block(state: State, command: Block, at_ms: int) -> Outcome:
@@ -82,11 +92,11 @@ def do_unblock(state: State, command: Unblock, outcome: Unblocked, at_ms: int) -
 
 
 def allocate(state: State, command: Allocate, at_ms: int) -> Outcome:
-    """Keep seats (all of them free for everybody) for channels, or end an allocation."""
-    if command.seats:
+    """Keep seats (free for everybody, or kept so already) for channels, or release some or all."""
+    if command.seats and not command.back:
         outcome = _keep(state, command)
     else:
-        outcome = _end(state, command.name)
+        outcome = _give_back(state, command)
     # ---- nothing below can refuse or fail ----
     if type(outcome) is Allocated:
         do_allocate(state, command, outcome, at_ms)
@@ -100,28 +110,51 @@ def _keep(state: State, command: Allocate) -> Outcome:
     if name not in state.allocations and len(state.allocations) >= MAX_ALLOCATIONS:
         return BUSY
     codes, positions = state.codes, state.house.positions
-    lost = [seat for seat in seats if codes[positions[seat]]]
+    already = state.kept_under(name)
+    lost = [seat for seat in seats if codes[positions[seat]] and seat not in already]
     if lost:
         taken = any(HELD <= codes[positions[seat]] <= SOLD for seat in lost)
         return Refused(Refusal.SEAT_TAKEN if taken else Refusal.SEAT_BLOCKED, tuple(lost))
     return Allocated(name, seats)
 
 
-def _end(state: State, name: str) -> Outcome:
-    allocation = state.allocations.get(name)
-    if allocation is None:
-        return Refused(Refusal.MALFORMED, (), name)
-    code, seat_at = allocation.code, state.house.seat_at
-    kept = [seat_at[position] for position, home in enumerate(state.home) if home == code]
-    return Allocated(name, tuple(sorted(kept)))
+def _give_back(state: State, command: Allocate) -> Outcome:
+    kept = state.kept_under(command.name)
+    if command.name not in state.allocations or not kept.issuperset(command.seats):
+        return Refused(Refusal.MALFORMED, (), command.name)
+    return Allocated(command.name, command.seats or tuple(sorted(kept)))
 
 
 def do_allocate(state: State, command: Allocate, outcome: Allocated, at_ms: int) -> None:
     """The seats are kept for the channels, or no longer."""
-    if command.seats:
-        state.allocate(outcome.name, command.channels, outcome.seats)
+    if command.seats and not command.back:
+        state.allocate(outcome.name, command.channels, outcome.seats, command.release_ms)
     else:
-        state.end_allocation(outcome.name)
+        state.give_back(outcome.name, outcome.seats)
+
+
+def list_allocations(state: State, command: ListAllocations, at_ms: int) -> AllocationsAre:
+    """What is kept, and how much of it is left."""
+    counts = Counter(zip(state.home, state.codes, strict=True))
+
+    def use(name: str, one: Allocation) -> AllocationUse:
+        seats = {code: many for (home, code), many in counts.items() if home == one.code}
+        named = tuple(sorted(state.kept_under(name))) if name and name == command.name else ()
+        left, held, sold = [seats.get(code, 0) for code in (one.code, HELD, SOLD)]
+        total = sum(seats.values())
+        return AllocationUse(name, one.channels, one.release_ms, total, left, held, sold, named)
+
+    tills = tuple([channel for channel in Channel if is_till(channel)])
+    return AllocationsAre(
+        tuple([use(*pair) for pair in sorted(state.allocations.items())]),
+        use("", Allocation(SURPLUS, tills)),
+        tuple([(area, state.area_free[area]) for area in sorted(state.surplus_areas)]),
+    )
+
+
+def count_quotas(state: State, command: CountQuotas, at_ms: int) -> QuotasAre:
+    """How many places count for each quota."""
+    return QuotasAre(state.quotas.uses())
 
 
 def configure(state: State, command: Configure, at_ms: int) -> Outcome:

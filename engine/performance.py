@@ -30,6 +30,7 @@ from engine.commands import (
     Command,
     Configure,
     CountInside,
+    CountQuotas,
     Event,
     Expire,
     Expired,
@@ -37,6 +38,7 @@ from engine.commands import (
     HoldBest,
     Kept,
     KeptScan,
+    ListAllocations,
     ListConflicts,
     Outcome,
     Refund,
@@ -66,10 +68,12 @@ from engine.keeping import (
     allocate,
     block,
     configure,
+    count_quotas,
     do_allocate,
     do_block,
     do_configure,
     do_unblock,
+    list_allocations,
     unblock,
 )
 from engine.kept import count_inside, do_keep, keep, list_conflicts
@@ -112,6 +116,8 @@ _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
     KeptScan: keep,
     CountInside: count_inside,
     ListConflicts: list_conflicts,
+    ListAllocations: list_allocations,
+    CountQuotas: count_quotas,
     Expire: expire,
 }
 
@@ -136,7 +142,8 @@ _EFFECTS: Final[dict[type, Callable[[State, Any, Any, int], None]]] = {
 }
 
 _ID_REUSED: Final = Refused(Refusal.ID_REUSED)
-_MAY_CHANGE_NOTHING: Final = frozenset({Basket, Scan, KeptScan, CountInside, ListConflicts, Expire})
+_QUESTIONS: Final = (Basket, CountInside, ListConflicts, ListAllocations, CountQuotas)
+_MAY_CHANGE_NOTHING: Final = frozenset({*_QUESTIONS, Scan, KeptScan, Expire})
 
 
 def _changes_nothing(command: Command, outcome: Outcome) -> bool:
@@ -149,7 +156,7 @@ def _changes_nothing(command: Command, outcome: Outcome) -> bool:
     if type(outcome) is Kept:
         return outcome.again
     if type(outcome) is Expired:
-        return not outcome.tokens
+        return not outcome.tokens and not outcome.allocations
     return True
 
 
@@ -188,15 +195,16 @@ class Performance(State):
         return outcome
 
     def due(self, at_ms: int) -> bool:
-        """Has some hold expired, so that an Expire belongs before the next command?"""
-        return self.any_expired(at_ms)
+        """Has a hold expired, or an allocation: does an Expire belong before the next command?"""
+        return at_ms >= self.releases_ms or self.any_expired(at_ms)
 
     def take(self) -> tuple[list[Event], list[int], list[tuple[int, int]]]:
         """Hand over what happened since the last time, and forget it here.
 
         Returns:
             The new facts; what stands now at each seat that they touched, as
-            `seat << 2 | status`; and the places left now in the areas that they touched.
+            `seat << 2 | status`; and the places left now, for the public, in the areas that
+            they touched.
         """
         self._file()
         events, self.events, self._filed = self.events, [], 0
@@ -206,7 +214,7 @@ class Performance(State):
             for seat in sorted(set(chain.from_iterable(self.touched)))
         ]
         self.touched.clear()
-        areas = [(area, self.area_free[area]) for area in sorted(self.touched_areas)]
+        areas = [(area, self.public_left(area)) for area in sorted(self.touched_areas)]
         self.touched_areas.clear()
         return events, changes, areas
 
@@ -229,6 +237,10 @@ class Performance(State):
     def statuses(self) -> bytes:
         """The public status of every seat, one byte each, in the order of the plan."""
         return self.house.by_seat(self.codes).translate(PUBLIC_STATUS)
+
+    def areas_left(self) -> list[int]:
+        """The places left in every area, for the public."""
+        return [self.public_left(area) for area in range(self.house.area_count)]
 
     def snapshot(self) -> bytes:
         """Everything, and the newest of the remembered ids. Equal states give equal bytes."""

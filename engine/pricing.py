@@ -7,7 +7,8 @@ callers bring the category of what they price. Fees are not its business.
 from typing import Final
 
 from engine.commands import Channel
-from engine.settings import PriceType, Settings
+from engine.sale import FOREVER, Standing, holds_at, type_now
+from engine.settings import Price, PriceType, Settings, TypeStatus
 
 _WEB: Final = Channel.WEB
 _RESELLER: Final = Channel.RESELLER
@@ -21,24 +22,28 @@ def is_till(channel: Channel) -> bool:
 class PriceList:
     """The prices of one performance, looked up quickly.
 
-    `amounts[price_type][category]` is minor units; only sold pairs are there.
-    Of several prices for one pair the last one counts. `plain` is the part of it
-    that is sold always and everywhere.
+    Of several prices for one pair at one time the last one counts. `plain` is the part of it
+    that is sold always and everywhere, as amounts in minor units by price type and category;
+    only sold pairs are there.
     """
 
-    __slots__ = ("amounts", "currency", "plain", "types")
+    __slots__ = ("_listed", "_now", "currency", "plain", "types")
 
     def __init__(self, settings: Settings) -> None:
         self.currency = settings.currency
         self.types: dict[str, PriceType] = {kind.id: kind for kind in settings.price_types}
-        self.amounts: dict[str, dict[int, int]] = {kind: {} for kind in self.types}
+        self._listed: dict[str, list[Price]] = {kind: [] for kind in self.types}
         for price in settings.prices:
-            if price.price_type in self.amounts:
-                self.amounts[price.price_type][price.category] = price.amount
+            if price.price_type in self._listed:
+                self._listed[price.price_type].append(price)
+        # Per type the amounts last asked for, and from when until when they hold.
+        self._now: dict[str, tuple[int, int, dict[int, int]]] = {}
         self.plain = {
-            kind.id: self.amounts[kind.id]
+            kind.id: self._amounts(kind.id, 0)
             for kind in self.types.values()
-            if not kind.until_ms and not kind.box_office_only
+            if not (kind.from_ms or kind.until_ms or kind.box_office_only)
+            and kind.status is TypeStatus.ON_SALE
+            and not any(one.from_ms or one.until_ms for one in self._listed[kind.id])
         }
 
     def on_sale(self, price_type: str, at_ms: int, channel: Channel) -> dict[int, int] | None:
@@ -50,11 +55,25 @@ class PriceList:
         if price_type in self.plain:
             return self.plain[price_type]
         kind = self.types.get(price_type)
-        if kind is None or (kind.until_ms and at_ms >= kind.until_ms):
+        if kind is None or type_now(kind, at_ms).status is not Standing.ON_SALE:
             return None
         if kind.box_office_only and not is_till(channel):
             return None
-        return self.amounts[price_type]
+        return self._amounts(price_type, at_ms)
+
+    def _amounts(self, price_type: str, at_ms: int) -> dict[int, int]:
+        known = self._now.get(price_type)
+        if known is not None and known[0] <= at_ms < known[1]:
+            return known[2]
+        listed = self._listed[price_type]
+        moments = [moment for one in listed for moment in (one.from_ms, one.until_ms) if moment]
+        amounts = {
+            one.category: one.amount for one in listed if holds_at(one.from_ms, one.until_ms, at_ms)
+        }
+        since_ms = max([moment for moment in moments if moment <= at_ms], default=0)
+        until_ms = min([moment for moment in moments if moment > at_ms], default=FOREVER)
+        self._now[price_type] = since_ms, until_ms, amounts
+        return amounts
 
     def price(self, category: int, price_type: str, at_ms: int, channel: Channel) -> int | None:
         """Minor units for one place, or None when that is not sold now, or not here."""

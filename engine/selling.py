@@ -6,7 +6,7 @@ what, never how it is paid: that is the order desk's.
 Limits. `max_per_order` and `max_per_buyer` bind the buyers' own channels (web,
 reseller); a price type's own limit binds everybody. A buyer's places are the
 live tickets and what is in payment under that name, wherever bought, so two
-checkouts at once cannot slip past the limit together.
+checkouts at once cannot slip past the limit together. So do quotas (`engine.quotas`).
 """
 
 from typing import Final
@@ -35,7 +35,8 @@ from engine.holding import HOLD_UNKNOWN, MALFORMED, TOO_MANY_IN_ORDER
 from engine.house import SCATTERED, SOLD
 from engine.limits import PAYMENT_HOLD_MS
 from engine.pricing import is_till
-from engine.state import FILLED, HoldState, State, places_in
+from engine.state import HoldState, State, places_in
+from engine.stock import FILLED
 
 _WRONG_ORDER: Final = Refused(Refusal.WRONG_ORDER)
 _TOO_MANY_FOR_BUYER: Final = Refused(Refusal.TOO_MANY_FOR_BUYER)
@@ -186,6 +187,9 @@ def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused 
         of_type = sum([line.quantity for line in command.lines if line.price_type == kind.id])
         if of_type > kind.max_per_order:
             return Refused(Refusal.TOO_MANY_OF_TYPE, (), kind.id)
+    if state.quotas:
+        own = () if mine.paying is None else state.counted(mine.paying.lines)
+        return state.quotas.refuse(state.counted(command.lines), own)
     return None
 
 
@@ -198,6 +202,9 @@ def do_checkout(state: State, command: Checkout, outcome: Quoted, at_ms: int) ->
         state.count_buyer(mine.paying.buyer, -places)
     if buyer:
         state.buyer_places[buyer] = state.buyer_places.get(buyer, 0) + places
+    if state.quotas:
+        state.count_quotas(mine.paying, -1)
+        state.count_quotas(command, +1)
     mine.paying = command
     mine.amounts = outcome.amounts
     mine.extended = True
@@ -225,6 +232,7 @@ def do_reopen(state: State, command: Reopen, outcome: Reopened, at_ms: int) -> N
     mine = state.holds[command.token]
     if mine.paying is not None:
         state.count_buyer(mine.paying.buyer, -places_in(mine.seats, mine.areas))
+        state.count_quotas(mine.paying, -1)
     mine.paying, mine.amounts = None, ()
 
 
@@ -253,7 +261,7 @@ def sell(state: State, command: Sell, at_ms: int) -> Outcome:
 
 
 def do_sell(state: State, command: Sell, outcome: Sold, at_ms: int) -> None:
-    """The hold is tickets now. The buyer's places were counted at checkout."""
+    """The hold is tickets now. The buyer's places and the quotas' were counted at checkout."""
     mine = state.end_hold(command.token)
     assert mine.paying is not None
     tickets = outcome.tickets
@@ -303,6 +311,8 @@ def do_refund(state: State, command: Refund, outcome: Refunded, at_ms: int) -> N
         else:
             state.move_places(((ticket.area, 1),), +1)
         state.count_buyer(state.ticket_sales[number - 1][1], -1)
+        if state.quotas:
+            state.quotas.count((state.counted_ticket(ticket),), -1)
 
 
 def reissue(state: State, command: Reissue, at_ms: int) -> Outcome:

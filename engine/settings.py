@@ -11,15 +11,29 @@ from msgspec import Meta, Struct
 
 from engine.limits import HOLD_CAP_MS, HOLD_MS
 
+Moment = Annotated[int, Meta(ge=0, le=2**53)]
+"""Unix milliseconds; 0 for "no bound"."""
+
 
 class SaleStatus(StrEnum):
-    """HIDDEN and CLOSED sell nothing; BOX_OFFICE sells at tills only."""
+    """What the house wants. HIDDEN, CLOSED and ENDED sell nothing; BOX_OFFICE at tills only.
+
+    What may be sold is sold at its times: `engine.sale` tells what that comes to.
+    """
 
     HIDDEN = "hidden"
     CLOSED = "closed"
     BOX_OFFICE = "box_office"
     ON_SALE = "on_sale"
     ENDED = "ended"
+
+
+class TypeStatus(StrEnum):
+    """HIDDEN is neither shown nor sold, CLOSED is shown and not sold."""
+
+    HIDDEN = "hidden"
+    CLOSED = "closed"
+    ON_SALE = "on_sale"
 
 
 class ReEntry(StrEnum):
@@ -31,21 +45,53 @@ class ReEntry(StrEnum):
 
 
 class PriceType(Struct, frozen=True):
-    """Who pays. `names` by language code; `until_ms` ends an early bird (0: never)."""
+    """Who pays. `names` by language code; sold from `from_ms` until just before `until_ms`."""
 
     id: str
     names: dict[str, str]
-    until_ms: int = 0
+    until_ms: Moment = 0
     max_per_order: int = 0  # 0: no limit of its own
     box_office_only: bool = False
+    from_ms: Moment = 0
+    status: TypeStatus = TypeStatus.ON_SALE
 
 
 class Price(Struct, frozen=True):
-    """What a place of this plan category costs for this price type, in minor units."""
+    """What a place of this plan category costs for this price type, in minor units.
+
+    It is the price from `from_ms` until just before `until_ms`: several of one pair may follow
+    each other.
+    """
 
     category: int
     price_type: str
     amount: int
+    from_ms: Moment = 0
+    until_ms: Moment = 0
+
+
+class Quota(Struct, frozen=True):
+    """No more than `limit` places of these categories at these price types, empty for all.
+
+    Every place counts that is in payment or has a ticket that was not refunded, whatever the
+    channel. `names` by language code.
+    """
+
+    id: str
+    names: dict[str, str]
+    limit: Annotated[int, Meta(ge=0, le=10_000_000)]
+    categories: tuple[int, ...] = ()
+    price_types: tuple[str, ...] = ()
+
+
+class Surplus(Struct, frozen=True):
+    """Places that the public is not shown, and that tills alone sell: last-minute places.
+
+    Seats and areas of these plan categories, and these areas, by their index.
+    """
+
+    categories: tuple[int, ...] = ()
+    areas: tuple[int, ...] = ()
 
 
 class FeeKind(StrEnum):
@@ -98,7 +144,11 @@ class Gate(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """All of a performance's rules. Times in Unix milliseconds, 0 for "no bound"."""
+    """All of a performance's rules. Times in Unix milliseconds, 0 for "no bound".
+
+    `sale_*` bound the sale on the web and by resellers, `tills_*` that at the box office and by
+    phone: it opens at the one and is over at the other.
+    """
 
     currency: str
     price_types: tuple[PriceType, ...]
@@ -114,3 +164,9 @@ class Settings(Struct, frozen=True):
     gates: tuple[Gate, ...] = ()
     fees: tuple[Fee, ...] = ()
     re_entry: ReEntry = ReEntry.NONE
+    sale_opens_ms: Moment = 0
+    sale_closes_ms: Moment = 0
+    tills_open_ms: Moment = 0
+    tills_close_ms: Moment = 0
+    quotas: tuple[Quota, ...] = ()
+    surplus: Surplus = Surplus()

@@ -17,7 +17,8 @@ from engine.commands import Event, Ticket, TicketState
 from engine.limits import MAX_SNAPSHOT_ACCEPTED, MAX_SNAPSHOT_REFUSED
 from engine.passages import NOT_KEPT, Passage
 from engine.settings import Settings
-from engine.state import Allocation, HoldState, State, places_in
+from engine.state import HoldState, State, places_in
+from engine.stock import Allocation
 
 FORMAT: Final = 2
 """Raised with every change of shape; a snapshot of another format is refused, but for 1, which
@@ -138,3 +139,4 @@ def fill_state(state: State, snapshot: Snapshot) -> None:
     for number, ticket in state.ticket_states.items():
         if ticket is TicketState.REFUNDED:
             state.count_buyer(state.ticket_sales[number - 1][1], -1)
+    state.recount_quotas()

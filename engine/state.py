@@ -1,41 +1,27 @@
 """All that a performance knows while it is live, and the few ways in which it changes.
 
-Owns the mutable values (codes at the positions, holds, places left, tickets,
-counts) and the mutations that several rules share. Decides nothing: a mutation
-here trusts that its rule has refused everything refusable, and cannot fail.
+Owns the mutable values (beyond `engine.stock`: holds, tickets, counts) and the mutations that
+several rules share. Decides nothing: a mutation here trusts that its rule has refused everything
+refusable, and cannot fail.
 """
 
 from bisect import insort
 from collections import Counter
-from itertools import count
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
 
-from engine.commands import Channel, Checkout, Ticket, TicketState
-from engine.house import (
-    AVAILABLE,
-    FIRST_ALLOCATION,
-    LAST_ALLOCATION,
-    SCATTERED,
-    House,
-    Layout,
-)
+from engine.commands import Channel, Checkout, Line, Ticket, TicketState
+from engine.house import Layout
 from engine.limits import MAX_PLACES_PER_HOLD
 from engine.passages import Passage, insert, is_inside
 from engine.plan import Plan
 from engine.pricing import PriceList
-from engine.settings import SaleStatus, Settings
-
-Places = tuple[tuple[int, int], ...]
-"""(area, quantity) pairs."""
-
-FILLED: Final = tuple(
-    tuple(bytearray([code]) * count for count in range(MAX_PLACES_PER_HOLD + 1))
-    for code in range(4)
-)
-"""FILLED[code][count]: `count` positions that all hold `code`. Not to be changed: bytearrays only
-because one is put into another without a copy between."""
+from engine.quotas import Counted, Quotas
+from engine.sale import opening
+from engine.settings import Settings
+from engine.stock import Places, Stock
 
 _LOOK_AHEAD_MS: Final = 5_000
 """Holds that end within this time are queued; the others are looked at when it is over."""
@@ -64,13 +50,6 @@ class HoldState(Struct, array_like=True, gc=False):
     extended: bool = False
 
 
-class Allocation(Struct, array_like=True, gc=False):
-    """Seats kept under a name: the code that stands at them while free, and for whom."""
-
-    code: int
-    channels: tuple[Channel, ...]
-
-
 def places_in(seats: tuple[int, ...], areas: Places) -> int:
     """How many people that is."""
     return len(seats) + sum([quantity for _, quantity in areas]) if areas else len(seats)
@@ -86,13 +65,10 @@ def add_places(one: Places, other: Places, sign: int = 1) -> Places:
     return tuple(sorted([pair for pair in total.items() if pair[1]]))
 
 
-class State:
+class State(Stock):
     """Everything live of one performance.
 
-    Attributes:
-        codes, home: Per position of the house what stands there, and what it goes
-            back to when it comes free (AVAILABLE or an allocation's code).
-        area_free, area_blocked: Places per area on sale and left, and taken off sale.
+    Attributes (beyond those of `Stock`):
         tickets: The ticket with number n stands at n - 1, and so do its order and buyer
             in `ticket_sales`. Sparse and by number are `ticket_states` (else VALID),
             `ticket_versions` (else 0) and `ticket_uses` (who went in and out, in order).
@@ -103,23 +79,15 @@ class State:
         ending: The holds that end before `looked_to_ms`, first ended first. A hold alone
             says when it ends; what stands here may be out of date.
         buyer_places: Live tickets and places in payment by buyer, for per-buyer limits.
-        touched, touched_areas: Seats and areas that may stand otherwise than the feed says.
     """
 
     __slots__ = (
-        "_sights",
-        "allocations",
-        "area_blocked",
-        "area_free",
         "buyer_places",
-        "codes",
         "disputed",
         "ending",
         "gates",
         "hold_ms",
         "holds",
-        "home",
-        "house",
         "inside_gates",
         "inside_sections",
         "kept",
@@ -127,36 +95,31 @@ class State:
         "limited_types",
         "looked_to_ms",
         "max_per_order",
-        "open_at_tills",
-        "open_online",
+        "online_times",
         "orphan_rule",
         "performance",
         "prices",
+        "quick_from_ms",
         "quick_lines",
         "quick_places",
+        "quick_until_ms",
+        "quotas",
         "settings",
         "ticket_sales",
         "ticket_states",
         "ticket_uses",
         "ticket_versions",
         "tickets",
-        "touched",
-        "touched_areas",
+        "till_times",
         "web_holds",
     )
 
     def __init__(self, performance: int, plan: Plan | Layout, settings: Settings) -> None:
+        super().__init__(plan)
         self.performance = performance
-        self.house = House(plan)
-        self.codes = self.house.empty()
-        self.home = self.codes.copy()
-        self.area_free = [area.capacity for area in self.house.outline.areas]
-        self.area_blocked = [0] * self.house.area_count
         self.holds: dict[bytes, HoldState] = {}
         self.web_holds: dict[str, int] = {}
         self.buyer_places: dict[str, int] = {}
-        self.allocations: dict[str, Allocation] = {}
-        self._sights: dict[Channel, bytes] = {}
         self.tickets: list[Ticket] = []
         self.ticket_sales: list[tuple[str, str]] = []
         self.ticket_states: dict[int, TicketState] = {}
@@ -167,122 +130,35 @@ class State:
         self.disputed: set[int] = set()
         self.kept: dict[str, dict[int, int]] = {}
         self.kept_scans = 0
-        self.touched: list[tuple[int, ...]] = []
-        self.touched_areas: set[int] = set()
         self.ending: list[tuple[int, bytes]] = []
         self.looked_to_ms = 0
         self.configure(settings)
+        # Nobody watched before.
+        self.touched.clear()
+        self.touched_areas.clear()
 
     def configure(self, settings: Settings) -> None:
         """Take these settings, and prepare what the rules ask of them at every command."""
         self.settings = settings
         self.prices = PriceList(settings)
         self.gates = {gate.id: frozenset(gate.sections) for gate in settings.gates}
-        self.open_online = settings.status is SaleStatus.ON_SALE
-        self.open_at_tills = self.open_online or settings.status is SaleStatus.BOX_OFFICE
+        self.online_times = opening(settings, tills=False)
+        self.till_times = opening(settings, tills=True)
         self.orphan_rule = settings.orphan_rule
         self.max_per_order = min(settings.max_per_order or MAX_PLACES_PER_HOLD, MAX_PLACES_PER_HOLD)
         self.limited_types = [kind for kind in settings.price_types if kind.max_per_order]
-        # Up to this many seats a hold may be judged quickly: no sale status, limit or table
-        # can be in its way on any channel.
-        self.quick_places = self.max_per_order
-        if not self.open_online or self.house.whole_tables:
-            self.quick_places = 0
+        # Up to this many seats, and between these times, a hold may be judged quickly: no sale
+        # status, limit or table can be in its way on any channel.
+        self.quick_places = 0 if self.house.whole_tables else self.max_per_order
+        self.quick_from_ms = max(self.online_times[0], self.till_times[0])
+        self.quick_until_ms = min(self.online_times[1], self.till_times[1])
         # And up to this many lines a checkout may be priced quickly: no limit counts them.
         self.quick_lines = self.max_per_order
-        if self.limited_types or settings.max_per_buyer:
+        if self.limited_types or settings.max_per_buyer or settings.quotas:
             self.quick_lines = 0
         self.hold_ms = min(settings.hold_ms, settings.hold_cap_ms)
-
-    # Seats ------------------------------------------------------------------
-
-    def sight(self, channel: Channel) -> bytes | None:
-        """What turns codes into this channel's view (0: it could take the seat), if anything must.
-
-        None when no allocation is open to the channel: then the codes are its view.
-        """
-        return self._sights.get(channel)
-
-    def view(self, channel: Channel) -> bytearray:
-        """The codes as this channel sees them: 0 exactly where it could take the seat.
-
-        Often that is `codes` itself: not a copy, and not to be changed.
-        """
-        table = self.sight(channel)
-        return self.codes if table is None else self.codes.translate(table)
-
-    def set_allocations(self, allocations: dict[str, Allocation]) -> None:
-        """These are all the allocations; the seats know of theirs already."""
-        self.allocations = allocations
-        self._look_again()
-
-    def _look_again(self) -> None:
-        """The allocations have changed: who sees what follows."""
-        self._sights = {}
-        for channel in Channel:
-            codes = [one.code for one in self.allocations.values() if channel in one.channels]
-            if codes:
-                table = bytearray(range(256))
-                for code in codes:
-                    table[code] = AVAILABLE
-                self._sights[channel] = bytes(table)
-
-    def put(self, seats: tuple[int, ...], first: int, status: int) -> None:
-        """These seats are now HELD, SOLD or BLOCKED; `first` as in `HoldState`."""
-        self.touched.append(seats)
-        if first != SCATTERED:
-            many = len(seats)
-            self.codes[first : first + many] = FILLED[status][many]
-            return
-        codes, positions = self.codes, self.house.positions
-        for seat in seats:
-            codes[positions[seat]] = status
-
-    def free(self, seats: tuple[int, ...], first: int) -> None:
-        """These seats come free: on sale again, or back to their allocation."""
-        self.touched.append(seats)
-        codes, home = self.codes, self.home
-        if first != SCATTERED:
-            end = first + len(seats)
-            codes[first:end] = home[first:end]
-            return
-        positions = self.house.positions
-        for seat in seats:
-            position = positions[seat]
-            codes[position] = home[position]
-
-    def allocate(self, name: str, channels: tuple[Channel, ...], seats: tuple[int, ...]) -> None:
-        """Keep these free seats for the channels under the name."""
-        allocation = self.allocations.get(name)
-        if allocation is None:
-            used = {one.code for one in self.allocations.values()}
-            code = next(code for code in count(FIRST_ALLOCATION) if code not in used)
-            assert code <= LAST_ALLOCATION, "there are no more than MAX_ALLOCATIONS"
-            allocation = self.allocations[name] = Allocation(code, channels)
-        allocation.channels = channels
-        self._look_again()
-        for seat in seats:
-            position = self.house.positions[seat]
-            self.codes[position] = self.home[position] = allocation.code
-        self.touched.append(seats)
-
-    def end_allocation(self, name: str) -> None:
-        """Put what the allocation kept on sale for everybody; held and sold seats stay so."""
-        code = self.allocations.pop(name).code
-        self._look_again()
-        seat_at = self.house.seat_at
-        for position, home in enumerate(self.home):
-            if home == code:
-                self.home[position] = AVAILABLE
-                if self.codes[position] == code:
-                    self.codes[position] = AVAILABLE
-                    self.touched.append((seat_at[position],))
-
-    def move_places(self, areas: Places, sign: int) -> None:
-        """Take places of areas (`sign` -1), or give them back (+1)."""
-        for area, quantity in areas:
-            self.area_free[area] += sign * quantity
-            self.touched_areas.add(area)
+        self.recount_quotas()
+        self.lay_surplus(settings.surplus)
 
     # Holds ------------------------------------------------------------------
 
@@ -358,6 +234,7 @@ class State:
             self.move_places(hold.areas, +1)
         if hold.paying is not None:
             self.count_buyer(hold.paying.buyer, -places_in(hold.seats, hold.areas))
+            self.count_quotas(hold.paying, -1)
 
     def count_buyer(self, buyer: str, change: int) -> None:
         """Keep the buyer's places; nobody in particular ("") is not counted."""
@@ -367,6 +244,44 @@ class State:
                 self.buyer_places[buyer] = places
             else:
                 self.buyer_places.pop(buyer, None)
+
+    def counted(self, lines: Iterable[Line]) -> list[Counted]:
+        """What quotas count of these lines."""
+        categories, areas = self.house.categories, self.house.outline.areas
+        return [
+            (
+                categories[line.seat] if line.seat >= 0 else areas[line.area].category,
+                line.price_type,
+                line.quantity,
+            )
+            for line in lines
+        ]
+
+    def counted_ticket(self, ticket: Ticket) -> Counted:
+        """What quotas count of a ticket."""
+        return self.counted((Line(ticket.seat, ticket.area, ticket.price_type),))[0]
+
+    def count_quotas(self, paying: Checkout | None, sign: int) -> None:
+        """The places of a payment count for quotas from now on, or no longer."""
+        if self.quotas and paying is not None:
+            self.quotas.count(self.counted(paying.lines), sign)
+
+    def recount_quotas(self) -> None:
+        """Count anew, from nothing, all that is in payment or sold."""
+        self.quotas = Quotas(self.settings.quotas)
+        if not self.quotas:
+            return
+        for hold in self.holds.values():
+            self.count_quotas(hold.paying, +1)
+        states = self.ticket_states
+        self.quotas.count(
+            [
+                self.counted_ticket(ticket)
+                for ticket in self.tickets
+                if states.get(ticket.number) is not TicketState.REFUNDED
+            ],
+            +1,
+        )
 
     # Doors ------------------------------------------------------------------
 

@@ -267,7 +267,7 @@ class PerformanceActor:
         self._core, self._epoch = core, claimed.epoch
         self._decided_seq = self._drained_seq = self._committed_seq = claimed.head_seq
         self._snapshot_seq = claimed.snapshot_seq
-        self._feed = Feed(self._performance, claimed.epoch, core.statuses(), core.area_free)
+        self._feed = Feed(self._performance, claimed.epoch, core.statuses(), core.areas_left())
         self._recoveries += 1
         self._recovery_s = time.perf_counter() - begins_s
         log.info(

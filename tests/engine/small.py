@@ -5,6 +5,7 @@ from math import cos, pi, sin
 
 from engine.commands import (
     Allocate,
+    AllocationsAre,
     Basket,
     Block,
     Channel,
@@ -13,14 +14,18 @@ from engine.commands import (
     Configure,
     ConflictsAre,
     CountInside,
+    CountQuotas,
     Expire,
     Hold,
     HoldBest,
     InsideIs,
     KeptScan,
     Line,
+    ListAllocations,
     ListConflicts,
     Outcome,
+    QuotasAre,
+    QuotaUse,
     Refund,
     Reissue,
     Release,
@@ -243,8 +248,15 @@ class Play:
     def unblock(self, *seats: int, areas: tuple[tuple[int, int], ...] = ()) -> Outcome:
         return self.apply(Unblock(self.id(), seats, areas))
 
-    def allocate(self, name: str, *seats: int, channels: Sequence[Channel] = ()) -> Outcome:
-        return self.apply(Allocate(self.id(), name, tuple(channels), seats))
+    def allocate(
+        self,
+        name: str,
+        *seats: int,
+        channels: Sequence[Channel] = (),
+        release_ms: int = 0,
+        back: bool = False,
+    ) -> Outcome:
+        return self.apply(Allocate(self.id(), name, tuple(channels), seats, release_ms, back))
 
     def configure(self, **changes: object) -> Outcome:
         return self.apply(Configure(self.id(), settings(**changes)))
@@ -304,6 +316,16 @@ class Play:
         told = self.apply(ListConflicts(self.id(), after))
         assert isinstance(told, ConflictsAre)
         return told
+
+    def allocations(self, name: str = "") -> AllocationsAre:
+        told = self.apply(ListAllocations(self.id(), name))
+        assert isinstance(told, AllocationsAre)
+        return told
+
+    def quotas(self) -> tuple[QuotaUse, ...]:
+        told = self.apply(CountQuotas(self.id()))
+        assert isinstance(told, QuotasAre)
+        return told.quotas
 
     def expire(self) -> Outcome:
         return self.apply(Expire(self.id()))

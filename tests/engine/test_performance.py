@@ -11,10 +11,12 @@ from engine.commands import (
     Channel,
     Command,
     CountInside,
+    CountQuotas,
     Event,
     Expire,
     Held,
     Hold,
+    ListAllocations,
     ListConflicts,
     Refusal,
     Refused,
@@ -24,6 +26,7 @@ from engine.commands import (
 from engine.feed import Feed, Replica
 from engine.performance import Performance
 from engine.plan import Plan
+from engine.settings import Quota, Surplus
 from engine.snapshot import SnapshotError
 from tests.engine.small import NOW_MS, Play, house, settings, token
 
@@ -58,9 +61,14 @@ def busy(play: Play) -> None:
     play.allocate("till", 10, 11, channels=[Channel.BOX_OFFICE])
     play.allocate("gone", 12, channels=[Channel.PHONE])
     play.allocate("gone")
+    play.allocate("soon", 12, channels=[Channel.RESELLER], release_ms=NOW_MS + 10)
     play.hold(10, 11, by="till", channel=Channel.BOX_OFFICE)
     play.unblock(14)
-    play.configure(status="box_office", hold_ms=50_000)
+    play.configure(
+        status="box_office", hold_ms=50_000, surplus=Surplus((1,)), quotas=(Quota("all", {}, 9),)
+    )
+    play.at_ms += 10
+    play.expire()
     play.hold(12, by="late", channel=Channel.PHONE)
     play.at_ms += 50_000
     play.expire()
@@ -68,7 +76,8 @@ def busy(play: Play) -> None:
 
 def test_every_command_has_its_rule_and_effect() -> None:
     assert set(module._RULES) == set(get_args(Command))
-    assert set(module._EFFECTS) == set(get_args(Command)) - {Basket, CountInside, ListConflicts}
+    questions = {Basket, CountInside, ListConflicts, ListAllocations, CountQuotas}
+    assert set(module._EFFECTS) == set(get_args(Command)) - questions
 
 
 # Ids -------------------------------------------------------------------------
@@ -163,7 +172,8 @@ def test_a_snapshot_and_the_facts_since_make_the_same_state(plan: Plan, cut: int
     late.replay(facts[cut:])
     assert late.snapshot() == play.live.snapshot()
     assert late.statuses() == play.live.statuses()
-    for name in ("buyer_places", "web_holds", "area_free", "holds", "quick_places", "gates"):
+    same = "buyer_places", "web_holds", "area_free", "holds", "quick_places", "gates", "sights"
+    for name in same:
         assert getattr(late, name) == getattr(play.live, name), name
     for live in (late, play.live):
         live.take()

@@ -4,7 +4,7 @@ import pytest
 
 from engine.commands import Channel
 from engine.pricing import PriceList, is_till
-from engine.settings import Price, PriceType
+from engine.settings import Price, PriceType, TypeStatus
 from tests.engine.small import NOW_MS, settings
 
 PRICES = PriceList(
@@ -60,3 +60,43 @@ def test_tills_are_the_box_office_and_the_phone() -> None:
         Channel.BOX_OFFICE,
         Channel.PHONE,
     }
+
+
+TIMED = PriceList(
+    settings(
+        price_types=(
+            PriceType("early", {}, from_ms=10, until_ms=20),
+            PriceType("full", {}),
+            PriceType("shut", {}, status=TypeStatus.CLOSED),
+            PriceType("secret", {}, status=TypeStatus.HIDDEN),
+        ),
+        prices=(
+            Price(0, "early", 500),
+            Price(0, "full", 900, until_ms=15),
+            Price(0, "full", 1_000, from_ms=15, until_ms=30),
+            Price(1, "full", 700, from_ms=20),
+            Price(2, "full", 300),
+            Price(0, "shut", 1),
+            Price(0, "secret", 2),
+        ),
+    )
+)
+
+
+def test_of_several_prices_the_one_counts_that_is_valid_then() -> None:
+    web = Channel.WEB
+    expected = {
+        9: {0: 900, 2: 300},
+        10: {0: 500, 2: 300},
+        14: {0: 500, 2: 300},
+        20: {0: 1_000, 1: 700, 2: 300},
+        29: {0: 1_000, 1: 700, 2: 300},
+        30: {1: 700, 2: 300},
+    }
+    # In any order: a clock may go back.
+    for at_ms in (9, 10, 14, 20, 29, 30, 14, 9, 30, 20):
+        assert TIMED.full_prices(at_ms, web) == expected[at_ms]
+    moments = (14, 15, 29, 30)
+    assert [TIMED.price(0, "full", at, web) for at in moments] == [900, 1_000, 1_000, None]
+    assert [TIMED.price(0, kind, 12, web) for kind in ("shut", "secret")] == [None, None]
+    assert TIMED.plain == {}

@@ -16,7 +16,7 @@ from engine.commands import (
     TicketState,
 )
 from engine.plan import Plan
-from engine.settings import Price, PriceType, SaleStatus
+from engine.settings import Price, PriceType, Quota, SaleStatus, Surplus, TypeStatus
 from tests.engine.small import NOW_MS, Play, house, token
 
 
@@ -251,6 +251,18 @@ ROWS: dict[Refusal, list[Row]] = {
             (0,),
         ),
     ],
+    Refusal.AREA_BLOCKED: [
+        Row(
+            "an area for tills",
+            lambda p: p.hold(areas=((1, 1),)),
+            (having(surplus=Surplus(areas=(1,))),),
+        ),
+        Row(
+            "an area of a category for tills",
+            lambda p: p.hold(areas=((0, 1),)),
+            (lambda p: p.configure(surplus=Surplus((p.plan.areas[0].category,))),),
+        ),
+    ],
     Refusal.AREA_FULL: [
         Row("a full area", lambda p: p.hold(by="bob", areas=((0, 3),)), (held(areas=((0, 4),)),)),
         Row(
@@ -309,6 +321,13 @@ ROWS: dict[Refusal, list[Row]] = {
             ),
         ),
     ],
+    Refusal.QUOTA_FULL: [
+        Row(
+            "one over",
+            lambda p: p.checkout(),
+            (having(quotas=(Quota("all", {}, 1),)), held(0, 1)),
+        ),
+    ],
     Refusal.NO_PRICE: [
         Row("an unknown price type", lambda p: p.checkout(line(0, "giant")), (held(0),), (0,)),
         Row(
@@ -336,6 +355,24 @@ ROWS: dict[Refusal, list[Row]] = {
                 having(price_types=(PriceType("full", {}, box_office_only=True),)),
                 lambda p: p.hold(0),
             ),
+            (0,),
+        ),
+        Row(
+            "a price type before its time",
+            lambda p: p.checkout(),
+            (having(price_types=(PriceType("full", {}, from_ms=NOW_MS + 1),)), held(0)),
+            (0,),
+        ),
+        Row(
+            "a price type that is closed",
+            lambda p: p.checkout(),
+            (having(price_types=(PriceType("full", {}, status=TypeStatus.CLOSED),)), held(0)),
+            (0,),
+        ),
+        Row(
+            "a price that is over",
+            lambda p: p.checkout(),
+            (having(prices=(Price(0, "full", 1, until_ms=NOW_MS),)), held(0)),
             (0,),
         ),
         Row(
@@ -459,6 +496,18 @@ PRECEDENCE: list[tuple[str, list[Step], Step, Refusal]] = [
         [held(0)],
         lambda p: p.hold(0, by="bob", areas=((0, 7),)),
         Refusal.SEAT_TAKEN,
+    ),
+    (
+        "area blocked before area full",
+        [having(surplus=Surplus(areas=(1,)))],
+        lambda p: p.hold(areas=((0, 7), (1, 1))),
+        Refusal.AREA_BLOCKED,
+    ),
+    (
+        "quota before no price",
+        [lambda p: p.hold(0, 1), having(quotas=(Quota("all", {}, 1),))],
+        lambda p: p.checkout(line(0, "giant"), line(1)),
+        Refusal.QUOTA_FULL,
     ),
     ("area full before whole table", [], lambda p: p.hold(20, areas=((0, 7),)), Refusal.AREA_FULL),
     ("whole table before too many", [], lambda p: p.hold(*range(10), 20), Refusal.WHOLE_TABLE),

@@ -52,10 +52,11 @@ from engine.commands import (
 )
 from engine.limits import MAX_HOLDS_PER_HOLDER, MAX_PLACES_PER_HOLD, PAYMENT_HOLD_MS, UNDO_MS
 from engine.plan import Plan
-from engine.settings import ReEntry, SaleStatus, Settings
+from engine.settings import Quota, ReEntry, SaleStatus, Settings, TypeStatus
 from tests.engine.slow import slow_orphans
 
 Pairs = tuple[tuple[int, int], ...]
+TILLS = (Channel.BOX_OFFICE, Channel.PHONE)
 
 
 @dataclass
@@ -113,7 +114,7 @@ class Model:
         self.sales: dict[int, Sale] = {}
         self.blocked: set[int] = set()
         self.blocked_places: dict[int, int] = dict.fromkeys(range(len(plan.areas)), 0)
-        self.kept: dict[str, tuple[tuple[Channel, ...], set[int]]] = {}
+        self.kept: dict[str, tuple[tuple[Channel, ...], set[int], int]] = {}
         self.known: dict[bytes, tuple[Any, Outcome]] = {}
         self.told: dict[tuple[str, int], int] = {}
 
@@ -127,12 +128,22 @@ class Model:
         return {sale.ticket.seat for sale in live if sale.ticket.seat >= 0}
 
     def kept_from(self, channel: Channel | None) -> set[int]:
-        return {
-            seat
-            for channels, seats in self.kept.values()
-            if channel is None or channel not in channels
-            for seat in seats
-        }
+        """What is kept for others; for None, what is kept at all."""
+        off = set()
+        if channel not in TILLS:
+            categories = self.settings.surplus.categories
+            off = {one for one, seat in enumerate(self.plan.seats) if seat.category in categories}
+        for channels, seats, _ in self.kept.values():
+            off = off - seats if channel in channels else off | seats
+        return off
+
+    def for_tills(self, area: int) -> bool:
+        surplus = self.settings.surplus
+        return area in surplus.areas or self.plan.areas[area].category in surplus.categories
+
+    def public_left(self) -> list[int]:
+        areas = range(len(self.plan.areas))
+        return [0 if self.for_tills(area) else self.left(area) for area in areas]
 
     def statuses(self) -> bytes:
         held, sold, off = self.held(), self.sold(), self.blocked | self.kept_from(None)
@@ -177,7 +188,7 @@ class Model:
                 result = getattr(self, name)(command, at_ms)
         except No as no:
             result = no.outcome
-        nothing = isinstance(result, Expired) and not result.tokens
+        nothing = result == Expired(())
         if isinstance(command, KeptScan):
             nothing = isinstance(result, Refused) or result.again  # type: ignore[union-attr]
         if not nothing:
@@ -195,7 +206,7 @@ class Model:
         if not good:
             raise No(Refusal.MALFORMED)
 
-    def may_ask(self, command: Hold | HoldBest, size: int) -> Basket | None:
+    def may_ask(self, command: Hold | HoldBest, size: int, at_ms: int) -> Basket | None:
         basket = self.baskets.get(command.token)
         if basket is None and command.channel is Channel.WEB:
             mine = [
@@ -205,11 +216,15 @@ class Model:
             ]
             if len(mine) >= MAX_HOLDS_PER_HOLDER:
                 raise No(Refusal.BUSY)
-        allowed = [SaleStatus.ON_SALE]
-        if command.channel in (Channel.BOX_OFFICE, Channel.PHONE):
+        rules, allowed = self.settings, [SaleStatus.ON_SALE]
+        opens_ms, closes_ms = rules.sale_opens_ms, rules.sale_closes_ms
+        if command.channel in TILLS:
             allowed.append(SaleStatus.BOX_OFFICE)
-        if self.settings.status not in allowed:
+            opens_ms, closes_ms = rules.tills_open_ms, rules.tills_close_ms
+        if rules.status not in allowed or (closes_ms and at_ms >= closes_ms):
             raise No(Refusal.NOT_ON_SALE)
+        if at_ms < opens_ms:
+            raise No(Refusal.NOT_ON_SALE, detail=str(opens_ms))
         if basket is not None and basket.order:
             raise No(Refusal.IN_PAYMENT)
         return basket
@@ -226,12 +241,15 @@ class Model:
         self.well_formed(seats, command.areas)
         if size > MAX_PLACES_PER_HOLD:
             raise No(Refusal.MALFORMED)
-        basket = self.may_ask(command, size)
+        basket = self.may_ask(command, size, at_ms)
         taken = self.held() | self.sold()
         off = self.blocked | self.kept_from(command.channel)
         lost = tuple(seat for seat in seats if seat in taken | off)
         if lost:
             raise No(Refusal.SEAT_TAKEN if taken & set(lost) else Refusal.SEAT_BLOCKED, lost)
+        for area, _ in command.areas:
+            if self.for_tills(area) and command.channel not in TILLS:
+                raise No(Refusal.AREA_BLOCKED, detail=str(area))
         for area, many in command.areas:
             if many > self.left(area):
                 raise No(Refusal.AREA_FULL, detail=str(area))
@@ -268,7 +286,7 @@ class Model:
         return Held(command.token, seats, places, basket.until_ms)
 
     def follow_best(self, command: HoldBest, at_ms: int, outcome: Outcome | None) -> Outcome:
-        basket = self.may_ask(command, command.size)
+        basket = self.may_ask(command, command.size, at_ms)
         self.not_too_many(command, basket, command.size)
         if isinstance(outcome, Refused):
             assert outcome.code is Refusal.NONE_LEFT
@@ -277,6 +295,8 @@ class Model:
         free = set(range(len(self.plan.seats))) - self.held() - self.sold() - self.blocked
         assert set(outcome.seats) <= free - self.kept_from(command.channel)
         assert all(many <= self.left(area) for area, many in outcome.areas)
+        if command.channel not in TILLS:
+            assert not any(self.for_tills(area) for area, _ in outcome.areas)
         assert len(outcome.seats) + sum(many for _, many in outcome.areas) == command.size
         for table in self.plan.tables:
             if table.whole and set(table.seats) & set(outcome.seats):
@@ -381,22 +401,59 @@ class Model:
             many = sum(line.quantity for line in command.lines if line.price_type == kind.id)
             if kind.max_per_order and many > kind.max_per_order:
                 raise No(Refusal.TOO_MANY_OF_TYPE, (), kind.id)
+        mine = self.baskets[command.token]
+        for quota in self.settings.quotas:
+            left = max(0, quota.limit - self.counted(quota, mine))
+            wanted = sum(
+                line.quantity
+                for line in command.lines
+                if self.covers(quota, self.category(line), line.price_type)
+            )
+            if wanted > left:
+                raise No(Refusal.QUOTA_FULL, (), f"{quota.id}: {left} left")
+
+    def category(self, place: Any) -> int:
+        """Of a line or a ticket."""
+        plan = self.plan
+        return (
+            plan.seats[place.seat].category if place.area < 0 else plan.areas[place.area].category
+        )
+
+    def covers(self, quota: Quota, category: int, price_type: str) -> bool:
+        categories, types = quota.categories, quota.price_types
+        return category in (categories or [category]) and price_type in (types or [price_type])
+
+    def counted(self, quota: Quota, but: Basket | None = None) -> int:
+        places = [
+            (line, line.quantity)
+            for basket in self.baskets.values()
+            if basket.order and basket is not but
+            for line in basket.lines
+        ]
+        places += [
+            (sale.ticket, 1)
+            for sale in self.sales.values()
+            if sale.state is not TicketState.REFUNDED
+        ]
+        return sum(
+            many for one, many in places if self.covers(quota, self.category(one), one.price_type)
+        )
 
     def price(self, line: Any, channel: Channel, at_ms: int) -> int:
-        plan = self.plan
-        category = (
-            plan.seats[line.seat].category if line.area < 0 else plan.areas[line.area].category
-        )
+        category = self.category(line)
         for kind in self.settings.price_types:
             if kind.id != line.price_type:
                 continue
+            if kind.status is not TypeStatus.ON_SALE or at_ms < kind.from_ms:
+                break
             if kind.until_ms and at_ms >= kind.until_ms:
                 break
-            if kind.box_office_only and channel in (Channel.WEB, Channel.RESELLER):
+            if kind.box_office_only and channel not in TILLS:
                 break
             for price in self.settings.prices:
                 if (price.category, price.price_type) == (category, kind.id):
-                    return price.amount
+                    if price.from_ms <= at_ms < (price.until_ms or 2**62):
+                        return price.amount
         raise No(Refusal.NO_PRICE, (line.seat,) if line.area < 0 else (), line.price_type)
 
     def in_payment(self, token: bytes, order: str) -> Basket:
@@ -506,19 +563,23 @@ class Model:
 
     def allocate(self, command: Allocate, at_ms: int) -> Outcome:
         name, seats = command.name, command.seats
-        if not seats:
-            if name not in self.kept:
+        if not seats or command.back:
+            if name not in self.kept or not set(seats) <= self.kept[name][1]:
                 raise No(Refusal.MALFORMED, (), name)
-            return Allocated(name, tuple(sorted(self.kept.pop(name)[1])))
+            seats = seats or tuple(sorted(self.kept[name][1]))
+            self.kept[name][1].difference_update(seats)
+            if not self.kept[name][1]:
+                del self.kept[name]
+            return Allocated(name, seats)
         if not name or not command.channels:
             raise No(Refusal.MALFORMED)
         self.well_formed(seats, ())
+        before = self.kept[name][1] if name in self.kept else set()
         taken, off = self.held() | self.sold(), self.blocked | self.kept_from(None)
-        lost = tuple(seat for seat in seats if seat in taken | off)
+        lost = tuple(seat for seat in seats if seat in (taken | off) - before)
         if lost:
             raise No(Refusal.SEAT_TAKEN if taken & set(lost) else Refusal.SEAT_BLOCKED, lost)
-        _, before = self.kept.get(name, ((), set()))
-        self.kept[name] = command.channels, before | set(seats)
+        self.kept[name] = command.channels, before | set(seats), command.release_ms
         return Allocated(name, seats)
 
     def configure(self, command: Configure, at_ms: int) -> Outcome:
@@ -691,4 +752,7 @@ class Model:
         )
         for _, token in over:
             del self.baskets[token]
-        return Expired(tuple(token for _, token in over))
+        due = tuple(sorted(name for name, one in self.kept.items() if 0 < one[2] <= at_ms))
+        for name in due:
+            del self.kept[name]
+        return Expired(tuple(token for _, token in over), due)

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.commands import (
     Allocate,
+    AllocationsAre,
     Basket,
     Block,
     Channel,
@@ -18,13 +19,17 @@ from engine.commands import (
     Command,
     Configure,
     CountInside,
+    CountQuotas,
     Event,
     Expire,
     Hold,
     HoldBest,
     KeptScan,
     Line,
+    ListAllocations,
     ListConflicts,
+    QuotasAre,
+    QuotaUse,
     Refund,
     Reissue,
     Release,
@@ -40,7 +45,16 @@ from engine.commands import (
 )
 from engine.feed import Applied, Feed, Replica
 from engine.performance import Performance
-from engine.settings import Gate, Price, PriceType, ReEntry, SaleStatus
+from engine.settings import (
+    Gate,
+    Price,
+    PriceType,
+    Quota,
+    ReEntry,
+    SaleStatus,
+    Surplus,
+    TypeStatus,
+)
 from tests.engine.small import NOW_MS, house, settings, token
 from tests.stateful.model import Model
 
@@ -53,21 +67,39 @@ TYPES = (
     PriceType("half", {}, max_per_order=2),
     PriceType("early", {}, until_ms=NOW_MS + 60_000),
     PriceType("staff", {}, box_office_only=True),
+    PriceType("late", {}, from_ms=NOW_MS + 30_000),
+    PriceType("shut", {}, status=TypeStatus.CLOSED),
 )
 RULES = settings(
     price_types=TYPES,
     # Half of the categories have a price for "full" only.
-    prices=tuple(
-        Price(category, kind.id, 1_000 - 100 * category)
-        for kind in TYPES
-        for category in range(4)
-        if kind.id == "full" or category % 2 == 0
+    prices=(
+        *(
+            Price(category, kind.id, 1_000 - 100 * category)
+            for kind in TYPES
+            for category in range(4)
+            if kind.id == "full" or category % 2 == 0
+        ),
+        # In one more there is one for "half" for a while.
+        Price(1, "half", 1_200, NOW_MS + 20_000, NOW_MS + 70_000),
     ),
     hold_ms=40_000,
     hold_cap_ms=3_000_000,
     max_per_order=6,
     gates=(Gate("north", "North", (0,)), Gate("all", "All")),
 )
+
+TIMES = [
+    (NOW_MS + 20_000, 0, 0, 0),
+    (NOW_MS + 20_000, NOW_MS + 90_000, NOW_MS + 10_000, NOW_MS + 60_000),
+    (0, NOW_MS + 30_000, NOW_MS + 30_000, 0),
+]
+QUOTAS = [
+    (Quota("all", {}, 6),),
+    (Quota("few", {}, 3, (0, 2)), Quota("halves", {}, 1, price_types=("half", "early"))),
+    (Quota("none", {}, 0, (1,), ("full",)),),
+]
+SURPLUS = [Surplus((1,)), Surplus((2,), (1,)), Surplus((), (0,))]
 
 tokens = st.sampled_from([token(name) for name in "abcdef"])
 holders = st.sampled_from(["ann", "bob"])
@@ -91,7 +123,7 @@ devices = st.sampled_from(["dev", "lane"])
 buyers = st.sampled_from(["", "x", "y"])
 orders = st.sampled_from(["o1", "o2", "o3"])
 numbers = st.lists(st.integers(1, 6), max_size=2).map(tuple)
-kinds = st.sampled_from(["full"] * 8 + ["half", "half", "early", "staff", "giant"])
+kinds = st.sampled_from(["full"] * 8 + ["half", "half", "early", "staff", "late", "shut", "giant"])
 
 
 class PerformanceMachine(RuleBasedStateMachine):
@@ -110,7 +142,7 @@ class PerformanceMachine(RuleBasedStateMachine):
 
     def new_reign(self) -> None:
         self.feed = Feed(
-            7, 1 + getattr(self, "reigns", 0), self.live.statuses(), self.live.area_free
+            7, 1 + getattr(self, "reigns", 0), self.live.statuses(), self.live.areas_left()
         )
         self.reigns = self.feed.epoch
         if self.reigns == 1:
@@ -315,9 +347,21 @@ class PerformanceMachine(RuleBasedStateMachine):
         channels=st.lists(st.sampled_from(Channel), max_size=2, unique=True).map(tuple),
         seats=seat_lists,
         end=st.booleans(),
+        after_ms=st.sampled_from([0, 0, 1, 10_000, 50_000]),
+        back=st.sampled_from([False, False, True]),
     )
-    def allocate(self, name: str, channels: Any, seats: Any, end: bool) -> None:
-        self.play(Allocate(self.id(), name, channels, () if end else seats[:2]))
+    def allocate(
+        self, name: str, channels: Any, seats: Any, end: bool, after_ms: int, back: bool
+    ) -> None:
+        release_ms = self.at_ms + after_ms if after_ms else 0
+        self.play(Allocate(self.id(), name, channels, () if end else seats[:2], release_ms, back))
+
+    @precondition(lambda self: self.model.kept)
+    @rule(data=st.data(), channel=channels)
+    def hold_what_is_kept(self, data: st.DataObject, channel: Channel) -> None:
+        kept = sorted({seat for one in self.model.kept.values() for seat in one[1]})
+        seat = data.draw(st.sampled_from(kept))
+        self.play(Hold(self.id(), token("f"), "ann", channel, (seat,)))
 
     @rule(
         status=st.sampled_from([SaleStatus.ON_SALE] * 9 + list(SaleStatus)),
@@ -325,9 +369,20 @@ class PerformanceMachine(RuleBasedStateMachine):
         per_buyer=st.sampled_from([0, 3]),
         doors=st.sampled_from([(0, 0), (NOW_MS + 20_000, NOW_MS + 90_000)]),
         re_entry=st.sampled_from(ReEntry),
+        times=st.sampled_from([(0, 0, 0, 0)] * 6 + TIMES),
+        quotas=st.sampled_from([(), *QUOTAS]),
+        surplus=st.sampled_from([Surplus()] * 3 + SURPLUS),
     )
     def configure(
-        self, status: SaleStatus, orphan_rule: bool, per_buyer: int, doors: Any, re_entry: ReEntry
+        self,
+        status: SaleStatus,
+        orphan_rule: bool,
+        per_buyer: int,
+        doors: Any,
+        re_entry: ReEntry,
+        times: Any,
+        quotas: Any,
+        surplus: Surplus,
     ) -> None:
         changed = msgspec.structs.replace(
             self.house_rules,
@@ -337,6 +392,12 @@ class PerformanceMachine(RuleBasedStateMachine):
             doors_open_ms=doors[0],
             doors_close_ms=doors[1],
             re_entry=re_entry,
+            sale_opens_ms=times[0],
+            sale_closes_ms=times[1],
+            tills_open_ms=times[2],
+            tills_close_ms=times[3],
+            quotas=quotas,
+            surplus=surplus,
         )
         self.play(Configure(self.id(), changed))
 
@@ -352,7 +413,9 @@ class PerformanceMachine(RuleBasedStateMachine):
     @rule(after_ms=st.sampled_from([0, 1, 500, 7_000, 15_000, 40_000]))
     def time_passes(self, after_ms: int) -> None:
         self.at_ms += after_ms
-        over = any(one.until_ms <= self.at_ms for one in self.model.baskets.values())
+        over = any(one.until_ms <= self.at_ms for one in self.model.baskets.values()) or any(
+            0 < release_ms <= self.at_ms for _, _, release_ms in self.model.kept.values()
+        )
         assert self.live.due(self.at_ms) == over
         self.play(Expire(self.id()))
 
@@ -400,6 +463,35 @@ class PerformanceMachine(RuleBasedStateMachine):
         if frame is not None:
             assert self.replica.apply(frame) in (Applied.SNAPSHOT, Applied.DELTA)
         assert self.replica.statuses == self.model.statuses()
+        assert self.replica.areas == self.model.public_left()
+
+    @invariant()
+    def what_is_kept_is_known(self) -> None:
+        told = self.live.apply(ListAllocations(b"question........", "one"), self.at_ms)
+        assert isinstance(told, AllocationsAre)
+        model, gone = self.model, self.model.held() | self.model.sold()
+        for use in told.allocations:
+            channels, seats, release_ms = model.kept[use.name]
+            free = seats - gone - model.blocked
+            assert (use.channels, use.release_ms) == (channels, release_ms)
+            assert (use.seats, use.left) == (len(seats), len(free))
+            assert (use.held, use.sold) == (len(seats & model.held()), len(seats & model.sold()))
+            assert use.named == (tuple(sorted(seats)) if use.name == "one" else ())
+        assert [use.name for use in told.allocations] == sorted(model.kept)
+        for_tills = model.kept_from(None) - model.kept_from(Channel.PHONE)
+        areas = [area for area in range(len(PLAN.areas)) if model.for_tills(area)]
+        assert told.areas == tuple((area, model.left(area)) for area in areas)
+        if not model.kept:
+            assert told.surplus.left == len(for_tills - gone - model.blocked)
+
+    @invariant()
+    def quotas_are_counted(self) -> None:
+        told = self.live.apply(CountQuotas(b"question........"), self.at_ms)
+        assert isinstance(told, QuotasAre)
+        quotas = self.model.settings.quotas
+        assert told.quotas == tuple(
+            QuotaUse(quota.id, quota.limit, self.model.counted(quota)) for quota in quotas
+        )
 
     @invariant()
     def seats_stand_as_they_should(self) -> None:
