@@ -9,12 +9,18 @@ import msgspec
 
 
 class PriceChoice(msgspec.Struct, frozen=True):
-    """Who pays. `until_ms` 0: for as long as tickets are sold."""
+    """Who pays. It is `status` (of engine.sale.Standing) until `changes_ms`, if that is not 0."""
 
     id: str
     names: dict[str, str]
-    until_ms: int = 0
     max_per_order: int = 0
+    status: str = "on_sale"
+    changes_ms: int = 0
+    then: str = ""
+
+    def is_sold(self, at_ms: int) -> bool:
+        changed = 0 < self.changes_ms <= at_ms
+        return (self.then if changed else self.status) == "on_sale"
 
 
 class GateName(msgspec.Struct, frozen=True):
@@ -23,7 +29,10 @@ class GateName(msgspec.Struct, frozen=True):
 
 
 class Performance(msgspec.Struct, frozen=True):
-    """One dated showing. `prices` are (plan category, price type id, minor units)."""
+    """One dated showing. `prices` are (plan category, price type id, minor units).
+
+    Its sale is `status` for the public until `changes_ms`, where that is not 0, and `then` after.
+    """
 
     id: int
     title: dict[str, str]
@@ -32,6 +41,8 @@ class Performance(msgspec.Struct, frozen=True):
     currency: str
     venue: str = ""
     status: str = ""
+    changes_ms: int = 0
+    then: str = ""
     doors_ms: int = 0
     subtitle: dict[str, str] = {}
     price_from: int | None = None
@@ -46,7 +57,7 @@ class Performance(msgspec.Struct, frozen=True):
         return [
             (choice, amounts[choice.id])
             for choice in self.price_types
-            if choice.id in amounts and not 0 < choice.until_ms <= now_ms
+            if choice.id in amounts and choice.is_sold(now_ms)
         ]
 
     def amount(self, category: int, price_type: str) -> int | None:

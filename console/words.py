@@ -3,13 +3,16 @@
 from console.client import BadAddress, ClientError, Problem, Unreachable
 from console.link import NotServed
 from console.till import NotSaved
-from engine.commands import Refused
+from engine.commands import Refusal, Refused
 from renderers.i18n import Translator
 
 
 def refusal_words(t: Translator, code: str, detail: str = "") -> str:
     """A refusal in words. A code that this console is too old to know is shown as it is."""
     key = f"refusal.{code}"
+    if code == Refusal.QUOTA_FULL and detail:
+        quota, _, left = detail.rpartition(": ")
+        return t(f"{key}.left", quota=quota, left=left.partition(" ")[0])
     if key in t:
         return t(key)
     return t("console.error.unknown_code", code=code, detail=detail or code)

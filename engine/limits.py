@@ -24,6 +24,8 @@ MAX_EXPIRED_PER_COMMAND: Final = 1_000
 """Holds that one Expire ends; the next batch ends the rest."""
 MAX_ALLOCATIONS: Final = 250
 """Allocations alive at once in one performance."""
+MAX_QUOTAS: Final = 200
+"""Quotas of one performance."""
 
 # Plans
 MAX_SEATS_PER_PLAN: Final = 100_000

@@ -21,9 +21,11 @@ from engine.limits import MAX_HTTP_BODY_BYTES, MAX_TEXT_CHARS
 from engine.plan_check import PlanError
 from engine.plan_io import dump_plan, load_plan
 from engine.settings import Settings
+from engine.settings_check import first_flaw
 from gateway.asking import ask
 from gateway.http import (
     EDGE,
+    Edge,
     answer,
     number_in,
     operator,
@@ -206,6 +208,7 @@ async def post_performance(request: web.Request) -> web.Response:
         raise Problem(
             "invalid", f"the production is in {production.currency}", field="$.settings.currency"
         )
+    await _check_settings(edge, wanted.settings, wanted.plan, "$.settings.")
     try:
         number = await edge.backend.catalogue.create_performance(
             wanted.production,
@@ -235,6 +238,8 @@ async def put_settings(request: web.Request) -> web.Response:
     principal = await operator(request, *_SUPERVISING)
     performance = number_in(request, "performance")
     settings = await read_json(request, Settings)
+    entry = await edge.programme.entry(performance)
+    await _check_settings(edge, settings, entry.plan, "$.")
     configure = Configure(secrets.token_bytes(ID_BYTES), settings)
     outcome = await ask(edge.hub.batcher, performance, "configure", configure)
     if isinstance(outcome, Refused):
@@ -242,6 +247,13 @@ async def put_settings(request: web.Request) -> web.Response:
     edge.programme.changed()
     edge.auditor.note(principal, "configure", performance)
     return answer(settings)
+
+
+async def _check_settings(edge: Edge, settings: Settings, plan_hash: str, at: str) -> None:
+    """Raises Problem("invalid") that names the field, or Problem("plan_unknown")."""
+    flaw = first_flaw(settings, await edge.plans.plan(plan_hash))
+    if flaw is not None:
+        raise Problem("invalid", flaw.why, field=at + flaw.field)
 
 
 # People --------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from gateway.http import (
     who,
 )
 from gateway.problems import Problem, too_many
-from gateway.programme import details, house_view, summary
+from gateway.programme import Entry, details, house_view, summary
 from gateway.session import Principal, now_ms
 from renderers import i18n
 
@@ -87,7 +87,8 @@ async def get_performances(request: web.Request) -> web.Response:
     edge, at_ms = request.app[EDGE], now_ms()
     return answer(
         [
-            summary(entry, at_ms) | {"room": _room(edge, entry.id)}
+            summary(entry, at_ms, sold_out=_is_sold_out(edge, entry))
+            | {"room": _room(edge, entry.id)}
             for entry in entries
             if may_see(principal, entry)
         ]
@@ -98,8 +99,13 @@ async def get_performances(request: web.Request) -> web.Response:
 async def get_performance(request: web.Request) -> web.Response:
     principal = await who(request)
     entry = await shown_entry(request, principal)
-    told = details(entry, now_ms(), staff=principal is not None and not principal.is_buyer)
-    return answer(told | {"room": _room(request.app[EDGE], entry.id)})
+    edge, staff = request.app[EDGE], principal is not None and not principal.is_buyer
+    told = details(entry, now_ms(), staff=staff, sold_out=_is_sold_out(edge, entry))
+    return answer(told | {"room": _room(edge, entry.id)})
+
+
+def _is_sold_out(edge: Edge, entry: Entry) -> bool:
+    return edge.hub.feeds.is_sold_out(entry.id, entry.seats)
 
 
 def _room(edge: Edge, performance: int) -> dict[str, Any] | None:

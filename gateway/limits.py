@@ -166,6 +166,8 @@ STATUS_CACHE_S: Final = 1.0
 """However many watch, the actors are asked for their figures this seldom."""
 MAX_JSON_BYTES: Final = 256 * 1024
 """Body of any request but a seating plan."""
+MAX_SEATS_KEPT_AT_ONCE: Final = 15_000
+"""Seats that one request keeps or gives back: five bytes each, they fit into a batch."""
 MAX_JSON_NUMBER: Final = 2**53
 """What every reader of JSON takes for the same number."""
 MAX_HOUSE_BYTES: Final = 1024 * 1024

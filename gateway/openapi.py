@@ -21,6 +21,7 @@ from engine.settings import Settings
 from gateway.http_admin import HouseLook, NewOperator, NewPerformance, NewProduction
 from gateway.http_devices import Enrolment, NewDevice
 from gateway.http_doors import Mark
+from gateway.http_keeping import GivenBack, NewAllocation
 from gateway.http_ledger import Close
 from gateway.http_list import ListPage
 from gateway.http_operators import GiveBack, Login, NewTickets
@@ -113,6 +114,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET /api/performances/{performance}/settings": Operation(answers={200: Settings}),
     "PUT /api/performances/{performance}/settings": Operation(
         Settings, answers={200: Settings}, refuses=(409,)
+    ),
+    "GET /api/performances/{performance}/allocations": Operation(query=("name",)),
+    "POST /api/performances/{performance}/allocations": Operation(NewAllocation, refuses=(409,)),
+    "POST /api/performances/{performance}/allocations/release": Operation(
+        GivenBack, refuses=(409,)
     ),
     "POST /api/performances/{performance}/queue": Operation(NewRoom, answers=_MADE, refuses=(409,)),
     "POST /api/operators": Operation(NewOperator, answers=_MADE, refuses=(409,)),

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from engine.settings import SaleStatus, Settings
+from engine.sale import Outlook, Standing, holds_at, prices_change_ms, sale_now, type_now
+from engine.settings import Price, PriceType, SaleStatus, Settings
 from gateway.backend import Catalogue
 from gateway.cache import Kept
 from gateway.limits import (
@@ -31,7 +32,7 @@ _decode_settings = msgspec.json.Decoder(Settings).decode
 
 
 class Entry(Struct, frozen=True):
-    """A performance with its production and settings; `venue` is its plan's name."""
+    """A performance with its production and settings; `venue` and `seats` are its plan's."""
 
     id: int
     titles: dict[str, str]
@@ -40,6 +41,7 @@ class Entry(Struct, frozen=True):
     plan: str
     venue: str
     settings: Settings
+    seats: int
 
     @property
     def is_public(self) -> bool:
@@ -54,7 +56,7 @@ class Programme:
         self._house: Kept[str, Any] = Kept(1, HOUSE_CACHE_S)
         self._lists: Kept[bool, list[Entry]] = Kept(2, CATALOGUE_CACHE_S)
         self._entries: Kept[int, Entry | None] = Kept(MAX_CACHED_PERFORMANCES, CATALOGUE_CACHE_S)
-        self._venues: dict[str, str] = {}
+        self._venues: dict[str, tuple[str, int]] = {}
 
     async def house(self) -> Any:
         """The house. Raises Problem("unavailable") while there is none."""
@@ -105,7 +107,8 @@ class Programme:
     async def _entries_of(self, rows: Sequence[Any]) -> list[Entry]:
         if not all(row.plan in self._venues for row in rows):
             # A plan never changes, so its name is kept for good.
-            self._venues = {plan.hash: plan.name for plan in await self._catalogue.list_plans()}
+            plans = await self._catalogue.list_plans()
+            self._venues = {plan.hash: (plan.name, plan.seats) for plan in plans}
         return [
             Entry(
                 row.id,
@@ -113,8 +116,9 @@ class Programme:
                 row.production.subtitles,
                 row.starts_ms,
                 row.plan,
-                self._venues.get(row.plan, ""),
+                self._venues.get(row.plan, ("", 0))[0],
                 _decode_settings(row.settings),
+                self._venues.get(row.plan, ("", 0))[1],
             )
             for row in rows
         ]
@@ -123,10 +127,12 @@ class Programme:
 # As JSON --------------------------------------------------------------------------
 
 
-def summary(entry: Entry, at_ms: int) -> dict[str, Any]:
+def summary(entry: Entry, at_ms: int, *, sold_out: bool = False) -> dict[str, Any]:
     """A performance in a list."""
     settings = entry.settings
-    amounts = [price.amount for price in settings.prices if _is_public(settings, price, at_ms)]
+    outlook = sale_now(settings, at_ms, left=0 if sold_out else None)
+    sold = {kind.id for kind in settings.price_types if _is_public(kind, at_ms)}
+    amounts = [price.amount for price in prices_now(settings, at_ms) if price.price_type in sold]
     return {
         "id": entry.id,
         "title": entry.titles,
@@ -134,23 +140,29 @@ def summary(entry: Entry, at_ms: int) -> dict[str, Any]:
         "starts_ms": entry.starts_ms,
         "doors_ms": settings.doors_open_ms,
         "venue": entry.venue,
-        "status": settings.status,
+        **_told(outlook),
         "currency": settings.currency,
         "price_from": min(amounts, default=None),
         "plan": entry.plan,
     }
 
 
-def details(entry: Entry, at_ms: int, *, staff: bool) -> dict[str, Any]:
-    """A performance with its prices; those of the box office for staff only."""
+def details(entry: Entry, at_ms: int, *, staff: bool, sold_out: bool = False) -> dict[str, Any]:
+    """A performance with the prices that hold now; those of the box office for staff only."""
     settings = entry.settings
-    kinds = [kind for kind in settings.price_types if staff or not kind.box_office_only]
+    kinds = [
+        kind
+        for kind in settings.price_types
+        if type_now(kind, at_ms).status is not Standing.HIDDEN
+        and (staff or not kind.box_office_only)
+    ]
     shown = {kind.id for kind in kinds}
-    return summary(entry, at_ms) | {
+    return summary(entry, at_ms, sold_out=sold_out) | {
         "price_types": [
             {
                 "id": kind.id,
                 "names": kind.names,
+                **_told(type_now(kind, at_ms)),
                 "until_ms": kind.until_ms,
                 "max_per_order": kind.max_per_order,
             }
@@ -158,20 +170,28 @@ def details(entry: Entry, at_ms: int, *, staff: bool) -> dict[str, Any]:
         ],
         "prices": [
             (price.category, price.price_type, price.amount)
-            for price in settings.prices
+            for price in prices_now(settings, at_ms)
             if price.price_type in shown
         ],
+        "prices_change_ms": prices_change_ms(settings, at_ms),
+        "quotas": [{"id": quota.id, "names": quota.names} for quota in settings.quotas],
         "fees": [{"id": fee.id, "names": fee.names} for fee in settings.fees if not fee.absorbed],
         "max_per_order": settings.max_per_order,
         "gates": [{"id": gate.id, "name": gate.name} for gate in settings.gates],
     }
 
 
-def _is_public(settings: Settings, price: Any, at_ms: int) -> bool:
-    return any(
-        kind.id == price.price_type and not kind.box_office_only and not 0 < kind.until_ms <= at_ms
-        for kind in settings.price_types
-    )
+def prices_now(settings: Settings, at_ms: int) -> list[Price]:
+    """Those that hold at this time."""
+    return [price for price in settings.prices if holds_at(price.from_ms, price.until_ms, at_ms)]
+
+
+def _is_public(kind: PriceType, at_ms: int) -> bool:
+    return not kind.box_office_only and type_now(kind, at_ms).status is Standing.ON_SALE
+
+
+def _told(outlook: Outlook) -> dict[str, Any]:
+    return outlook._asdict()
 
 
 def house_view(house: Any, payment_methods: Sequence[str]) -> dict[str, Any]:

@@ -268,6 +268,18 @@ class Feeds:
             sum(feed.replica.areas),
         )
 
+    def is_sold_out(self, performance: int, seats: int) -> bool:
+        """Whether the picture that is here shows nothing free, and no seat that may come free.
+
+        Asking begins no feed: without a live picture nobody says so.
+        """
+        feed = self._feeds.get(performance)
+        if feed is None or feed.replica is None or monotonic() - feed.heard_s >= FEED_LIVE_S:
+            return False
+        statuses = feed.replica.statuses[:seats]
+        may_come = SeatStatus.AVAILABLE in statuses or SeatStatus.HELD in statuses
+        return not may_come and not any(feed.replica.areas)
+
     def is_hidden(self, performance: int) -> bool:
         """Whether it is known that the public must not know of it."""
         feed = self._feeds.get(performance)

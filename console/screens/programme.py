@@ -72,18 +72,34 @@ class ProgrammeScreen(TillScreen):
             if one.price_from is not None:
                 amount = self.money(one.price_from, one.currency)
                 price = t("console.programme.from", amount=amount)
-            status = f"console.sale_status.{one.status}"
             title = text_in(one.title, t.language)
             cells = (
                 self.when(one.starts_ms),
                 title,
-                t(status) if status in t else one.status,
+                self._sale_words(one),
                 price,
                 one.venue,
             )
             table.add_row(*cells[: len(columns)])
         if self._performances:
             table.move_cursor(row=min(chosen, len(self._performances) - 1))
+
+    def _sale_words(self, one: Performance) -> str:
+        """How its sale stands for the public, and until when; or from when it is sold."""
+        t = self.t
+
+        def words(status: str) -> str:
+            key = f"console.sale_status.{status}"
+            return t(key) if key in t else status
+
+        if not one.changes_ms:
+            return words(one.status)
+        if one.changes_ms <= now_ms():
+            return words(one.then)
+        begins = one.then in ("on_sale", "box_office") and one.status != "on_sale"
+        key = "console.sale_status.from" if begins else "console.sale_status.until"
+        named = words(one.then if begins else one.status)
+        return t(key, status=named, when=self.when(one.changes_ms))
 
     def action_reload(self) -> None:
         self.run_worker(self._load(), exclusive=True)

@@ -278,6 +278,9 @@ class SaleScreen(TillScreen):
             case Refused(code=code, seats=seats):
                 named = ", ".join(seating.short(seat) for seat in seats[:8])
                 words = outcome_words(t, outcome)
+                if code is Refusal.NOT_ON_SALE and outcome.detail:
+                    begins = self.when(int(outcome.detail))
+                    words = t("refusal.not_on_sale.from", when=begins)
                 if named:
                     words = t("console.sale.refused", places=named, why=words)
                 self.tell(words, "warn")

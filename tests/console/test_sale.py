@@ -26,7 +26,7 @@ def on_sale() -> Performance:
         plan="p",
         currency="CHF",
         price_types=(
-            PriceChoice("early", {"en": "Early"}, until_ms=NOW - 1),
+            PriceChoice("early", {"en": "Early"}, changes_ms=NOW - 1, then="ended"),
             PriceChoice("full", {"en": "Full", "fr": "Plein"}),
             PriceChoice("child", {"en": "Child"}),
         ),

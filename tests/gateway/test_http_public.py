@@ -8,7 +8,7 @@ import socket
 import pytest
 from msgspec.structs import replace
 
-from engine.settings import PriceType, SaleStatus
+from engine.settings import Price, PriceType, Quota, SaleStatus, TypeStatus
 from gateway.session import now_ms
 from renderers import i18n
 from tests.actors.houses import settings, small_plan
@@ -76,6 +76,8 @@ async def test_performances_are_listed_with_their_cheapest_public_price(start: S
         "doors_ms": 5,
         "venue": "Hall",
         "status": "on_sale",
+        "changes_ms": 0,
+        "then": "on_sale",
         "currency": "EUR",
         "price_from": 2_000,
         "plan": plan.content_hash(),
@@ -106,6 +108,63 @@ async def test_what_is_hidden_is_for_staff_only(start: Start) -> None:
     assert len(await gateway.json("GET", "/api/performances", token=staff)) == 1
     detail = await gateway.json("GET", "/api/performances/1", token=staff)
     assert [kind["id"] for kind in detail["price_types"]] == ["adult"]
+
+
+async def test_times_are_told_with_what_comes_next(start: Start) -> None:
+    gateway = await start()
+    at_ms = now_ms()
+    later_ms, soon_ms = at_ms + 7_200_000, at_ms + 3_600_000
+    chosen = settings(
+        price_types=(
+            PriceType("adult", {"en": "Adult"}),
+            PriceType("late", {"en": "Late"}, from_ms=later_ms),
+            PriceType("shut", {"en": "Shut"}, status=TypeStatus.CLOSED),
+            PriceType("secret", {"en": "Secret"}, status=TypeStatus.HIDDEN),
+        ),
+        prices=(
+            Price(0, "adult", 900, until_ms=soon_ms),
+            Price(0, "adult", 1_000, from_ms=soon_ms),
+            Price(0, "late", 100),
+            Price(0, "shut", 50),
+            Price(0, "secret", 1),
+        ),
+        sale_opens_ms=later_ms,
+        quotas=(Quota("few", {"en": "Few"}, 3),),
+    )
+    gateway.fake.add_performance(small_plan(), chosen)
+    detail = await gateway.json("GET", "/api/performances/1")
+    outlook = [detail[name] for name in ("status", "changes_ms", "then")]
+    assert outlook == ["box_office", later_ms, "on_sale"]
+    assert detail["price_from"] == 900, "of what is sold now"
+    assert detail["prices"] == [[0, "adult", 900], [0, "late", 100], [0, "shut", 50]]
+    assert detail["prices_change_ms"] == soon_ms
+    assert detail["quotas"] == [{"id": "few", "names": {"en": "Few"}}]
+    assert [
+        (kind["id"], kind["status"], kind["changes_ms"], kind["then"])
+        for kind in detail["price_types"]
+    ] == [
+        ("adult", "on_sale", 0, "on_sale"),
+        ("late", "closed", later_ms, "on_sale"),
+        ("shut", "closed", 0, "closed"),
+    ]
+    refused = await (await gateway.socket()).hold(1, 5)
+    assert refused[:2] == ["refused", "not_on_sale"] and refused[3] == str(later_ms)
+
+
+async def test_a_house_that_is_seen_to_be_sold_out_says_so(gateway: Running) -> None:
+    assert (await gateway.json("GET", "/api/performances/1"))["status"] == "on_sale"
+    live, seats = gateway.fake.performances.live[1].core, len(small_plan().seats)
+    socket = await gateway.socket()
+    await socket.send("watch", 1)
+    await socket.next("snapshot")
+    assert (await gateway.json("GET", "/api/performances"))[0]["status"] == "on_sale"
+    admin = await gateway.fake.operator_token("Ada", "admin")
+    body = {"name": "all", "channels": ["phone"], "seats": list(range(seats))}
+    await gateway.json("POST", "/api/performances/1/allocations", body, admin)
+    assert live.statuses() == bytes([3]) * seats
+    await socket.next("delta")
+    assert (await gateway.json("GET", "/api/performances/1"))["status"] == "sold_out"
+    assert (await gateway.json("GET", "/api/performances"))[0]["status"] == "sold_out"
 
 
 async def test_past_performances_leave_the_public_list(gateway: Running) -> None:

@@ -8,7 +8,7 @@ import pytest
 from engine.commands import Refusal, Rung
 from engine.orders import DeskRefusal, OrderState
 from engine.payments import PaymentRefusal
-from engine.settings import SaleStatus
+from engine.sale import Standing
 from gateway.pages import WEB_DIR
 from renderers import i18n, palette
 
@@ -48,7 +48,7 @@ def test_every_code_has_its_words(language: str) -> None:
     shared = i18n.export(language, "refusal")  # what the console says does for the page too
     wanted = {f"web.refusal.{code}" for code in codes if f"refusal.{code}" not in shared}
     wanted |= {f"web.rung.{rung.value}" for rung in Rung}
-    wanted |= {f"web.status.{status.value}" for status in SaleStatus}
+    wanted |= {f"web.status.{status.value}" for status in Standing}
     wanted |= {
         f"web.order.{state}.{part}"
         for state in (*OrderState, "repaid")

@@ -211,10 +211,10 @@ export class Basket extends EventTarget {
     for (const [area, count] of areas) add(this.areas, area, sign * count);
   }
 
-  #refused([tag, code, seats], asked) {
+  #refused([tag, code, seats, detail], asked) {
     if (tag !== "refused") return;
     if (code === "hold_unknown" && this.size) this.#lost();
-    else this.#tell("refused", { code, seats, asked });
+    else this.#tell("refused", { code, seats, detail, asked });
   }
 
   #changed(seats) {

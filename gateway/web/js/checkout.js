@@ -281,7 +281,9 @@ export class Checkout {
       return;
     }
     this.refusedLast = true;
-    this.problem.textContent = refusalText(this.plan, error.code, error.problem.seats ?? []);
+    this.problem.textContent = refusalText(
+      this.plan, error.code, error.problem.seats ?? [], { quotas: this.performance.quotas }, error.problem.detail,
+    );
     if (!this.order) forgetOrder(this.performance.id); // nothing was done under that id
     this.basket.refresh();
   }

@@ -7,6 +7,7 @@ import { clock, dayOfMonth, longDate, money, month, t, weekday } from "./i18n.js
 import { paintPicture } from "./picture.js";
 import { Plan } from "./plan.js";
 import { hasQueue, roomText } from "./room_words.js";
+import { saleText, statusAt } from "./sale.js";
 
 /** Performances of one production stand together, the first date first. */
 function productions(performances) {
@@ -35,10 +36,12 @@ function production(performances) {
 function date(performance) {
   const { starts_ms: starts, doors_ms: doors, price_from: from, currency } = performance;
   const queue = hasQueue(performance);
-  const open = queue || performance.status === "on_sale";
+  const now = Date.now();
+  const status = statusAt(performance, now);
+  const open = queue || status === "on_sale";
   const details = [
     doors && doors < starts ? t("web.list_page.doors", { time: clock(doors) }) : "",
-    !open ? t(`web.status.${performance.status}`) : "",
+    !open || performance.changes_ms > now ? saleText(performance, now) : "",
     from ? t("web.list_page.from", { price: money(from, currency) }) : "",
   ].filter(Boolean).join(" · ");
   const go = t(queue ? "web.queue.name" : open ? "web.list_page.choose" : "web.list_page.look");

@@ -21,6 +21,7 @@ import { areaText, fillLegend, PriceList } from "./price_list.js";
 import { Prices } from "./prices.js";
 import { refusalText } from "./refusals.js";
 import { hasQueue } from "./room_words.js";
+import { isOpen, saleText, statusAt } from "./sale.js";
 import { SeatList } from "./seat_list.js";
 import { SeatMap } from "./seat_map.js";
 import { Sheet } from "./sheet.js";
@@ -29,6 +30,8 @@ import { Stock } from "./stock.js";
 
 const VIEW_KEY = "strapontin.view";
 const PLAN_AGAIN_MS = 2_000;
+const LEARN_MOST_MS = 3_600_000; // the house may have changed the sale's times: looked up this often at least
+const LEARN_SPREAD_MS = 5_000;
 const COUNTS_EVERY_MS = 400; // places left in words and menus follow the feed this often at most
 
 class SeatPage {
@@ -42,7 +45,7 @@ class SeatPage {
     this.basket = new Basket(performance.id, this.connection);
     this.prices = new Prices(performance);
     this.stock = new Stock(plan, this.feed, this.basket, this.prices, this.now);
-    this.stock.open = performance.status === "on_sale";
+    this.stock.open = isOpen(performance, this.now());
     this.#build();
     this.#listen();
   }
@@ -277,11 +280,23 @@ class SeatPage {
     }
   }
 
-  async #refused({ code, seats, asked }) {
+  /** The sale, or its prices, are otherwise than when this page began. */
+  learn(performance) {
+    this.performance = performance;
+    this.prices.learn(performance);
+    this.stock.open = isOpen(performance, this.now());
+    this.stock.forget();
+    this.panel.refresh();
+    this.#looked(null);
+    this.#countSoon();
+  }
+
+  async #refused({ code, seats, detail, asked }) {
     if (code === "not_admitted" && await this.visit.turnedAway()) return;
     if (seats.length) this.map.mark(seats);
     const values = { most: number(this.performance.max_per_order), size: number(asked.size ?? 0) };
-    note(refusalText(this.plan, code, seats, values), { tone: "warning", action: this.#wayOut(code, seats, asked) });
+    const text = refusalText(this.plan, code, seats, values, detail);
+    note(text, { tone: "warning", action: this.#wayOut(code, seats, asked) });
   }
 
   /** A lonely seat, or the rest of a table, can simply be taken too. */
@@ -332,6 +347,7 @@ class Visit {
 
   async open() {
     fillPlaybill(this.performance);
+    this.#learnLater();
     if (hasQueue(this.performance)) {
       byId("seats").hidden = true;
       await this.#openRoom();
@@ -350,7 +366,7 @@ class Visit {
     }
     const plan = new Plan(await this.#planned());
     // The sale may have begun while one waited for it.
-    if (this.room && this.performance.status !== "on_sale") await this.#learn();
+    if (this.room && !isOpen(this.performance, this.connection.serverNow())) await this.#learn();
     byId("seats").hidden = false;
     this.page = new SeatPage(this, plan);
     await this.page.open();
@@ -383,6 +399,22 @@ class Visit {
   async #learn() {
     this.performance = await api.performance(this.performance.id).catch(() => this.performance);
     fillPlaybill(this.performance);
+    this.page?.learn(this.performance);
+  }
+
+  /** When the sale or a price changes by itself, this page does: at once by what it knows, then it asks. */
+  #learnLater() {
+    const now = this.connection.serverNow();
+    const { changes_ms: changes, prices_change_ms: prices } = this.performance;
+    const next = Math.min(...[changes, prices].filter((moment) => moment > now), now + LEARN_MOST_MS);
+    setTimeout(async () => {
+      fillPlaybill(this.performance);
+      this.page?.learn(this.performance);
+      // Everybody's page wakes at this moment: they do not all ask in it.
+      await new Promise((resume) => { setTimeout(resume, Math.random() * LEARN_SPREAD_MS); });
+      await this.#learn();
+      this.#learnLater();
+    }, next - now);
   }
 
   async #openRoom() {
@@ -411,9 +443,10 @@ function fillPlaybill(performance) {
   setText(byId("subtitle"), subtitle);
   setText(byId("when"), t("web.when", { date: longDate(performance.starts_ms), time: clock(performance.starts_ms) }));
   setText(byId("venue"), performance.venue);
-  const closed = performance.status !== "on_sale";
-  byId("closed").hidden = !closed;
-  if (closed) setText(byId("closed"), t(`web.status.${performance.status}`));
+  const now = Date.now();
+  const silent = statusAt(performance, now) === "on_sale" && !(performance.changes_ms > now);
+  byId("closed").hidden = silent;
+  if (!silent) setText(byId("closed"), saleText(performance, now));
 }
 
 runPage(async () => {

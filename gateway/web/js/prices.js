@@ -1,9 +1,16 @@
 // What a place costs here: the performance's price types and amounts, as its list is read on the
 // web. The server judges every price again; this one is for showing and choosing.
 
+import { statusAt } from "./sale.js";
+
 export class Prices {
   /** `performance` as GET /api/performances/{id} gives it. */
   constructor(performance) {
+    this.learn(performance);
+  }
+
+  /** The prices may have changed. */
+  learn(performance) {
     this.currency = performance.currency;
     this.types = performance.price_types;
     this.amounts = new Map();
@@ -15,7 +22,7 @@ export class Prices {
   /** The types sold for a category at `nowMs`, the full price first: [{id, names, amount}]. */
   choices(category, nowMs) {
     return this.types
-      .filter((type) => !type.until_ms || nowMs < type.until_ms)
+      .filter((type) => statusAt(type, nowMs) === "on_sale")
       .map((type) => ({ ...type, amount: this.amounts.get(`${category} ${type.id}`) }))
       .filter((type) => type.amount !== undefined);
   }

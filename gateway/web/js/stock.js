@@ -17,6 +17,11 @@ export class Stock {
     this.judged = { second: -1, sold: [] };
   }
 
+  /** Prices or the sale are otherwise now. */
+  forget() {
+    this.judged = { second: -1, sold: [] };
+  }
+
   /** Whether the feed has told yet what is taken: before that, nothing is free and nothing is gone. */
   get known() {
     return this.feed.known;
