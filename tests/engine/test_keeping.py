@@ -254,6 +254,10 @@ def test_a_surplus_is_the_tills_and_is_not_shown_to_the_public(surplus: Play) ->
     assert told.areas == ((1, 3),)
 
 
+def test_what_always_was_so_is_no_news(surplus: Play) -> None:
+    assert surplus.live.take() == ([], [], [])
+
+
 def test_best_available_looks_there_for_tills_only(surplus: Play) -> None:
     web = surplus.best(3, by="web")
     assert isinstance(web, Held) and web.seats == (0, 1, 2)

@@ -108,6 +108,13 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/tickets", ANY_OPERATOR | {"device"}, query="performance=1"),
     Endpoint("GET", "/api/status", SUPERVISING),
     Endpoint("GET", "/api/performances/{performance}/journal", SUPERVISING),
+    # What is kept
+    Endpoint("GET", "/api/performances/{performance}/allocations", SELLERS),
+    Endpoint("POST", "/api/performances/{performance}/allocations", SUPERVISING,
+             {"name": "press", "channels": ["phone"], "seats": [1]}),
+    Endpoint("POST", "/api/performances/{performance}/allocations/release", SUPERVISING,
+             {"name": "press"}),
+    Endpoint("GET", "/api/performances/{performance}/quotas", SELLERS),
     # The doors
     Endpoint("GET", "/api/performances/{performance}/inside", STAFF_AT_DOORS),
     Endpoint("GET", "/api/performances/{performance}/conflicts", _OPERATORS_AT_DOORS),
