@@ -291,6 +291,8 @@ def test_a_surplus_may_be_marked_and_freed_while_it_is_sold() -> None:
     assert play.picture() == "xxxxxx"
     assert play.hold(2, by="web") == Refused(Refusal.SEAT_BLOCKED, (2,))
     assert isinstance(play.hold(1, by="web"), Held), "it is kept for the web"
+    play.release(by="web")
+    assert isinstance(play.hold(1, by="web"), Held), "and comes back there"
     play.allocate("guests")
     play.release(by="web")
     assert play.hold(1, by="web") == Refused(Refusal.SEAT_BLOCKED, (1,))

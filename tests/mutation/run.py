@@ -27,8 +27,8 @@ TESTS = tuple(
     f"tests/engine/test_{name}.py"
     for name in (
         "admission", "best", "doors_proof", "holding", "house", "keeping", "kept", "orphans",
-        "ordering", "pacing", "performance", "pricing", "refusals", "selling", "splits",
-        "turns", "waiting_room",
+        "ordering", "pacing", "performance", "pricing", "quotas", "refusals", "sale", "selling",
+        "settings_check", "splits", "turns", "waiting_room",
     )
 )  # fmt: skip
 """What the core's decisions are held to: the quick tests. What only the state machines or the

@@ -22,17 +22,18 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=0, help="how many worlds (1,000)")
     parser.add_argument("--seed", type=int, default=None, help="the first one (drawn)")
     parser.add_argument("--processes", type=int, default=1, help="that share the work")
+    parser.add_argument("--ruled", action="store_true", help="with quotas, times and allocations")
     given = parser.parse_args()
     if given.seed is not None and given.seeds <= 1:
-        return tell_one(given.seed)
+        return tell_one(given.seed, given.ruled)
     first = SystemRandom().randrange(2**32) if given.seed is None else given.seed
-    return run_all(first, given.seeds or 1_000, given.processes)
+    return run_all(first, given.seeds or 1_000, given.processes, given.ruled)
 
 
-def tell_one(seed: int) -> int:
+def tell_one(seed: int, ruled: bool) -> int:
     """Play one world and tell what happened in it."""
     with simulated():
-        world = World(seed, tells=True)
+        world = World(seed, tells=True, ruled=ruled)
         try:
             report = world.live()
         except Broken as broken:
@@ -42,14 +43,15 @@ def tell_one(seed: int) -> int:
     return 0
 
 
-def run_all(first: int, seeds: int, processes: int) -> int:
+def run_all(first: int, seeds: int, processes: int, ruled: bool) -> int:
     began_s = said_s = time.monotonic()
     total = Tally()
-    for tally in run_many(first, seeds, processes):
+    again = "--ruled --seed" if ruled else "--seed"
+    for tally in run_many(first, seeds, processes, ruled):
         total = total.plus(tally)
         if total.broken:
             seed, why = min(total.broken)
-            print(f"seed {seed}: {why}\n\nPlay it again: python -m tests.sim --seed {seed}")
+            print(f"seed {seed}: {why}\n\nPlay it again: python -m tests.sim {again} {seed}")
             return 1
         now_s = time.monotonic()
         if now_s - said_s > SAY_EVERY_S:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from engine.commands import (
+    Allocate,
     Basket,
     BasketIs,
     Block,
@@ -367,14 +368,25 @@ class Door(Client):
 
 
 class House(Client):
-    """Blocks seats, gives money back, and revokes tickets."""
+    """Blocks seats, gives money back, and revokes tickets; if it `keeps`, keeps some too."""
 
-    def __init__(self, crowd: Crowd, name: str, commands: int, seats: int, settings: Any) -> None:
+    def __init__(
+        self,
+        crowd: Crowd,
+        name: str,
+        commands: int,
+        seats: int,
+        settings: Any,
+        keeps: bool = False,
+    ) -> None:
         super().__init__(crowd, name, commands, False)
         self._seats = seats
         self._settings = settings
+        self._keeps = keeps
 
     def next(self) -> Command | None:
+        if self._keeps and self.draw() < 0.5:
+            return self._allocate(self.id())
         draw, id = self.draw(), self.id()
         mine = [one for one in self.crowd.issued if one[0] == self.performance]
         if draw < 0.2 or not mine:
@@ -387,3 +399,15 @@ class House(Client):
             return Refund(id, order, (number,))
         state = self.pick((TicketState.BLOCKED, TicketState.VALID, TicketState.REVOKED))
         return SetTickets(id, (number,), state, "")
+
+    def _allocate(self, id: bytes) -> Command:
+        """Mostly for a while: what is kept comes back by itself in the middle of everything."""
+        name, draw = self.pick(("press", "guests")), self.draw()
+        if draw < 0.1:
+            return Allocate(id, name, (), ())
+        seats = (int(self.draw() * self._seats),)
+        if draw < 0.25:
+            return Allocate(id, name, (), seats, back=True)
+        channels = (self.pick((Channel.BOX_OFFICE, Channel.WEB)),)
+        release_ms = NOW_MS + int(1000 * (self.simulation.now_s + 3 * self.draw()))
+        return Allocate(id, name, channels, seats, release_ms if draw < 0.9 else 0)

@@ -9,6 +9,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from engine.commands import (
+    Allocated,
     Basket,
     BasketIs,
     Block,
@@ -16,6 +17,7 @@ from engine.commands import (
     Command,
     Held,
     Hold,
+    HoldBest,
     Kept,
     KeptScan,
     Outcome,
@@ -91,7 +93,14 @@ _SEATS_WERE_FREE = frozenset(
 
 
 def seat_actions(command: Command, outcome: Outcome) -> Iterable[tuple[int, Action]]:
-    """What it says of single seats: (seat, action)."""
+    """What it says of single seats: (seat, action); of a buyer ("by", channel, action)."""
+    if isinstance(command, Hold | HoldBest):
+        told = _told_of_seats(command, outcome)
+        return [(seat, ("by", command.channel, action)) for seat, action in told]
+    return _told_of_seats(command, outcome)
+
+
+def _told_of_seats(command: Command, outcome: Outcome) -> Iterable[tuple[int, Action]]:
     kind = type(outcome)
     if kind is Held:
         return [(seat, ("take", outcome.token, outcome.expires_ms)) for seat in outcome.seats]
@@ -103,6 +112,11 @@ def seat_actions(command: Command, outcome: Outcome) -> Iterable[tuple[int, Acti
     if kind is Sold:
         token = command.token
         return [(one.seat, ("sell", token, one.number)) for one in outcome.tickets if one.seat >= 0]
+    if kind is Allocated:
+        kept = command.seats and not command.back
+        of = command.channels, command.release_ms
+        action = ("allocate", command.name, *of) if kept else ("given back", command.name)
+        return [(seat, action) for seat in outcome.seats]
     if kind is Blocked:
         return [(seat, ("block",)) for seat in outcome.seats]
     if kind is BasketIs:
@@ -171,6 +185,7 @@ def partition(asked: Iterable[Asked]) -> dict[Key, list[Step]]:
     found: dict[Key, list[Step]] = {}
     seat_of: dict[tuple[int, int], int] = {}
     refunds: list[Asked] = []
+    kept: list[Asked] = []
     for one in asked:
         outcome = one.outcome
         if outcome is None:
@@ -187,6 +202,15 @@ def partition(asked: Iterable[Asked]) -> dict[Key, list[Step]]:
                 seat_of[house, ticket.number] = ticket.seat
         elif type(outcome) is Refunded:
             refunds.append(one)
+        elif type(outcome) is Allocated and one.command.seats and not one.command.back:
+            kept.append(one)
+    for one in kept:
+        # Its channels and its time are those of all its seats from then on.
+        command, seats = one.command, one.outcome.seats
+        changed = "changed", command.name, command.channels, command.release_ms
+        for (house, what, seat), history in found.items():
+            if (house, what) == (one.performance, "seat") and seat not in seats:
+                history.append(Step(one.invoked_s, one.answered_s, changed))
     for one in refunds:
         assert isinstance(one.outcome, Refunded)
         for number in one.outcome.tickets:

@@ -9,17 +9,33 @@ the snapshots, with the pictures that were shown, and with a second telling of i
 from math import inf
 from typing import NamedTuple
 
-from engine.commands import Event, Expire, TicketState
-from engine.house import HELD, SOLD
+from engine.commands import (
+    Allocate,
+    Allocated,
+    Channel,
+    Event,
+    Expire,
+    Expired,
+    Hold,
+    HoldBest,
+    Refusal,
+    Refused,
+    TicketState,
+)
+from engine.house import HELD, SOLD, SURPLUS
 from engine.performance import Performance
 from engine.plan import Plan
 from engine.settings import Settings
 from tests.engine.small import NOW_MS
 from tests.sim.history import Asked, Key, Step, partition
 from tests.sim.linear import linearizable
+from tests.sim.quotas import Quota, quota_histories, quota_step
 from tests.sim.sequential import FREE, Ticket, seat_step, ticket_step
 from tests.sim.store import House, Store, decode_events
 from tests.sim.watching import Browser
+
+SURPLUS_IS = "", (Channel.BOX_OFFICE, Channel.PHONE), 0
+"""What is surplus is as if it were kept for the tills for ever, under no name."""
 
 
 class Broken(AssertionError):
@@ -51,6 +67,7 @@ def judge_from_inside(end: End) -> None:
     for number, house in store.houses.items():
         mine = [one for one in end.asked if one.performance == number]
         _judge_answers(mine, house)
+        _judge_times(house, end.settings)
         live = _told_again(number, house, end)
         _judge_snapshots(number, house, live, end)
         _judge_tables(live, house)
@@ -65,7 +82,7 @@ def judge_from_inside(end: End) -> None:
 def judge_from_outside(end: End) -> None:
     """Only what the clients were told counts here, and how everything is at the end."""
     _adopt_unanswered(end)
-    histories = partition(end.asked)
+    histories = partition(end.asked) | quota_histories(end.asked, end.settings, end.plan)
     for number, house in end.store.houses.items():
         _add_the_end(histories, number, _told_again(number, house, end), end.now_s)
 
@@ -74,7 +91,13 @@ def judge_from_outside(end: End) -> None:
 
     for key, history in histories.items():
         if key[1] == "seat":
-            whole = linearizable(history, FREE, seat_step, latest_ms)
+            category = end.plan.seats[key[2]].category
+            surplus = category in end.settings.surplus.categories
+            start = ("kept", *SURPLUS_IS, FREE) if surplus else FREE
+            whole = linearizable(history, start, seat_step, latest_ms)
+        elif key[1] == "quota":
+            empty = Quota(end.settings.quotas[key[2]].limit)
+            whole = linearizable(history, empty, quota_step, latest_ms)
         else:
             unsold = Ticket(end.settings.re_entry)
             whole = linearizable(history, unsold, ticket_step, latest_ms)
@@ -108,6 +131,10 @@ def _add_the_end(
             uses = live.ticket_uses.get(ticket.number, ())
             passed = [(one.device, one.sequence) for one in uses]
             histories[key].append(Step(now_s, inf, ("is", state, version, passed)))
+    for index, use in enumerate(live.quotas.uses()):
+        if (number, "quota", index) in histories:
+            histories[number, "quota", index].append(Step(now_s, inf, ("is", use.used)))
+    named = {one.code: name for name, one in live.allocations.items()} | {SURPLUS: SURPLUS_IS[0]}
     holder = {seat: hold.token for hold in live.holds.values() for seat in hold.seats}
     for (house, what, seat), history in histories.items():
         if house != number or what != "seat":
@@ -117,6 +144,8 @@ def _add_the_end(
             history.append(Step(now_s, inf, ("is sold", sold.get(seat))))
         elif code == HELD:
             history.append(Step(now_s, inf, ("held", holder.get(seat))))
+        elif code in named:
+            history.append(Step(now_s, inf, ("is kept", named[code])))
         else:
             history.append(Step(now_s, inf, ("blocked",) if code else ("free",)))
 
@@ -161,6 +190,37 @@ def _judge_answers(asked: list[Asked], house: House) -> None:
     for one in asked:
         if one.outcome is not None and one.command.id not in recorded and not one.is_question:
             raise Broken("lost", f"{one.command} was answered {one.outcome} and is not recorded")
+
+
+def _judge_times(house: House, settings: Settings) -> None:
+    """Nothing is sold outside its times, and an allocation is released at its own, once."""
+    online = settings.sale_opens_ms, settings.sale_closes_ms or inf
+    tills = settings.tills_open_ms, settings.tills_close_ms or inf
+    kept: dict[str, tuple[int, int, set[int]]] = {}  # name -> (set at, release, seats)
+    for event in house.events():
+        at_ms, command, outcome = event.at_ms, event.command, event.outcome
+        refused = outcome.code if isinstance(outcome, Refused) else None
+        if isinstance(command, Hold | HoldBest):
+            buyers = command.channel in (Channel.WEB, Channel.RESELLER)
+            opens_ms, closes_ms = online if buyers else tills
+            if refused is not Refusal.MALFORMED and refused is not Refusal.BUSY:
+                if (opens_ms <= at_ms < closes_ms) is (refused is Refusal.NOT_ON_SALE):
+                    raise Broken("sale times", f"{event}, which is on sale {opens_ms, closes_ms}")
+        if isinstance(outcome, Expired):
+            for name in outcome.allocations:
+                if name not in kept or not 0 < kept.pop(name)[1] <= at_ms:
+                    raise Broken("released", f"{name} by {event}")
+        elif any(since_ms < due_ms <= at_ms for since_ms, due_ms, _ in kept.values()):
+            raise Broken("not released", f"{event} is decided before {kept} is released")
+        if isinstance(command, Allocate) and isinstance(outcome, Allocated):
+            _, due_ms, seats = kept.get(command.name, (0, 0, set()))
+            if command.seats and not command.back:
+                seats, due_ms = seats | set(outcome.seats), command.release_ms
+            else:
+                seats = seats - set(outcome.seats)
+            kept[command.name] = at_ms, due_ms, seats
+            if not seats:
+                del kept[command.name]
 
 
 def _told_again(number: int, house: House, end: End) -> Performance:
@@ -239,10 +299,10 @@ def _judge_pictures(browser: Browser, house: House, end: End) -> None:
     if not browser.pictures:
         return
     live = Performance(browser.performance, end.plan, end.settings)
-    truths = [(live.statuses(), tuple(live.area_free))]
+    truths = [(live.statuses(), tuple(live.areas_left()))]
     for batch in house.journal:
         live.replay(decode_events(batch.events))
-        truths.append((live.statuses(), tuple(live.area_free)))
+        truths.append((live.statuses(), tuple(live.areas_left())))
     at = 0
     for picture in browser.pictures:
         shown = picture.statuses, picture.areas

@@ -38,13 +38,13 @@ class Tally(NamedTuple):
         )
 
 
-def run_some(first: int, seeds: int) -> Tally:
+def run_some(first: int, seeds: int, ruled: bool = False) -> Tally:
     """These worlds, up to the first that is broken."""
     total = Tally()
     with simulated():
         for seed in range(first, first + seeds):
             try:
-                one = run(seed)
+                one = run(seed, ruled=ruled)
             except Broken as broken:
                 return total.plus(Tally(broken=((seed, str(broken)),)))
             except Exception as error:
@@ -56,10 +56,10 @@ def run_some(first: int, seeds: int) -> Tally:
     return total
 
 
-def run_many(first: int, seeds: int, processes: int) -> Iterator[Tally]:
+def run_many(first: int, seeds: int, processes: int, ruled: bool = False) -> Iterator[Tally]:
     """The same, piece by piece as they are done; after a broken one the rest is the caller's."""
     pieces = [
-        (start, min(WORLDS_AT_ONCE, first + seeds - start))
+        (start, min(WORLDS_AT_ONCE, first + seeds - start), ruled)
         for start in range(first, first + seeds, WORLDS_AT_ONCE)
     ]
     if processes == 1:
@@ -70,16 +70,18 @@ def run_many(first: int, seeds: int, processes: int) -> Iterator[Tally]:
         yield from pool.imap_unordered(_run_piece, pieces)
 
 
-def _run_piece(piece: tuple[int, int]) -> Tally:
+def _run_piece(piece: tuple[int, int, bool]) -> Tally:
     return run_some(*piece)
 
 
-def first_found(guards: Guards, seeds: int, kind: str = "", inside: bool = True) -> int | None:
+def first_found(
+    guards: Guards, seeds: int, kind: str = "", inside: bool = True, ruled: bool = False
+) -> int | None:
     """The first seed whose world is broken (in this way) with these guards off."""
     with simulated():
         for seed in range(seeds):
             try:
-                run(seed, guards, inside)
+                run(seed, guards, inside, ruled)
             except Broken as broken:
                 if kind in ("", broken.kind):
                     return seed

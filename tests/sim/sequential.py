@@ -12,7 +12,7 @@ belongs among passages of unknown time is therefore open: several states may fol
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.commands import Refusal, ScanMode, ScanOutcome, TicketState
 from engine.settings import ReEntry
@@ -20,15 +20,69 @@ from tests.sim.history import Action, Presented
 
 FREE = ("free",)
 BLOCKED = ("blocked",)
-Seat = tuple[object, ...]
-"""FREE | BLOCKED | ("held", token, ends_ms) | ("sold", ticket)."""
+Seat = tuple[Any, ...]
+"""FREE | BLOCKED | ("held", token, ends_ms) | ("sold", ticket), or one of these in an allocation:
+("kept", name, channels, release_ms, seat)."""
 
 
 def seat_step(seat: Seat, action: Action, latest_ms: float) -> list[Seat]:
+    """What an action can lead to; a buyer's is ("by", channel, action)."""
+    kind = action[0]
+    if seat[0] == "kept":
+        return _kept_step(seat, action, latest_ms)
+    if kind == "allocate":
+        return [("kept", *action[1:], one) for one in _bare_step(seat, ("free",), latest_ms)]
+    if kind in ("given back", "is kept"):
+        return []
+    if kind == "changed":
+        return [seat]  # it is of another allocation's seats, or of none
+    return _bare_step(seat, action[2] if kind == "by" else action, latest_ms)
+
+
+def _kept_step(seat: Seat, action: Action, latest_ms: float) -> list[Seat]:
+    """Of a seat in an allocation; when its time is over it may be in none, and nobody is told."""
+    _, name, channels, release_ms, inner = seat
+    kind = action[0]
+    found: list[Seat] = []
+    if kind == "allocate":
+        found = [("kept", *action[1:], inner)] if action[1] == name else []
+    elif kind == "changed":
+        found = [("kept", *action[1:], inner) if action[1] == name else seat]
+    elif kind == "given back":
+        found = [inner] if action[1] == name else []
+    elif kind == "is kept":
+        free = FREE in (inner, *_ended(inner, latest_ms))
+        found = [("kept", *seat[1:4], FREE)] if action[1] == name and free else []
+    elif kind == "by" and action[1] not in channels:
+        found = [("kept", *seat[1:4], one) for one in _shut_step(inner, action[2], latest_ms)]
+    else:
+        plain = action[2] if kind == "by" else action
+        found = [("kept", *seat[1:4], one) for one in _bare_step(inner, plain, latest_ms)]
+    if 0 < release_ms <= latest_ms:
+        found += seat_step(inner, action, latest_ms)
+    return list(dict.fromkeys(found))
+
+
+def _shut_step(seat: Seat, action: Action, latest_ms: float) -> Iterator[Seat]:
+    """For a channel that the seat is not kept for: what is free is blocked."""
+    for one in (seat, *_ended(seat, latest_ms)):
+        if one != FREE:
+            after = _seat_step(one, action)
+            if after is not None:
+                yield after
+        elif action[0] in ("blocked", "not free"):
+            yield FREE
+
+
+def _ended(seat: Seat, latest_ms: float) -> list[Seat]:
+    return [FREE] if seat[0] == "held" and seat[2] <= latest_ms else []
+
+
+def _bare_step(seat: Seat, action: Action, latest_ms: float) -> list[Seat]:
     after = _seat_step(seat, action)
     found = [] if after is None else [after]
-    if seat[0] == "held" and seat[2] <= latest_ms:  # type: ignore[operator]
-        after = _seat_step(FREE, action)
+    for ended in _ended(seat, latest_ms):
+        after = _seat_step(ended, action)
         if after is not None and after not in found:
             found.append(after)
     return found

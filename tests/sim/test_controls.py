@@ -1,7 +1,12 @@
 """Each guard in turn is off, and the simulator finds it out: else whole worlds prove nothing."""
 
+from collections.abc import Iterable
+
 import pytest
 
+from engine.performance import Performance
+from engine.quotas import Counted, Quotas
+from engine.stock import Stock
 from tests.sim.installation import Guards
 from tests.sim.many import first_found
 
@@ -55,3 +60,39 @@ def test_the_second_wall_stands_alone() -> None:
 def test_what_clients_were_told_gives_it_away(guards: Guards) -> None:
     """Without a look at the journal, by the checker of histories alone."""
     assert first_found(guards, SEEDS, "not linearizable", inside=False) is not None
+
+
+def test_a_quota_that_is_not_kept_is_found_out_by_the_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Quotas, "refuse", lambda *_: None)
+    found = first_found(Guards(), SEEDS, "not linearizable", inside=False, ruled=True)
+    assert found is not None
+
+
+def test_a_quota_that_counts_what_has_ended_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = Quotas.count
+
+    def forgetful(quotas: Quotas, places: Iterable[Counted], sign: int) -> None:
+        if sign > 0:
+            count(quotas, places, sign)
+
+    monkeypatch.setattr(Quotas, "count", forgetful)
+    found = first_found(Guards(), SEEDS, "not linearizable", inside=False, ruled=True)
+    assert found is not None
+
+
+def test_an_allocation_that_stays_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stock, "to_release", lambda *_: ())
+    assert first_found(Guards(), SEEDS, "not released", ruled=True) is not None
+
+
+def test_a_sale_outside_its_times_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure = Performance.configure
+
+    def always_open(live: Performance, settings: object) -> None:
+        configure(live, settings)  # type: ignore[arg-type]
+        live.online_times = live.till_times = (0, 2**62)
+
+    monkeypatch.setattr(Performance, "configure", always_open)
+    assert first_found(Guards(), SEEDS, "sale times", ruled=True) is not None

@@ -9,6 +9,7 @@ from engine.commands import Refusal, ScanMode, ScanOutcome, TicketState
 from engine.settings import ReEntry
 from tests.sim.history import Presented, Step
 from tests.sim.linear import linearizable
+from tests.sim.quotas import Quota, quota_step
 from tests.sim.sequential import FREE, Ticket, seat_step, ticket_step
 
 ANN, BEN = b"a" * 16, b"b" * 16
@@ -42,6 +43,7 @@ def kept(
     return ("kept", shown, 0, at_ms, True, result, conflict, inside, again)
 
 
+KEEP = ("allocate", "press", ("phone",), 7_000)
 SEAT_GOOD = {
     "one after the other": [
         (0, 1, ("take", ANN, LATER_MS)),
@@ -70,9 +72,38 @@ SEAT_GOOD = {
         (1, 2, ("free",)),
         (5, 6, ("not free",)),
     ],
+    "kept for one channel, and released by itself": [
+        (0, 1, KEEP),
+        (2, 3, ("by", "web", ("blocked",))),
+        (3, 4, ("by", "phone", ("take", ANN, 1_500))),
+        (3.5, 4.5, ("by", "web", ("not free",))),
+        (5, 6, ("by", "web", ("blocked",))),
+        (8, 9, ("by", "web", ("take", BEN, LATER_MS))),
+    ],
+    "kept for another channel by now": [
+        (0, 1, KEEP),
+        (2, 3, ("changed", "press", ("web",), 0)),
+        (4, 5, ("by", "web", ("take", BEN, LATER_MS))),
+        (6, 7, ("give", BEN)),
+        (8, 9, ("by", "phone", ("blocked",))),
+        (10, 11, ("given back", "press")),
+        (12, inf, ("free",)),
+    ],
     "blocked and put back": [(0, 1, ("block",)), (2, 3, ("blocked",)), (4, 5, ("unblock",))],
 }
 SEAT_BAD = {
+    "kept, and sold to another channel": [(0, 1, KEEP), (2, 3, ("by", "web", ("free",)))],
+    "kept, and refused to its own channel": [(0, 1, KEEP), (2, 3, ("by", "phone", ("blocked",)))],
+    "kept from who had it": [
+        (0, 1, ("by", "web", ("take", ANN, LATER_MS))),
+        (2, 3, KEEP),
+    ],
+    "released before its time": [(0, 1, KEEP), (6, 6.9, ("by", "web", ("free",)))],
+    "given back and still kept": [
+        (0, 1, KEEP),
+        (2, 3, ("given back", "press")),
+        (4, 5, ("by", "web", ("blocked",))),
+    ],
     "a stale read": [
         (0, 1, ("take", ANN, LATER_MS)),
         (2, 3, ("free",)),
@@ -297,6 +328,63 @@ def test_good_tickets(history: list) -> None:  # type: ignore[type-arg]
 @pytest.mark.parametrize("history", TICKET_BAD.values(), ids=TICKET_BAD)
 def test_bad_tickets(history: list) -> None:  # type: ignore[type-arg]
     assert not possible(history, seat=False)
+
+
+QUOTA_GOOD = {
+    "paid, sold and given back": [
+        (0, 1, ("pay", ANN, 2, LATER_MS)),
+        (2, 3, ("full", BEN, 2, 1)),
+        (4, 5, ("sold", ANN, 2)),
+        (6, 7, ("refund", 1)),
+        (8, 9, ("pay", BEN, 2, LATER_MS)),
+        (10, 11, ("given up", BEN)),
+        (12, inf, ("is", 1)),
+    ],
+    "who is in payment asks anew": [
+        (0, 1, ("pay", ANN, 3, LATER_MS)),
+        (2, 3, ("pay", ANN, 2, LATER_MS)),
+        (4, 5, ("pay", BEN, 1, LATER_MS)),
+    ],
+    "over by itself": [
+        (0, 1, ("pay", ANN, 3, 4_000)),
+        (2, 3, ("full", BEN, 1, 0)),
+        (4, 5, ("pay", BEN, 1, LATER_MS)),
+        (6, inf, ("is", 1)),
+    ],
+    "the last place for one of two": [
+        (0, 1, ("pay", ANN, 2, LATER_MS)),
+        (2, 9, ("pay", b"c" * 16, 1, LATER_MS)),
+        (3, 8, ("full", BEN, 1, 0)),
+    ],
+}
+QUOTA_BAD = {
+    "one too many": [(0, 1, ("pay", ANN, 2, LATER_MS)), (2, 3, ("pay", BEN, 2, LATER_MS))],
+    "full with room": [(0, 1, ("pay", ANN, 2, LATER_MS)), (2, 3, ("full", BEN, 1, 1))],
+    "full, and wrong by one": [(0, 1, ("pay", ANN, 2, LATER_MS)), (2, 3, ("full", BEN, 2, 0))],
+    "ended too soon": [(0, 1, ("pay", ANN, 3, 4_000)), (2, 3, ("pay", BEN, 1, LATER_MS))],
+    "sold, and not counted": [
+        (0, 1, ("pay", ANN, 3, LATER_MS)),
+        (2, 3, ("sold", ANN, 3)),
+        (4, 5, ("pay", BEN, 1, LATER_MS)),
+    ],
+    "sold to nobody": [(0, 1, ("sold", ANN, 1))],
+    "other than counted": [(0, 1, ("pay", ANN, 2, LATER_MS)), (2, inf, ("is", 1))],
+}
+
+
+def quota_possible(history: list) -> bool:  # type: ignore[type-arg]
+    steps = [Step(*step) for step in history]
+    return linearizable(steps, Quota(3), quota_step, lambda at_s: 1000 * at_s)
+
+
+@pytest.mark.parametrize("history", QUOTA_GOOD.values(), ids=QUOTA_GOOD)
+def test_good_quotas(history: list) -> None:  # type: ignore[type-arg]
+    assert quota_possible(history)
+
+
+@pytest.mark.parametrize("history", QUOTA_BAD.values(), ids=QUOTA_BAD)
+def test_bad_quotas(history: list) -> None:  # type: ignore[type-arg]
+    assert not quota_possible(history)
 
 
 def test_an_order_exists_just_where_trying_all_orders_finds_one() -> None:

@@ -29,6 +29,11 @@ def check(tally: Tally) -> None:
     assert tally.pictures > 2 * tally.worlds
 
 
+def test_worlds_with_quotas_times_and_allocations_stay_whole() -> None:
+    """`python -m tests.sim --ruled --seed n` tells one of them."""
+    check(run_some(0, WORLDS, ruled=True))
+
+
 @pytest.mark.parametrize("first", [GIVEN] if GIVEN else range(0, 4 * WORLDS, WORLDS))
 def test_worlds_stay_whole(first: int | str) -> None:
     if GIVEN:

@@ -4,6 +4,7 @@ Owns the drawing of a world and what goes wrong in it (`Trouble`). Everything fo
 seed and the guards that are off; nothing from the machine on which it runs.
 """
 
+from random import Random
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -11,8 +12,8 @@ import msgspec
 
 from engine.house import lay_out
 from engine.layout_packed import pack_layout
-from engine.settings import ReEntry
-from tests.engine.small import house, settings
+from engine.settings import Quota, ReEntry, Settings, Surplus
+from tests.engine.small import NOW_MS, house, settings
 from tests.sim.clients import Buyer, Client, Crowd, Door, House, Luck
 from tests.sim.history import Asked
 from tests.sim.installation import GATEWAYS, Guards, Installation
@@ -58,10 +59,19 @@ class Report(NamedTuple):
 
 
 class World:
-    """`tells` keeps what happened, for people; `inside` False judges by the clients alone."""
+    """`tells` keeps what happened, for people; `inside` False judges by the clients alone.
+
+    `ruled`: it has quotas, times of sale and allocations too. What these are is drawn apart, so
+    that a seed without them stays the world that it was before they were thought of.
+    """
 
     def __init__(
-        self, seed: int, guards: Guards | None = None, tells: bool = False, inside: bool = True
+        self,
+        seed: int,
+        guards: Guards | None = None,
+        tells: bool = False,
+        inside: bool = True,
+        ruled: bool = False,
     ) -> None:
         guards = guards or Guards()
         self.seed = seed
@@ -71,6 +81,9 @@ class World:
         run_in(simulation, 5 + int(draw() * 30))
         self.store = Store(guards.fencing, guards.second_wall)
         self.rules = RULES[_POLICIES[int(draw() * 4)]]
+        self._ruled = ruled
+        if ruled:
+            self.rules = with_rules(self.rules, Random(seed))
         performances = [7] if draw() < 0.8 else [7, 8]
         for number in performances:
             self.store.houses[number] = StoredHouse(_PACKED, msgspec.json.encode(self.rules))
@@ -98,7 +111,8 @@ class World:
             for number in range(4 + int(draw() * 4))
         ]
         clients += [Door(crowd, f"d{number}", 9, draw() < 0.05) for number in range(2)]
-        clients.append(House(crowd, "house", 7, _SEATS, self.rules))
+        many = 12 if self._ruled else 7
+        clients.append(House(crowd, "house", many, _SEATS, self.rules, keeps=self._ruled))
         for client in clients:
             outside.begin(client.live)
 
@@ -305,6 +319,28 @@ _TROUBLES: Final = (
 )
 
 
-def run(seed: int, guards: Guards | None = None, inside: bool = True) -> Report:
+def with_rules(settings: Settings, random: Random) -> Settings:
+    """These settings with quotas that are reached and times that pass in the world's seconds."""
+    quotas = [
+        Quota("all", {}, random.randint(3, 8)),
+        Quota("front", {}, random.randint(1, 3), categories=(0,)),
+        Quota("full", {}, random.randint(2, 6), (0, 1, 2), ("full",)),
+    ]
+    opens_ms = NOW_MS + random.choice((0, 0, 1_000, 2_500))
+    closes_ms = random.choice((0, 0, NOW_MS + 4_000, NOW_MS + 7_000))
+    tills_ms = NOW_MS + random.choice((0, 0, 800))
+    return msgspec.structs.replace(
+        settings,
+        quotas=tuple(random.sample(quotas, random.randint(1, 2))),
+        sale_opens_ms=opens_ms,
+        sale_closes_ms=closes_ms,
+        tills_open_ms=tills_ms,
+        surplus=Surplus((1,)) if random.random() < 0.3 else Surplus(),
+    )
+
+
+def run(
+    seed: int, guards: Guards | None = None, inside: bool = True, ruled: bool = False
+) -> Report:
     """A world of this seed, inside `surroundings.simulated()`. Raises Broken."""
-    return World(seed, guards, inside=inside).live()
+    return World(seed, guards, inside=inside, ruled=ruled).live()
