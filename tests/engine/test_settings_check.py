@@ -25,6 +25,7 @@ def full(*times: tuple[int, int], category: int = 0) -> tuple[Price, ...]:
         {"sale_opens_ms": 5, "tills_open_ms": 9, "sale_closes_ms": 0},
         {"prices": full((0, 10), (10, 20), (20, 0))},
         {"prices": full((20, 0), (0, 10))},
+        {"prices": (Price(0, "full", 0),)},
         {"prices": (*full((0, 0)), *full((0, 0), category=1), Price(0, "half", 1))},
         {"quotas": (Quota("a", {}, 0, (0, 1), ("full", "half")), Quota("b", {}, 1))},
         {"quotas": tuple(Quota(f"q{number}", {}, 1) for number in range(MAX_QUOTAS))},
