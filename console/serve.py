@@ -17,11 +17,13 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from engine.mail_server import parse_mail_server
+from engine.mails import is_address
 from renderers.i18n import Translator
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from engine.actors.wiring import Installation
     from persistence.embedded import EmbeddedPostgres
 
+NO_SENDER: Final = "tickets@strapontin.invalid"
+"""Mails that are only written to a folder come from here."""
 WATCH_S: Final = 0.3
 """How soon a killed database is noticed and started again."""
 
@@ -56,7 +60,7 @@ def serve(
         logins = machine.start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        print(summary(machine.url, logins, t), flush=True)
+        print(summary(machine.url, logins, machine.mails_to, t), flush=True)
         machine.watch(stop)
         print(t("serve.stopping"), flush=True)
     except CannotServe as error:
@@ -93,6 +97,7 @@ class _Machine:
         self._postgres: EmbeddedPostgres | None = None
         self._installation: Installation | None = None
         self._proxies: tuple[str, ...] = ()
+        self._mail = MailSettings("", "")
         self._ray = False
         self._began_s = time.monotonic()
 
@@ -101,6 +106,18 @@ class _Machine:
         """Where a browser on this machine finds the gateway."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
         return f"http://{host}:{self._port}"
+
+    @property
+    def mail_folder(self) -> Path:
+        """Where mails are written while there is no mail server."""
+        return self._data.absolute() / "mail"
+
+    @property
+    def mails_to(self) -> str:
+        """Where mails go, in words without a password."""
+        if self._mail.url:
+            return parse_mail_server(self._mail.url).place
+        return str(self.mail_folder)
 
     def start(self) -> "Logins | None":
         """The demo house's logins where it is one. Raises CannotServe."""
@@ -111,6 +128,7 @@ class _Machine:
             self._join()
         check_port(self._host, self._port, t)
         self._proxies = trusted_proxies(os.environ.get("STRAPONTIN_TRUSTED_PROXIES", ""), t)
+        self._mail = mail_settings(os.environ, t)
         self._say("serve.step_database" if self._database_url is None else "serve.step_remote")
         with ThreadPoolExecutor(1) as thread:
             # Ray and Postgres take seconds each, and neither needs the other.
@@ -212,6 +230,9 @@ class _Machine:
             stripe_webhook_secret=os.environ.get("STRAPONTIN_STRIPE_WEBHOOK_SECRET", ""),
             stripe_api_base=os.environ.get("STRAPONTIN_STRIPE_API_BASE", ""),
             trusted_proxies=self._proxies,
+            mail_url=self._mail.url,
+            mail_from=self._mail.sender,
+            mail_folder=str(self.mail_folder),
         )
         try:
             self._installation = Installation(settings)
@@ -230,6 +251,27 @@ async def _prepare(url: str, data: Path) -> "Logins | None":
     from engine.actors.opening import open_house
 
     return await open_house(url, data)
+
+
+class MailSettings(NamedTuple):
+    """The mail server's address, "" for none, and the address that mails come from."""
+
+    url: str
+    sender: str
+
+
+def mail_settings(environ: Mapping[str, str], t: Translator) -> MailSettings:
+    """Raises CannotServe for an address that is none."""
+    url, sender = environ.get("STRAPONTIN_SMTP_URL", ""), environ.get("STRAPONTIN_MAIL_FROM", "")
+    if not url:
+        return MailSettings("", sender or NO_SENDER)
+    try:
+        parse_mail_server(url)
+    except ValueError as error:
+        raise CannotServe(t("serve.no_mail_server", reason=error)) from None
+    if not is_address(sender) or not sender.isascii():
+        raise CannotServe(t("serve.no_mail_sender", text=sender))
+    return MailSettings(url, sender)
 
 
 def trusted_proxies(text: str, t: Translator) -> tuple[str, ...]:
@@ -271,11 +313,12 @@ def _owner_of(port: int) -> str:
     return ""
 
 
-def summary(url: str, logins: "Logins | None", t: Translator) -> str:
+def summary(url: str, logins: "Logins | None", mails_to: str, t: Translator) -> str:
     """The short list at the end of the start."""
     rows = [
         (t("serve.buyer_page"), f"{url}/"),
         (t("serve.console"), f"strapontin console --server {url}"),
+        (t("serve.mails"), mails_to),
     ]
     if logins is not None:
         from engine.actors.opening import OPERATORS

@@ -94,13 +94,28 @@ class JournalStatus(Struct, frozen=True):
     use: Use
 
 
+class MailStatus(Struct, frozen=True):
+    """The mails of the outbox.
+
+    `waiting` are to be sent, the oldest for `oldest_s`; `sent` were taken by a server, `failed`
+    refused or given up. `reached` is false while the server was not reached the last time.
+    """
+
+    waiting: int
+    oldest_s: float
+    sent: int
+    failed: int
+    reached: bool
+    use: Use
+
+
 class EngineStatus(Struct, frozen=True):
     """Everything behind one gateway, as it is seen from there.
 
     Attributes:
         up: Each part that there is one of, by name: did it answer in time?
         uses: What the process of each part costs that answered, the gateway's own among them.
-        directory, journal: None when they did not answer.
+        directory, journal, mail: None when they did not answer.
         lanes, lane_calls: Lanes that this gateway has open, and its calls under way on them.
     """
 
@@ -110,3 +125,4 @@ class EngineStatus(Struct, frozen=True):
     journal: JournalStatus | None
     lanes: int
     lane_calls: int
+    mail: MailStatus | None = None

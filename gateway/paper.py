@@ -225,13 +225,13 @@ def _receipt_lines(
             label=_price_name(showing.entry, price_type, t.language),
             quantity=len(places),
             unit_minor=amount,
-            detail="; ".join(_rows_of(showing.plan, places, t)),
+            detail="; ".join(rows_of(showing.plan, places, t)),
         )
         for (price_type, amount), places in by_price.items()
     )
 
 
-def _rows_of(plan: Plan, lines: Sequence[OrderLine], t: Translator) -> list[str]:
+def rows_of(plan: Plan, lines: Sequence[OrderLine], t: Translator) -> list[str]:
     """ "Circle, row B, seats 12, 13", one text a row."""
     rows: dict[tuple[str, str], list[str]] = {}
     for line in lines:

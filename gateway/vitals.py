@@ -18,6 +18,7 @@ from engine.status import (
     DirectoryStatus,
     EngineStatus,
     JournalStatus,
+    MailStatus,
     PerformanceStatus,
     Use,
 )
@@ -72,6 +73,8 @@ def families(status: EngineStatus | None) -> Iterator[Metric]:
         yield from _of_directory(status.directory)
     if status.journal is not None:
         yield from _of_journal(status.journal)
+    if status.mail is not None:
+        yield from _of_mail(status.mail)
     yield from _of_processes(status.uses, performances)
 
 
@@ -178,6 +181,24 @@ def _of_journal(journal: JournalStatus) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "strapontin_journal_waiting", "Batches waiting for a transaction", value=journal.waiting
+    )
+
+
+def _of_mail(mail: MailStatus) -> Iterator[Metric]:
+    yield GaugeMetricFamily("strapontin_mails_waiting", "Mails to be sent", value=mail.waiting)
+    yield GaugeMetricFamily(
+        "strapontin_mails_oldest_seconds",
+        "For how long the oldest of them has been",
+        value=mail.oldest_s,
+    )
+    yield CounterMetricFamily("strapontin_mails_sent", "Mails that were sent", value=mail.sent)
+    yield CounterMetricFamily(
+        "strapontin_mails_failed", "Mails that were refused, or given up", value=mail.failed
+    )
+    yield GaugeMetricFamily(
+        "strapontin_mail_server_up",
+        "0 while the mail server was not reached the last time",
+        value=mail.reached,
     )
 
 

@@ -11,7 +11,6 @@ period comes to is the engine's (`engine.ledger`, `engine.ledger_periods`).
 """
 
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -19,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec import structs
+from msgspec import Struct, structs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.ledger import NO_TAX, Fact, FactKind, Head, Record, write
@@ -38,7 +37,9 @@ from engine.ledger_periods import (
     standing_of,
     summed,
 )
+from persistence.clock import now_ms
 from persistence.ledger_days import begin_ms, day_after, day_of
+from persistence.mails import queue_digests
 from persistence.schema import ledger, ledger_periods
 
 MAX_RECORDS_READ: Final = 5_000
@@ -114,6 +115,17 @@ SELECT currency, kind, method, price_type, tax_bp, count(*), CAST(sum(amount) AS
 FROM ledger WHERE organiser = :organiser AND number BETWEEN :first AND :last
 GROUP BY currency, kind, method, price_type, tax_bp
 """)
+_BY_PERFORMANCE: Final = sa.text("""
+SELECT performance, currency,
+    count(*) FILTER (WHERE kind = 'sale'),
+    CAST(coalesce(sum(amount) FILTER (WHERE kind = 'sale'), 0) AS int8),
+    count(*) FILTER (WHERE kind <> 'sale'),
+    CAST(coalesce(sum(amount) FILTER (WHERE kind <> 'sale'), 0) AS int8)
+FROM ledger
+WHERE organiser = :organiser AND number BETWEEN :first AND :last
+    AND kind IN ('sale', 'refund', 'cancellation') AND line > 0
+GROUP BY performance, currency ORDER BY performance, currency
+""")
 _MARKS: Final = sa.text("""
 SELECT w.performance, w.head_seq, encode(w.head_hash, 'hex')
 FROM writers w
@@ -129,8 +141,15 @@ WHERE organiser = :organiser
 """)
 
 
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
+class Sold(Struct, frozen=True):
+    """Places of a performance sold and given back, without their fees; `back` is negative."""
+
+    performance: int
+    currency: str
+    places: int
+    amount: int
+    places_back: int
+    back: int
 
 
 # Appending -----------------------------------------------------------------------
@@ -283,6 +302,7 @@ class Ledger:
         public = key.public_key().public_bytes_raw().hex()
         standing = await _standing(connection, organiser)
         closed: list[Closed] = []
+        days: list[Period] = []
         more = False
         for turn in range(MAX_DAYS_PER_CLOSING + 1):
             label, from_ms = await _open_day(connection, organiser, standing, zone)
@@ -296,6 +316,8 @@ class Ledger:
                 break
             day = await _day(connection, organiser, standing, label, zone.key, from_ms, until_ms)
             period: Period | None = close_day(organiser, standing, day, now, public)
+            if period is not None:
+                days.append(period)
             while period is not None:
                 body = body_of(period)
                 hash = body_hash(body)
@@ -305,6 +327,7 @@ class Ledger:
                 period = close_longer(standing, day_after(label), now, public)
         if closed:
             await _keep(connection, organiser, closed, standing)
+            await queue_digests(connection, organiser, days, now)
         return closed, more
 
     async def head(self, organiser: int) -> Head | None:
@@ -346,6 +369,12 @@ class Ledger:
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _closed(row)
+
+    async def by_performance(self, organiser: int, first: int, last: int) -> list[Sold]:
+        """What some records say of the sales of each performance, in their order."""
+        values = {"organiser": organiser, "first": first, "last": last}
+        async with self._engine.connect() as connection:
+            return [Sold(*row) for row in await connection.execute(_BY_PERFORMANCE, values)]
 
     @asynccontextmanager
     async def _one_moment(self) -> AsyncIterator[AsyncConnection]:

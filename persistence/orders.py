@@ -19,9 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.credit import Credit
 from engine.ledger import Fact, facts_of
+from engine.mails import mails_of
 from engine.orders import Order
+from persistence.clock import now_ms
 from persistence.credit import Credits, move
-from persistence.ledger import now_ms, record
+from persistence.ledger import record
+from persistence.mails import queue
 from persistence.schema import orders, payments, provider_events, without_nul
 
 MAX_UNFINISHED: Final = 100_000
@@ -161,6 +164,8 @@ class Orders:
             await _save_parts(connection, stored)
             changed = self._changed(stored, before)
             await move(connection, changed, now_ms)
+            told = [(after, mail) for known, after in changed for mail in mails_of(known, after)]
+            await queue(connection, told, now_ms)
             # Last in its transaction: the ledger's lock, which all orders share, is held for as
             # short as can be.
             await record(connection, _facts(changed), now_ms)

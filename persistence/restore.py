@@ -6,7 +6,8 @@ was made, its rows, today's tables, and if so wanted the way back to an earlier 
 
 A restored house must not be written by anybody who wrote the old one. Every performance's
 epoch is raised by more reigns than there can have been since the copy, so that whoever still
-holds one is refused.
+holds one is refused. Mails that waited when the copy was made are not sent by it: the old house
+has, or a person decides.
 """
 
 import time
@@ -21,6 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from persistence.backup import BackupError, BackupFile, BackupProblem, Told
 from persistence.ledger import record_restore
+from persistence.mails import stop_all
 from persistence.migrations import known_revisions, upgrade
 from persistence.rewind import RewindTold, rewind
 from persistence.url import reaching, sqlalchemy_url
@@ -141,6 +143,7 @@ def _plain(at: datetime) -> str:
 
 
 async def _begin_anew(connection: AsyncConnection, at: datetime, taken_ms: int) -> None:
+    await stop_all(connection, "restored from a copy: the old house may have sent it")
     await connection.execute(
         sa.text("UPDATE writers SET epoch = epoch + :reigns, serving = ''"),
         {"reigns": RESTORE_EPOCHS},

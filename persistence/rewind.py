@@ -77,6 +77,8 @@ ON CONFLICT (performance, seq) DO UPDATE SET state = excluded.state
 """)
 _KEEP_SETTINGS: Final = sa.text("UPDATE performances SET settings = :settings WHERE id = :id")
 _LATER_ORDERS: Final = (
+    # What caused them has not happened; when it happens again, they are to be sent again.
+    "DELETE FROM mails WHERE created_ms > :until_ms",
     "DELETE FROM order_lines l USING orders o "
     "WHERE o.number = l.order_number AND o.created_ms > :until_ms",
     "DELETE FROM payments p USING orders o "

@@ -33,6 +33,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engine.commands import Channel, ScanMode, ScanOutcome, TicketState
+from engine.mails import MailState
 from engine.orders import LineState, OrderState
 from engine.payments import PaymentMethod, PaymentState
 
@@ -91,6 +92,7 @@ def _not_negative(*columns: str) -> list[CheckConstraint]:
 STOPPED_TICKETS: Final = "tickets.state IN ('blocked', 'revoked')"
 """Of `tickets`: the few that have an index of their own."""
 
+_MAIL_WAITS: Final = "state = 'waiting' OR state = 'sending'"
 _NO_HASH: Final = "'\\x" + "00" * 32 + "'"
 
 house: Final = Table(
@@ -518,6 +520,29 @@ order_history: Final = Table(
     Column("body", Text, nullable=False),  # the order's JSON
     PrimaryKeyConstraint("order_number", "revision"),
     postgresql_with={"toast_tuple_target": 128},  # compress what is shorter than a page, too
+)
+
+# Mails that are to be sent, and what became of those that were. Their words are not kept: they
+# are made from the order when the mail's turn comes.
+mails: Final = Table(
+    "mails",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),  # engine.mails.key_of
+    Column("order_number", BigInteger, nullable=False, index=True),  # 0: of no one order
+    Column("kind", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("recipient", Text, nullable=False),  # "": the order's buyer
+    Column("state", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),  # from when its attempts are given up
+    Column("due_ms", BigInteger, nullable=False),  # of one that is being sent: its lease's end
+    Column("ended_ms", BigInteger, nullable=False, server_default=text("0")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("tries", JSONB, nullable=False, server_default=text("'[]'")),  # persistence.mails.Try
+    Index("ix_mails_due", "due_ms", "id", postgresql_where=text(_MAIL_WAITS)),
+    _one_of("state", MailState),
+    *_not_negative("attempts"),
 )
 
 audit_log: Final = Table(

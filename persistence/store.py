@@ -21,6 +21,7 @@ from persistence.guests import Guests
 from persistence.history import History
 from persistence.journal import Journal
 from persistence.ledger import Ledger
+from persistence.mails import Mails
 from persistence.orders import Orders
 from persistence.pool import open_pool
 from persistence.rooms import Rooms
@@ -48,6 +49,7 @@ class Store:
         journal: What performances decided. See persistence.journal for its errors.
         orders: What was bought, and the money for it.
         ledger: What concerns money, chained and closed by the day.
+        mails: What is to be sent, and what became of it.
         catalogue: The house, plans, productions, performances.
         sales: What cashiers and doors look up.
         ticket_list: All places that orders are about, with filters, totals and pages.
@@ -63,6 +65,7 @@ class Store:
         self.journal = Journal(url)
         self.orders = Orders(self._engine)
         self.ledger = Ledger(self._engine)
+        self.mails = Mails(self._engine)
         self.catalogue = Catalogue(self._engine)
         self.sales = Sales(self._engine)
         self.ticket_list = TicketList(self._engine)

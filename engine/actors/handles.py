@@ -25,7 +25,7 @@ from engine.commands import Command, Outcome
 from engine.lead import Led
 from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
 from engine.payments import WebhookRejected
-from engine.status import EngineStatus, PerformanceStatus
+from engine.status import EngineStatus, MailStatus, PerformanceStatus
 from engine.waiting import News, Report, RoomEvent
 from gateway.backend import BackendUnavailable, PerformanceUnknown, SignatureInvalid
 from gateway.batcher import Batcher
@@ -276,7 +276,7 @@ class RayStatus:
     async def status(self) -> EngineStatus:
         asked = await asyncio.gather(*(self._ask(part) for part in self._parts.values()))
         told = dict(zip(self._parts, asked, strict=True))
-        directory, journal = told.get("directory"), told.get("journal")
+        directory, journal, mail = told.get("directory"), told.get("journal"), told.get("mailer")
         uses = {name: getattr(one, "use", one) for name, one in told.items() if one is not None}
         return EngineStatus(
             {name: one is not None for name, one in told.items()},
@@ -284,6 +284,7 @@ class RayStatus:
             directory,
             journal,
             *self._performances.lanes(),
+            mail=mail if isinstance(mail, MailStatus) else None,  # its node leads
         )
 
     async def _ask(self, part: Part) -> Any:

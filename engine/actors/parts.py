@@ -26,7 +26,7 @@ from engine.lead import Led
 
 log = logging.getLogger(__name__)
 
-DIRECTORY, DESK, ROOMS, GATEWAY = "directory", "desk", "rooms", "gateway"
+DIRECTORY, DESK, ROOMS, MAILER, GATEWAY = "directory", "desk", "rooms", "mailer", "gateway"
 """The names of the parts, beside the journal's."""
 ASK_AGAIN_S: Final = 0.2
 """Between two questions to a directory that does not answer."""

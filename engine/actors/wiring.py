@@ -7,7 +7,7 @@ need them, so that a performance's process carries neither SQL nor HTTP.
 A machine of its own has one of each; in a cluster every node has, pinned to it and named after
 it, and those of the node that leads act (`engine.actors.parts`).
 
-Restarts: the journal, the directory, the desk, the rooms and the gateway are
+Restarts: the journal, the directory, the desk, the rooms, the mailer and the gateway are
 restarted by Ray (`max_restarts=-1`, which reruns the constructor); performances
 are replaced by the directory (see `engine.actors.directory`). No call is ever retried by
 Ray (`max_task_retries=0`): retries are ours, with the same command ids.
@@ -18,6 +18,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -41,10 +42,12 @@ from engine.actors.handles import (
 from engine.actors.journal import JournalActor
 from engine.actors.journal_handle import journal_lane
 from engine.actors.lane import Address
+from engine.actors.mailer import Mailer, Post
 from engine.actors.parts import (
     DESK,
     DIRECTORY,
     GATEWAY,
+    MAILER,
     ROOMS,
     Following,
     LedProcess,
@@ -52,17 +55,21 @@ from engine.actors.parts import (
     Part,
     named,
 )
+from engine.actors.performance import now_ms
 from engine.actors.process import JOURNAL, PerformanceProcess, log_to_stderr, settle
 from engine.actors.rooms import RoomsActor
 from engine.actors.use import own_use
 from engine.lead import Led
-from engine.status import Use
+from engine.mail_server import parse_mail_server
+from engine.mails import Composed, Due
+from engine.status import MailStatus, Use
 from engine.waiting import Report
 from gateway.backend import BackendUnavailable
 
 if TYPE_CHECKING:
     from gateway.app import Server
     from gateway.backend import Backend
+    from gateway.letters import Letters
     from persistence.store import Store
 
 T = TypeVar("T")
@@ -82,7 +89,10 @@ class UnfitCluster(Exception):
 
 
 class Settings(Struct, frozen=True):
-    """What an installation is told at its start. `node` names it in a cluster, "" without."""
+    """What an installation is told at its start. `node` names it in a cluster, "" without.
+
+    Without `mail_url` mails are written to `mail_folder`, without either they wait.
+    """
 
     database_url: str
     host: str
@@ -93,6 +103,9 @@ class Settings(Struct, frozen=True):
     stripe_webhook_secret: str = ""
     stripe_api_base: str = ""
     trusted_proxies: tuple[str, ...] = ()
+    mail_url: str = ""
+    mail_from: str = ""
+    mail_folder: str = ""
 
 
 def _remote(kind: type, name: str, restarts: int, *args: Any) -> ActorHandle:
@@ -237,6 +250,67 @@ class RoomsProcess(LedProcess):
         return own_use()
 
 
+class MailerProcess(LedProcess):
+    """The sender of mails over Postgres, and an SMTP server or a folder.
+
+    In a process of its own: tickets are drawn for it, which nobody who buys should wait for.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__(settings.node)
+
+    def prepare(self) -> None:
+        import gateway.letters  # noqa: F401
+        import persistence.store  # noqa: F401
+
+    def begin(self) -> Mailer:
+        from engine.actors.post import FolderPost, SmtpPost
+        from persistence.store import Store
+
+        settings = self._settings
+        store = Store(settings.database_url)
+        post: Post | None = None
+        if settings.mail_url:
+            post = SmtpPost(parse_mail_server(settings.mail_url))
+        elif settings.mail_folder:
+            post = FolderPost(Path(settings.mail_folder))
+        self._mailer = Mailer(store.mails, _letters(store, settings), post)
+        return self._mailer
+
+    async def status(self) -> MailStatus | Use:
+        """As a node that does not lead, only what it costs."""
+        return own_use() if self._acting is None else await self._mailer.status()
+
+
+def _letters(store: "Store", settings: Settings) -> Callable[[Due], Awaitable[Composed]]:
+    """What writes mails; it is loaded and finds its key when the first is written."""
+    letters: Letters | None = None
+
+    async def compose(due: Due) -> Composed:
+        nonlocal letters
+        if letters is None:
+            from gateway.letters import Letters
+            from gateway.paper import Paper
+            from gateway.plans import Plans
+            from gateway.programme import Programme
+
+            house = await store.catalogue.house()
+            assert house is not None, "an order was placed in a house"
+            letters = Letters(
+                Programme(store.catalogue),
+                Plans(store.catalogue),
+                Paper(house.ticket_seed),
+                store.ledger,
+                settings.mail_from,
+                settings.public_url,
+                now_ms,
+            )
+        return await letters.compose(due)
+
+    return compose
+
+
 class GatewayProcess:
     """One edge: its HTTP and websocket server lives in this actor's event loop."""
 
@@ -286,9 +360,10 @@ def backend(store: "Store", node: str = "") -> "Backend":
     parts: dict[str, Part]
     following = Following(node) if node else None
     if following is not None:
-        parts = {name: following.part(name) for name in (DIRECTORY, DESK, ROOMS)}
+        parts = {name: following.part(name) for name in (DIRECTORY, DESK, ROOMS, MAILER)}
     else:
-        parts = {name: OnePart(ray.get_actor(name)) for name in (DIRECTORY, DESK, ROOMS)}
+        names = (DIRECTORY, DESK, ROOMS, MAILER)
+        parts = {name: OnePart(ray.get_actor(name)) for name in names}
     parts[JOURNAL] = OnePart(ray.get_actor(named(JOURNAL, node)))
     directory = parts[DIRECTORY]
     performances = RayPerformances(directory)
@@ -342,6 +417,7 @@ class Installation:
         self._directory = _remote(self.directory_process, named(DIRECTORY, node), -1, node)
         self._desk = _remote(DeskProcess, named(DESK, node), -1, settings)
         self._rooms = _remote(RoomsProcess, named(ROOMS, node), -1, url, node)
+        self._mailer = _remote(MailerProcess, named(MAILER, node), -1, settings)
         self._gateway = _remote(GatewayProcess, named(GATEWAY, node), -1, settings)
 
     def _check_cluster(self) -> None:
