@@ -27,6 +27,7 @@ from engine.door_list import DoorList
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
+from engine.mails import MailRow
 from engine.orders import Order, PlaceOrder
 
 T = TypeVar("T")
@@ -376,6 +377,24 @@ class Client:
         if performance >= 0:
             query["performance"] = str(performance)
         return await self.ask(list[Order], "GET", f"/api/sales?{urlencode(query)}")
+
+    # Mails -------------------------------------------------------------------
+
+    async def mails(self, order: int, state: str, before: int) -> list[MailRow]:
+        """The latest first; of one order's number (0: all) and in one state ("": any)."""
+        query = {"order": order, "before": before} | ({"state": state} if state else {})
+        return await self.ask(list[MailRow], "GET", f"/api/mails?{urlencode(query)}")
+
+    async def mail(self, mail: int) -> MailRow:
+        return await self.ask(MailRow, "GET", f"/api/mails/{mail}")
+
+    async def retry_mail(self, mail: int) -> MailRow:
+        """Send one that failed, or waits, now."""
+        return await self.ask(MailRow, "POST", f"/api/mails/{mail}/retry", {})
+
+    async def send_tickets(self, order: str, id: str) -> MailRow:
+        """The order's tickets once more; the same `id` is the same mail."""
+        return await self.ask(MailRow, "POST", f"/api/orders/{quote(order)}/mail", {"id": id})
 
     # Watching ----------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from console.client import Client, ClientError
+from engine.mail_server import parse_mail_server
 from renderers.i18n import Translator
 
 MIN_PYTHON: Final = (3, 11)
@@ -92,6 +93,7 @@ def examine(t: Translator, data: Path | None, server: str, database_url: str) ->
         yield check_database(t, database_url)
     else:
         yield check_embedded(t)
+    yield check_mail(t, os.environ.get("STRAPONTIN_SMTP_URL", ""))
     if data is not None:
         yield check_data(t, data)
     yield check_disk(t, data or Path.cwd())
@@ -277,6 +279,38 @@ def check_database(t: Translator, url: str) -> Finding:
             t("cli.doctor.url_way_out"),
         )
     return Finding("database", Health.OK, t("cli.doctor.database", place=place))
+
+
+def check_mail(t: Translator, url: str) -> Finding:
+    """Whether the mail server answers, speaks TLS and takes the login. Sends nothing."""
+    import smtplib
+    import ssl
+
+    if not url:
+        return Finding("mail", Health.OK, t("cli.doctor.no_mail"))
+    try:
+        server = parse_mail_server(url)
+    except ValueError as error:
+        text = t("cli.doctor.bad_mail", why=error)
+        return Finding("mail", Health.FAIL, text, t("cli.doctor.mail_way_out"))
+    tls = ssl.create_default_context()
+    try:
+        secure = server.scheme == "smtps"
+        with (
+            smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_S, context=tls)
+            if secure
+            else smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_S)
+        ) as client:
+            if server.scheme == "smtp":
+                client.starttls(context=tls)
+            if server.user:
+                client.login(server.user, server.password)
+            client.noop()
+    except (OSError, smtplib.SMTPException) as error:
+        why = str(error) or type(error).__name__
+        text = t("cli.doctor.mail_down", place=server.place, why=why)
+        return Finding("mail", Health.FAIL, text, t("cli.doctor.mail_way_out"))
+    return Finding("mail", Health.OK, t("cli.doctor.mail", place=server.place))
 
 
 def check_data(t: Translator, data: Path) -> Finding:

@@ -95,6 +95,33 @@ class Due(Struct, frozen=True):
     again: bool
 
 
+class Try(Struct, array_like=True, frozen=True):
+    """An attempt that did not end with a mail on its way: when, and why."""
+
+    at_ms: int
+    reason: str
+
+
+class MailRow(Struct, frozen=True):
+    """A mail as it is looked up. `recipient` is the address, "" where the order has none now.
+
+    `due_ms` is when it is tried next, 0 for one that has ended; `order` is the order's id.
+    """
+
+    id: int
+    kind: MailKind
+    cause: str
+    order_number: int
+    order: str
+    recipient: str
+    state: MailState
+    created_ms: int
+    due_ms: int
+    ended_ms: int
+    attempts: int
+    tries: tuple[Try, ...]
+
+
 class Composed(Struct, frozen=True):
     """A mail ready for its server: the addresses of its envelope, and its bytes (CRLF)."""
 

@@ -20,6 +20,7 @@ from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
 from engine.listing import Cursor, Listed, ListFilter, ListTotals
+from engine.mails import MailRow
 from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
 from engine.status import EngineStatus
 from engine.waiting import News, Report, RoomEvent
@@ -376,6 +377,26 @@ class Ledger(Protocol):
         ...
 
 
+class Mails(Protocol):
+    """The outbox: what was sent, and what was not."""
+
+    async def list(
+        self, *, order: int = 0, state: str = "", before: int | None = None, limit: int = 50
+    ) -> Sequence[MailRow]:
+        """The latest first; of one order's number and in one state where they are named."""
+        ...
+
+    async def get(self, mail: int) -> MailRow | None: ...
+
+    async def retry(self, mail: int) -> bool:
+        """Send one that failed, or waits, now; False for one that is neither."""
+        ...
+
+    async def send_tickets(self, order: Order, cause: str) -> MailRow:
+        """The order's tickets once more; the same `cause` is the same mail."""
+        ...
+
+
 class Guests(Protocol):
     """Who is expected, and who has come.
 
@@ -437,6 +458,7 @@ class Backend:
     guests: Guests
     history: History
     ledger: Ledger
+    mails: Mails
     door_lists: DoorLists
     rooms: Rooms
     status: Callable[[], Awaitable[EngineStatus]]

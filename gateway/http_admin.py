@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 from engine.commands import ID_BYTES, Configure, Refused
 from engine.currency import checked_currency
 from engine.limits import MAX_HTTP_BODY_BYTES, MAX_TEXT_CHARS
+from engine.mails import is_address
 from engine.plan_check import PlanError
 from engine.plan_io import dump_plan, load_plan
 from engine.settings import Settings
@@ -41,7 +42,7 @@ from gateway.limits import (
     MIN_PASSWORD_CHARS,
 )
 from gateway.problems import Problem
-from gateway.programme import OfferedTerms
+from gateway.programme import OfferedTerms, SalesMail
 from gateway.session import OPERATOR_ROLES, Role, now_ms
 from renderers import i18n
 from renderers.codes import is_picture
@@ -87,7 +88,8 @@ Colour = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
 class HouseLook(HouseStyle, frozen=True, kw_only=True):
     """The house as pages, tickets and receipts show it. `logo` is base64, `vat_bp` basis points.
 
-    `invoice` and `on_site` let buyers pay later, on these terms.
+    `invoice` and `on_site` let buyers pay later, on these terms; `bank_account` is where an
+    invoice is paid. `sales_mail` says who of the house is told of sales.
     """
 
     name: Name
@@ -96,8 +98,10 @@ class HouseLook(HouseStyle, frozen=True, kw_only=True):
     accent: Colour = VELVET
     trim: Colour = BRASS
     vat_bp: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    bank_account: Text = ""
     invoice: OfferedTerms | None = None
     on_site: OfferedTerms | None = None
+    sales_mail: SalesMail | None = None
 
 
 # The house ---------------------------------------------------------------------------
@@ -116,6 +120,10 @@ async def put_house(request: web.Request) -> web.Response:
         raise Problem("invalid", f"there are no texts in {unknown[0]}", field="$.languages")
     if wanted.logo and not await asyncio.to_thread(is_picture, wanted.logo):
         raise Problem("invalid", "the logo is not a PNG or JPEG picture", field="$.logo")
+    for address in wanted.sales_mail.to if wanted.sales_mail is not None else ():
+        if not is_address(address):
+            detail = f"{address} is no e-mail address"
+            raise Problem("invalid", detail, field="$.sales_mail.to")
     house = await edge.programme.house()
     look = msgspec.to_builtins(wanted)
     for column in ("name", "time_zone", "languages"):

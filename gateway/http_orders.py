@@ -93,7 +93,7 @@ async def place(request: web.Request) -> web.Response:
 async def get_order(request: web.Request) -> web.Response:
     """The order, and once it is confirmed its tickets, to be shown on a telephone."""
     edge = request.app[EDGE]
-    order = await _order(request)
+    order = await wanted_order(request)
     view = await order_view(edge, order)
     return answer(view | {"tickets": edge.paper.shown(order) if view["tickets_ready"] else []})
 
@@ -153,7 +153,7 @@ async def approve(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """Back to the basket: the holds can change again until they expire."""
     edge = request.app[EDGE]
-    order = await _order(request)
+    order = await wanted_order(request)
     ours = order.channel is not Channel.WEB or any(
         one.method in TILL_METHODS for one in order.payments
     )
@@ -167,7 +167,7 @@ async def cancel(request: web.Request) -> web.Response:
 @routes.get("/api/orders/{order}/tickets.pdf")
 async def tickets_pdf(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
-    order = await _order(request)
+    order = await wanted_order(request)
     line = query_number(request, "line", -1)
     body = await edge.paper.tickets(
         order, await _showings(edge, order), await _house(edge), _language(request, order), line
@@ -178,7 +178,7 @@ async def tickets_pdf(request: web.Request) -> web.Response:
 @routes.get("/api/orders/{order}/receipt.pdf")
 async def receipt_pdf(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
-    order = await _order(request)
+    order = await wanted_order(request)
     body = await edge.paper.receipt(
         order, await _showings(edge, order), await _house(edge), _language(request, order)
     )
@@ -257,7 +257,8 @@ def _order_id(request: web.Request) -> str:
     return id
 
 
-async def _order(request: web.Request) -> Order:
+async def wanted_order(request: web.Request) -> Order:
+    """The order of the path. Raises Problem("order_unknown")."""
     order = await request.app[EDGE].backend.desk.get(_order_id(request))
     if order is None:
         raise Problem("order_unknown")

@@ -16,6 +16,7 @@ from msgspec import Struct
 from engine.commands import Channel
 from engine.door_list import DoorList
 from engine.listing import ListedStatus, ListTotals, PlaceKind
+from engine.mails import MailRow
 from engine.orders import Order, PlaceOrder
 from engine.settings import Settings
 from gateway.http_admin import HouseLook, NewOperator, NewPerformance, NewProduction
@@ -24,6 +25,7 @@ from gateway.http_doors import Mark
 from gateway.http_keeping import GivenBack, NewAllocation
 from gateway.http_ledger import Close
 from gateway.http_list import ListPage
+from gateway.http_mails import SendTickets
 from gateway.http_operators import GiveBack, Login, NewTickets
 from gateway.http_orders import Pay, Reserve
 from gateway.http_public import SessionRequest
@@ -136,6 +138,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/ledger/close": Operation(Close),
     "GET /api/ledger/journals": Operation(query=("after",)),
     "GET /api/ledger/journals/{performance}": Operation(query=("at",)),
+    "GET /api/mails": Operation(query=("order", "state", "limit", "before")),
+    "GET /api/mails/{mail}": Operation(answers={200: MailRow}),
+    "POST /api/mails/{mail}/retry": Operation(answers={200: MailRow}, refuses=(409,)),
+    "POST /api/orders/{order}/mail": Operation(SendTickets, answers={200: MailRow}, refuses=(409,)),
     "GET /api/audit": Operation(query=("limit", "before")),
 }
 
@@ -145,6 +151,7 @@ _IN_PATH: Final[dict[str, dict[str, Any]]] = {
     "operator": _NUMBER,
     "period": _NUMBER,
     "device": _NUMBER,
+    "mail": _NUMBER,
     "order": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "language": {"type": "string", "pattern": "^[a-z]{2}$"},
@@ -152,6 +159,7 @@ _IN_PATH: Final[dict[str, dict[str, Any]]] = {
 _IN_QUERY: Final[dict[str, dict[str, Any]]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_ROWS_PER_PAGE},
     "before": {"type": "integer", "minimum": 0, "maximum": 2**62},
+    "order": {"type": "integer", "minimum": 0, "maximum": 2**53},
     "after": {"type": "integer", "minimum": 0, "maximum": 2**53},
     "since": {"type": "integer", "minimum": 0, "maximum": 2**62},
     "first": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},

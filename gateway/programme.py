@@ -6,6 +6,7 @@ Knows neither plans' geometry nor seats: those are `gateway.plans` and the feed.
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -217,6 +218,18 @@ class OfferedTerms(Struct, frozen=True):
     first_days: Annotated[int, Meta(ge=1, le=365)]
     interval_days: Annotated[int, Meta(ge=1, le=365)]
     reminders: Annotated[int, Meta(ge=0, le=10)]
+
+
+class SalesMailWhen(StrEnum):
+    AT_ONCE = "at_once"  # a mail for each order
+    DAILY = "daily"  # one when the day is closed, by performance
+
+
+class SalesMail(Struct, frozen=True):
+    """Who of the house is told of its sales, and when. Without it nobody is."""
+
+    to: Annotated[tuple[str, ...], Meta(min_length=1, max_length=10)]
+    when: SalesMailWhen = SalesMailWhen.DAILY
 
 
 PALETTE: Final = {

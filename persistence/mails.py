@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from msgspec import Struct, structs
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.ledger_periods import Period, PeriodKind
@@ -21,7 +21,9 @@ from engine.mails import (
     Due,
     Mail,
     MailKind,
+    MailRow,
     MailState,
+    Try,
     key_of,
 )
 from engine.orders import Order
@@ -100,33 +102,6 @@ UPDATE mails SET state = 'failed', ended_ms = :now_ms, tries = tries || CAST(:to
 WHERE {_WAITS}
 """)
 _WAITING: Final = sa.text(f"SELECT count(*), min(since_ms) FROM mails WHERE {_WAITS}")
-
-
-class Try(Struct, array_like=True, frozen=True):
-    """An attempt that did not end with a mail on its way: when, and why."""
-
-    at_ms: int
-    reason: str
-
-
-class MailRow(Struct, frozen=True):
-    """A mail as it is looked up. `recipient` is the address, "" where the order has none now.
-
-    `due_ms` is when it is tried next, 0 for one that has ended; `order` is the order's id.
-    """
-
-    id: int
-    kind: MailKind
-    cause: str
-    order_number: int
-    order: str
-    recipient: str
-    state: MailState
-    created_ms: int
-    due_ms: int
-    ended_ms: int
-    attempts: int
-    tries: tuple[Try, ...]
 
 
 async def queue(

@@ -539,7 +539,7 @@ mails: Final = Table(
     Column("due_ms", BigInteger, nullable=False),  # of one that is being sent: its lease's end
     Column("ended_ms", BigInteger, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("tries", JSONB, nullable=False, server_default=text("'[]'")),  # persistence.mails.Try
+    Column("tries", JSONB, nullable=False, server_default=text("'[]'")),  # engine.mails.Try
     Index("ix_mails_due", "due_ms", "id", postgresql_where=text(_MAIL_WAITS)),
     _one_of("state", MailState),
     *_not_negative("attempts"),

@@ -58,6 +58,7 @@ class OrderScreen(TillScreen):
         Binding("n", "reissue", "console.key.reissue"),
         Binding("t", "print('tickets')", "console.key.tickets"),
         Binding("e", "print('receipt')", "console.key.receipt"),
+        Binding("m", "mail", "console.key.mail_tickets"),
         Binding("escape", "back", "console.key.back"),
     ]
     DEFAULT_CSS = """
@@ -203,6 +204,8 @@ class OrderScreen(TillScreen):
                 return state is OrderState.AWAITING_APPROVAL and self.console.supervises
             case "reissue":
                 return state in SOLD_STATES and self.console.sells
+            case "mail":
+                return state in SOLD_STATES and bool(self.order.buyer.email)
             case "print":
                 return state not in RESERVED_STATES
         return True
@@ -345,6 +348,21 @@ class OrderScreen(TillScreen):
         else:
             key = "printed" if self.console.printer.command else "kept"
             notice.say(t(f"console.print.{key}", path=str(path)), "good")
+
+    def action_mail(self) -> None:
+        self.run_worker(self._mail(), group="mail", exclusive=True)
+
+    async def _mail(self) -> None:
+        """Send the tickets to the buyer once more."""
+        notice = self.query_one(Notice)
+        try:
+            # One mail, however often a lost answer makes the client ask.
+            id = secrets.token_hex(ID_BYTES)
+            mail = await self.console.client.send_tickets(self.order.id, id)
+        except ClientError as error:
+            notice.say(error_words(self.t, error), "bad")
+            return
+        notice.say(self.t("console.order.mailed", address=mail.recipient), "good")
 
     def action_back(self) -> None:
         self.dismiss()

@@ -379,6 +379,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         guests=store.guests,
         history=store.history,
         ledger=store.ledger,
+        mails=store.mails,
         door_lists=store.door_lists,
         status=RayStatus(performances, parts).status,
         rooms=RayRooms(parts[ROOMS]),

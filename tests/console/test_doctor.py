@@ -1,5 +1,6 @@
 """Each check of the doctor, well and unwell, and what it says to do."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from console import doctor
 from console.doctor import Finding, Health
 from renderers.i18n import translator
 from tests.console.server import House
+from tests.fakes.smtp_server import smtp_server
 
 T = translator("en")
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +128,21 @@ def test_a_database_is_known_by_how_it_answers(unused_port: Callable[[], int]) -
     assert doctor.check_database(T, "postgresql://h:99999/db").health is Health.FAIL
 
 
+async def test_a_mail_server_is_known_by_how_it_answers(unused_port: Callable[[], int]) -> None:
+    assert is_fit(doctor.check_mail(T, ""))
+    async with smtp_server() as server:
+        url = f"smtp+plain://127.0.0.1:{server.port}"
+        assert is_fit(await asyncio.to_thread(doctor.check_mail, T, url))
+        # One that speaks no TLS is told nothing.
+        url = f"smtp://me:secret@127.0.0.1:{server.port}"
+        found = await asyncio.to_thread(doctor.check_mail, T, url)
+        assert found.health is Health.FAIL and "secret" not in found.text
+    found = doctor.check_mail(T, f"smtp+plain://127.0.0.1:{unused_port()}")
+    assert found.health is Health.FAIL and found.way_out
+    found = doctor.check_mail(T, "mail.example.org")
+    assert found.health is Health.FAIL and "smtp://" in found.text
+
+
 def test_the_data_directory_and_its_owner(tmp_path: Path) -> None:
     assert is_fit(doctor.check_data(T, tmp_path / "new"))
     assert "nobody" in doctor.check_data(T, tmp_path).text
@@ -188,7 +205,7 @@ def test_the_program_exits_with_one_when_something_fails(
     code, text = run("--data", str(tmp_path), "--server", server)
     assert code == 0, text
     assert {line.split()[1] for line in text.splitlines()} == {
-        "python", "packages", "zbar", "chromium", "terminal", "time", "postgres", "data", "disk",
+        "python", "packages", "zbar", "chromium", "terminal", "time", "postgres", "mail", "data", "disk",
         "server", "port",
     }  # fmt: skip
     database = f"postgresql://127.0.0.1:{unused_port()}/x"

@@ -12,6 +12,7 @@ from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.desk import FakeDesk, FakeGuests, FakeSales
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.listing import FakeTicketList
+from tests.fakes.mails import FakeMails
 from tests.fakes.performances import FakePerformances
 from tests.fakes.rooms import FakeRooms
 from tests.fakes.status import FakeStatus
@@ -33,6 +34,7 @@ class FakeBackend:
         self.sales = FakeSales(self.desk.orders)
         self.ticket_list = FakeTicketList(self.desk.orders, self.performances, self.catalogue)
         self.ledger = FakeLedger()
+        self.mails = FakeMails()
         self.guests = FakeGuests(self.desk.orders, self.performances)
         self.rooms = FakeRooms()
         self.rooms.store.performances = []
@@ -47,6 +49,7 @@ class FakeBackend:
             guests=self.guests,
             history=self.performances,
             ledger=self.ledger,
+            mails=self.mails,
             door_lists=self.performances,
             status=self.status.status,
             rooms=self.rooms,

@@ -8,6 +8,7 @@ from engine.status import (
     DirectoryStatus,
     EngineStatus,
     JournalStatus,
+    MailStatus,
     PerformanceStatus,
     Use,
 )
@@ -45,6 +46,7 @@ class FakeStatus:
             journal=self._journal() if up["journal"] else None,
             lanes=len(self._performances.live),
             lane_calls=0,
+            mail=MailStatus(2, 7.0, 40, 1, True, USE),
         )
 
     def _directory(self) -> DirectoryStatus:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 from msgspec import structs
+from pypdfium2 import PdfDocument
 
 from engine.commands import Channel
 from engine.ledger_periods import Closed, Period, PeriodKind, body_of
@@ -214,8 +215,8 @@ async def test_a_paid_order_brings_its_tickets_and_its_dates(writer: Letters) ->
     dates, tickets = sorted(message.iter_attachments(), key=lambda one: str(one.get_filename()))
     assert tickets.get_content_type() == "application/pdf"
     assert tickets.get_filename() == "tickets-1001.pdf"
-    shown = pages.letters(tickets.get_content())
-    assert "TheMiser" in shown and "Tartuffe" in shown  # without its spaces
+    assert len(PdfDocument(tickets.get_content())) == 2
+    assert "TheMiser" in pages.letters(tickets.get_content())
     assert dates.get_content_type() == "text/calendar"
     assert dates.get_param("method") == "PUBLISH"
     found = Calendar.from_ical(dates.get_content())
@@ -330,4 +331,5 @@ async def test_a_domain_in_other_letters_is_encoded(writer: Letters) -> None:
     of = order(buyer=Buyer("Ada", " ada@théâtre.example ", "en"))
     composed = await writer.compose(due(MailKind.PAID, of))
     assert composed.recipient.isascii()
-    assert composed.recipient.encode().decode("idna") == "ada@théâtre.example"
+    domain = composed.recipient.removeprefix("ada@")
+    assert domain.encode().decode("idna") == "théâtre.example"

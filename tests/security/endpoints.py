@@ -130,6 +130,11 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/api/ledger/close", ADMIN, {}),
     Endpoint("GET", "/api/ledger/journals", BOOKS),
     Endpoint("GET", "/api/ledger/journals/{performance}", BOOKS),
+    # Mails
+    Endpoint("GET", "/api/mails", SELLERS),
+    Endpoint("GET", "/api/mails/{mail}", SELLERS),
+    Endpoint("POST", "/api/mails/{mail}/retry", SELLERS, {}),
+    Endpoint("POST", "/api/orders/{order}/mail", SELLERS, {"id": "1"}),
     # Setting a house up
     Endpoint("PUT", "/api/house", ADMIN, LOOK),
     Endpoint("GET", "/api/plans", SUPERVISING),

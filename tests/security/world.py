@@ -41,6 +41,7 @@ class World:
             "operator": "99",
             "period": "1",
             "device": "99",
+            "mail": "99",
         }
         return self
 
@@ -73,5 +74,6 @@ class World:
             {number: entry.settings for number, entry in catalogue.performances.items()},
             catalogue.the_house,
             dict(fake.desk.orders.by_id),
+            dict(fake.mails.rows),
             fake.performances.live[1].feed.seq,
         )

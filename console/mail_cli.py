@@ -1,0 +1,145 @@
+"""`strapontin mail`: what was sent and what was not, once more, and an order's tickets again.
+
+Owns arguments, what is printed and exit codes: 0 done, 1 refused, 2 could not begin.
+"""
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cyclopts import App, Parameter
+
+from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.client import Client
+from console.operating import Failure, Token, operator, run
+from engine.commands import ID_BYTES
+from engine.mails import MailRow
+
+app = App(name="mail", help=t("cli.mail.help"), help_format="plaintext")
+
+Number = Annotated[int, Parameter(help=t("mailing.cli.number"))]
+OrderNumber = Annotated[int, Parameter(help=t("mailing.cli.order"))]
+State = Annotated[
+    Literal["waiting", "sending", "sent", "failed", "dropped"] | None,
+    Parameter(help=t("mailing.cli.state")),
+]
+Before = Annotated[int, Parameter(help=t("mailing.cli.before"))]
+MAX_SEARCHED: Final = 50
+
+
+@app.command(name="list", help=t("mailing.cli.list"))
+def list_(
+    *,
+    order: OrderNumber = 0,
+    state: State = None,
+    before: Before = 0,
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    token: Token = "",
+    json: Json = False,
+) -> int:
+    async def work() -> int:
+        client = await operator(server, login, token)
+        rows = await client.mails(order, state or "", before)
+        if json:
+            print(msgspec.json.encode(rows).decode())
+            return 0
+        zone = await _zone(client)
+        for row in rows:
+            print(_line(row, zone))
+        return 0
+
+    return run(work)
+
+
+@app.command(help=t("mailing.cli.show"))
+def show(
+    mail: Number,
+    /,
+    *,
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    token: Token = "",
+    json: Json = False,
+) -> int:
+    async def work() -> int:
+        client = await operator(server, login, token)
+        await _tell(client, await client.mail(mail), json)
+        return 0
+
+    return run(work)
+
+
+@app.command(help=t("mailing.cli.retry"))
+def retry(
+    mail: Number,
+    /,
+    *,
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    token: Token = "",
+    json: Json = False,
+) -> int:
+    async def work() -> int:
+        client = await operator(server, login, token)
+        await _tell(client, await client.retry_mail(mail), json)
+        return 0
+
+    return run(work)
+
+
+@app.command(help=t("mailing.cli.send"))
+def send(
+    order: OrderNumber,
+    /,
+    *,
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    token: Token = "",
+    json: Json = False,
+) -> int:
+    async def work() -> int:
+        client = await operator(server, login, token)
+        found = await client.sales(-1, str(order), MAX_SEARCHED)
+        id = next((one.id for one in found if one.number == order), None)
+        if id is None:
+            raise Failure(t("mailing.cli.no_order", order=order))
+        sent = await client.send_tickets(id, secrets.token_hex(ID_BYTES))
+        await _tell(client, sent, json)
+        return 0
+
+    return run(work)
+
+
+async def _zone(client: Client) -> ZoneInfo:
+    return ZoneInfo((await client.house()).time_zone)
+
+
+async def _tell(client: Client, row: MailRow, as_json: bool) -> None:
+    if as_json:
+        print(msgspec.json.encode(row).decode())
+        return
+    zone = await _zone(client)
+    print(_line(row, zone))
+    for one in row.tries:
+        print(f"      {_at(one.at_ms, zone)}  {one.reason}")
+    if row.due_ms:
+        print(f"      {_at(row.due_ms, zone)}  {t('mailing.cli.next')}")
+
+
+def _line(row: MailRow, zone: ZoneInfo) -> str:
+    parts = [
+        f"{row.id:>6}",
+        _at(row.ended_ms or row.created_ms, zone),
+        f"{t(f'mailing.state.{row.state.value}'):<10}",
+        f"{row.order_number or '-':>6}",
+        f"{t(f'mailing.kind.{row.kind.value}'):<22}",
+        row.recipient or "-",
+    ]
+    return "  ".join(parts)
+
+
+def _at(ms: int, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(ms / 1000, zone).isoformat(" ", "seconds")
