@@ -205,8 +205,8 @@ def test_the_program_exits_with_one_when_something_fails(
     code, text = run("--data", str(tmp_path), "--server", server)
     assert code == 0, text
     assert {line.split()[1] for line in text.splitlines()} == {
-        "python", "packages", "zbar", "chromium", "terminal", "time", "postgres", "mail", "data", "disk",
-        "server", "port",
+        "python", "packages", "zbar", "chromium", "terminal", "time", "postgres", "mail", "data",
+        "disk", "server", "port",
     }  # fmt: skip
     database = f"postgresql://127.0.0.1:{unused_port()}/x"
     code, text = run("--server", server, "--database-url", database, "--json")
