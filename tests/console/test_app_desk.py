@@ -32,7 +32,8 @@ from engine.commands import (
     SeatStatus,
 )
 from engine.credit import CODE_BYTES, code_of, credits_of, spaced
-from engine.orders import LineState, Order, OrderHold, OrderRefund, OrderState, PlaceOrder
+from engine.mails import MailKind
+from engine.orders import Buyer, LineState, Order, OrderHold, OrderRefund, OrderState, PlaceOrder
 from engine.payments import Payment, PaymentMethod, Refund, RefundState
 from engine.settings import Gate
 from renderers import secret as ticket_secrets
@@ -168,18 +169,42 @@ async def test_a_role_that_was_taken_away_is_refused_by_the_server(
 # Where the money goes --------------------------------------------------------------
 
 
-async def sold_on_the_web(house: House) -> Order:
+NOBODY = Buyer()
+
+
+async def sold_on_the_web(house: House, buyer: Buyer = NOBODY) -> Order:
     """One seat, by test card."""
     core, desk = house.fake.performances, house.fake.desk
     token = secrets.token_bytes(16)
     held = await core.ask(1, Hold(token, token, "a buyer", Channel.WEB, (3,)))
     assert isinstance(held, Held)
     basket = OrderHold(1, token.hex(), (Line(3, -1, "full"),))
-    placed = await desk.place(PlaceOrder(secrets.token_hex(16), (basket,), session="a buyer"))
+    placed = await desk.place(
+        PlaceOrder(secrets.token_hex(16), (basket,), session="a buyer", buyer=buyer)
+    )
     assert isinstance(placed, Order)
     paid = await desk.pay(placed.id, "test_card", "a", 0, "", "")
     assert isinstance(paid, tuple)
     return paid[0]
+
+
+async def test_tickets_are_mailed_again_where_there_is_an_address(
+    house: House, tmp_path: Path
+) -> None:
+    order = await sold_on_the_web(house, Buyer("Ada", "ada@house.example"))
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await open_order(me)
+        assert me.app.t("console.key.mail_tickets") in me.keys
+        await me.press("m")
+        await me.told("ada@house.example")
+        [mail] = house.fake.mails.rows.values()
+        assert (mail.order, mail.kind) == (order.id, MailKind.TICKETS)
+        await me.press("escape", "escape")
+        await me.sees(SaleScreen)
+        await a_sold_order(me, 1)
+        await open_order(me)
+        assert me.app.t("console.key.mail_tickets") not in me.keys
 
 
 async def refunded(me: Cashier) -> tuple[str, str]:
