@@ -44,6 +44,7 @@ class MailKind(StrEnum):
 
     PAID = "paid"  # with the tickets
     TICKETS = "tickets"  # the tickets once more, because somebody of the house said so
+    REISSUED = "reissued"  # new tickets, and those before admit nobody any more
     RESERVED = "reserved"  # how to pay, and until when
     AWAITING_APPROVAL = "awaiting_approval"
     REMINDER = "reminder"
@@ -55,6 +56,7 @@ class MailKind(StrEnum):
     DIGEST = "digest"  # the sales of a day, by performance
 
 
+WITH_TICKETS: Final = (MailKind.PAID, MailKind.TICKETS, MailKind.REISSUED)
 TO_HOUSE: Final = (MailKind.SALE, MailKind.DIGEST)
 
 
@@ -190,6 +192,10 @@ def _to_buyer(before: Order | None, after: Order) -> Iterator[Mail]:
     for refund in after.refunds:
         if refund.done and refund.id not in known and _gave_back(after, refund.id):
             yield Mail(MailKind.REFUNDED, refund.id)
+    known = {one.id for one in before.reissues if one.done} if before is not None else set()
+    for reissue in after.reissues:
+        if reissue.done and reissue.id not in known and _versions(after) != _versions(before):
+            yield Mail(MailKind.REISSUED, reissue.id)
 
 
 def _became_sold(before: Order | None, after: Order) -> bool:
@@ -201,9 +207,15 @@ def _reminded(order: Order | None) -> int:
     return order.terms.reminded if order is not None and order.terms is not None else 0
 
 
+def _versions(order: Order | None) -> dict[int, int]:
+    return {line.number: line.version for line in order.lines} if order is not None else {}
+
+
 def _gave_back(order: Order, refund: str) -> bool:
-    """The refund ended places, or gives money back."""
+    """The refund ended places, or gives money or credit back."""
     if any(one.id == refund and one.undone for one in order.refunds):
+        return True
+    if any(one.refund == refund for one in order.charges):
         return True
     return any(back.key == refund for payment in order.payments for back in payment.refunds)
 
@@ -211,7 +223,7 @@ def _gave_back(order: Order, refund: str) -> bool:
 def still_true(mail: Mail, order: Order) -> bool:
     """A mail that had to wait is not sent when it has become wrong."""
     match mail.kind:
-        case MailKind.PAID | MailKind.TICKETS:
+        case kind if kind in WITH_TICKETS:
             return order.state in SOLD_STATES
         case MailKind.RESERVED | MailKind.REMINDER:
             return order.state is OrderState.AWAITING_PAYMENT

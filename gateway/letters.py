@@ -14,10 +14,12 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from engine.credit import spaced
 from engine.currency import cash_rounded
 from engine.ledger_periods import Closed, read_period
 from engine.mails import (
     TO_HOUSE,
+    WITH_TICKETS,
     Composed,
     Due,
     MailKind,
@@ -25,7 +27,7 @@ from engine.mails import (
     is_address,
     message_id,
 )
-from engine.orders import Delivery, LineState, Order, OrderLine, TermsKind
+from engine.orders import ChargeKind, Delivery, LineState, Order, OrderLine, TermsKind
 from engine.payments import Payment, PaymentMethod, Refund, RefundState
 from gateway.paper import House, Paper, Showing, rows_of, sold_lines
 from gateway.plans import Plans
@@ -114,7 +116,7 @@ class Letters:
         else:
             told = await self._told(due, due.order, house)
             letter = _WRITERS[due.kind](told, due.cause)
-            if due.kind in (MailKind.PAID, MailKind.TICKETS):
+            if due.kind in WITH_TICKETS:
                 letter, attached = await self._with_tickets(told, letter)
         style = style_of(house)
         id = message_id(due, self._sender.rpartition("@")[2])
@@ -211,6 +213,11 @@ def _tickets(told: _Told, cause: str) -> Letter:
     return _letter(told, "tickets", words, sold_lines(told.order), _rows(told))
 
 
+def _reissued(told: _Told, cause: str) -> Letter:
+    words = [told.t("mail.reissued.text")]
+    return _letter(told, "reissued", words, sold_lines(told.order), _rows(told))
+
+
 def _reserved(told: _Told, cause: str) -> Letter:
     words = _how_to_pay(told)
     return _letter(told, "reserved", words, _standing(told.order), _rows_to_pay(told))
@@ -250,6 +257,12 @@ def _refunded(told: _Told, cause: str) -> Letter:
     lines = [line for line in told.order.lines if line.number in undone]
     back = _money_back(told, lambda refund: refund.key == cause)
     words = [t("mail.refunded.text" if lines else "mail.refunded.money_only")]
+    for one in told.order.charges:
+        if one.refund == cause and one.kind == ChargeKind.CREDIT:
+            code = spaced(one.card)
+            back.append(t("mail.back.credit", amount=told.money(one.amount), code=code))
+        if one.refund == cause and one.kind == ChargeKind.RETURN:
+            back.append(t("mail.refunded.kept", amount=told.money(one.amount)))
     words += back or [t("mail.refunded.nothing")]
     return _letter(told, "refunded", words, lines, _rows(told)[:1])
 
@@ -282,7 +295,8 @@ def _way_back(told: _Told, payment: Payment, refund: Refund) -> str:
         amount = cash_rounded(amount, payment.currency)
     if refund.state is RefundState.FAILED or f"mail.back.{way}" not in told.t:
         way = "by_hand"
-    return told.t(f"mail.back.{way}", amount=told.money(amount))
+    code = spaced(payment.reference) if way == PaymentMethod.STORE_CREDIT else ""
+    return told.t(f"mail.back.{way}", amount=told.money(amount), code=code)
 
 
 # To the house ---------------------------------------------------------------------
@@ -304,6 +318,7 @@ def _sale(told: _Told, cause: str) -> Letter:
 _WRITERS: Final[dict[MailKind, Callable[[_Told, str], Letter]]] = {
     MailKind.PAID: _paid,
     MailKind.TICKETS: _tickets,
+    MailKind.REISSUED: _reissued,
     MailKind.RESERVED: _reserved,
     MailKind.AWAITING_APPROVAL: _awaiting_approval,
     MailKind.REMINDER: _reminder,

@@ -26,11 +26,13 @@ from engine.mails import (
 from engine.orders import (
     TRANSITIONS,
     Buyer,
+    Charge,
     LineState,
     Order,
     OrderHold,
     OrderLine,
     OrderRefund,
+    OrderReissue,
     OrderState,
     Terms,
     TermsKind,
@@ -145,9 +147,24 @@ def test_each_refund_is_told_once_when_it_is_done(
     assert told == [Mail(MailKind.REFUNDED, cause) for cause in causes]
 
 
+def test_new_tickets_are_told_once_when_there_are_some() -> None:
+    asked = OrderReissue("n1", (1,), "ada", 1)
+    before = at(S.PAID, reissues=(asked,))
+    lines = (structs.replace(ORDER.lines[0], version=1),)
+    after = at(S.PAID, lines=lines, reissues=(structs.replace(asked, done=True),))
+    assert mails_of(at(S.PAID), before) == []
+    assert mails_of(before, after) == [Mail(MailKind.REISSUED, "n1")]
+    assert mails_of(after, after) == []
+    refused = structs.replace(before, reissues=(structs.replace(asked, done=True, refused="x"),))
+    assert mails_of(before, refused) == []
+
+
 def test_a_refund_of_money_alone_is_told_too() -> None:
     before = at(S.PAID)
     after = at(S.PAID, refunds=(refund("r1"),), payments=(paid_back("r1"),))
+    assert mails_of(before, after) == [Mail(MailKind.REFUNDED, "r1")]
+    credit = Charge(1, "credit", 500, "credit", state=LineState.SOLD, refund="r1", card="c")
+    after = at(S.PART_REFUNDED, refunds=(refund("r1"),), charges=(credit,))
     assert mails_of(before, after) == [Mail(MailKind.REFUNDED, "r1")]
 
 
@@ -162,6 +179,7 @@ def test_steps_that_are_saved_as_one_lose_no_ticket_and_no_refund() -> None:
     [
         (MailKind.PAID, {S.PAID, S.PART_REFUNDED}),
         (MailKind.TICKETS, {S.PAID, S.PART_REFUNDED}),
+        (MailKind.REISSUED, {S.PAID, S.PART_REFUNDED}),
         (MailKind.RESERVED, {S.AWAITING_PAYMENT}),
         (MailKind.REMINDER, {S.AWAITING_PAYMENT}),
         (MailKind.AWAITING_APPROVAL, {S.AWAITING_APPROVAL}),

@@ -12,10 +12,12 @@ from msgspec import structs
 from pypdfium2 import PdfDocument
 
 from engine.commands import Channel
+from engine.credit import spaced
 from engine.ledger_periods import Closed, Period, PeriodKind, body_of
 from engine.mails import Due, MailKind, Refused
 from engine.orders import (
     Buyer,
+    Charge,
     Delivery,
     LineState,
     Order,
@@ -171,6 +173,7 @@ ENDED = order(state=OrderState.FAILED, lines=lines(LineState.CANCELLED), payment
 EVERY_KIND = {
     MailKind.PAID: (order(), ""),
     MailKind.TICKETS: (order(), "x1"),
+    MailKind.REISSUED: (order(), "n1"),
     MailKind.RESERVED: (RESERVED, ""),
     MailKind.AWAITING_APPROVAL: (RESERVED, ""),
     MailKind.REMINDER: (RESERVED, "1"),
@@ -273,6 +276,12 @@ async def test_a_refund_says_what_how_much_and_which_way(writer: Letters) -> Non
     failed = structs.replace(PAYMENT, refunds=(Refund("r1", 2_000, RefundState.FAILED),))
     said = words(await read(writer, due(MailKind.REFUNDED, order(payments=(failed,)), "r1")))
     assert "Your tickets stay as they are" in said and "contacts you" in said
+    card = "ABCDEFGHJKLMNPQR"
+    credit = Charge(1, "credit", 1_500, "credit", state=LineState.SOLD, refund="r1", card=card)
+    kept = structs.replace(credit, kind="return", amount=500, card="")
+    told = due(MailKind.REFUNDED, structs.replace(PART, payments=(), charges=(credit, kept)), "r1")
+    said = words(await read(writer, told))
+    assert "€15.00 as a credit" in said and spaced(card) in said and "€5.00 is kept" in said
     said = words(await read(writer, due(MailKind.FAILED, structs.replace(ENDED, payments=()))))
     assert "You have paid nothing" in said
 
