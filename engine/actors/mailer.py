@@ -169,6 +169,14 @@ class Mailer:
                 log.error("mail %d (%s) is not sent: %s", due.id, due.key, ending.reason)
             case _:
                 log.warning("mail %d (%s): %s", due.id, due.key, ending.reason)
+        # Else it would be sent again when its lease is over: nobody else knows that it was.
+        settled = await self._settled(due, ending)
+        while not settled:
+            await asyncio.sleep(self._look_s)
+            settled = await self._settled(due, ending)
+
+    async def _settled(self, due: Due, ending: _Ending) -> bool:
+        """Whether what became of it is kept, or can be no more."""
         attempts = due.attempts if ending.counts else due.attempts - 1
         try:
             if not await self._outbox.settle(
@@ -176,8 +184,9 @@ class Mailer:
             ):
                 log.warning("mail %d (%s): its claim was over", due.id, due.key)
         except Exception as error:
-            # It is sent again when its lease is over: nobody knows that it was.
             log.warning("mail %d (%s) is not settled: %r", due.id, due.key, error)
+            return self._clock_ms() >= due.until_ms
+        return True
 
     async def _sent_or_why(self, due: Due, post: Post) -> _Ending:
         if due.order is not None and not still_true(Mail(due.kind, due.cause), due.order):

@@ -47,6 +47,7 @@ _SESSIONS: Final = "tests/security/test_sessions.py::"
 _ADDRESSES: Final = "tests/security/test_addresses.py::"
 _HTTP: Final = "tests/security/test_http.py::"
 _INJECTION: Final = "tests/security/test_injection.py::"
+_LETTERS: Final = "tests/gateway/test_letters.py::"
 _LOGS: Final = "tests/security/test_logs.py::"
 _DEVICES: Final = "tests/gateway/test_http_devices.py::"
 _RELAY: Final = "tests/console/test_relay.py::"
@@ -261,6 +262,10 @@ GUARDS: Final = (
     Guard(_INJECTION + "test_tickets_and_receipts_print_a_name_and_do_nothing_with_it",
           "renderers/ticket.py", "    canvas.setTitle(",
           '    canvas.linkURL("x", (0, 0, 1, 1))\n    canvas.setTitle('),
+    Guard(_LETTERS + "test_names_and_titles_stay_where_they_are_put", "renderers/mail.py",
+          "<strong>{escape(block.title)}</strong>", "<strong>{block.title}</strong>"),
+    Guard(_LETTERS + "test_what_is_no_address_is_refused_for_good", "gateway/letters.py",
+          "if not is_address(address):", "if not address:"),
     Guard(_INJECTION + "test_every_module_that_writes_a_table_guards_its_cells",
           "renderers/guest_list.py", "from renderers.cells import plain_cell",
           "plain_cell = str"),
