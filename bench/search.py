@@ -218,6 +218,7 @@ async def explained(url: str, kind: Kind) -> list[Explained]:
 async def _explain(engine: AsyncEngine, statement: str, values: Any) -> Explained:
     async with engine.connect() as connection:
         await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+        await connection.exec_driver_sql("SET LOCAL work_mem = '32MB'")
         begun_s = time.perf_counter()
         await connection.exec_driver_sql(statement, values)
         took_ms = 1_000 * (time.perf_counter() - begun_s)

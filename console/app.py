@@ -44,13 +44,14 @@ LATER: Final = tuple(
     f"console.{name}"
     for name in (
         *("scan", "screens.sale", "screens.sales", "screens.sold", "screens.door"),
-        *("screens.devices", "screens.supervisor", "screens.help"),
+        *("screens.devices", "screens.listing", "screens.supervisor", "screens.help"),
     )
 )
 """What is imported once the first screen is there."""
 MAX_HOUSES: Final = 8
 """Performances kept with their plans, for the words of orders' places."""
 SELLING_ROLES: Final = frozenset({"admin", "supervisor", "cashier", "refund"})
+LISTING_ROLES: Final = frozenset({"admin", "supervisor", "report"})
 SUPERVISING_ROLES: Final = frozenset({"admin", "supervisor"})
 
 
@@ -79,9 +80,11 @@ class ConsoleApp(App[None]):
     CSS = """
     Input { background: $background; border: tall $line; }
     Input:focus { border: tall $focus; }
-    DoorScreen Input, DoorScreen Input:focus {
+    DoorScreen Input, DoorScreen Input:focus, FilterDialog Input, FilterDialog Input:focus {
         border: none; height: 1; padding: 0 1; background: $surface;
     }
+    FilterDialog Input { background: $background; }
+    FilterDialog Input:focus { background: $line; }
     DataTable > .datatable--header { background: $background; color: $muted; text-style: bold; }
     DataTable > .datatable--cursor { background: $brass; color: $on-brass; text-style: bold; }
     """
@@ -128,6 +131,11 @@ class ConsoleApp(App[None]):
     @property
     def sells(self) -> bool:
         return bool(self.roles & SELLING_ROLES)
+
+    @property
+    def lists(self) -> bool:
+        """May see every place that was ordered."""
+        return bool(self.roles & LISTING_ROLES)
 
     @property
     def supervises(self) -> bool:
@@ -275,6 +283,11 @@ class ConsoleApp(App[None]):
             self.notify(error_words(self.t, error), severity="error")
             return
         self.push_screen(SupervisorScreen(found, seating.place_count))
+
+    def open_list(self, performance_id: int) -> None:
+        from console.screens.listing import ListScreen
+
+        self.push_screen(ListScreen(performance_id))
 
     def open_devices(self) -> None:
         from console.screens.devices import DevicesScreen

@@ -47,6 +47,10 @@ from persistence.schema import (
 
 MAX_LISTED: Final = 1_000
 """Lines in one page."""
+FEW_PERFORMANCES: Final = 10
+"""Of so many or fewer, every order is looked at for the words of its buyer."""
+_MEMORY: Final = "SET LOCAL work_mem = '32MB'"
+"""For one query: with the usual 4 MB the bitmap of a frequent name forgets which rows it is of."""
 _INT4_MAX: Final = 2**31 - 1
 _INT8_MAX: Final = 2**63 - 1
 _ENTRY: Final = passes(ScanOutcome.ADMITTED, ScanMode.ADMIT, ScanMode.MARK)
@@ -116,13 +120,13 @@ class TicketList:
                         order_lines.c.number > after.line,
                     ),
                 ]
-            rows = await connection.execute(_page(which, min(limit, MAX_LISTED)))
+            rows = await connection.execute(_page(wanted, which, min(limit, MAX_LISTED)))
             return [msgspec.convert(tuple(row), Listed) for row in rows]
 
     async def totals(self, wanted: ListFilter) -> ListTotals:
         async with self._engine.connect() as connection:
             which = await _prepared(connection, wanted)
-            rows = [] if which is None else (await connection.execute(_sums(which))).all()
+            rows = [] if which is None else (await connection.execute(_sums(wanted, which))).all()
         places, sold, paid, refunded, cancelled, scanned, inside = (
             sum(row[column] for row in rows) for column in range(1, 8)
         )
@@ -137,6 +141,7 @@ async def _prepared(connection: AsyncConnection, wanted: ListFilter) -> list[Con
     """The filter as conditions on lines, orders and tickets; None: nothing can meet it."""
     # What fits one house, or one day, fits no other: a plan is made for what is asked.
     await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+    await connection.exec_driver_sql(_MEMORY)
     which = [*_of_lines(wanted), *_of_orders(wanted), *_of_tickets(wanted), *_of_doors(wanted)]
     if wanted.ordered_from_ms is not None or wanted.ordered_until_ms is not None:
         span = await _numbers_of(connection, wanted)
@@ -192,7 +197,9 @@ def _of_orders(wanted: ListFilter) -> list[Condition]:
 def _of_tickets(wanted: ListFilter) -> list[Condition]:
     if not wanted.statuses:
         return []
-    which: list[Condition] = [_STATUS.in_([status.value for status in wanted.statuses])]
+    which: list[Condition] = [
+        _status(order_lines.c.state).in_([status.value for status in wanted.statuses])
+    ]
     if set(wanted.statuses) <= set(STOPPED):
         # Few in a million, and found by an index of their own.
         stopped = sa.literal_column(f"({STOPPED_TICKETS})", sa.Boolean)
@@ -275,6 +282,11 @@ async def _of_text(connection: AsyncConnection, wanted: ListFilter) -> list[Cond
         )
     words = by_words(wanted.text)
     if words is not None:
+        if wanted.performances is not None and len(wanted.performances) <= FEW_PERFORMANCES:
+            # Their lines are found first: not by the index of all names there are.
+            words = sa.func.coalesce(words, sa.false())
+        if not meanings:
+            return [words]
         meanings.append(words)
     if not meanings:
         return []
@@ -302,22 +314,38 @@ _PRICE: Final = order_lines.c.amount * sa.case(
     (orders.c.currency.in_([code for code, digits in ISO_DIGITS.items() if digits == 3]), 1),
     else_=PRICE_PARTS // 100,
 )
-_STATUS: Final = sa.case(
-    (order_lines.c.state.in_(("pending", "refunded", "cancelled")), order_lines.c.state),
-    (tickets.c.state.in_([status.value for status in STOPPED]), tickets.c.state),
-    (order_lines.c.state == LineState.RESERVED.value, ListedStatus.UNPAID.value),
-    else_=ListedStatus.VALID.value,
-)
-_FROM: Final = order_lines.join(orders, orders.c.number == order_lines.c.order_number).outerjoin(
-    tickets,
-    sa.and_(
-        tickets.c.performance == order_lines.c.performance,
-        tickets.c.number == order_lines.c.ticket,
-    ),
-)
 
 
-def _page(which: Sequence[Condition], limit: int) -> sa.Select[*tuple[Any, ...]]:
+def _status(line: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """By the state of a line, and that of its ticket."""
+    return sa.case(
+        (line.in_(("pending", "refunded", "cancelled")), line),
+        (tickets.c.state.in_([status.value for status in STOPPED]), tickets.c.state),
+        (line == LineState.RESERVED.value, ListedStatus.UNPAID.value),
+        else_=ListedStatus.VALID.value,
+    )
+
+
+def _with_tickets(lines: Any, to: Any) -> sa.Join:
+    """`lines`, which may be a part of what they are joined `to`, each with its ticket if any."""
+    ticket = sa.and_(tickets.c.performance == lines.performance, tickets.c.number == lines.ticket)
+    return sa.outerjoin(to, tickets, ticket)
+
+
+_LINES: Final = order_lines.join(orders, orders.c.number == order_lines.c.order_number)
+
+
+def _from(wanted: ListFilter) -> sa.FromClause:
+    """Lines with their orders, and with their tickets where these decide."""
+    asks = (wanted.statuses, wanted.scanned_from_ms, wanted.scanned_until_ms)
+    if any(one is not None and one != () for one in asks):
+        return _with_tickets(order_lines.c, _LINES)
+    return _LINES
+
+
+def _page(
+    wanted: ListFilter, which: Sequence[Condition], limit: int
+) -> sa.Select[*tuple[Any, ...]]:
     lines = (
         sa.select(
             order_lines.c.order_number,
@@ -325,11 +353,11 @@ def _page(which: Sequence[Condition], limit: int) -> sa.Select[*tuple[Any, ...]]
             *(order_lines.c[name] for name in ("performance", "ticket", "seat", "area")),
             *(order_lines.c[name] for name in ("price_type", "amount")),
             orders.c.currency,
-            _STATUS.label("status"),
+            order_lines.c.state,
             *(orders.c[name] for name in ("channel", "operator", "buyer_name", "buyer_email")),
             orders.c.created_ms,
         )
-        .select_from(_FROM)
+        .select_from(_from(wanted))
         .where(*which)
         .order_by(order_lines.c.order_number.desc(), order_lines.c.number)
         .limit(limit)
@@ -344,11 +372,12 @@ def _page(which: Sequence[Condition], limit: int) -> sa.Select[*tuple[Any, ...]]
         .where(lines.c.ticket > 0)
         .lateral()
     )
+    told = [_status(column) if column.name == "state" else column for column in lines.c]
     return (
         sa.select(
-            *lines.c, sa.func.coalesce(door.c.first_ms, 0), sa.func.coalesce(door.c.inside, False)
+            *told, sa.func.coalesce(door.c.first_ms, 0), sa.func.coalesce(door.c.inside, False)
         )
-        .select_from(lines.join(door, sa.true()))
+        .select_from(_with_tickets(lines.c, lines).join(door, sa.true()))
         .order_by(lines.c.order_number.desc(), lines.c.number)
     )
 
@@ -358,7 +387,7 @@ _INSIDE: Final = sa.func.max(scans.c.scanned_ms).filter(_ENTRY) >= sa.func.coale
 )
 
 
-def _sums(which: Sequence[Condition]) -> sa.Select[*tuple[Any, ...]]:
+def _sums(wanted: ListFilter, which: Sequence[Condition]) -> sa.Select[*tuple[Any, ...]]:
     # Each line with its scans, and not with what its ticket's scans come to: few lines ask an
     # index for theirs, and very many are joined with all there are.
     lines = (
@@ -370,7 +399,7 @@ def _sums(which: Sequence[Condition]) -> sa.Select[*tuple[Any, ...]]:
             sa.func.coalesce(_INSIDE, False).label("inside"),
         )
         .select_from(
-            _FROM.outerjoin(
+            _from(wanted).outerjoin(
                 scans,
                 sa.and_(
                     scans.c.performance == order_lines.c.performance,

@@ -26,6 +26,7 @@ class ProgrammeScreen(TillScreen):
         Binding("enter", "choose", "console.key.sell", priority=True),
         Binding("d", "door", "console.key.door"),
         Binding("s", "sales", "console.key.sales"),
+        Binding("t", "list", "console.key.list"),
         Binding("w", "watch", "console.key.watch"),
         Binding("m", "devices", "console.key.devices"),
         Binding("r", "reload", "console.key.reload"),
@@ -161,6 +162,10 @@ class ProgrammeScreen(TillScreen):
     def action_sales(self) -> None:
         self.console.open_sales(-1)
 
+    def action_list(self) -> None:
+        chosen = self._chosen()
+        self.console.open_list(-1 if chosen is None else chosen.id)
+
     def action_devices(self) -> None:
         self.console.open_devices()
 
@@ -172,6 +177,8 @@ class ProgrammeScreen(TillScreen):
             return "scan" in self.console.may
         if action == "sales":
             return self.console.sells
+        if action == "list":
+            return self.console.lists
         if action in ("watch", "devices"):
             return self.console.supervises
         return True
