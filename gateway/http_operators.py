@@ -5,6 +5,7 @@ may mean (an order, a ticket, a seat, a name) is found out here and in the
 database's queries.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -145,6 +146,9 @@ async def sales(request: web.Request) -> web.Response:
     else:
         found = await queries.latest(performance=performance, before=before, limit=limit)
     orders = await queries.orders([sale.id for sale in found])
+    # Side by side, for the views: sales of long ago are of many performances.
+    shown = {hold.performance for order in orders for hold in order.holds}
+    await asyncio.gather(*map(edge.programme.entry, shown))
     return answer([await order_view(edge, order) for order in orders])
 
 
