@@ -44,6 +44,7 @@ app.command("console.doors_cli:app", name="doors", help=t("cli.doors.help"))
 app.command("console.tickets_cli:app", name="tickets", help=t("cli.tickets.help"))
 app.command("console.device_cli:app", name="device", help=t("cli.device.help"))
 app.command("console.mail_cli:app", name="mail", help=t("cli.mail.help"))
+app.command("console.season.cli:app", name="programme", help=t("cli.programme.help"))
 app.command("bench.cli:app", name="bench", help=t("cli.bench.help"))
 app.command("bench.rehearsal.cli:app", name="rehearse", help=t("rehearse.help"))
 

@@ -95,6 +95,7 @@ class LoggedIn(msgspec.Struct, frozen=True):
 class HouseInfo(msgspec.Struct, frozen=True):
     name: str
     time_zone: str
+    languages: tuple[str, ...] = ()
 
 
 class RoomInfo(msgspec.Struct, frozen=True):

@@ -43,6 +43,11 @@ MAX_PLAN_UNITS: Final = 1_000_000
 MAX_PLAN_PROBLEMS: Final = 10_000
 """Problems reported of one file; the last one says that there are more."""
 
+# Programmes
+MAX_SEASON_PRODUCTIONS: Final = 500
+MAX_SEASON_PERFORMANCES: Final = 2_000
+"""Of one production in a season file; all of a file must fit into one body besides."""
+
 # Remembered commands (idempotency)
 MAX_REMEMBERED_ACCEPTED: Final = 500_000
 """About 600 bytes each."""

@@ -31,6 +31,7 @@ from gateway import (
     http_orders,
     http_public,
     http_rooms,
+    http_season,
     http_supervisor,
 )
 from gateway.addresses import Addresses, Allowance
@@ -62,6 +63,7 @@ from gateway.vitals import Vitals
 log = structlog.get_logger("gateway.app")
 
 _WARMING: Final = web.AppKey("warming", asyncio.Task[None])
+FINISHING: Final = web.AppKey("finishing", asyncio.Task[None])
 
 
 def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Application:
@@ -120,6 +122,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_keeping,
         http_mails,
         http_admin,
+        http_season,
         http_devices,
         http_health,
         http_documents,
@@ -169,6 +172,7 @@ async def _start(app: web.Application) -> None:
     edge.auditor.start()
     await edge.hub.start()
     app[_WARMING] = asyncio.create_task(_warm(edge), name="warm the plans")
+    app[FINISHING] = asyncio.create_task(http_season.finish_at_start(edge), name="finish changes")
 
 
 async def _warm(edge: Edge) -> None:
@@ -185,6 +189,7 @@ async def _warm(edge: Edge) -> None:
 async def _stop(app: web.Application) -> None:
     edge = app[EDGE]
     app[_WARMING].cancel()
+    app[FINISHING].cancel()
     await edge.hub.stop()
     await edge.auditor.stop(STOP_S)
     edge.passwords.close()

@@ -22,6 +22,7 @@ from engine.ledger_periods import Closed
 from engine.listing import Cursor, Listed, ListFilter, ListTotals
 from engine.mails import MailRow
 from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
+from engine.season import Changed, Pending, ProductionFound, Programme, Unchanged
 from engine.status import EngineStatus
 from engine.waiting import News, Report, RoomEvent
 
@@ -207,6 +208,41 @@ class Catalogue(Protocol):
     async def list_performances(
         self, *, from_ms: int = 0, until_ms: int = 2**62, limit: int = 500
     ) -> Sequence[Any]: ...
+
+
+class Season(Protocol):
+    """The programme as a whole, changed in one transaction."""
+
+    async def named(self, keys: Sequence[str]) -> list[ProductionFound]:
+        """The productions of these keys, with all their performances, by number."""
+        ...
+
+    async def coming(self, from_ms: int) -> list[ProductionFound]:
+        """Productions with what they show from then on, without what was withdrawn."""
+        ...
+
+    async def apply(
+        self,
+        organiser: int,
+        programme: Programme,
+        *,
+        id: bytes,
+        compared_with: str,
+        digest: bytes,
+        now_ms: int,
+    ) -> Changed | Unchanged:
+        """All rows, and the note of which actors are to be told what.
+
+        `compared_with` is the fingerprint of the productions that the programme names; `digest`
+        stands for the request: the same id may be sent again with the same one.
+        """
+        ...
+
+    async def pending(self) -> Sequence[Pending]:
+        """Changes whose actors were not all told, the oldest first."""
+        ...
+
+    async def told(self, number: int) -> None: ...
 
 
 class Access(Protocol):
@@ -452,6 +488,7 @@ class Backend:
     performances: Performances
     desk: Desk
     catalogue: Catalogue
+    season: Season
     access: Access
     sales: Sales
     ticket_list: TicketList

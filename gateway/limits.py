@@ -185,6 +185,8 @@ MAX_CACHED_PERFORMANCES: Final = 1_000
 PUBLIC_PAST_S: Final = 12 * 3600
 """Performances that began longer ago are not in the public list."""
 STAFF_PAST_S: Final = 31 * 24 * 3600
+MAX_TOLD_AT_ONCE: Final = 4
+"""Performance actors that are told of a changed programme at once: each may have to start."""
 MAX_WARMED_PLANS: Final = 4
 """Plans of the coming performances that a starting gateway packs before anybody asks."""
 MAX_CACHED_PLANS: Final = 8

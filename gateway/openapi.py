@@ -30,6 +30,7 @@ from gateway.http_operators import GiveBack, Login, NewTickets
 from gateway.http_orders import Pay, Reserve
 from gateway.http_public import SessionRequest
 from gateway.http_rooms import NewRoom
+from gateway.http_season import NamedProductions, SeasonChange, SeasonState
 from gateway.limits import MAX_ROWS_PER_PAGE
 from gateway.list_query import DATE, FILTERS, PRICE, TIME
 from gateway.problems import CODES
@@ -113,6 +114,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "POST /api/productions": Operation(NewProduction, answers=_MADE),
     "POST /api/performances": Operation(NewPerformance, answers=_MADE, refuses=(404,)),
+    "GET /api/programme": Operation(answers={200: SeasonState}),
+    "POST /api/programme/named": Operation(NamedProductions, answers={200: SeasonState}),
+    "POST /api/programme": Operation(SeasonChange, refuses=(404, 409)),
     "GET /api/performances/{performance}/settings": Operation(answers={200: Settings}),
     "PUT /api/performances/{performance}/settings": Operation(
         Settings, answers={200: Settings}, refuses=(409,)

@@ -39,6 +39,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "mail_not_retried": (409, "The mail is sent, or being sent, or no longer true"),
     "terms_not_offered": (409, "The house does not let this be paid later"),
     "refused": (409, "The engine refused"),
+    "programme_changed": (409, "The house is not as it was when the programme was compared"),
+    "programme_faulty": (409, "The programme contradicts the house, or itself"),
     "conflict": (409, "This would contradict what is there"),
     "method_not_allowed": (405, "The method is not allowed here"),
     "timeout": (408, "The body did not arrive in time"),

@@ -14,7 +14,7 @@ from msgspec import Struct
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.schema import house, performances, plans, productions, writers
+from persistence.schema import house, performances, plans, productions, tickets, writers
 
 MAX_LISTED: Final = 500
 """Rows in one answer of any list here."""
@@ -259,11 +259,16 @@ class Catalogue:
     async def list_performances(
         self, *, from_ms: int = 0, until_ms: int = 2**62, limit: int = MAX_LISTED
     ) -> list[PerformanceEntry]:
-        """Those that start in [from_ms, until_ms), earliest first."""
+        """Those that start in [from_ms, until_ms), earliest first.
+
+        What was withdrawn is among them where something was sold in it.
+        """
         async with self._engine.connect() as connection:
             rows = await connection.execute(
                 _SELECT_PERFORMANCES.where(
-                    performances.c.starts_ms >= from_ms, performances.c.starts_ms < until_ms
+                    performances.c.starts_ms >= from_ms,
+                    performances.c.starts_ms < until_ms,
+                    _IS_SHOWN,
                 )
                 .order_by(performances.c.starts_ms, performances.c.id)
                 .limit(min(limit, MAX_LISTED))
@@ -272,6 +277,10 @@ class Catalogue:
 
 
 _PRODUCTION: Final = [productions.c[name] for name in Production.__struct_fields__]
+_IS_SHOWN: Final = sa.or_(
+    ~performances.c.withdrawn,
+    sa.exists().where(tickets.c.performance == performances.c.id),
+)
 _SELECT_PERFORMANCES: Final = sa.select(
     performances.c.id,
     performances.c.plan,

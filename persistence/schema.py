@@ -25,6 +25,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     TypeDecorator,
+    UniqueConstraint,
     event,
     func,
     text,
@@ -131,6 +132,9 @@ productions: Final = Table(
     Column("currency", Text, nullable=False),
     Column("info", JSONB, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    # Its name in season files; what has none is "#" and its number.
+    Column("key", Text),
+    UniqueConstraint("organiser", "key"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
 )
 
@@ -147,6 +151,24 @@ performances: Final = Table(
     Column("created_ms", BigInteger, nullable=False),
     # As it was made, once the journal has changed them: where a replay of all begins.
     Column("first_settings", LargeBinary),
+    Column("key", Text),  # as of a production, among those of its own
+    # Taken off the programme; kept for what was sold and decided in it.
+    Column("withdrawn", Boolean, nullable=False, server_default=text("false")),
+    UniqueConstraint("production", "key"),
+)
+
+# What season files changed. `todo` is what performance actors are still to be told, NULL once they
+# were: JSON as bytes, as settings are.
+season_changes: Final = Table(
+    "season_changes",
+    metadata,
+    Column("number", Integer, Identity(), primary_key=True),
+    Column("change_id", LargeBinary, nullable=False, unique=True),  # made by who asked
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of what was asked
+    Column("at_ms", BigInteger, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),  # JSON
+    Column("todo", LargeBinary),
+    Index("ix_season_changes_todo", "number", postgresql_where=text("todo IS NOT NULL")),
 )
 
 # Who writes a performance. Apart from `performances` because every batch updates it: a

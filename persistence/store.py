@@ -26,6 +26,7 @@ from persistence.orders import Orders
 from persistence.pool import open_pool
 from persistence.rooms import Rooms
 from persistence.sales import Sales
+from persistence.season import Season
 from persistence.ticket_list import TicketList
 from persistence.url import OLDEST_SERVER, DatabaseUnavailable, reaching
 
@@ -51,6 +52,7 @@ class Store:
         ledger: What concerns money, chained and closed by the day.
         mails: What is to be sent, and what became of it.
         catalogue: The house, plans, productions, performances.
+        season: The programme as a whole, as season files declare it.
         sales: What cashiers and doors look up.
         ticket_list: All places that orders are about, with filters, totals and pages.
         guests: Who is expected, and who has come.
@@ -67,6 +69,7 @@ class Store:
         self.ledger = Ledger(self._engine)
         self.mails = Mails(self._engine)
         self.catalogue = Catalogue(self._engine)
+        self.season = Season(self._engine)
         self.sales = Sales(self._engine)
         self.ticket_list = TicketList(self._engine)
         self.guests = Guests(self._engine)

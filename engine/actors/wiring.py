@@ -373,6 +373,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         performances=performances,
         desk=RayDesk(parts[DESK]),
         catalogue=store.catalogue,
+        season=store.season,
         access=store.access,
         sales=store.sales,
         ticket_list=store.ticket_list,

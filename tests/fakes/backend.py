@@ -15,6 +15,7 @@ from tests.fakes.listing import FakeTicketList
 from tests.fakes.mails import FakeMails
 from tests.fakes.performances import FakePerformances
 from tests.fakes.rooms import FakeRooms
+from tests.fakes.season import FakeSeason
 from tests.fakes.status import FakeStatus
 
 PASSWORD = "correct horse"
@@ -29,6 +30,7 @@ class FakeBackend:
         self.ticket_key = generate_key()
         self.performances = FakePerformances()
         self.catalogue = FakeCatalogue()
+        self.season = FakeSeason(self.catalogue, self.performances)
         self.access = FakeAccess()
         self.desk = FakeDesk(self.performances)
         self.sales = FakeSales(self.desk.orders)
@@ -43,6 +45,7 @@ class FakeBackend:
             performances=self.performances,
             desk=self.desk,
             catalogue=self.catalogue,
+            season=self.season,
             access=self.access,
             sales=self.sales,
             ticket_list=self.ticket_list,

@@ -52,6 +52,17 @@ from engine.orders import (
     TermsKind,
 )
 from engine.plan import Plan
+from engine.season import (
+    Changed,
+    PerformanceWanted,
+    ProductionWanted,
+    Programme,
+    Reason,
+    Unchanged,
+    compare,
+    fingerprint,
+)
+from engine.settings import Settings
 from engine.status import PerformanceStatus
 from gateway.backend import Backend, PerformanceUnknown, SignatureInvalid
 from gateway.session import digest_of, new_token, now_ms
@@ -341,6 +352,51 @@ class BackendContract:
             await catalogue.create_performance(
                 999_999, plan_hash=entry.plan, starts_ms=1, settings=entry.settings, now_ms=1
             )
+
+    async def test_a_programme_is_applied_once_and_as_it_was_compared(
+        self, subject: Subject
+    ) -> None:
+        season, plan = subject.backend.season, subject.plan.content_hash()
+        house = await subject.backend.catalogue.house()
+        entry = await subject.backend.catalogue.performance(subject.performance)
+        assert house is not None and entry is not None
+        settings = msgspec.json.decode(entry.settings, type=Settings)
+        key, currency = f"play {secrets.token_hex(4)}", settings.currency
+
+        def wanted(*starts_ms: int, on: str = plan) -> Programme:
+            shown = [PerformanceWanted(f"{ms}", ms, on, settings) for ms in starts_ms]
+            made = ProductionWanted(key, {"en": "Play"}, currency, {}, tuple(shown))
+            return Programme((made,))
+
+        async def apply(
+            programme: Programme, id: bytes, digest: bytes = b"d" * 32, seen: str = ""
+        ) -> Changed | Unchanged:
+            seen = seen or fingerprint(await season.named([key]))
+            return await season.apply(
+                house.id, programme, id=id, compared_with=seen, digest=digest, now_ms=1
+            )
+
+        ids = [secrets.token_bytes(16) for _ in range(6)]
+        empty = fingerprint(await season.named([key]))
+        unknown = await apply(wanted(2**40, on="0" * 64), ids[0])
+        assert unknown == Unchanged(Reason.PLAN_UNKNOWN, plan="0" * 64)
+        first = wanted(2**40, 2**40 + 1)
+        assert await apply(first, ids[1]) == Changed(2, 0, 0)
+        assert await apply(first, ids[1]) == Changed(2, 0, 0, again=True)
+        assert await apply(first, ids[1], b"e" * 32) == Unchanged(Reason.OTHER_CONTENT)
+        assert await apply(wanted(), ids[2], seen=empty) == Unchanged(Reason.STALE)
+        twice = await apply(wanted(2**40, 2**40), ids[3])
+        assert isinstance(twice, Unchanged) and twice.reason is Reason.FAULTY
+        (made,) = await season.named([key])
+        assert compare(first, [made], 1).is_empty
+        assert await apply(wanted(2**40), ids[4]) == Changed(0, 0, 1)
+        (made,) = await season.named([key])
+        assert [one.withdrawn for one in made.performances] == [False, True]
+        (coming,) = [one for one in await season.coming(2**40) if one.key == key]
+        assert [one.key for one in coming.performances] == [f"{2**40}"]
+        for change in await season.pending():
+            await season.told(change.number)
+        assert await season.pending() == []
 
     async def test_operators_log_in_and_are_disabled(self, subject: Subject) -> None:
         access = subject.backend.access

@@ -52,6 +52,7 @@ LOOK: Final = {"name": "House", "time_zone": "Europe/Paris", "languages": ["fr"]
 _PAY_BY_CARD: Final = {"method": "test_card", "attempt": "1"}
 _PAY_IN_CASH: Final = {"method": "cash", "attempt": "1", "given": 100_000}
 _PERFORMANCE: Final = {"production": 1, "plan": "0" * 64, "starts_ms": 0, "settings": SETTINGS}
+_PROGRAMME: Final = {"id": "0" * 32, "fingerprint": "0" * 64, "programme": {"productions": []}}
 _OPERATORS_AT_DOORS: Final = STAFF_AT_DOORS - {"device"}
 _ROOM: Final = {"opens_ms": 1, "on_sale_ms": 2**50}
 
@@ -140,6 +141,9 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/plans", SUPERVISING),
     Endpoint("POST", "/api/plans", ADMIN, {}),
     Endpoint("GET", "/api/productions", SUPERVISING),
+    Endpoint("GET", "/api/programme", SUPERVISING),
+    Endpoint("POST", "/api/programme/named", SUPERVISING, {"keys": ["hamlet"]}),
+    Endpoint("POST", "/api/programme", ADMIN, _PROGRAMME),
     Endpoint("POST", "/api/productions", ADMIN, {"titles": {"en": "X"}, "currency": "EUR"}),
     Endpoint("POST", "/api/performances", ADMIN, _PERFORMANCE),
     Endpoint("GET", "/api/performances/{performance}/settings", SUPERVISING),

@@ -1,0 +1,1 @@
+"""Season files: a programme as an organiser writes it, read, compared, explained and written."""
