@@ -32,6 +32,7 @@ class Performance(msgspec.Struct, frozen=True):
     """One dated showing. `prices` are (plan category, price type id, minor units).
 
     Its sale is `status` for the public until `changes_ms`, where that is not 0, and `then` after.
+    `sold` of `places` are told to operators, in the list.
     """
 
     id: int
@@ -50,6 +51,8 @@ class Performance(msgspec.Struct, frozen=True):
     prices: tuple[tuple[int, str, int], ...] = ()
     max_per_order: int = 0
     gates: tuple[GateName, ...] = ()
+    sold: int | None = None
+    places: int = 0
 
     def choices(self, category: int, now_ms: int) -> list[tuple[PriceChoice, int]]:
         """Price types sold for a category now, with their amounts, the usual one first."""

@@ -130,9 +130,6 @@ class Flaw(StrEnum):
     OTHER_CURRENCY = "other_currency"
     CURRENCY_SOLD = "currency_sold"
     PLAN_SOLD = "plan_sold"
-    PRICE_TYPE_TWICE = "price_type_twice"
-    PRICE_TYPE_UNKNOWN = "price_type_unknown"
-    NEGATIVE_PRICE = "negative_price"
 
 
 class Fault(Struct, frozen=True):
@@ -237,7 +234,7 @@ def fingerprint(found: Iterable[ProductionFound]) -> str:
 
 
 def faults_of(programme: Programme) -> list[Fault]:
-    """What contradicts itself in a programme."""
+    """What contradicts itself in a programme. `engine.settings_check` judges the settings."""
     faults: list[Fault] = []
     productions: set[str] = set()
     for production in programme.productions:
@@ -256,20 +253,7 @@ def faults_of(programme: Programme) -> list[Fault]:
             if one.settings.currency != production.currency:
                 what = one.settings.currency
                 faults.append(Fault(Flaw.OTHER_CURRENCY, production.key, one.key, what))
-            faults += _price_faults(production.key, one)
     return faults
-
-
-def _price_faults(production: str, performance: PerformanceWanted) -> list[Fault]:
-    settings = performance.settings
-    ids = [kind.id for kind in settings.price_types]
-    wrong = {(Flaw.PRICE_TYPE_TWICE, one) for one in ids if ids.count(one) > 1}
-    for price in settings.prices:
-        if price.price_type not in ids:
-            wrong.add((Flaw.PRICE_TYPE_UNKNOWN, price.price_type))
-        if price.amount < 0:
-            wrong.add((Flaw.NEGATIVE_PRICE, price.price_type))
-    return [Fault(flaw, production, performance.key, what) for flaw, what in sorted(wrong)]
 
 
 def compare(programme: Programme, found: Sequence[ProductionFound], now_ms: int) -> Difference:

@@ -73,7 +73,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
     identities = Identities(backend.access, buyers)
     auditor = Auditor(backend)
     addresses = Addresses(config.trusted_proxies)
-    programme = Programme(backend.catalogue)
+    programme = Programme(backend.catalogue, backend.sales)
     hub = Hub(
         backend,
         config,

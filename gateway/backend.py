@@ -368,6 +368,10 @@ class Sales(Protocol):
 
     async def totals(self, performance: int) -> Any: ...
 
+    async def counts(self, performances: Sequence[int]) -> Mapping[int, int]:
+        """Tickets that are not refunded, of each performance that has some."""
+        ...
+
 
 class TicketList(Protocol):
     """The places that orders are about, for people who look at many.

@@ -83,16 +83,18 @@ def _new_session(request: web.Request, at_ms: int) -> tuple[str, Principal]:
 async def get_performances(request: web.Request) -> web.Response:
     principal = await who(request)
     staff = principal is not None and not principal.is_buyer
-    entries = await request.app[EDGE].programme.entries(staff=staff)
     edge, at_ms = request.app[EDGE], now_ms()
-    return answer(
-        [
-            summary(entry, at_ms, sold_out=_is_sold_out(edge, entry))
-            | {"room": _room(edge, entry.id)}
-            for entry in entries
-            if may_see(principal, entry)
-        ]
-    )
+    entries = await edge.programme.entries(staff=staff)
+    told = [
+        summary(entry, at_ms, sold_out=_is_sold_out(edge, entry)) | {"room": _room(edge, entry.id)}
+        for entry in entries
+        if may_see(principal, entry)
+    ]
+    if principal is not None and principal.is_operator:
+        sold, places = await edge.programme.sold(), {entry.id: entry.places for entry in entries}
+        for one in told:
+            one |= {"sold": sold.get(one["id"], 0), "places": places[one["id"]]}
+    return answer(told)
 
 
 @routes.get("/api/performances/{performance}")

@@ -27,6 +27,7 @@ from engine.season import (
     Unchanged,
     fingerprint,
 )
+from engine.settings_check import first_flaw
 from gateway.asking import ask
 from gateway.backend import BackendUnavailable
 from gateway.http import EDGE, Edge, answer, operator, read_json
@@ -92,6 +93,7 @@ async def post_programme(request: web.Request) -> web.Response:
     principal = await operator(request, Role.ADMIN)
     wanted = await read_json(request, SeasonChange, MAX_HTTP_BODY_BYTES)
     await finish(edge)
+    await _check(edge, wanted.programme)
     house = await edge.programme.house()
     encoded = await asyncio.to_thread(msgspec.json.encode, wanted, order="sorted")
     outcome = await edge.backend.season.apply(
@@ -127,6 +129,16 @@ async def finish(edge: Edge) -> None:
         if failed:
             raise failed[0]
         await edge.backend.season.told(change.number)
+
+
+async def _check(edge: Edge, programme: Programme) -> None:
+    """Raises Problem("invalid") that names the field, or Problem("plan_unknown")."""
+    for at, production in enumerate(programme.productions):
+        for number, one in enumerate(production.performances):
+            flaw = first_flaw(one.settings, await edge.plans.plan(one.plan))
+            if flaw is not None:
+                where = f"$.programme.productions[{at}].performances[{number}].settings"
+                raise Problem("invalid", flaw.why, field=f"{where}.{flaw.field}")
 
 
 async def finish_at_start(edge: Edge) -> None:

@@ -181,6 +181,8 @@ MAX_LEDGER_PERIODS: Final = 400
 HOUSE_CACHE_S: Final = 5.0
 CATALOGUE_CACHE_S: Final = 1.0
 """How old a list of performances, or one of them, may be."""
+SOLD_CACHE_S: Final = 5.0
+"""How old the numbers of places sold in the list of performances may be."""
 MAX_CACHED_PERFORMANCES: Final = 1_000
 PUBLIC_PAST_S: Final = 12 * 3600
 """Performances that began longer ago are not in the public list."""

@@ -5,7 +5,7 @@ and keeping both for a second, so that ten thousand open pages are one query.
 Knows neither plans' geometry nor seats: those are `gateway.plans` and the feed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -14,13 +14,14 @@ from msgspec import Meta, Struct
 
 from engine.sale import Outlook, Standing, holds_at, prices_change_ms, sale_now, type_now
 from engine.settings import Price, PriceType, SaleStatus, Settings
-from gateway.backend import Catalogue
+from gateway.backend import Catalogue, Sales
 from gateway.cache import Kept
 from gateway.limits import (
     CATALOGUE_CACHE_S,
     HOUSE_CACHE_S,
     MAX_CACHED_PERFORMANCES,
     PUBLIC_PAST_S,
+    SOLD_CACHE_S,
     STAFF_PAST_S,
 )
 from gateway.problems import Problem, performance_unknown
@@ -33,7 +34,7 @@ _decode_settings = msgspec.json.Decoder(Settings).decode
 
 
 class Entry(Struct, frozen=True):
-    """A performance with its production and settings; `venue` and `seats` are its plan's."""
+    """A performance with its production and settings; `venue`, `seats`, `places` are its plan's."""
 
     id: int
     titles: dict[str, str]
@@ -41,8 +42,9 @@ class Entry(Struct, frozen=True):
     starts_ms: int
     plan: str
     venue: str
-    settings: Settings
     seats: int
+    places: int
+    settings: Settings
 
     @property
     def is_public(self) -> bool:
@@ -52,12 +54,14 @@ class Entry(Struct, frozen=True):
 class Programme:
     """The house and its performances, read through a short-lived cache."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, sales: Sales) -> None:
         self._catalogue = catalogue
+        self._sales = sales
         self._house: Kept[str, Any] = Kept(1, HOUSE_CACHE_S)
         self._lists: Kept[bool, list[Entry]] = Kept(2, CATALOGUE_CACHE_S)
         self._entries: Kept[int, Entry | None] = Kept(MAX_CACHED_PERFORMANCES, CATALOGUE_CACHE_S)
-        self._venues: dict[str, tuple[str, int]] = {}
+        self._sold: Kept[str, Mapping[int, int]] = Kept(1, SOLD_CACHE_S)
+        self._plans: dict[str, tuple[str, int, int]] = {}
 
     async def house(self) -> Any:
         """The house. Raises Problem("unavailable") while there is none."""
@@ -73,6 +77,11 @@ class Programme:
     async def entries(self, *, staff: bool) -> list[Entry]:
         """Coming performances, earliest first; staff see hidden and recent ones too."""
         return await self._lists.get(staff, lambda: self._list(staff))
+
+    async def sold(self) -> Mapping[int, int]:
+        """Places sold of each performance that staff see; of one that is missing, none."""
+        numbers = [entry.id for entry in await self.entries(staff=True)]
+        return await self._sold.get("", lambda: self._sales.counts(numbers))
 
     async def entry(self, performance: int) -> Entry:
         """Raises Problem("performance_unknown")."""
@@ -106,10 +115,10 @@ class Programme:
         return None if row is None else (await self._entries_of([row]))[0]
 
     async def _entries_of(self, rows: Sequence[Any]) -> list[Entry]:
-        if not all(row.plan in self._venues for row in rows):
-            # A plan never changes, so its name is kept for good.
+        if not all(row.plan in self._plans for row in rows):
+            # A plan never changes, so what is told of it is kept for good.
             plans = await self._catalogue.list_plans()
-            self._venues = {plan.hash: (plan.name, plan.seats) for plan in plans}
+            self._plans = {plan.hash: (plan.name, plan.seats, plan.places) for plan in plans}
         return [
             Entry(
                 row.id,
@@ -117,9 +126,8 @@ class Programme:
                 row.production.subtitles,
                 row.starts_ms,
                 row.plan,
-                self._venues.get(row.plan, ("", 0))[0],
+                *self._plans.get(row.plan, ("", 0, 0)),
                 _decode_settings(row.settings),
-                self._venues.get(row.plan, ("", 0))[1],
             )
             for row in rows
         ]

@@ -238,6 +238,20 @@ class Sales:
             row = (await connection.execute(sold)).one()
             return Totals(*row, admitted=(await connection.execute(admitted)).scalar_one())
 
+    async def counts(self, performances: Sequence[int]) -> dict[int, int]:
+        """Tickets that are not refunded, of each performance that has some."""
+        sold = (
+            sa.select(tickets.c.performance, sa.func.count())
+            .where(
+                tickets.c.performance.in_(performances),
+                tickets.c.state != TicketState.REFUNDED.value,
+            )
+            .group_by(tickets.c.performance)
+        )
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(sold)).all()
+        return {row[0]: row[1] for row in rows}
+
     async def _sales(
         self, which: sa.ColumnElement[bool], before: int | None, limit: int
     ) -> list[Sale]:

@@ -17,8 +17,10 @@ PAST_MS = 6 * 3_600_000
 """A performance that began longer ago than this is not where the cursor starts."""
 
 
+SOLD_COLUMNS = 90
+"""A terminal narrower than this has no room for what is sold."""
 VENUE_COLUMNS = 110
-"""A terminal narrower than this has no room for the venue."""
+"""Nor, narrower than this, for the venue."""
 
 
 class ProgrammeScreen(TillScreen):
@@ -64,6 +66,8 @@ class ProgrammeScreen(TillScreen):
         chosen = table.cursor_row
         table.clear(columns=True)
         columns = ["when", "title_column", "status", "price"]
+        if self.app.size.width >= SOLD_COLUMNS:
+            columns.append("sold")
         if self.app.size.width >= VENUE_COLUMNS:
             columns.append("venue")
         for key in columns:
@@ -79,6 +83,7 @@ class ProgrammeScreen(TillScreen):
                 title,
                 self._sale_words(one),
                 price,
+                "" if one.sold is None else f"{one.sold} / {one.places}",
                 one.venue,
             )
             table.add_row(*cells[: len(columns)])

@@ -220,7 +220,7 @@ class _Reader:
         for layer in one.layers:
             self._check_categories(layer, (plan,))
         around = Surroundings(self._zone, self._house.languages, currency, plan, starts_ms)
-        settings = read_settings(table.without(*_SHARED), around, self._problems)
+        settings = read_settings(table.without(*_SHARED), around, self._problems, one.path)
         self._check_types(table)
         if settings is None:
             return None

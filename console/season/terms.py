@@ -8,7 +8,7 @@ field:
     percent_bp        percent, with two decimals                names     name, texts by language
     amount, fixed     in units of the currency, with decimals
     category, sections, areas...                                by their names in the plan
-    price_types, gates, fees: whatever has an id                a table for each, under its id
+    price_types, gates, quotas: whatever has an id              a table for each, under its id
     prices            prices.CATEGORY.PRICE_TYPE
 
 A number that is none of these is written as it is.
@@ -30,7 +30,9 @@ from console.season.dates import SkippedTime
 from console.season.problems import Problems, joined
 from console.season.tables import Leaf, Node, Table, placed
 from engine.currency import minor_digits
+from engine.plan import Area, Category, Plan, Section
 from engine.settings import Price, Settings
+from engine.settings_check import first_flaw
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -60,6 +62,22 @@ class PlanNames:
     categories: Sequence[str]
     sections: Sequence[str]
     areas: Sequence[str]
+
+    @property
+    def sketch(self) -> Plan:
+        """A plan without seats, to judge settings by."""
+        return Plan(
+            id="",
+            name=self.name,
+            width=1,
+            height=1,
+            focal=(0, 0),
+            categories=tuple([Category(one, "") for one in self.categories]),
+            sections=tuple([Section("", one) for one in self.sections]),
+            rows=(),
+            seats=(),
+            areas=tuple([Area("", 0, one, 0, 0, ()) for one in self.areas]),
+        )
 
     def part(self, name: str) -> Sequence[str]:
         part: Sequence[str] = getattr(self, name)
@@ -105,14 +123,25 @@ def keys_of(kind: type[msgspec.Struct]) -> list[str]:
 # In -------------------------------------------------------------------------------------
 
 
-def read_settings(table: Table, around: Surroundings, problems: Problems) -> Settings | None:
-    """The settings that a merged table says; None where something of it is wrong."""
+def read_settings(
+    table: Table, around: Surroundings, problems: Problems, path: str = ""
+) -> Settings | None:
+    """The settings that a merged table says; None where something of it is wrong.
+
+    `path` is where the performance stands whose settings they are.
+    """
     before = len(problems)
     values = _Reader(around, problems).struct(table, Settings, {"currency": around.currency})
     # What is inherited for a price type that was taken away goes with it.
     types = {one["id"] for one in values[TYPES]}
     values["prices"] = [one for one in values["prices"] if one["price_type"] in types]
-    return None if len(problems) > before else msgspec.convert(values, Settings)
+    if len(problems) > before:
+        return None
+    settings = msgspec.convert(values, Settings)
+    flaw = first_flaw(settings, around.plan.sketch)
+    if flaw is not None:
+        problems.add(path, "contradiction", field=flaw.field, why=flaw.why)
+    return settings
 
 
 class _Reader:
@@ -161,6 +190,8 @@ class _Reader:
             return self._entries(entries, node)
         if isinstance(kind, inspect.DictType):
             return self._texts(node)
+        if isinstance(kind, inspect.StructType):
+            return self.struct(_table(node), kind.cls, {})
         if not isinstance(node, Leaf):
             raise Wrong("no_table")
         if isinstance(kind, inspect.VarTupleType):
@@ -379,6 +410,8 @@ class _Writer:
             if isinstance(item, inspect.StructType):
                 return [self.struct(one, frozenset()) for one in value]
             return [self._leaf(name, item, one) for one in value]
+        if isinstance(kind, inspect.StructType):
+            return self.struct(value, frozenset())
         return dict(value) if isinstance(value, Mapping) else self._leaf(name, kind, value)
 
     def _leaf(self, name: str, kind: inspect.Type, value: Any) -> Any:

@@ -150,8 +150,12 @@ def _table(
     return told | {
         key: list(value)
         for key, value in table.items()
-        if isinstance(value, Mapping) and key != "prices"
+        if key != "prices" and isinstance(value, Mapping) and _are_entries(value)
     }
+
+
+def _are_entries(table: Mapping[str, Any]) -> bool:
+    return all(isinstance(one, Mapping) for one in table.values())
 
 
 def _said(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Said, ...]:
@@ -264,9 +268,10 @@ class _Speaker:
     def _in_short(self, one: PerformanceSaid, currency: str) -> list[str]:
         """What is new, in short: everything of it stands in the file."""
         amounts = [
-            each.new
+            amount
             for each in one.changes
-            if each.key.startswith("prices.") and isinstance(each.new, Decimal | int)
+            if each.key.startswith("prices.")
+            for amount in _amounts(each.new)
         ]
         status = next((each.new for each in one.changes if each.key == "status"), "")
         edges = dict.fromkeys((min(amounts), max(amounts)) if amounts else ())
@@ -285,7 +290,12 @@ class _Speaker:
         if isinstance(value, bool):
             return t("season.diff.yes" if value else "season.diff.no")
         if isinstance(value, list):
-            return ", ".join(self.value("", one, currency) for one in value) or "[]"
+            return ", ".join(self.value(key, one, currency) for one in value) or "[]"
+        if isinstance(value, Mapping):
+            told = [
+                (each, self.value(f"{key}.{each}", one, currency)) for each, one in value.items()
+            ]
+            return " ".join(one if each == "amount" else f"{each} {one}" for each, one in told)
         if isinstance(value, datetime):
             return self.when(to_ms(value, self._zone))
         if key == "status" and f"console.sale_status.{value}" in t:
@@ -306,6 +316,13 @@ class _Speaker:
 
     def key(self, starts_ms: int) -> str:
         return key_of(starts_ms, self._zone)
+
+
+def _amounts(value: Any) -> list[Decimal | int]:
+    """Of a price, or of several that follow each other."""
+    if isinstance(value, list):
+        return [one["amount"] for one in value]
+    return [value] if isinstance(value, Decimal | int) else []
 
 
 def _counted_keys(performances: Sequence[PerformanceSaid]) -> set[str]:

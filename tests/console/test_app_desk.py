@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -520,6 +521,24 @@ async def test_the_gate_is_chosen_and_judged(house: House, tmp_path: Path) -> No
         await me.press("f5")
         assert "Side door" in str(screen.query_one("#mode").render())
         assert (await scan(me, ticket_secret(house, order)))[0] == "-warn"
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(100, True), (80, False)])
+async def test_the_programme_shows_what_is_sold_where_there_is_room(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int, shown: bool
+) -> None:
+    async def counts(performances: Sequence[int]) -> dict[int, int]:
+        return dict.fromkeys(performances, 37)
+
+    monkeypatch.setattr(house.fake.sales, "counts", counts)
+    async with cashier(house, tmp_path, size=(columns, 24)) as me:
+        await me.log_in(house.password)
+        await me.sees(ProgrammeScreen)
+        await until(lambda: bool(me.app.screen._performances))  # type: ignore[attr-defined]
+        table = me.app.screen.query_one(DataTable)
+        row = [str(cell) for cell in table.get_row_at(0)]
+        assert ("37 / 260" in row) == shown, row
+        assert table.virtual_size.width <= columns
 
 
 async def test_a_door_operator_goes_straight_to_the_door(house: House, tmp_path: Path) -> None:

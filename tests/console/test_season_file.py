@@ -30,9 +30,12 @@ from engine.settings import (
     Gate,
     Price,
     PriceType,
+    Quota,
     ReEntry,
     SaleStatus,
     Settings,
+    Surplus,
+    TypeStatus,
 )
 from renderers.i18n import translator
 from tests.console.seasons import DOCS, HOUSE, example, example_plan, read
@@ -75,7 +78,9 @@ def test_the_example_says_what_the_page_explains() -> None:
     usual, last = by_key["2027-02-03T14:00"].settings, by_key["2027-02-28T16:00"]
     assert usual.status is SaleStatus.ON_SALE and usual.hold_ms == 900_000
     assert last.settings.status is SaleStatus.BOX_OFFICE
-    assert [each.amount for each in last.settings.prices] == [4_000, 2_450, 2_800, 1_400, 1_000]
+    assert [each.amount for each in last.settings.prices] == [
+        3_600, 4_000, 2_450, 2_800, 1_400, 1_000,
+    ]  # fmt: skip
     early = usual.price_types[2]
     assert early.until_ms == to_ms(datetime(2027, 1, 13, 18), PARIS)
     assert usual.fees[0].percent_bp == 250 and usual.fees[0].fixed == 50
@@ -91,14 +96,16 @@ def test_the_example_says_what_the_page_explains() -> None:
 
 def test_the_page_names_every_key() -> None:
     page = (DOCS / "season-file.md").read_text()
-    for kind in (Settings, PriceType, Fee, Gate):
+    for kind in (Settings, PriceType, Price, Fee, Gate, Quota, Surplus):
         for key in keys_of(kind):
-            assert key == "id" or f"`{key}" in page, f"{kind.__name__}.{key} is not in the page"
+            # What is the key of a table is said as that.
+            said = key in ("id", "category", "price_type") or f"`{key}" in page
+            assert said, f"{kind.__name__}.{key} is not in the page"
 
 
 def test_every_number_of_the_settings_has_a_way_to_be_written() -> None:
     """A new field that is a number must be an amount, a length, a place, a moment, or a count."""
-    counts = {"max_per_order", "max_per_buyer", "capacity"}
+    counts = {"max_per_order", "max_per_buyer", "capacity", "limit"}
     seen = set()
 
     def numbers(kind: inspect.Type) -> None:
@@ -110,6 +117,8 @@ def test_every_number_of_the_settings_has_a_way_to_be_written() -> None:
                 numbers(inner)
         elif isinstance(kind, inspect.VarTupleType):
             numbers(kind.item_type)
+        elif isinstance(kind, inspect.Metadata):
+            numbers(kind.type)
 
     numbers(inspect.type_info(Settings))
     assert {"amount", "hold_ms", "until_ms", "category", "percent_bp", "capacity"} <= seen
@@ -152,6 +161,34 @@ def test_what_is_nearer_counts_and_false_takes_away() -> None:
     assert first.settings.price_types[1].until_ms == to_ms(datetime(2027, 1, 1, 10), PARIS)
     assert second.settings.price_types[1] == PriceType("child", {"fr": "Enfant"})
     assert [each.id for each in third.settings.price_types] == ["full"]
+
+
+def test_sale_times_quotas_and_prices_that_follow_each_other() -> None:
+    (found,) = one(
+        """
+        dates = [2027-01-05T20:00:00]
+        sale_opens = "6 weeks before 10:00"
+        sale_closes = "2 h before"
+        tills_close = "30 min after"
+        price_type.full = { name = "Full", status = "closed" }
+        prices.Debout.full = [
+            { amount = 12, until = 2027-01-01T00:00:00 },
+            { amount = 15.5, from = 2027-01-01T00:00:00 },
+        ]
+        quota.all = { name = "All", limit = 40, categories = ["Debout"], price_types = ["full"] }
+        surplus = { areas = ["Debout"] }
+        """
+    )
+    settings, year = found.settings, to_ms(datetime(2027, 1, 1), PARIS)
+    assert settings.sale_opens_ms == to_ms(datetime(2026, 11, 24, 10), PARIS)
+    assert settings.tills_close_ms - settings.sale_closes_ms == 150 * 60_000
+    assert settings.prices == (
+        Price(1, "full", 1_200, until_ms=year),
+        Price(1, "full", 1_550, from_ms=year),
+    )
+    assert settings.quotas == (Quota("all", {"fr": "All", "en": "All"}, 40, (1,), ("full",)),)
+    assert settings.surplus == Surplus(areas=(0,))
+    assert settings.price_types[0].status is TypeStatus.CLOSED
 
 
 def test_a_price_may_be_of_a_category_that_another_plan_has() -> None:
@@ -253,6 +290,10 @@ def test_a_price_may_be_of_a_category_that_another_plan_has() -> None:
         ("dates = [2027-01-05T20:00:00]\nmax_per_order.a = 3", "production.a.max_per_order",
          "no_table"),
         ("dates = [2027-01-05T20:00:00]\ngate = 3", "production.a.gate", "table_wanted"),
+        ("dates = [2027-01-05T20:00:00]\nsale_opens = 2027-01-02T10:00:00\n"
+         "sale_closes = 2027-01-01T10:00:00", "production.a.dates[1]", "contradiction"),
+        ("dates = [2027-01-05T20:00:00]\nsurplus.areas = ['Nowhere']",
+         "production.a.surplus.areas", "not_in_plan"),
         ("[plan]\nx = 3", "plan.x", "table_wanted"),
         ("[defaults.x]\ny = 1", "defaults.x", None),
         ("[unheard]\nof = 1", "unheard", "unknown_key"),
@@ -336,10 +377,17 @@ MOMENTS = st.one_of(
     st.integers(NOW_MS, NOW_MS + 10**11),
     st.integers(0, 10**6).map(lambda minutes: NOW_MS + minutes * 60_000),
 )
+BOUNDS = (
+    st.tuples(MOMENTS, MOMENTS)
+    .map(lambda both: both if not both[1] or both[0] < both[1] else (both[1], both[0]))
+    .filter(lambda both: not both[1] or both[0] < both[1])
+)
+"""From and until; 0 is no bound."""
 PRICE_TYPES = st.lists(
     st.builds(
-        PriceType, id=IDS, names=TEXTS, until_ms=MOMENTS, max_per_order=st.integers(0, 9),
-        box_office_only=st.booleans(),
+        lambda bounds, **values: PriceType(from_ms=bounds[0], until_ms=bounds[1], **values),
+        BOUNDS, id=IDS, names=TEXTS, max_per_order=st.integers(0, 9),
+        box_office_only=st.booleans(), status=st.sampled_from(TypeStatus),
     ),
     max_size=3, unique_by=lambda kind: kind.id,
 ).map(tuple)  # fmt: skip
@@ -365,20 +413,27 @@ GATES = st.lists(
 @st.composite
 def settings(draw: st.DrawFn, currency: str) -> Settings:
     types = draw(PRICE_TYPES)
-    # One more category than the plan has: what the house cannot name is kept all the same.
-    prices = draw(
-        st.lists(
-            st.builds(
-                Price,
-                category=st.integers(0, 2),
-                price_type=st.sampled_from([kind.id for kind in types]),
-                amount=st.integers(0, 10**6),
-            ),
-            max_size=6,
-        )
-        if types
+    ids = [kind.id for kind in types]
+    prices = []
+    for category, kind in draw(
+        st.lists(st.tuples(st.integers(0, 1), st.sampled_from(ids)), max_size=6, unique=True)
+        if ids
         else st.just([])
-    )
+    ):
+        amounts = st.integers(0, 10**6)
+        from_ms, until_ms = draw(BOUNDS)
+        prices.append(Price(category, kind, draw(amounts), from_ms, until_ms))
+        if until_ms and draw(st.booleans()):
+            prices.insert(0, Price(category, kind, draw(amounts), from_ms=until_ms))
+    quotas = st.lists(
+        st.builds(
+            Quota, id=IDS, names=TEXTS, limit=st.integers(0, 999),
+            categories=st.sets(st.integers(0, 1)).map(tuple),
+            price_types=(st.sets(st.sampled_from(ids)) if ids else st.just(set())).map(tuple),
+        ),
+        max_size=2, unique_by=lambda quota: quota.id,
+    ).map(tuple)  # fmt: skip
+    sale, tills = draw(BOUNDS), draw(BOUNDS)
     return Settings(
         currency,
         types,
@@ -392,6 +447,14 @@ def settings(draw: st.DrawFn, currency: str) -> Settings:
         gates=draw(GATES),
         fees=draw(FEES),
         re_entry=draw(st.sampled_from(ReEntry)),
+        sale_opens_ms=sale[0],
+        sale_closes_ms=sale[1],
+        tills_open_ms=tills[0],
+        tills_close_ms=tills[1],
+        quotas=draw(quotas),
+        surplus=Surplus(
+            draw(st.sets(st.integers(0, 1)).map(tuple)), draw(st.sampled_from([(), (0,)]))
+        ),
     )
 
 

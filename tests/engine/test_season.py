@@ -72,12 +72,6 @@ TWICE = replace(SETTINGS, prices=(Price(0, "full", 5), Price(0, "full", 100)))
         Case("no such number", {}, {"key": "#8"}, Flaw.NO_SUCH_NUMBER),
         Case("other currency", {}, {"settings": replace(SETTINGS, currency="CHF")},
              Flaw.OTHER_CURRENCY),
-        Case("a price of no type", {}, {"settings": replace(SETTINGS, price_types=())},
-             Flaw.PRICE_TYPE_UNKNOWN),
-        Case("a type twice", {}, {"settings": replace(
-            SETTINGS, price_types=SETTINGS.price_types * 2)}, Flaw.PRICE_TYPE_TWICE),
-        Case("money back", {}, {"settings": replace(
-            SETTINGS, prices=(Price(0, "full", -1),))}, Flaw.NEGATIVE_PRICE),
     ],
     ids=lambda case: case.name,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The real order desk over orders in memory, and the queries over those orders."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -215,6 +216,17 @@ class FakeSales:
     ) -> tuple[TicketEntry, list[Struct]] | None:
         found = await self.tickets(performance, numbers=[number])
         return (found[0], []) if found else None
+
+    async def counts(self, performances: Sequence[int]) -> dict[int, int]:
+        sold = Counter(
+            line.performance
+            for order in self._orders.by_id.values()
+            for line in order.lines
+            if line.ticket > 0
+            and line.state is not LineState.REFUNDED
+            and line.performance in performances
+        )
+        return dict(sold)
 
     def _sales(self, means, performance, before, limit):  # type: ignore[no-untyped-def]
         orders = sorted(self._orders.by_id.values(), key=lambda order: -order.number)

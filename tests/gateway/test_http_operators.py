@@ -185,6 +185,19 @@ async def test_a_line_and_then_the_rest_are_refunded_once(gateway: Running) -> N
     assert (await socket.hold(1, 5, 6, 7))[0] == "held"
 
 
+async def test_the_list_of_performances_tells_operators_what_is_sold(gateway: Running) -> None:
+    ada = await gateway.fake.operator_token("Ada", "cashier", "refund")
+    order = await sold_by(gateway, ada, 5, 6, 7)
+    line = {"id": "r", "lines": [order["lines"][0]["number"]]}
+    await gateway.json("POST", f"/api/orders/{order['id']}/refund", line, ada)
+    (listed,) = await gateway.json("GET", "/api/performances", None, ada)
+    assert listed["sold"] == 2 and listed["places"] > 100
+    device = await gateway.fake.device_token("Door")
+    for token in (device, ""):
+        (seen,) = await gateway.json("GET", "/api/performances", None, token)
+        assert "sold" not in seen and "places" not in seen
+
+
 async def test_the_refund_role_is_for_ones_own_sales(gateway: Running) -> None:
     ada = await gateway.fake.operator_token("Ada", "cashier", "refund")
     bob = await gateway.fake.operator_token("Bob", "cashier", "refund")

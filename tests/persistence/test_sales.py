@@ -179,5 +179,8 @@ async def test_totals_count_what_is_live(store: Store, opened: Opened, sold: lis
     assert (totals.sold, totals.amount) == (3, 6_000)
     assert (totals.refunded, totals.refunded_amount) == (1, 2_000)
     assert totals.admitted == 1
+    both = (opened.first, opened.second)
+    assert await store.sales.counts(both) == {opened.first: 3}
+    assert await store.sales.counts(()) == {}
     nothing = await store.sales.totals(opened.second)
     assert (nothing.sold, nothing.amount, nothing.refunded, nothing.admitted) == (0, 0, 0, 0)
