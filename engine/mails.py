@@ -182,8 +182,7 @@ def _to_buyer(before: Order | None, after: Order) -> Iterator[Mail]:
             after.state is OrderState.EXPIRED and was is OrderState.SELLING
         ):
             yield Mail(MailKind.FAILED)
-        # One that has money is FAILED next, and that mail says it all.
-        elif after.state in GIVEN_UP and was in RESERVED_STATES and not after.has_money:
+        elif after.state in GIVEN_UP and was in RESERVED_STATES:
             yield Mail(MailKind(after.state.value))
     reminders = _reminded(after)
     if after.state is OrderState.AWAITING_PAYMENT and reminders > _reminded(before):
@@ -229,6 +228,9 @@ def still_true(mail: Mail, order: Order) -> bool:
             return order.state is OrderState.AWAITING_PAYMENT
         case MailKind.AWAITING_APPROVAL:
             return order.state is OrderState.AWAITING_APPROVAL
+        case MailKind.CANCELLED | MailKind.EXPIRED:
+            # One that turned out to owe money back is FAILED: that mail says it all.
+            return order.state in GIVEN_UP
     return True
 
 

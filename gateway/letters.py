@@ -234,20 +234,18 @@ def _awaiting_approval(told: _Told, cause: str) -> Letter:
 
 
 def _cancelled(told: _Told, cause: str) -> Letter:
-    words = [told.t("mail.cancelled.text")]
+    words = [told.t("mail.cancelled.text"), *_all_money_back(told)]
     return _letter(told, "cancelled", words, told.order.lines, _rows(told)[:1])
 
 
 def _expired(told: _Told, cause: str) -> Letter:
-    words = [told.t("mail.expired.text")]
+    words = [told.t("mail.expired.text"), *_all_money_back(told)]
     return _letter(told, "expired", words, told.order.lines, _rows(told)[:1])
 
 
 def _failed(told: _Told, cause: str) -> Letter:
-    back = _money_back(told, lambda refund: True)
-    words = [told.t("mail.failed.text"), *(back or [told.t("mail.failed.no_money")])]
-    if back:
-        words.insert(1, told.t("mail.failed.money"))
+    back = _all_money_back(told) or [told.t("mail.failed.no_money")]
+    words = [told.t("mail.failed.text"), *back]
     return _letter(told, "failed", words, told.order.lines, _rows(told)[:1])
 
 
@@ -287,6 +285,12 @@ def _money_back(told: _Told, which: Callable[[Refund], bool]) -> list[str]:
         for refund in payment.refunds
         if which(refund)
     ]
+
+
+def _all_money_back(told: _Told) -> list[str]:
+    """What of the order goes back, with a word before it; empty for nothing."""
+    back = _money_back(told, lambda refund: True)
+    return [told.t("mail.failed.money"), *back] if back else []
 
 
 def _way_back(told: _Told, payment: Payment, refund: Refund) -> str:

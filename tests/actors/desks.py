@@ -21,7 +21,18 @@ from engine.commands import (
     Scanned,
     ScanOutcome,
 )
-from engine.orders import RESERVED_STATES, Buyer, LineState, Order, OrderHold, OrderLine, PlaceOrder
+from engine.mails import Mail, MailKind, mails_of
+from engine.orders import (
+    RESERVED_STATES,
+    SOLD_STATES,
+    Buyer,
+    LineState,
+    Order,
+    OrderHold,
+    OrderLine,
+    OrderState,
+    PlaceOrder,
+)
 from engine.payments import PaymentMethod
 from engine.performance import Performance
 from engine.plan import Plan
@@ -198,7 +209,32 @@ class World:
         if len(set(seats)) != len(seats):
             found.append(f"(performance, seat) sold twice among {sorted(seats)}")
         found += self._wrong_credits()
+        found += self._wrong_mails()
         return found
+
+    def _wrong_mails(self) -> list[str]:
+        """What buyers and the house are told twice, or not at all, of orders as they were saved."""
+        found = []
+        for order in self.orders.all:
+            told = self.mails(order.id)
+            name = f"order {order.number} ({order.state})"
+            if len(set(told)) != len(told):
+                found.append(f"{name} tells something twice: {told}")
+            states = {one.state for one in self.orders.history(order.id)}
+            was_sold = bool(states.intersection(SOLD_STATES))
+            wanted = [Mail(MailKind.SALE)] if was_sold else []
+            if order.buyer.email:
+                wanted += [Mail(MailKind.PAID)] if was_sold else []
+                wanted += [Mail(MailKind.REFUNDED, one.id) for one in order.refunds if one.undone]
+                wanted += [Mail(MailKind.FAILED)] if OrderState.FAILED in states else []
+            found += [f"{name} does not tell of {mail}" for mail in wanted if mail not in told]
+        return found
+
+    def mails(self, order: str) -> list[Mail]:
+        """All that an order's savings have told, in their order."""
+        history = self.orders.history(order)
+        steps = zip([None, *history], history, strict=False)
+        return [mail for before, after in steps for mail in mails_of(before, after)]
 
     def version(self, line: OrderLine) -> int:
         """The version that a line's ticket has at the door."""

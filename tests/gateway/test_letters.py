@@ -282,6 +282,9 @@ async def test_a_refund_says_what_how_much_and_which_way(writer: Letters) -> Non
     told = due(MailKind.REFUNDED, structs.replace(PART, payments=(), charges=(credit, kept)), "r1")
     said = words(await read(writer, told))
     assert "€15.00 as a credit" in said and spaced(card) in said and "€5.00 is kept" in said
+    deposit = structs.replace(ENDED, state=OrderState.CANCELLED, payments=(CASH_BACK,))
+    said = words(await read(writer, due(MailKind.CANCELLED, deposit)))
+    assert "cancelled" in said and "€5.00 in cash" in said
     said = words(await read(writer, due(MailKind.FAILED, structs.replace(ENDED, payments=()))))
     assert "You have paid nothing" in said
 
