@@ -1,9 +1,13 @@
 """The mail commands over a real gateway."""
 
+import asyncio
+
 import pytest
+from msgspec import structs
 
 from console import mail_cli
 from engine.mails import Mail, MailKind, MailState
+from engine.orders import OrderState
 from tests.console.server import CASHIER, House
 from tests.console.test_queue_cli import served, told
 from tests.engine.test_mails import ORDER
@@ -40,6 +44,19 @@ def test_mails_are_listed_shown_and_tried_again(
     assert told(capsys)["state"] == "waiting"
     assert run("retry", failed["id"], *who) == 0
     assert mail_cli.t("mailing.cli.next") in capsys.readouterr().out
+
+
+def test_tickets_are_sent_again_by_the_orders_number(
+    served: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = structs.replace(ORDER, number=0, state=OrderState.PAID)
+    (saved,) = asyncio.run(served.fake.desk.orders.save([order]))
+    who = ("--server", served.url, "--login", CASHIER)
+    for _ in range(2):
+        assert run("send", saved.number, "--json", *who) == 0
+        sent = told(capsys)
+        assert (sent["kind"], sent["order"]) == ("tickets", ORDER.id)
+    assert len(served.fake.mails.rows) == 2
 
 
 def test_an_order_that_is_not_there_is_named(

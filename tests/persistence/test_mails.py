@@ -12,6 +12,7 @@ from engine.mails import KEPT_MS, MAX_TRIES_KEPT, Due, MailKind, MailState
 from engine.orders import Buyer, LineState, Order, OrderState, Terms, TermsKind
 from persistence.mails import LEASE_MS, Mails, stop_all
 from persistence.orders import OrderConflict
+from persistence.rewind import rewind
 from persistence.store import Store
 from tests.persistence.houses import NOW_MS, Opened
 from tests.persistence.test_orders import new_order
@@ -228,6 +229,18 @@ async def test_what_waits_in_a_copy_is_left_to_a_person(
     assert (row.state, row.tries[0].reason) == (MailState.FAILED, "restored")
     assert await outbox.claim() is None
     assert await outbox.retry(row.id)
+
+
+async def test_a_way_back_forgets_what_had_not_happened(
+    store: Store, opened: Opened, outbox: Mails, clock: Clock
+) -> None:
+    early = await paid(store, opened.first, 1, created_ms=NOW_MS)
+    clock.now_ms += 1_000
+    late = await paid(store, opened.first, 2, created_ms=clock.now_ms)
+    assert {row.order for row in await outbox.list()} == {early.id, late.id}
+    async with store._engine.begin() as connection:
+        await rewind(connection, NOW_MS + 500, lambda *told: None)
+    assert [row.order for row in await outbox.list()] == [early.id]
 
 
 # To the house --------------------------------------------------------------------
