@@ -298,7 +298,7 @@ def _letters(store: "Store", settings: Settings) -> Callable[[Due], Awaitable[Co
             house = await store.catalogue.house()
             assert house is not None, "an order was placed in a house"
             letters = Letters(
-                Programme(store.catalogue),
+                Programme(store.catalogue, store.sales),
                 Plans(store.catalogue),
                 Paper(house.ticket_seed),
                 store.ledger,

@@ -36,6 +36,8 @@ from gateway.plans import Plans
 from gateway.programme import Programme
 from tests.actors.houses import settings, small_plan
 from tests.fakes.catalogue import FakeCatalogue
+from tests.fakes.desk import FakeSales
+from tests.fakes.orders import MemoryOrders
 from tests.renderers import paper as pages
 
 EVENING_MS = 1_797_015_600_000  # 2026-12-11 19:00 UTC, 20:00 in Paris
@@ -94,7 +96,7 @@ def catalogue() -> FakeCatalogue:
 @pytest.fixture
 def writer(catalogue: FakeCatalogue) -> Letters:
     return Letters(
-        Programme(catalogue),
+        Programme(catalogue, FakeSales(MemoryOrders())),
         Plans(catalogue),
         Paper(bytes(32)),
         Books(),
