@@ -66,7 +66,7 @@ def sale_now(settings: Settings, at_ms: int, left: int | None = None) -> Outlook
             return Standing.ON_SALE
         if tills[0] <= moment_ms < tills[1]:
             return Standing.BOX_OFFICE
-        to_come = moment_ms < tills[0] or (online != NEVER and moment_ms < online[0])
+        to_come = moment_ms < max(tills[0], online[0])
         return Standing.CLOSED if to_come else Standing.ENDED
 
     outlook = _outlook(standing, (*online, *tills), at_ms)

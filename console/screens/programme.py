@@ -103,9 +103,11 @@ class ProgrammeScreen(TillScreen):
         if one.changes_ms <= now_ms():
             return words(one.then)
         begins = one.then in ("on_sale", "box_office") and one.status != "on_sale"
+        when = self.when(one.changes_ms)
+        if self.app.size.width < VENUE_COLUMNS:
+            return t("console.sale_status.begins", when=when) if begins else words(one.status)
         key = "console.sale_status.from" if begins else "console.sale_status.until"
-        named = words(one.then if begins else one.status)
-        return t(key, status=named, when=self.when(one.changes_ms))
+        return t(key, status=words(one.then if begins else one.status), when=when)
 
     def action_reload(self) -> None:
         self.run_worker(self._load(), exclusive=True)

@@ -11,12 +11,14 @@ from engine.actors import NotReady, OutcomeUnknown, Stopped
 from engine.actors import performance as shell
 from engine.actors.performance import PerformanceActor
 from engine.commands import (
+    Allocate,
     Basket,
     BasketIs,
     Channel,
     Command,
     Held,
     Hold,
+    ListAllocations,
     Outcome,
     Refusal,
     Refused,
@@ -305,6 +307,24 @@ async def test_holds_expire_by_themselves_and_watchers_are_told(
     kind, _, _, from_seq, _, packed, _ = msgspec.msgpack.decode(frame)
     assert (kind, from_seq) == ("delta", seq)
     assert packed == (0 << 2).to_bytes(4, "little") + (1 << 2).to_bytes(4, "little")
+
+
+async def test_an_allocation_is_released_by_itself_once_and_watchers_are_told(
+    actor: PerformanceActor, journal: MemoryJournal, clock: Clock
+) -> None:
+    await ask(actor, Allocate(id_of(1), "press", (Channel.PHONE,), (0, 1), clock.ms + 60_000))
+    frame, _ = msgspec.msgpack.decode(await actor.watch(0, 0))
+    _, _, epoch, seq, *_ = msgspec.msgpack.decode(frame)
+    clock.ms += 60_000
+    frame, ended = msgspec.msgpack.decode(await asyncio.wait_for(actor.watch(epoch, seq), 30))
+    packed = msgspec.msgpack.decode(frame)[5]
+    assert (ended, packed) == ([], (0 << 2).to_bytes(4, "little") + (1 << 2).to_bytes(4, "little"))
+    assert isinstance((await ask(actor, hold(2, 0, 1)))[0], Held)
+    await end(actor)
+    successor = PerformanceActor(1, journal, clock)
+    told = (await ask(successor, ListAllocations(id_of(3))))[0]
+    assert told.allocations == ()  # type: ignore[union-attr]
+    await end(successor)
 
 
 async def test_no_client_can_take_the_ids_that_expiry_needs(

@@ -1,7 +1,9 @@
 """A served house for the console's tests."""
 
+import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -31,3 +33,24 @@ def unused_port() -> Callable[[], int]:
             return port
 
     return find
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A house served by a loop of its own, as the commands have theirs."""
+    ready: list[House] = []
+    begun, end = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with running_house() as house:
+            ready.append(house)
+            begun.set()
+            await asyncio.to_thread(end.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert begun.wait(20)
+    monkeypatch.setenv("STRAPONTIN_PASSWORD", ready[0].password)
+    yield ready[0]
+    end.set()
+    thread.join(20)

@@ -47,6 +47,7 @@ def imported(module: str) -> set[str]:
         ("console.scan", (*HEAVY, "textual")),
         ("console.doctor", (*HEAVY, "textual", "psutil")),
         ("console.queue_cli", (*HEAVY, "textual")),
+        ("console.allocation_cli", (*HEAVY, "textual")),
         ("console.journal_cli", (*HEAVY, "textual")),
         ("console.backup_cli", (*HEAVY, "textual")),
         ("console.doors_cli", (*HEAVY, "textual")),

@@ -1,10 +1,8 @@
 """The queue commands: a room over a real gateway, and a log that lies in every way."""
 
-import asyncio
 import hashlib
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 from console import queue_cli
 from console.room_log import LogUnreadable, read_log
 from engine.waiting_room import visitor_of
-from tests.console.server import CASHIER, House, running_house
+from tests.console.server import CASHIER, House
 
 PERFORMANCE = 1
 
@@ -22,27 +20,6 @@ PERFORMANCE = 1
 def run(*arguments: object) -> int:
     code: int = queue_cli.app([str(one) for one in arguments], result_action="return_value")
     return code
-
-
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """A house served by a loop of its own, as the commands have theirs."""
-    ready: list[House] = []
-    begun, end = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with running_house() as house:
-            ready.append(house)
-            begun.set()
-            await asyncio.to_thread(end.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    assert begun.wait(20)
-    monkeypatch.setenv("STRAPONTIN_PASSWORD", ready[0].password)
-    yield ready[0]
-    end.set()
-    thread.join(20)
 
 
 def in_minutes(minutes: float) -> str:

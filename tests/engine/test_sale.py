@@ -35,6 +35,7 @@ PLAN = house(["aaaaaaaaaa"])
         ({"sale_opens_ms": 20, "tills_open_ms": 20}, 5, CLOSED, 20, ON_SALE),
         ({"sale_closes_ms": 20, "tills_open_ms": 30}, 25, CLOSED, 30, TILLS),
         ({"sale_closes_ms": 20, "tills_close_ms": 20}, 20, ENDED, 0, ENDED),
+        ({"tills_close_ms": 3, "sale_opens_ms": 20}, 5, CLOSED, 20, ON_SALE),
     ],
 )  # fmt: skip
 def test_the_sale_stands(

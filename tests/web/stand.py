@@ -226,9 +226,13 @@ class Stand:
 
     def set_status(self, performance: int, status: SaleStatus) -> None:
         """What the pages are told of the sale (the engine's own settings stay)."""
+        self.tell(performance, status=status)
+
+    def tell(self, performance: int, **changes: Any) -> None:
+        """The pages are told of these settings (the engine's own stay)."""
         entry = self.fake.catalogue.performances[performance]
         settings = msgspec.json.decode(entry.settings, type=Settings)
-        entry.settings = msgspec.json.encode(replace(settings, status=status))
+        entry.settings = msgspec.json.encode(replace(settings, **changes))
         self._app[EDGE].programme.changed()
 
 

@@ -8,7 +8,8 @@ from playwright.async_api import WebSocketRoute, expect
 
 from engine.commands import SeatStatus
 from engine.demo_houses import club
-from engine.settings import SaleStatus
+from engine.settings import SaleStatus, Surplus
+from gateway.session import now_ms
 from tests.web.buyer import (
     basket_line,
     click_seat,
@@ -264,6 +265,35 @@ async def test_a_house_that_is_not_on_sale_is_shown_and_sells_nothing(
     assert set(stand.statuses(performance)) == {SeatStatus.AVAILABLE}
     await expect(page.locator(".price-left").first).to_have_text("Not on sale")
     await expect(page.locator("#panel")).not_to_contain_text("one left")
+
+
+async def test_a_sale_that_begins_by_itself_opens_the_page_by_itself(
+    stand: Stand, open_page: OpenPage
+) -> None:
+    house = club()
+    opens_ms = now_ms() + 3_600_000
+    performance = stand.add(house, settings_for(house))
+    stand.tell(performance, sale_opens_ms=opens_ms)
+    page = await open_page(f"{stand.url}/")
+    await page.clock.install()
+    await page.goto(f"{stand.url}/p/{performance}")
+    await expect(page.locator("#closed")).to_contain_text("on sale here from")
+    await expect(page.locator(".price-left").first).to_have_text("Not on sale")
+    stand.tell(performance, sale_opens_ms=0)
+    await page.clock.fast_forward("01:00:01")
+    await expect(page.locator(".price-left").first).to_contain_text("left")
+    await expect(page.locator("#closed")).to_be_hidden()
+
+
+async def test_places_that_tills_alone_sell_are_not_the_publics(
+    stand: Stand, open_page: OpenPage
+) -> None:
+    house = club()
+    everything = tuple(range(len(house.categories)))
+    performance = stand.add(house, settings_for(house, surplus=Surplus(everything)))
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await expect(page.locator(".price-left").first).to_have_text("None left")
+    assert set(stand.statuses(performance)) == {SeatStatus.BLOCKED}
 
 
 async def test_nothing_is_said_to_be_gone_before_the_first_colours_are_there(
