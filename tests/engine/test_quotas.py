@@ -68,6 +68,17 @@ def test_a_checkout_over_a_quota_is_refused_with_what_is_left(
         assert isinstance(pay(play, by="ann", kind="full"), Quoted), "the quota is of another type"
 
 
+def test_a_place_of_an_area_is_of_the_areas_category() -> None:
+    rules = settings(quotas=(Quota("floor", {}, 2, (2,)), Quota("rows", {}, 0, (1,))))
+    play = Play(PLAN, rules)
+    assert isinstance(pay(play, by="ann", places=2), Quoted)
+    assert used(play) == [2, 0]
+    assert pay(play, by="bob", places=1) == Refused(Refusal.QUOTA_FULL, (), "floor: 0 left")
+    play.sell(by="ann", order="ann")
+    play.refund(1, order="ann")
+    assert used(play) == [1, 0]
+
+
 def test_the_last_place_is_sold_once(play: Play) -> None:
     pay(play, 0, 1, by="ann")
     assert isinstance(pay(play, 10, by="bob"), Quoted)

@@ -104,7 +104,8 @@ def test_a_channel_sells_between_its_times(
     def ask(by: str) -> Any:
         if best:
             return play.best(2, by=by, channel=channel)
-        return play.hold(*((0, 1) if by == "ann" else (2, 3)), by=by, channel=channel)
+        seats = {"ann": (0, 1), "bob": (2, 3), "eve": (4, 5)}[by]
+        return play.hold(*seats, by=by, channel=channel)
 
     early = Refused(Refusal.NOT_ON_SALE, (), str(OPENS_MS))
     assert ask("ann") == early
@@ -115,7 +116,8 @@ def test_a_channel_sells_between_its_times(
     play.at_ms = CLOSES_MS - 1
     assert isinstance(ask("bob"), Held)
     play.at_ms = CLOSES_MS
-    assert ask("bob") == Refused(Refusal.NOT_ON_SALE)
+    for by in ("bob", "eve"):
+        assert ask(by) == Refused(Refusal.NOT_ON_SALE)
 
 
 def test_what_is_held_when_the_sale_closes_is_sold() -> None:
