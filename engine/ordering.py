@@ -25,6 +25,7 @@ from engine.orders import (
     LineFee,
     LineState,
     Order,
+    OrderHold,
     OrderLine,
     OrderRefund,
     OrderReissue,
@@ -108,9 +109,9 @@ def _is_hex(text: str) -> bool:
     return len(text) == 2 * ID_BYTES and all(digit in string.hexdigits[:16] for digit in text)
 
 
-def buyer_key(request: PlaceOrder) -> str:
+def buyer_key(wanted: PlaceOrder | Order) -> str:
     """Whom limits per buyer count for."""
-    return request.buyer.email.strip().lower() or request.session or request.id
+    return wanted.buyer.email.strip().lower() or wanted.session or wanted.id
 
 
 def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order:
@@ -463,6 +464,16 @@ def fits(order: Order, performance: int, tickets: Sequence[Ticket]) -> bool:
         for line in order.lines
         if line.performance == performance
     ]
+
+
+def costs(order: Order, performance: int, hold: OrderHold, quote: Quoted) -> bool:
+    """Is what is quoted for a hold what the order's lines there cost, in their order?"""
+    quoted = [
+        amount
+        for line, amount in zip(hold.lines, quote.amounts, strict=True)
+        for _ in range(line.quantity)
+    ]
+    return quoted == [line.amount for line in order.lines if line.performance == performance]
 
 
 def sold(order: Order, tickets: Mapping[int, Sequence[Ticket]]) -> Order:

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ from engine.commands import (
     ID_BYTES,
     Checkout,
     Command,
+    Held,
+    Hold,
     Outcome,
     Quoted,
     Refund,
@@ -37,6 +40,7 @@ from engine.commands import (
     Refusal,
     Refused,
     Reissue,
+    Release,
     Reopen,
     Scan,
     ScanMode,
@@ -48,11 +52,13 @@ from engine.commands import (
     TicketsSet,
     TicketState,
 )
+from engine.holding import HOLD_UNKNOWN
 from engine.ordering import (
     activated,
     advance,
     asked_back,
     buyer_key,
+    costs,
     fits,
     freed,
     given_up,
@@ -211,6 +217,8 @@ class Saga:
             outcome = await self._ask(
                 hold.performance, Sell(name, bytes.fromhex(hold.token), order.id, paid)
             )
+            if outcome == HOLD_UNKNOWN:
+                outcome = await self._sell_again(order, hold, paid)
             if isinstance(outcome, Sold):
                 tickets[hold.performance] = outcome.tickets
                 if fits(order, hold.performance, outcome.tickets):
@@ -220,6 +228,36 @@ class Saga:
             return await self._fail(order, tickets)
         made = sold(order, tickets) if paid else reserved(order, tickets)
         return await self.keep(order, advance(made))
+
+    async def _sell_again(self, order: Order, hold: OrderHold, paid: bool) -> Outcome:
+        """Sell places whose hold was lost, where they are still free and cost the same."""
+        performance = hold.performance
+        token = step_id(order.id, "late", performance)
+        seats, areas = _places(order, performance)
+        holder = order.session or order.operator or order.id
+        name = step_id(order.id, "hold again", performance)
+        outcome = await self._ask(
+            performance, Hold(name, token, holder, order.channel, seats, areas)
+        )
+        if isinstance(outcome, Held):
+            name = step_id(order.id, "check out again", performance)
+            outcome = await self._ask(
+                performance, Checkout(name, token, order.id, buyer_key(order), hold.lines)
+            )
+        if isinstance(outcome, Quoted) and costs(order, performance, hold, outcome):
+            name = step_id(order.id, "sell again", performance)
+            outcome = await self._ask(performance, Sell(name, token, order.id, paid))
+        if isinstance(outcome, Sold):
+            log.info("order %d: its hold in %d was lost, not its places", order.number, performance)
+        else:
+            await self._let_go(order, performance, token)
+        return outcome
+
+    async def _let_go(self, order: Order, performance: int, token: bytes) -> None:
+        """Free what was held again in vain; where nothing is held, nothing is done."""
+        name = step_id(order.id, "reopen again", performance)
+        await self._ask(performance, Reopen(name, token, order.id))
+        await self._ask(performance, Release(step_id(order.id, "let go", performance), token))
 
     async def _activate(self, order: Order) -> Order:
         """The tickets that were reserved admit from now on."""
@@ -431,6 +469,13 @@ def step_id(subject: str, step: str, performance: int) -> bytes:
     """A step's command id, the same in every life of the desk."""
     text = f"{subject}/{step}/{performance}".encode()
     return hashlib.blake2b(text, digest_size=ID_BYTES).digest()
+
+
+def _places(order: Order, performance: int) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """The seats of an order in a performance, and how many places of which areas."""
+    lines = [line for line in order.lines if line.performance == performance]
+    areas = Counter(line.area for line in lines if line.area >= 0)
+    return tuple(line.seat for line in lines if line.seat >= 0), tuple(areas.items())
 
 
 def _look_up(order: Order, line: OrderLine) -> Scan:

@@ -16,6 +16,8 @@ from engine.commands import (
     Hold,
     Line,
     Outcome,
+    Release,
+    Reopen,
     Scan,
     ScanMode,
     Scanned,
@@ -159,6 +161,17 @@ class World:
         lines = [Line(seat, -1, kind) for seat in seats]
         lines += [Line(-1, 0, "child", places)] if places else []
         return OrderHold(performance, token.hex(), tuple(lines))
+
+    async def lose(self, order: Order, hold: OrderHold, *, taken: bool = True) -> None:
+        """The hold ends behind the desk's back, and somebody else has its seats."""
+        token = bytes.fromhex(hold.token)
+        other = id_of(next(_numbers))
+        await self.ask(hold.performance, Reopen(other, token, order.id))
+        await self.ask(hold.performance, Release(id_of(next(_numbers)), token))
+        if taken:
+            seats = tuple(line.seat for line in hold.lines if line.seat >= 0)
+            asked = Hold(id_of(next(_numbers)), other, other.hex(), Channel.WEB, seats)
+            assert isinstance(await self.ask(hold.performance, asked), Held)
 
     # What is true at the end -----------------------------------------------------
 

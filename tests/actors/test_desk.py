@@ -22,7 +22,6 @@ from engine.commands import (
     Refused,
     Release,
     Released,
-    Reopen,
     Scan,
     ScanMode,
     Scanned,
@@ -41,7 +40,8 @@ from engine.orders import (
     RefundRequest,
 )
 from engine.payments import PaymentState
-from tests.actors.desks import ADULT, CHILD, World, id_of, paid, placed, request
+from engine.settings import Price
+from tests.actors.desks import ADULT, CHILD, World, id_of, paid, placed, request, settings
 
 TILL = Channel.BOX_OFFICE
 
@@ -180,9 +180,12 @@ async def test_what_costs_nothing_can_be_lost_too(world: World) -> None:
     holds = [await world.hold(number, 0, kind="guest") for number in (1, 2)]
     wanted = request(*holds)
 
+    lost: list[Order] = []
+
     async def ask(performance: int, command: Command) -> Outcome:
-        if isinstance(command, Sell) and performance == 2:
-            await lose(world, holds[1], placed(await world.orders.get(wanted.id)))
+        if isinstance(command, Sell) and performance == 2 and not lost:
+            lost.append(placed(await world.orders.get(wanted.id)))
+            await world.lose(lost[0], holds[1])
         return await world.ask(performance, command)
 
     desk = world.desk(ask=ask)
@@ -213,14 +216,6 @@ async def test_what_costs_nothing_is_sold_though_nobody_asks_again(world: World)
     assert await world.violations() == []
 
 
-async def lose(world: World, hold: OrderHold, order: Order) -> None:
-    """The hold ends behind the desk's back."""
-    token = bytes.fromhex(hold.token)
-    await world.ask(hold.performance, Reopen(id_of(2**64), token, order.id))
-    released = await world.ask(hold.performance, Release(id_of(2**65), token))
-    assert isinstance(released, Released)
-
-
 @pytest.mark.parametrize("lost", [0, 1, 2])
 async def test_one_hold_lost_of_three_sells_nothing_and_the_money_is_handed_back(
     world: World, lost: int
@@ -229,7 +224,7 @@ async def test_one_hold_lost_of_three_sells_nothing_and_the_money_is_handed_back
     desk = world.desk()
     holds = [await world.hold(number, 4, channel=TILL) for number in (1, 2, 3)]
     order = placed(await desk.place(request(*holds, channel=TILL)))
-    await lose(world, holds[lost], order)
+    await world.lose(order, holds[lost])
     for _ in range(2):
         refused = await desk.pay(order.id, "cash", "a", 6_000, operator="ada")
         assert refused == OrderRefused(DeskRefusal.GIVE_MONEY_BACK)
@@ -486,4 +481,29 @@ async def test_two_windows_pay_at_once(world: World) -> None:
     )
     assert answers[-1] == OrderRefused(DeskRefusal.ORDER_CLOSED, "paid")
     assert len({paid(one).revision for one in answers[:-1]}) == 1
+    assert await world.violations() == []
+
+
+# A hold that was lost ----------------------------------------------------------------
+
+
+async def test_places_whose_hold_was_lost_are_sold_where_they_are_free(world: World) -> None:
+    desk = world.desk()
+    hold = await world.hold(1, 3, 4, places=2)
+    order = placed(await desk.place(request(hold)))
+    await world.lose(order, hold, taken=False)
+    sold = paid(await desk.pay(order.id, "test_card", "a"))
+    assert sold.state is OrderState.PAID and sold.paid == sold.total
+    assert await world.violations() == []
+
+
+async def test_what_costs_more_by_now_is_not_sold_and_nothing_stays_held(world: World) -> None:
+    desk = world.desk()
+    hold = await world.hold(1, 3, channel=TILL)
+    order = placed(await desk.place(request(hold, channel=TILL)))
+    await world.lose(order, hold, taken=False)
+    world.cores[1].configure(settings(prices=(Price(0, "adult", ADULT + 1),)))
+    refused = await desk.pay(order.id, "cash", "a", ADULT, operator="ada")
+    assert refused == OrderRefused(DeskRefusal.GIVE_MONEY_BACK)
+    assert isinstance(await world.hold(1, 3), OrderHold), "its place is free"
     assert await world.violations() == []

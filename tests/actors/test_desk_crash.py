@@ -22,10 +22,10 @@ from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.order_keeper import OrderKeeper
 from engine.actors.payments import StripeGateway
-from engine.commands import Channel, Release, Reopen
-from engine.orders import NEXT_STATES, Order, OrderHold, OrderState, RefundRequest, Terms, TermsKind
+from engine.commands import Channel
+from engine.orders import NEXT_STATES, Order, OrderState, RefundRequest, Terms, TermsKind
 from engine.payments import PaymentUnavailable
-from tests.actors.desks import ADULT, World, id_of, paid, placed, request
+from tests.actors.desks import ADULT, World, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 
 TILL, PHONE = Channel.BOX_OFFICE, Channel.PHONE
@@ -236,14 +236,19 @@ async def with_a_seat_lost(life: Life) -> None:
     holds = (await world.hold(1, 0, channel=TILL), await world.hold(2, 3, channel=TILL))
     wanted = request(*holds, channel=TILL)
     order = placed(await life.ask(lambda desk: desk.place(wanted)))
-    await lose(world, holds[1], order)
+    await world.lose(order, holds[1])
     await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 2 * ADULT, "", "ada"))
 
 
-async def lose(world: World, hold: OrderHold, order: Order) -> None:
-    token = bytes.fromhex(hold.token)
-    await world.ask(hold.performance, Reopen(id_of(2**64), token, order.id))
-    await world.ask(hold.performance, Release(id_of(2**65), token))
+async def with_a_hold_lost(life: Life) -> None:
+    """The holds end before the cash comes, and nobody has taken the places: they are sold."""
+    world = life.world
+    holds = (await world.hold(1, 0, channel=TILL), await world.hold(2, 3, places=2, channel=TILL))
+    wanted = request(*holds, channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    for hold in holds:
+        await world.lose(order, hold, taken=False)
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 9_000, "", "ada")))
 
 
 async def given_up(life: Life) -> None:
@@ -297,7 +302,7 @@ async def a_deposit_for_lost_seats(life: Life) -> None:
     holds = (await world.hold(1, 0, channel=TILL), await world.hold(2, 3, channel=TILL))
     wanted = request(*holds, channel=TILL)
     order = placed(await life.ask(lambda desk: desk.place(wanted)))
-    await lose(world, holds[1], order)
+    await world.lose(order, holds[1])
     told = (order.id, "cash", "a", 500, "", "ada", 500)
     await life.ask(lambda desk: desk.pay(*told))
 
@@ -408,7 +413,7 @@ async def too_late(life: Life) -> None:
     wanted = request(await life.world.hold(1, 0))
     order = placed(await life.ask(lambda desk: desk.place(wanted)))
     session = await page_of(life, order)
-    await lose(life.world, order.holds[0], order)
+    await life.world.lose(order, order.holds[0])
     life.server.pay(session)
     await life.hear()
 
@@ -446,9 +451,9 @@ async def reserved_and_paid_on_the_page(life: Life) -> None:
 
 
 BY_HAND = (
-    at_the_till, with_a_seat_lost, given_up, for_nothing, in_parts, a_deposit_given_back,
-    a_deposit_for_lost_seats, ordered_by_phone, never_fetched, on_an_invoice, by_credit,
-    by_credit_in_vain, lost_tickets,
+    at_the_till, with_a_seat_lost, with_a_hold_lost, given_up, for_nothing, in_parts,
+    a_deposit_given_back, a_deposit_for_lost_seats, ordered_by_phone, never_fetched, on_an_invoice,
+    by_credit, by_credit_in_vain, lost_tickets,
 )  # fmt: skip
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
              reserved_and_paid_on_the_page)  # fmt: skip

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.payments import StripeGateway
-from engine.commands import Channel, Hold, Line, Refusal, Release, Reopen, Scan, ScanMode
+from engine.commands import Channel, Hold, Line, Refusal, Scan, ScanMode
 from engine.ordering import (
     MAX_BASKETS_PER_ORDER,
     MAX_PAYMENTS_PER_ORDER,
@@ -49,13 +49,6 @@ async def cash_order(world: World, desk: OrderDesk, *holds: OrderHold) -> Order:
 async def sold_order(world: World, desk: OrderDesk, *holds: OrderHold) -> Order:
     order = await cash_order(world, desk, *holds)
     return paid(await desk.pay(order.id, "cash", "a", 100_000, operator="ada"))
-
-
-async def lose(world: World, order: Order, hold: OrderHold) -> None:
-    """The hold ends behind the desk's back."""
-    token = bytes.fromhex(hold.token)
-    await world.ask(hold.performance, Reopen(id_of(2**64), token, order.id))
-    await world.ask(hold.performance, Release(id_of(2**65), token))
 
 
 async def order_unknown(world: World, desk: OrderDesk) -> object:
@@ -148,13 +141,13 @@ async def credit_too_small(world: World, desk: OrderDesk) -> object:
 
 async def give_money_back(world: World, desk: OrderDesk) -> object:
     order = await cash_order(world, desk)
-    await lose(world, order, order.holds[0])
+    await world.lose(order, order.holds[0])
     return await desk.pay(order.id, "cash", "a", ADULT, operator="ada")
 
 
 async def seats_lost(world: World, desk: OrderDesk) -> object:
     order = placed(await desk.place(request(await world.hold(1, 0))))
-    await lose(world, order, order.holds[0])
+    await world.lose(order, order.holds[0])
     return await desk.pay(order.id, "test_card", "a")
 
 

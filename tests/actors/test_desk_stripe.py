@@ -12,10 +12,10 @@ from engine.actors import ActorFault, NotReady, order_keeper
 from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.payments import StripeGateway
-from engine.commands import Command, Outcome, Release, Reopen, Sell
+from engine.commands import Command, Outcome, Sell
 from engine.orders import DeskRefusal, Order, OrderRefused, OrderState, RefundRequest
 from engine.payments import PaymentState, RefundState, Standing, WebhookRejected
-from tests.actors.desks import ADULT, World, id_of, paid, placed, request
+from tests.actors.desks import ADULT, World, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 
 PATIENCE_S = order_keeper.PATIENCE_MS / 1_000
@@ -217,9 +217,7 @@ async def test_a_page_that_ended_needs_another_attempt(shop: Shop) -> None:
 async def test_seats_lost_while_the_buyer_paid(world: World, shop: Shop) -> None:
     order = await shop.order()
     session = await shop.page(order)
-    token = bytes.fromhex(order.holds[0].token)
-    await world.ask(1, Reopen(id_of(2**64), token, order.id))
-    await world.ask(1, Release(id_of(2**65), token))
+    await world.lose(order, order.holds[0])
     shop.server.pay(session)
     await shop.until(order, OrderState.REFUNDED)
     assert shop.kept(session) == 0
