@@ -130,6 +130,25 @@ class Fee(Struct, frozen=True):
     refundable: bool = True
 
 
+class ReturnWay(StrEnum):
+    """Where the money of what a buyer gives back goes."""
+
+    AS_PAID = "as_paid"
+    CREDIT = "credit"
+    EITHER = "either"  # the buyer says
+
+
+class Returns(Struct, frozen=True):
+    """Buyers give places back by themselves, until `before_ms` before the performance begins.
+
+    `fee` minor units of each place's price are kept.
+    """
+
+    before_ms: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    fee: Annotated[int, Meta(ge=0, le=10**9)] = 0
+    way: ReturnWay = ReturnWay.CREDIT
+
+
 class Gate(Struct, frozen=True):
     """An entrance; `sections` are plan section indices admitted there, empty for all.
 
@@ -170,3 +189,4 @@ class Settings(Struct, frozen=True):
     tills_close_ms: Moment = 0
     quotas: tuple[Quota, ...] = ()
     surplus: Surplus = Surplus()
+    returns: Returns | None = None

@@ -19,12 +19,16 @@ from engine.orders import (
     SOLD_STATES,
     WAITING_STATES,
     Order,
+    OrderLine,
     OrderRefused,
     PlaceOrder,
+    RefundRequest,
     Terms,
     TermsKind,
 )
 from engine.payments import TILL_METHODS, PaymentMethod
+from engine.returns import Policy, kept, offers, returnable
+from engine.settings import Returns
 from gateway.backend import SignatureInvalid
 from gateway.http import EDGE, Edge, answer, operator, query_number, read_body, read_json, somebody
 from gateway.paper import House, Showing, sold_lines
@@ -38,6 +42,9 @@ _DAY_MS: Final = 24 * 60 * 60 * 1_000
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _REFUSAL_STATUS: Final = {"order_unknown": 404, "busy": 503, "malformed": 422}
 """HTTP status of refusals; 409 for all others."""
+
+MAX_LINES_RETURNED: Final = 1_000
+"""In one request: more than an order has."""
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 
@@ -55,6 +62,14 @@ class Pay(Struct, frozen=True):
     given: Annotated[int, Meta(ge=0, le=2**53)] = 0
     reference: Text = ""
     amount: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class Return(Struct, frozen=True):
+    """`id` is made by the caller: the same return asked twice is done once."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    lines: Annotated[tuple[int, ...], Meta(min_length=1, max_length=MAX_LINES_RETURNED)]
+    to_credit: bool = False
 
 
 class Reserve(Struct, frozen=True):
@@ -164,6 +179,37 @@ async def cancel(request: web.Request) -> web.Response:
     return answer(await order_view(edge, given_up))
 
 
+@routes.post("/api/orders/{order}/return")
+async def give_back(request: web.Request) -> web.Response:
+    """The buyer gives places back, as their performances' policies say."""
+    edge = request.app[EDGE]
+    wanted = await read_json(request, Return)
+    order = await _order(request)
+    if not any(refund.id == wanted.id for refund in order.refunds):
+        found = await _returnable(edge, order)
+        open_now = {line.number: (line, returns) for line, returns in found}
+        taken = [open_now[number] for number in wanted.lines if number in open_now]
+        if len(taken) != len(set(wanted.lines)) or not taken:
+            raise Problem("not_returnable", "the time to give them back is over, or there is none")
+        if not offers(taken, to_credit=wanted.to_credit):
+            raise Problem("not_returnable", "the money goes another way", field="$.to_credit")
+        fee = kept(taken)
+    else:
+        fee = 0  # it was asked before, and is answered as then
+    asked = RefundRequest(wanted.id, wanted.lines, fee=fee, to_credit=wanted.to_credit)
+    refunded = decided(await edge.backend.desk.refund(order.id, asked))
+    return answer(await order_view(edge, refunded))
+
+
+async def _returnable(edge: Edge, order: Order) -> list[tuple[OrderLine, Returns]]:
+    """The lines that the buyer may give back now."""
+    policies = {}
+    for number in {line.performance for line in order.lines}:
+        entry = await edge.programme.entry(number)
+        policies[number] = Policy(entry.settings.returns, entry.starts_ms)
+    return returnable(order, policies, now_ms())
+
+
 @routes.get("/api/orders/{order}/tickets.pdf")
 async def tickets_pdf(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
@@ -230,6 +276,10 @@ async def order_view(edge: Edge, order: Order) -> dict[str, Any]:
     return view | {
         "tickets_ready": order.state in SOLD_STATES and bool(sold_lines(order)),
         "paid": order.paid,
+        "returnable": [
+            {"line": line.number, "fee": min(returns.fee, line.price), "way": returns.way}
+            for line, returns in await _returnable(edge, order)
+        ],
         "due": max(0, order.due) if order.state in WAITING_STATES else 0,
         "performances": [
             summary(await edge.programme.entry(number), at_ms) for number in performances

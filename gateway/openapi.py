@@ -27,7 +27,7 @@ from gateway.http_ledger import Close
 from gateway.http_list import ListPage
 from gateway.http_mails import SendTickets
 from gateway.http_operators import GiveBack, Login, NewTickets
-from gateway.http_orders import Pay, Reserve
+from gateway.http_orders import Pay, Reserve, Return
 from gateway.http_public import SessionRequest
 from gateway.http_rooms import NewRoom
 from gateway.http_season import NamedProductions, SeasonChange, SeasonState
@@ -91,6 +91,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET /api/orders/{order}/tickets.pdf": msgspec.structs.replace(_PDF, query=("lang", "line")),
     "GET /api/orders/{order}/receipt.pdf": _PDF,
     "POST /api/orders/{order}/refund": Operation(GiveBack, answers={200: Order}, refuses=(409,)),
+    "POST /api/orders/{order}/return": Operation(
+        Return, answers={200: Order}, token=False, refuses=(409,)
+    ),
     "POST /api/orders/{order}/reissue": Operation(NewTickets, answers={200: Order}, refuses=(409,)),
     "GET /api/sales": Operation(query=("performance", "q", "limit", "before"), refuses=(404,)),
     "GET /api/ticket-list": Operation(answers={200: ListPage}, query=(*FILTERS, "limit", "next")),

@@ -99,6 +99,8 @@ ENDPOINTS: Final = (
     # One's own sales are in test_objects.py
     Endpoint("POST", "/api/orders/{order}/refund", ADMIN, {"id": "1"}, case="of others"),
     Endpoint("POST", "/api/orders/{order}/reissue", SELLERS, {"id": "1"}),
+    Endpoint("POST", "/api/orders/{order}/return", EVERYBODY, {"id": "1", "lines": [1]},
+             token="ignored"),
     # Operators and devices
     Endpoint("POST", "/api/logout", ANY_OPERATOR, {}),
     Endpoint("GET", "/api/me", ANY_TOKEN),

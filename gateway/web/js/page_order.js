@@ -6,6 +6,7 @@ import { announce } from "./announce.js";
 import { openHouse, runPage, setTitle } from "./chrome.js";
 import { feeRows, feesOf, stubRow, stubTotal } from "./checkout.js";
 import { byId, h, icon } from "./dom.js";
+import { GiveBack } from "./give_back.js";
 import { clock, currentLanguage, longDate, moneyExact, pick, plural, t } from "./i18n.js";
 import {
   forgetAttempt, forgetBasket, forgetOrder, freshId, keepAttempt, keptAttempt, keptBasket, keptOrder,
@@ -34,6 +35,7 @@ class OrderPage {
     this.fees = new Map(); // performance -> its fees, with their names
     this.wait = ASK_FIRST_MS;
     this.problem = h("p.problem", { role: "alert" });
+    this.giving = h("div");
   }
 
   async open() {
@@ -60,7 +62,8 @@ class OrderPage {
   async #show(order) {
     if (order.state !== "open") this.#forgetKept(order);
     await this.#know(order);
-    const changed = order.state !== this.shown?.state || order.tickets_ready !== this.shown?.tickets_ready;
+    const changed = order.state !== this.shown?.state || order.tickets_ready !== this.shown?.tickets_ready
+      || order.refunds.length !== this.shown?.refunds.length;
     if (changed) this.#draw(order);
     this.shown = order;
     const settled = !UNDER_WAY.has(order.state) && (order.tickets_ready || !SOLD.has(order.state));
@@ -114,6 +117,7 @@ class OrderPage {
         h("p.lead", {}, plural(`web.order.${state}.text`, places, { amount })),
         this.problem,
         this.#buttons(order),
+        this.giving,
         this.#facts(order)),
       h("div.stubs", {}, order.performances.map((performance) => this.#stub(order, performance)))));
     announce(title);
@@ -136,7 +140,37 @@ class OrderPage {
         t(this.house.payment_methods[0] === "test_card" ? "web.pay.test_button" : "web.pay.card_button", due));
     const again = (order.state === "failed" || GIVEN_UP.has(order.state))
       && h("a.button.primary", { href: `/p/${first}` }, t("web.order.again"));
-    return h("div.order-buttons", {}, tickets, receipt, pay, payNow, again);
+    const giveBack = order.returnable.length > 0
+      && h("button.button.quiet", { type: "button", id: "give-back", onclick: () => this.#askBack(order) },
+        t("web.return.button"));
+    return h("div.order-buttons", {}, tickets, receipt, pay, payNow, again, giveBack);
+  }
+
+  /** Asks which places are given back. One return has one id: asked again, it is done once. */
+  #askBack(order) {
+    const id = freshId();
+    const form = new GiveBack(order, (line) => this.#line(order, line),
+      (lines, toCredit) => this.#giveBack(order, { id, lines, to_credit: toCredit }),
+      () => this.giving.replaceChildren());
+    this.giving.replaceChildren(form.element);
+    form.element.querySelector("input")?.focus();
+  }
+
+  async #giveBack(order, wanted) {
+    if (this.busy) return;
+    this.busy = true;
+    this.problem.textContent = "";
+    try {
+      const changed = await api.giveBack(order.id, wanted);
+      this.giving.replaceChildren();
+      await this.#show(changed);
+    } catch (error) {
+      if (!(error instanceof api.Problem || error instanceof api.Unreachable)) throw error;
+      this.problem.textContent = error instanceof api.Problem
+        ? refusalText(null, error.code) : t("web.checkout.unreachable");
+    } finally {
+      this.busy = false;
+    }
   }
 
   /** Pays what is reserved. The attempt is kept: asked again, it takes no money twice. */
