@@ -184,7 +184,7 @@ async def give_back(request: web.Request) -> web.Response:
     """The buyer gives places back, as their performances' policies say."""
     edge = request.app[EDGE]
     wanted = await read_json(request, Return)
-    order = await _order(request)
+    order = await wanted_order(request)
     if not any(refund.id == wanted.id for refund in order.refunds):
         found = await _returnable(edge, order)
         open_now = {line.number: (line, returns) for line, returns in found}

@@ -7,7 +7,8 @@ from typing import Any
 import pypdfium2
 import pytest
 
-from engine.settings import Price
+from engine.credit import CODE_BYTES, code_of
+from engine.settings import Price, Returns, ReturnWay
 from gateway import paper as paper_module
 from tests.actors.houses import settings, small_plan
 from tests.fakes.desk import GOOD_SIGNATURE
@@ -348,3 +349,60 @@ async def test_an_order_over_two_performances(start: Start) -> None:
     assert "Faust" in text and "Carmen" in text
     receipt = await pdf_text(gateway, f"{path}/receipt.pdf?lang=en")
     assert "Faust" in receipt and "Carmen" in receipt
+
+
+async def test_a_buyer_gives_places_back_as_the_performance_says(start: Start) -> None:
+    gateway = await start()
+    returns = Returns(fee=300, way=ReturnWay.CREDIT)
+    gateway.fake.add_performance(small_plan(), settings(returns=returns), "Faust")
+    order = await paid_order(gateway, 5, 6)
+    path = f"/api/orders/{order['id']}"
+    assert order["returnable"] == [{"line": line, "fee": 300, "way": "credit"} for line in (1, 2)]
+    asked = {"id": "r1", "lines": [2]}
+    problem = await gateway.json("POST", f"{path}/return", asked, expect=409)
+    assert (problem["code"], problem["field"]) == ("not_returnable", "$.to_credit")
+    asked |= {"to_credit": True}
+    changed = await gateway.json("POST", f"{path}/return", asked)
+    price = order["lines"][1]["amount"]
+    assert changed["state"] == "part_refunded"
+    assert [one["amount"] for one in changed["charges"]] == [300, price - 300]
+    assert changed["charges"][1]["card"] and changed["paid"] == order["paid"]
+    assert [one["line"] for one in changed["returnable"]] == [1]
+    assert await gateway.json("POST", f"{path}/return", asked) == changed, "asked twice, done once"
+    other = {"id": "r2", "lines": [1, 2], "to_credit": True}
+    problem = await gateway.json("POST", f"{path}/return", other, expect=409)
+    assert problem["code"] == "not_returnable"
+
+
+async def test_without_a_policy_nothing_is_taken_back(gateway: Running) -> None:
+    order = await paid_order(gateway, 5)
+    assert order["returnable"] == []
+    wanted = {"id": "r1", "lines": [1], "to_credit": True}
+    path = f"/api/orders/{order['id']}/return"
+    problem = await gateway.json("POST", path, wanted, expect=409)
+    assert problem["code"] == "not_returnable"
+
+
+async def test_the_code_of_a_credit_is_not_shown_to_whoever_sees_what_it_paid(
+    gateway: Running,
+) -> None:
+    code = code_of(bytes(range(CODE_BYTES)))
+    credits = gateway.fake.desk.orders.credits
+    body, token = await order_for(gateway, 5)
+    order = await gateway.json("POST", "/api/orders", body, token, expect=201)
+    credits.balances[code], credits.currencies[code] = 500, order["currency"]
+    pay = {"method": "store_credit", "attempt": "1", "reference": code}
+    paid = await gateway.json("POST", f"/api/orders/{body['id']}/pay", pay)
+    assert (paid["order"]["state"], paid["order"]["due"]) == ("open", order["total"] - 500)
+    assert code not in str(paid) and paid["order"]["payments"][0]["reference"].endswith(code[-4:])
+
+
+async def test_lost_tickets_are_made_anew_by_a_cashier(gateway: Running) -> None:
+    cashier = await gateway.fake.operator_token("Ada", "cashier")
+    order = await paid_order(gateway, 5, 6)
+    path = f"/api/orders/{order['id']}"
+    before = (await gateway.json("GET", path))["tickets"]
+    await gateway.json("POST", f"{path}/reissue", {"id": "n1", "lines": [2]}, expect=401)
+    await gateway.json("POST", f"{path}/reissue", {"id": "n1", "lines": [2]}, cashier)
+    after = (await gateway.json("GET", path))["tickets"]
+    assert after[0] == before[0] and after[1]["secret"] != before[1]["secret"]

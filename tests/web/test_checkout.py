@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from playwright.async_api import expect
 
 from engine.commands import SeatStatus
-from engine.credit import CODE_BYTES, code_of, spaced
+from engine.credit import CODE_BYTES, code_of, credits_of, spaced
 from engine.orders import LineState, Order, OrderState
-from engine.settings import Price
+from engine.settings import Price, Returns, ReturnWay
 from tests.web.buyer import (
     basket_line,
     click_seat,
@@ -396,3 +396,28 @@ async def test_a_credit_pays_a_part_and_the_card_the_rest(
     made = stand.fake.desk.orders.by_id[await pay(page)]
     assert made.state is OrderState.PAID
     assert [one.captured for one in made.payments] == [500, rest]
+
+
+async def test_a_buyer_gives_a_place_back_for_a_credit(stand: Stand, open_page: OpenPage) -> None:
+    returns = Returns(before_ms=3_600_000, fee=200, way=ReturnWay.EITHER)
+    performance = stand.add(THEATRE, settings_for(THEATRE, returns=returns))
+    page = await open_page(f"{stand.url}/p/{performance}")
+    for seat in ROW[:2]:
+        await click_seat(page, THEATRE, seat)
+    await go_to_payment(page)
+    id = await pay(page)
+    paid = stand.fake.desk.orders.by_id[id]
+    await page.locator("#give-back").click()
+    price = paid.lines[0].amount
+    await expect(page.locator(".return-sum")).to_contain_text(f"{(2 * price - 400) / 100:.2f}")
+    await page.locator(".return-line input").nth(1).uncheck()
+    await expect(page.locator(".return-sum")).to_contain_text(f"{(price - 200) / 100:.2f}")
+    await page.locator(".return-way input[value=credit]").check()
+    await page.locator("#give-back-now").click()
+    await expect(page.locator(".order-facts")).to_contain_text("code")
+    back = stand.fake.desk.orders.by_id[id]
+    assert [line.state for line in back.lines] == [LineState.REFUNDED, LineState.SOLD]
+    [(code, amount)] = credits_of(back)
+    assert amount == price - 200 and (back.due, back.state) == (0, OrderState.PART_REFUNDED)
+    await expect(page.locator(".order-facts")).to_contain_text(spaced(code))
+    await expect(page.locator("#give-back")).to_be_visible()  # the other place may still go

@@ -70,7 +70,7 @@ export class GiveBack {
     const box = h("input", {
       type: "radio", name: "return-way", value: way, checked: way === this.way, onchange: () => { this.way = way; },
     });
-    return h("label.return-way", {}, box, t(`web.return.${way}`));
+    return h("label.return-way", {}, box, way === "credit" ? t("web.return.credit") : t("web.return.as_paid"));
   }
 
   #submit(event) {
