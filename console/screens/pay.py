@@ -55,7 +55,7 @@ class PayDialog(Dialog):
     DEFAULT_CSS = """
     PayDialog BigText { height: 7; color: $foreground; background: $surface; }
     PayDialog #currency { text-align: center; color: $muted; height: 1; }
-    PayDialog #ways { text-align: center; text-style: bold; color: $brass-text; height: 1; }
+    PayDialog #ways { text-align: center; text-style: bold; color: $brass-text; height: auto; }
     PayDialog #field-label { color: $muted; height: 1; }
     PayDialog #change { height: 1; text-align: center; text-style: bold; color: $success; }
     PayDialog #change.-missing { color: $warning; }
