@@ -6,7 +6,7 @@ field:
 
     doors_open_ms     doors_open, a moment (see moments)        hold_ms   hold, a length
     percent_bp        percent, with two decimals                names     name, texts by language
-    amount, fixed     in units of the currency, with decimals
+    amount, fee...    in units of the currency, with decimals
     category, sections, areas...                                by their names in the plan
     price_types, gates, quotas: whatever has an id              a table for each, under its id
     prices            prices.CATEGORY.PRICE_TYPE
@@ -36,8 +36,8 @@ from engine.settings_check import first_flaw
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-AMOUNTS: Final = frozenset(("amount", "fixed"))
-LENGTHS: Final = frozenset(("hold_ms", "hold_cap_ms"))
+AMOUNTS: Final = frozenset(("amount", "fixed", "fee"))
+LENGTHS: Final = frozenset(("hold_ms", "hold_cap_ms", "before_ms"))
 PLACES: Final = {
     "category": "categories",
     "categories": "categories",
@@ -165,6 +165,8 @@ class _Reader:
                 self._problems.add(node.path, "unknown_key", key=key, known=", ".join(near))
                 continue
             one, bare = fields[key]
+            if isinstance(bare, inspect.StructType) and _is_taken_away(node):
+                continue
             try:
                 values[one.name] = self._value(one.name, bare, node)
             except Wrong as wrong:
@@ -320,6 +322,10 @@ def texts(node: Node, languages: Sequence[str], problems: Problems) -> dict[str,
         else:
             problems.add(one.path, "text_wanted")
     return found
+
+
+def _is_taken_away(node: Node) -> bool:
+    return isinstance(node, Leaf) and node.value is False
 
 
 def _table(node: Node) -> Table:

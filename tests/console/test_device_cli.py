@@ -10,9 +10,7 @@ from console.client import Client
 from renderers import enrolment
 from renderers.codes import decode
 from tests.console.server import CASHIER, House
-from tests.console.test_queue_cli import served, told
-
-__all__ = ["served"]
+from tests.console.test_queue_cli import told
 
 
 def run(*arguments: object) -> int:

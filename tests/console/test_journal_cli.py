@@ -10,7 +10,6 @@ from msgspec import structs
 from console import journal_cli
 from engine.ledger import Fact, FactKind
 from tests.console.server import CASHIER, House
-from tests.console.test_queue_cli import served  # noqa: F401 - a fixture
 
 WHO = ("--login", CASHIER)
 
@@ -25,7 +24,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 @pytest.fixture
-def books(served: House) -> House:  # noqa: F811
+def books(served: House) -> House:
     for amount in (1_000, 2_000, 3_000):
         served.fake.ledger.add(Fact(FactKind.SALE, amount, "CHF", order=1_001, line=1))
     return served

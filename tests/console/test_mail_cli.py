@@ -9,10 +9,8 @@ from console import mail_cli
 from engine.mails import Mail, MailKind, MailState
 from engine.orders import OrderState
 from tests.console.server import CASHIER, House
-from tests.console.test_queue_cli import served, told
+from tests.console.test_queue_cli import told
 from tests.engine.test_mails import ORDER
-
-__all__ = ["served"]
 
 
 def run(*arguments: object) -> int:

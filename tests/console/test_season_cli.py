@@ -12,9 +12,7 @@ from console.season import asking, cli
 from renderers.i18n import translator
 from tests.console.seasons import write_example
 from tests.console.server import CASHIER, House
-from tests.console.test_queue_cli import served, told
-
-__all__ = ["served"]
+from tests.console.test_queue_cli import told
 
 OLD = "{ amount = 40,"
 Run = Callable[..., int]

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as bounds
 from hypothesis import strategies as st
 
 from console.season import moments
@@ -92,6 +93,7 @@ AROUND_CHANGES = st.sampled_from(
 )
 
 
+@bounds(deadline=None)
 @given(
     zone=ZONES,
     week=st.dictionaries(st.integers(0, 6), st.sets(QUARTERS, min_size=1), min_size=1),
@@ -150,6 +152,7 @@ def test_clocks_that_change() -> None:
     assert summer - winter == 23 * 3_600_000
 
 
+@bounds(deadline=None)
 @given(st.integers(0, 2_200_000_000_000), ZONES)
 def test_a_local_time_comes_back_as_the_same_instant(at_ms: int, zone: ZoneInfo) -> None:
     assert to_ms(to_local(at_ms, zone), zone) == at_ms
@@ -193,6 +196,7 @@ def test_a_moment_that_the_clocks_skip_is_refused_too() -> None:
         moments.read_moment("2 days before 02:30", START, PARIS)
 
 
+@bounds(deadline=None)
 @given(
     start=st.integers(1_790_000_000, 1_850_000_000),
     offset=st.one_of(
@@ -210,6 +214,7 @@ def test_what_is_written_reads_as_the_same_moment(start: int, offset: int, zone:
     assert moments.read_moment(moments.write_moment(0, zone), starts_ms, zone) == 0
 
 
+@bounds(deadline=None)
 @given(st.integers(0, 10**9))
 def test_lengths_come_back(ms: int) -> None:
     assert moments.read_length(moments.write_length(ms)) == ms

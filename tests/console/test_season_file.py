@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import settings as bounds
 from hypothesis import strategies as st
 from msgspec import inspect, structs
 from msgspec.structs import replace
@@ -32,6 +33,8 @@ from engine.settings import (
     PriceType,
     Quota,
     ReEntry,
+    Returns,
+    ReturnWay,
     SaleStatus,
     Settings,
     Surplus,
@@ -91,12 +94,13 @@ def test_the_example_says_what_the_page_explains() -> None:
         (1, "full"),
         (1, "early"),
     ]
+    assert usual.returns == Returns(48 * 3_600_000, 150) and premiere.settings.returns is None
     assert premiere.settings.status is SaleStatus.HIDDEN and premiere.settings.max_per_buyer == 2
 
 
 def test_the_page_names_every_key() -> None:
     page = (DOCS / "season-file.md").read_text()
-    for kind in (Settings, PriceType, Price, Fee, Gate, Quota, Surplus):
+    for kind in (Settings, PriceType, Price, Fee, Gate, Quota, Surplus, Returns):
         for key in keys_of(kind):
             # What is the key of a table is said as that.
             said = key in ("id", "category", "price_type") or f"`{key}" in page
@@ -119,6 +123,9 @@ def test_every_number_of_the_settings_has_a_way_to_be_written() -> None:
             numbers(kind.item_type)
         elif isinstance(kind, inspect.Metadata):
             numbers(kind.type)
+        elif isinstance(kind, inspect.UnionType):
+            for inner in kind.types:
+                numbers(inner)
 
     numbers(inspect.type_info(Settings))
     assert {"amount", "hold_ms", "until_ms", "category", "percent_bp", "capacity"} <= seen
@@ -359,6 +366,7 @@ def test_a_plan_that_is_no_good_is_told_by_whoever_read_it() -> None:
     assert found.programme.productions[0].performances == ()
 
 
+@bounds(deadline=None)
 @given(st.text())
 def test_no_text_brings_the_reader_down(text: str) -> None:
     try:
@@ -410,6 +418,12 @@ GATES = st.lists(
 ).map(tuple)  # fmt: skip
 
 
+RETURNS = st.one_of(
+    st.none(),
+    st.builds(Returns, st.integers(0, 10**9), st.integers(0, 999), st.sampled_from(ReturnWay)),
+)
+
+
 @st.composite
 def settings(draw: st.DrawFn, currency: str) -> Settings:
     types = draw(PRICE_TYPES)
@@ -452,6 +466,7 @@ def settings(draw: st.DrawFn, currency: str) -> Settings:
         tills_open_ms=tills[0],
         tills_close_ms=tills[1],
         quotas=draw(quotas),
+        returns=draw(RETURNS),
         surplus=Surplus(
             draw(st.sets(st.integers(0, 1)).map(tuple)), draw(st.sampled_from([(), (0,)]))
         ),
@@ -497,6 +512,8 @@ def productions(draw: st.DrawFn) -> list[ProductionFound]:
     return found
 
 
+@pytest.mark.timeout(400)
+@bounds(max_examples=40, deadline=None)
 @given(productions())
 def test_what_is_written_is_no_difference(found: list[ProductionFound]) -> None:
     text = write_season(found, {PLAN.hash: PLAN}, HOUSE)
