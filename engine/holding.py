@@ -109,11 +109,13 @@ def hold(state: State, command: Hold, at_ms: int) -> Outcome:
     # where no limit, sale status, time or allocation is near. All else is judged in full.
     if (
         first != SCATTERED
-        and count <= state.quick_places
+        and (
+            count <= state.quick_places
+            or (count <= state.timed_places and state.quick_from_ms <= at_ms < state.quick_until_ms)
+        )
         and not command.areas
         and token not in holds
         and len(holds) < MAX_HOLDS
-        and state.quick_from_ms <= at_ms < state.quick_until_ms
         and (not state.sights or state.sight(command.channel) is None)
     ):
         channel, holder = command.channel, command.holder

@@ -154,7 +154,7 @@ def list_allocations(state: State, command: ListAllocations, at_ms: int) -> Allo
 
 def count_quotas(state: State, command: CountQuotas, at_ms: int) -> QuotasAre:
     """How many places count for each quota."""
-    return QuotasAre(state.quotas.uses())
+    return QuotasAre(() if state.quotas is None else state.quotas.uses())
 
 
 def configure(state: State, command: Configure, at_ms: int) -> Outcome:

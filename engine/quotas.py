@@ -17,7 +17,7 @@ Counted: TypeAlias = tuple[int, str, int]
 
 
 class Quotas:
-    """The quotas of one performance. False when there are none: then nothing need be counted."""
+    """The quotas of one performance that has some."""
 
     __slots__ = ("_covering", "_quotas", "_used")
 
@@ -25,9 +25,6 @@ class Quotas:
         self._quotas = quotas
         self._used = [0] * len(quotas)
         self._covering: dict[tuple[int, str], tuple[int, ...]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._quotas)
 
     def count(self, places: Iterable[Counted], sign: int) -> None:
         """These places count from now on, or with `sign` -1 no longer."""

@@ -187,7 +187,7 @@ def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused 
         of_type = sum([line.quantity for line in command.lines if line.price_type == kind.id])
         if of_type > kind.max_per_order:
             return Refused(Refusal.TOO_MANY_OF_TYPE, (), kind.id)
-    if state.quotas:
+    if state.quotas is not None:
         own = () if mine.paying is None else state.counted(mine.paying.lines)
         return state.quotas.refuse(state.counted(command.lines), own)
     return None
@@ -202,7 +202,7 @@ def do_checkout(state: State, command: Checkout, outcome: Quoted, at_ms: int) ->
         state.count_buyer(mine.paying.buyer, -places)
     if buyer:
         state.buyer_places[buyer] = state.buyer_places.get(buyer, 0) + places
-    if state.quotas:
+    if state.quotas is not None:
         state.count_quotas(mine.paying, -1)
         state.count_quotas(command, +1)
     mine.paying = command
@@ -311,7 +311,7 @@ def do_refund(state: State, command: Refund, outcome: Refunded, at_ms: int) -> N
         else:
             state.move_places(((ticket.area, 1),), +1)
         state.count_buyer(state.ticket_sales[number - 1][1], -1)
-        if state.quotas:
+        if state.quotas is not None:
             state.quotas.count((state.counted_ticket(ticket),), -1)
 
 

@@ -19,7 +19,7 @@ from engine.passages import Passage, insert, is_inside
 from engine.plan import Plan
 from engine.pricing import PriceList
 from engine.quotas import Counted, Quotas
-from engine.sale import opening
+from engine.sale import FOREVER, opening
 from engine.settings import Settings
 from engine.stock import Places, Stock
 
@@ -111,6 +111,7 @@ class State(Stock):
         "ticket_versions",
         "tickets",
         "till_times",
+        "timed_places",
         "web_holds",
     )
 
@@ -147,11 +148,13 @@ class State(Stock):
         self.orphan_rule = settings.orphan_rule
         self.max_per_order = min(settings.max_per_order or MAX_PLACES_PER_HOLD, MAX_PLACES_PER_HOLD)
         self.limited_types = [kind for kind in settings.price_types if kind.max_per_order]
-        # Up to this many seats, and between these times, a hold may be judged quickly: no sale
-        # status, limit or table can be in its way on any channel.
-        self.quick_places = 0 if self.house.whole_tables else self.max_per_order
+        # Up to this many seats a hold may be judged quickly: no sale status, time, limit or table
+        # can be in its way on any channel. Or else up to so many, but between these times only.
+        quickly = 0 if self.house.whole_tables else self.max_per_order
         self.quick_from_ms = max(self.online_times[0], self.till_times[0])
         self.quick_until_ms = min(self.online_times[1], self.till_times[1])
+        always = (self.quick_from_ms, self.quick_until_ms) == (0, FOREVER)
+        self.quick_places, self.timed_places = (quickly, 0) if always else (0, quickly)
         # And up to this many lines a checkout may be priced quickly: no limit counts them.
         self.quick_lines = self.max_per_order
         if self.limited_types or settings.max_per_buyer or settings.quotas:
@@ -263,13 +266,13 @@ class State(Stock):
 
     def count_quotas(self, paying: Checkout | None, sign: int) -> None:
         """The places of a payment count for quotas from now on, or no longer."""
-        if self.quotas and paying is not None:
+        if self.quotas is not None and paying is not None:
             self.quotas.count(self.counted(paying.lines), sign)
 
     def recount_quotas(self) -> None:
         """Count anew, from nothing, all that is in payment or sold."""
-        self.quotas = Quotas(self.settings.quotas)
-        if not self.quotas:
+        self.quotas = Quotas(self.settings.quotas) if self.settings.quotas else None
+        if self.quotas is None:
             return
         for hold in self.holds.values():
             self.count_quotas(hold.paying, +1)

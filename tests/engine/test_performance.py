@@ -26,7 +26,7 @@ from engine.commands import (
 from engine.feed import Feed, Replica
 from engine.performance import Performance
 from engine.plan import Plan
-from engine.settings import Quota, Surplus
+from engine.settings import Quota, SaleStatus, Surplus
 from engine.snapshot import SnapshotError
 from tests.engine.small import NOW_MS, Play, house, settings, token
 
@@ -65,7 +65,10 @@ def busy(play: Play) -> None:
     play.hold(10, 11, by="till", channel=Channel.BOX_OFFICE)
     play.unblock(14)
     play.configure(
-        status="box_office", hold_ms=50_000, surplus=Surplus((1,)), quotas=(Quota("all", {}, 9),)
+        status=SaleStatus.BOX_OFFICE,
+        hold_ms=50_000,
+        surplus=Surplus((1,)),
+        quotas=(Quota("all", {}, 9),),
     )
     play.at_ms += 10
     play.expire()

@@ -131,7 +131,7 @@ def _add_the_end(
             uses = live.ticket_uses.get(ticket.number, ())
             passed = [(one.device, one.sequence) for one in uses]
             histories[key].append(Step(now_s, inf, ("is", state, version, passed)))
-    for index, use in enumerate(live.quotas.uses()):
+    for index, use in enumerate(live.quotas.uses() if live.quotas else ()):
         if (number, "quota", index) in histories:
             histories[number, "quota", index].append(Step(now_s, inf, ("is", use.used)))
     named = {one.code: name for name, one in live.allocations.items()} | {SURPLUS: SURPLUS_IS[0]}
