@@ -347,3 +347,20 @@ async def test_a_domain_in_other_letters_is_encoded(writer: Letters) -> None:
     assert composed.recipient.isascii()
     domain = composed.recipient.removeprefix("ada@")
     assert domain.encode().decode("idna") == "théâtre.example"
+
+
+async def test_the_installation_joins_what_writes_mails(catalogue: FakeCatalogue) -> None:
+    from engine.actors.wiring import Settings, _letters
+
+    class Catalogue(FakeCatalogue):
+        async def house(self) -> Any:
+            made = structs.asdict(catalogue.the_house)  # type: ignore[arg-type]
+            return SimpleNamespace(**made, ticket_seed=bytes(32))
+
+    kept = Catalogue()
+    kept.__dict__ |= catalogue.__dict__
+    store: Any = SimpleNamespace(catalogue=kept, sales=FakeSales(MemoryOrders()), ledger=Books())
+    told = Settings("", "", 0, "https://house.example", mail_from="tickets@house.example")
+    composed = await _letters(store, told)(due(MailKind.PAID, order()))
+    assert composed.sender == "tickets@house.example"
+    assert f"https://house.example/o/{ID}".encode() in composed.body.replace(b"=\r\n", b"")
