@@ -8,6 +8,7 @@ types a password: the first screen is there in under a second.
 """
 
 import asyncio
+import contextlib
 import importlib
 import os
 import time
@@ -24,7 +25,7 @@ from textual.command import CommandPalette
 from textual.screen import Screen
 
 from console import looks
-from console.client import Client, ClientError
+from console.client import Client, ClientError, OwnTill
 from console.link import Link, LinkState
 from console.printing import Printer
 from console.programme import Performance
@@ -37,6 +38,7 @@ from console.till import Resumed, Till
 from console.widgets.chrome import shown_bindings
 from console.words import error_words
 from engine.orders import Order
+from engine.tills import TillReport
 from renderers.i18n import languages, preferred_by_environment, translator
 from renderers.money import format_time
 
@@ -45,6 +47,7 @@ LATER: Final = tuple(
     for name in (
         *("scan", "screens.sale", "screens.sales", "screens.sold", "screens.door"),
         *("screens.devices", "screens.listing", "screens.supervisor", "screens.help"),
+        "screens.tills",
     )
 )
 """What is imported once the first screen is there."""
@@ -73,6 +76,7 @@ class ConsoleApp(App[None]):
     BINDINGS: ClassVar = [
         Binding("f1,question_mark", "help", "console.key.help", key_display="F1"),
         Binding("f2", "language", "console.key.language", show=False, priority=True),
+        Binding("f12", "till_session", "console.key.till", show=False, priority=True),
         Binding("f3", "theme", "console.key.theme", show=False, priority=True),
         Binding("ctrl+p", "command_palette", "console.key.palette", show=False, priority=True),
         Binding("ctrl+q", "leave", "console.key.quit", show=False, priority=True),
@@ -85,6 +89,10 @@ class ConsoleApp(App[None]):
     }
     FilterDialog Input { background: $background; }
     FilterDialog Input:focus { background: $line; }
+    CountScreen Input, CountScreen Input:focus {
+        border: none; height: 1; width: 14; margin: 0 1; padding: 0 1; background: $surface;
+    }
+    CountScreen Input:focus { background: $line; text-style: bold; }
     DataTable > .datatable--header { background: $background; color: $muted; text-style: bold; }
     DataTable > .datatable--cursor { background: $brass; color: $on-brass; text-style: bold; }
     """
@@ -102,6 +110,7 @@ class ConsoleApp(App[None]):
         self.roles: frozenset[str] = frozenset()
         self.house_name = self.TITLE
         self.time_zone = "UTC"
+        self.own_till: OwnTill | None = None
         self._link_task: asyncio.Task[None] | None = None
         self._slips: SlipFile | None = None
         self._houses: dict[int, tuple[Performance, Seating]] = {}
@@ -160,6 +169,9 @@ class ConsoleApp(App[None]):
         resumed = Resumed.NOTHING
         if self.till is not None and self.sells:
             resumed = await self.till.resume()
+        if self.sells:
+            with contextlib.suppress(ClientError):  # asked again on its own screen
+                await self.ask_till()
         self.show_programme()
         if resumed is not Resumed.NOTHING and self.till is not None and self.till.house:
             self.push_screen(SaleScreen(self.till, self.till.house, resumed))
@@ -199,7 +211,7 @@ class ConsoleApp(App[None]):
         except ClientError:
             self.client.token = ""
         await self._disconnect()
-        self.operator_name, self.roles = "", frozenset()
+        self.operator_name, self.roles, self.own_till = "", frozenset(), None
         self._only(LoginScreen())
 
     # The link ----------------------------------------------------------------
@@ -294,6 +306,18 @@ class ConsoleApp(App[None]):
 
         self.push_screen(DevicesScreen())
 
+    def action_till_session(self) -> None:
+        """The drawer, from wherever one is; keys of its own screens lead back."""
+        from console.screens.tills import TillSessionScreen
+
+        if not any(isinstance(screen, TillSessionScreen) for screen in self.screen_stack):
+            self.push_screen(TillSessionScreen())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "till_session":
+            return self.sells
+        return super().check_action(action, parameters)
+
     def finish_sale(self, till: Till) -> None:
         """Show the change and print; the next sale begins when that is closed."""
         from console.screens.sale import SaleScreen
@@ -308,6 +332,27 @@ class ConsoleApp(App[None]):
                     screen.sale_ended(words or "")
 
         self.push_screen(SoldDialog(till.order), closed)
+
+    # The till session --------------------------------------------------------
+
+    async def ask_till(self) -> OwnTill:
+        """The session that the operator has open, for the line above. Raises ClientError."""
+        self.own_till = await self.client.own_till()
+        return self.own_till
+
+    def till_is(self, report: TillReport) -> None:
+        """A command has opened the operator's session, changed or closed it."""
+        is_open = report.session.closing is None
+        required = self.own_till is not None and self.own_till.required
+        self.own_till = OwnTill(required, report if is_open else None)
+
+    def till_words(self) -> str:
+        """What the line above says of the drawer."""
+        if self.own_till is None or not self.sells:
+            return ""
+        if self.own_till.report is not None:
+            return self.t("till.screen.status", till=self.own_till.report.session.till)
+        return self.t("till.screen.none") if self.own_till.required else ""
 
     # What screens share ------------------------------------------------------
 

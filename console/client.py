@@ -29,6 +29,7 @@ from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
 from engine.mails import MailRow
 from engine.orders import Order, PlaceOrder
+from engine.tills import AddEntry, CloseTill, OpenTill, TillReport, TillSession
 
 T = TypeVar("T")
 
@@ -151,6 +152,13 @@ class Enrolled(msgspec.Struct, frozen=True):
     name: str
     gate: str
     performances: tuple[int, ...]
+
+
+class OwnTill(msgspec.Struct, frozen=True):
+    """The till session that one has open, None for none; `required` is the house's wish."""
+
+    required: bool
+    report: TillReport | None
 
 
 class Paid(msgspec.Struct, frozen=True):
@@ -397,6 +405,37 @@ class Client:
         """The order's tickets once more; the same `id` is the same mail."""
         return await self.ask(MailRow, "POST", f"/api/orders/{quote(order)}/mail", {"id": id})
 
+    # Tills -------------------------------------------------------------------
+    # Each command carries its id too; the operator is whoever asks.
+
+    async def own_till(self) -> OwnTill:
+        return await self.ask(OwnTill, "GET", "/api/tills/mine")
+
+    async def open_till(self, wanted: OpenTill) -> TillReport:
+        return await self.ask(TillReport, "POST", "/api/tills", _command(wanted))
+
+    async def enter_till(self, session: str, wanted: AddEntry) -> TillReport:
+        """Move cash in an open session, or count it."""
+        path = f"/api/tills/{quote(session)}/entries"
+        return await self.ask(TillReport, "POST", path, _command(wanted))
+
+    async def close_till(self, session: str, wanted: CloseTill) -> TillReport:
+        path = f"/api/tills/{quote(session)}/close"
+        return await self.ask(TillReport, "POST", path, _command(wanted))
+
+    async def till(self, session: str) -> TillReport:
+        return await self.ask(TillReport, "GET", f"/api/tills/{quote(session)}")
+
+    async def tills(
+        self, *, before: int = 0, open_only: bool = False, limit: int = 50
+    ) -> list[TillSession]:
+        """The latest first: one's own, or all for whoever supervises."""
+        query = urlencode({"before": before, "open": int(open_only), "limit": limit})
+        return await self.ask(list[TillSession], "GET", f"/api/tills?{query}")
+
+    async def till_pdf(self, session: str, language: str) -> bytes:
+        return await self._pdf(f"/api/tills/{quote(session)}/report.pdf", language)
+
     # Watching ----------------------------------------------------------------
 
     async def journal(self, performance: int, after_seq: int) -> Page:
@@ -561,6 +600,12 @@ def certificate_of(server: str) -> bytes:
         return shown_by(server)
     except OSError as error:
         raise Unreachable(server, reason_of(error)) from error
+
+
+def _command(wanted: OpenTill | AddEntry | CloseTill) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.to_builtins(wanted)
+    del body["operator"]
+    return body
 
 
 def _read(content: bytes, kind: type[T]) -> T:

@@ -39,6 +39,14 @@ CASH_STEPS: Final[dict[str, int]] = {
 """Smallest coin in minor units, where it is not one unit. The euro's countries differ among
 themselves, so it is not rounded."""
 
+DENOMINATIONS: Final[dict[str, tuple[int, ...]]] = {
+    "EUR": (50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1),
+    "CHF": (100_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5),
+}
+"""The notes and coins that a drawer may hold, the largest first, in minor units."""
+SMALLEST_NOTES: Final = {"EUR": 500, "CHF": 1_000}
+"""What is less is a coin."""
+
 
 class AmountNotPayableError(ValueError):
     """An amount that the provider cannot express in this currency."""

@@ -288,6 +288,11 @@ def with_payment_begun(order: Order, payment: Payment) -> Order:
     return replace(order, payments=(*order.payments, payment))
 
 
+def at_rest(order: Order) -> Order:
+    """The order in no till session any more once no money of it can move by hand."""
+    return order if order.moves_by_hand or not order.till else replace(order, till="")
+
+
 def has_page(payment: Payment) -> bool:
     """Somebody may still pay on this payment's page."""
     ended = payment.captured or payment.failed or payment.expired
@@ -324,7 +329,7 @@ def advance(order: Order) -> Order:
             left -= payment.captured
         elif payment.standing is Standing.WAITING and due_actions(payment):
             payment = close(payment)
-        payments.append(_with_late_refund(payment))
+        payments.append(_with_late_refund(payment, order.till))
     order = _without_stale_fees(replace(order, payments=tuple(payments)))
     if waits and not left:
         return replace(order, state=OrderState.SELLING)
@@ -343,10 +348,10 @@ def _counts(payment: Payment, state: OrderState) -> bool:
     return any(action.kind is ActionKind.CONFIRM_ORDER for action in due_actions(payment))
 
 
-def _with_late_refund(payment: Payment) -> Payment:
+def _with_late_refund(payment: Payment, till: str) -> Payment:
     for action in due_actions(payment):
         if action.kind is ActionKind.REFUND_LATE_PAYMENT:
-            begun = begin_refund(payment, LATE_REFUND, action.amount)
+            begun = begin_refund(payment, LATE_REFUND, action.amount, till=till)
             # Refused only when it was begun before, and refunds made elsewhere, which are not
             # reported one by one yet, make it look too small. Then their reports are awaited.
             return begun if isinstance(begun, Payment) else payment
@@ -649,7 +654,7 @@ def _paid_back(order: Order, key: str) -> Order:
     for payment in order.payments:
         part = min(due, payment.kept) if payment.standing is Standing.CONFIRMED else 0
         if part > 0:
-            begun = begin_refund(payment, key, part)
+            begun = begin_refund(payment, key, part, till=order.till)
             assert isinstance(begun, Payment), f"refund {key}: {begun}"
             payment, due = begun, due - part
         payments.append(payment)

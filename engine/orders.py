@@ -11,7 +11,14 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from engine.commands import Channel, Line
-from engine.payments import ActionKind, Payment, RefundState, Standing, due_actions
+from engine.payments import (
+    TILL_METHODS,
+    ActionKind,
+    Payment,
+    RefundState,
+    Standing,
+    due_actions,
+)
 
 
 class OrderState(StrEnum):
@@ -302,6 +309,7 @@ class Order(Struct, frozen=True):
     charges: tuple[Charge, ...] = ()
     way_fees: tuple[WayFee, ...] = ()  # what ways to pay would cost
     reissues: tuple[OrderReissue, ...] = ()
+    till: str = ""  # the till session that money of it is moving in now, by hand
     revision: int = 0  # of the stored order: a save that is not based on it is refused
 
     @property
@@ -361,6 +369,16 @@ class Order(Struct, frozen=True):
         return self.asks_back or any(payment.kept for payment in self.payments)
 
     @property
+    def moves_by_hand(self) -> bool:
+        """Money that a person took may have to be handed back before this comes to rest."""
+        if self.state is OrderState.SELLING or any(not refund.done for refund in self.refunds):
+            return True
+        return any(
+            one.kept and one.standing is Standing.CLOSED and one.method in TILL_METHODS
+            for one in self.payments
+        )
+
+    @property
     def paid(self) -> int:
         """Captured and not paid back, in minor units."""
         return sum(payment.captured - payment.refunded for payment in self.payments)
@@ -376,6 +394,7 @@ class DeskRefusal(StrEnum):
     PART_NOT_OFFERED = "part_not_offered"  # this method pays all that is due, and not a part
     MORE_THAN_DUE = "more_than_due"  # less is to be paid, `detail` is how much
     NOT_APPROVED = "not_approved"  # somebody has to approve the order before it is paid
+    TILL_CLOSED = "till_closed"  # whoever takes or hands back money has no till session open
     OPERATOR_MISSING = "operator_missing"  # cash and card terminals need to know who took the money
     TOO_MANY_PAYMENTS = "too_many_payments"  # begun for this order: place it anew
     ATTEMPT_OVER = "attempt_over"  # this payment attempt has ended: pay with a new one

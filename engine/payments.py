@@ -132,6 +132,7 @@ class Refund(Struct, frozen=True):
     amount: int
     state: RefundState
     reference: str = ""
+    till: str = ""  # the till session whose drawer it was handed back from
 
 
 class Payment(Struct, frozen=True):
@@ -160,6 +161,7 @@ class Payment(Struct, frozen=True):
     standing: Standing = Standing.WAITING
     refunds: tuple[Refund, ...] = ()  # by key
     charge_refunded: int = 0  # largest refund total heard for the charge as a whole
+    till: str = ""  # the till session that a person took it in
 
     @property
     def state(self) -> PaymentState:
@@ -447,9 +449,11 @@ def close(payment: Payment) -> Payment:
 
 
 def begin_refund(
-    payment: Payment, key: str, amount: int, reference: str = ""
+    payment: Payment, key: str, amount: int, reference: str = "", till: str = ""
 ) -> Payment | PaymentRefusal:
     """The payment with a refund under the caller's `key`; the same key again changes nothing.
+
+    `till` is the till session of who hands it back, where a person does.
 
     Through Stripe the refund is REQUESTED until the provider reports it: save the payment,
     then ask. Every other method is paid back by hand, or to its credit, at once: it is SUCCEEDED.
@@ -467,7 +471,8 @@ def begin_refund(
         return PaymentRefusal.TOO_MANY_REFUNDS
     by_provider = payment.method is PaymentMethod.STRIPE
     state = RefundState.REQUESTED if by_provider else RefundState.SUCCEEDED
-    return _with_refund(payment, Refund(key, amount, state, reference))
+    till = till if payment.method in TILL_METHODS else ""
+    return _with_refund(payment, Refund(key, amount, state, reference, till))
 
 
 def fail_refund(payment: Payment, key: str) -> Payment:

@@ -33,6 +33,7 @@ from gateway import (
     http_rooms,
     http_season,
     http_supervisor,
+    http_tills,
 )
 from gateway.addresses import Addresses, Allowance
 from gateway.audit import Auditor
@@ -115,6 +116,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_orders,
         http_operators,
         http_list,
+        http_tills,
         http_doors,
         http_rooms,
         http_supervisor,

@@ -24,6 +24,16 @@ from engine.mails import MailRow
 from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
 from engine.season import Changed, Pending, ProductionFound, Programme, Unchanged
 from engine.status import EngineStatus
+from engine.tills import (
+    NO_TILL,
+    AddEntry,
+    AtTill,
+    CloseTill,
+    OpenTill,
+    TillRefused,
+    TillReport,
+    TillSession,
+)
 from engine.waiting import News, Report, RoomEvent
 
 
@@ -83,13 +93,14 @@ class Desk(Protocol):
         reference: str = "",
         operator: str = "",
         amount: int = 0,
+        at_till: AtTill = NO_TILL,
     ) -> tuple[Order, str] | OrderRefused:
         """Take a payment by `method` (an engine.payments.PaymentMethod value).
 
         `attempt` is made by the caller and makes the call repeatable; `given`
         is the cash handed over in minor units, `amount` the part that is paid
-        (0: all that is due). Answers the order and the page to send the buyer
-        to ("" when there is none).
+        (0: all that is due), `at_till` where by hand it is. Answers the order and
+        the page to send the buyer to ("" when there is none).
         """
         ...
 
@@ -101,11 +112,13 @@ class Desk(Protocol):
         """Say yes to an order that waits for it: its terms begin."""
         ...
 
-    async def cancel(self, order: str) -> Order | OrderRefused:
+    async def cancel(self, order: str, at_till: AtTill = NO_TILL) -> Order | OrderRefused:
         """Give up an unpaid order; its holds can change again until they expire."""
         ...
 
-    async def refund(self, order: str, wanted: RefundRequest) -> Order | OrderRefused:
+    async def refund(
+        self, order: str, wanted: RefundRequest, at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
         """Refund lines, or an amount. The same request again is done once."""
         ...
 
@@ -395,6 +408,32 @@ class TicketList(Protocol):
         ...
 
 
+class Tills(Protocol):
+    """Shifts at the cash desks. A command repeated under its id is done once."""
+
+    async def open(self, wanted: OpenTill, now_ms: int) -> TillReport | TillRefused: ...
+
+    async def enter(self, session: str, wanted: AddEntry, now_ms: int) -> TillReport | TillRefused:
+        """Move cash in an open session, or count it."""
+        ...
+
+    async def close(
+        self, session: str, wanted: CloseTill, now_ms: int
+    ) -> TillReport | TillRefused: ...
+
+    async def open_of(self, operator: str) -> TillSession | None:
+        """The operator's open session."""
+        ...
+
+    async def report(self, session: str) -> TillReport | None: ...
+
+    async def list(
+        self, *, operator: str = "", open_only: bool = False, before: int = 0, limit: int = 50
+    ) -> Sequence[TillSession]:
+        """Newest first, after the number `before`."""
+        ...
+
+
 class Ledger(Protocol):
     """The books of a house. None instead of a head: nothing was recorded yet."""
 
@@ -496,6 +535,7 @@ class Backend:
     access: Access
     sales: Sales
     ticket_list: TicketList
+    tills: Tills
     guests: Guests
     history: History
     ledger: Ledger

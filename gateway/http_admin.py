@@ -89,7 +89,9 @@ class HouseLook(HouseStyle, frozen=True, kw_only=True):
     """The house as pages, tickets and receipts show it. `logo` is base64, `vat_bp` basis points.
 
     `invoice` and `on_site` let buyers pay later, on these terms; `bank_account` is where an
-    invoice is paid. `sales_mail` says who of the house is told of sales.
+    invoice is paid. `sales_mail` says who of the house is told of sales. With
+    `till_sessions_required` nobody takes money by hand, or hands it back, without a till session
+    that is open.
     """
 
     name: Name
@@ -102,6 +104,7 @@ class HouseLook(HouseStyle, frozen=True, kw_only=True):
     invoice: OfferedTerms | None = None
     on_site: OfferedTerms | None = None
     sales_mail: SalesMail | None = None
+    till_sessions_required: bool = False
 
 
 # The house ---------------------------------------------------------------------------

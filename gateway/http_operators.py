@@ -29,6 +29,7 @@ from gateway.http import (
     somebody,
 )
 from gateway.http_orders import SELLERS, decided, order_view
+from gateway.http_tills import at_till
 from gateway.limits import DEFAULT_ROWS_PER_PAGE, MAX_PASSWORD_CHARS, OPERATOR_LIFE_S
 from gateway.login import NOBODY
 from gateway.plans import find_seats
@@ -231,7 +232,8 @@ async def refund(request: web.Request) -> web.Response:
         wanted.amount,
         to_credit=wanted.to_credit,
     )
-    refunded = decided(await edge.backend.desk.refund(order.id, asked))
+    where = await at_till(edge, principal)
+    refunded = decided(await edge.backend.desk.refund(order.id, asked, where))
     edge.auditor.note(
         principal,
         "refund",

@@ -29,8 +29,10 @@ from engine.orders import (
 from engine.payments import TILL_METHODS, PaymentMethod
 from engine.returns import Policy, kept, offers, returnable
 from engine.settings import Returns
+from engine.tills import NO_TILL
 from gateway.backend import SignatureInvalid
 from gateway.http import EDGE, Edge, answer, operator, query_number, read_body, read_json, somebody
+from gateway.http_tills import at_till
 from gateway.paper import House, Showing, sold_lines
 from gateway.problems import Problem, performance_unknown
 from gateway.programme import OfferedTerms, style_of, summary
@@ -117,9 +119,10 @@ async def get_order(request: web.Request) -> web.Response:
 async def pay(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     wanted = await read_json(request, Pay)
-    seller = None
+    seller, where = None, NO_TILL
     if wanted.method in TILL_METHODS:
         seller = await operator(request, *SELLERS)
+        where = await at_till(edge, seller)
     paid = decided(
         await edge.backend.desk.pay(
             _order_id(request),
@@ -129,6 +132,7 @@ async def pay(request: web.Request) -> web.Response:
             wanted.reference,
             seller.who if seller else "",
             wanted.amount,
+            where,
         )
     )
     order, redirect_url = paid
@@ -173,7 +177,8 @@ async def cancel(request: web.Request) -> web.Response:
         one.method in TILL_METHODS for one in order.payments
     )
     seller = await operator(request, *SELLERS) if ours else None
-    given_up = decided(await edge.backend.desk.cancel(order.id))
+    where = await at_till(edge, seller) if seller is not None else NO_TILL
+    given_up = decided(await edge.backend.desk.cancel(order.id, where))
     if seller is not None:
         edge.auditor.note(seller, "cancel_order", order.number)
     return answer(await order_view(edge, given_up))

@@ -19,6 +19,7 @@ from engine.listing import ListedStatus, ListTotals, PlaceKind
 from engine.mails import MailRow
 from engine.orders import Order, PlaceOrder
 from engine.settings import Settings
+from engine.tills import TillReport, TillSession
 from gateway.http_admin import HouseLook, NewOperator, NewPerformance, NewProduction
 from gateway.http_devices import Enrolment, NewDevice
 from gateway.http_doors import Mark
@@ -31,6 +32,7 @@ from gateway.http_orders import Pay, Reserve, Return
 from gateway.http_public import SessionRequest
 from gateway.http_rooms import NewRoom
 from gateway.http_season import NamedProductions, SeasonChange, SeasonState
+from gateway.http_tills import NewTillEntry, NewTillSession, TillClosing
 from gateway.limits import MAX_ROWS_PER_PAGE
 from gateway.list_query import DATE, FILTERS, PRICE, TIME
 from gateway.problems import CODES
@@ -103,6 +105,19 @@ OPERATIONS: Final[dict[str, Operation]] = {
     ),
     "GET /api/tickets": Operation(query=("performance", "q", "limit"), refuses=(404,)),
     "GET /api/status": Operation(query=("performance",)),
+    "GET /api/tills": Operation(
+        answers={200: list[TillSession]}, query=("operator", "open", "limit", "before")
+    ),
+    "POST /api/tills": Operation(NewTillSession, answers={201: TillReport}, refuses=(409,)),
+    "GET /api/tills/mine": Operation(),
+    "GET /api/tills/{till}": Operation(answers={200: TillReport}),
+    "GET /api/tills/{till}/report.pdf": Operation(media="application/pdf", query=("lang",)),
+    "POST /api/tills/{till}/entries": Operation(
+        NewTillEntry, answers={200: TillReport}, refuses=(409,)
+    ),
+    "POST /api/tills/{till}/close": Operation(
+        TillClosing, answers={200: TillReport}, refuses=(409,)
+    ),
     "GET /api/performances/{performance}/journal": Operation(
         media="application/msgpack", query=("after",)
     ),
@@ -159,6 +174,7 @@ _IN_PATH: Final[dict[str, dict[str, Any]]] = {
     "period": _NUMBER,
     "device": _NUMBER,
     "mail": _NUMBER,
+    "till": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "order": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "language": {"type": "string", "pattern": "^[a-z]{2}$"},

@@ -25,6 +25,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "performance_unknown": (404, "There is no such performance"),
     "plan_unknown": (404, "There is no such seating plan"),
     "order_unknown": (404, "There is no such order"),
+    "till_unknown": (404, "There is no such till session"),
     "period_unknown": (404, "There is no such closed period"),
     "mail_unknown": (404, "There is no such mail"),
     "no_room": (404, "There is no waiting room"),

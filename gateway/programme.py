@@ -214,6 +214,7 @@ def house_view(house: Any, payment_methods: Sequence[str]) -> dict[str, Any]:
         "address": style.address,
         "contact": style.contact,
         "payment_methods": list(payment_methods),
+        "till_sessions_required": bool(house.settings.get("till_sessions_required")),
         "terms": [kind for kind in ("invoice", "on_site") if house.settings.get(kind)],
         "palette": PALETTE,
         "style": {"accent": style.accent, "trim": style.trim},

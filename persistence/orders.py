@@ -21,11 +21,18 @@ from engine.credit import Credit
 from engine.ledger import Fact, facts_of
 from engine.mails import mails_of
 from engine.orders import Order
+from engine.tills import TillSessionClosed, tills_of
 from persistence.clock import now_ms
 from persistence.credit import Credits, move
 from persistence.ledger import record
 from persistence.mails import queue
-from persistence.schema import orders, payments, provider_events, without_nul
+from persistence.schema import (
+    orders,
+    payments,
+    provider_events,
+    till_repayments,
+    without_nul,
+)
 
 MAX_UNFINISHED: Final = 100_000
 """Unfinished orders in one answer; the desk refuses new orders at as many."""
@@ -90,16 +97,27 @@ WHERE (l.amount, l.state, l.ticket) IS DISTINCT FROM
 """)
 _UPSERT_PAYMENTS: Final = sa.text("""
 INSERT INTO payments AS p (order_number, id, method, state, amount, captured, refunded, currency,
-    reference, intent)
+    reference, intent, till, given, change)
 SELECT * FROM unnest(CAST(:order_number AS int8[]), CAST(:id AS text[]), CAST(:method AS text[]),
     CAST(:state AS text[]), CAST(:amount AS int8[]), CAST(:captured AS int8[]),
     CAST(:refunded AS int8[]), CAST(:currency AS text[]), CAST(:reference AS text[]),
-    CAST(:intent AS text[]))
+    CAST(:intent AS text[]), CAST(:till AS text[]), CAST(:given AS int8[]),
+    CAST(:change AS int8[]))
 ON CONFLICT (order_number, id) DO UPDATE SET
     state = excluded.state, captured = excluded.captured, refunded = excluded.refunded,
     reference = excluded.reference, intent = excluded.intent
 WHERE (p.state, p.captured, p.refunded, p.reference, p.intent) IS DISTINCT FROM
     (excluded.state, excluded.captured, excluded.refunded, excluded.reference, excluded.intent)
+""")
+_INSERT_REPAYMENTS: Final = sa.text("""
+INSERT INTO till_repayments (order_number, payment, key, till, method, amount)
+SELECT * FROM unnest(CAST(:order_number AS int8[]), CAST(:payment AS text[]),
+    CAST(:key AS text[]), CAST(:till AS text[]), CAST(:method AS text[]), CAST(:amount AS int8[]))
+ON CONFLICT DO NOTHING
+""")
+# Shared: sales at one till do not wait for each other, and whoever closes it waits for them all.
+_LOCK_TILLS: Final = sa.text("""
+SELECT id FROM till_sessions WHERE id = ANY(:ids) AND closed_ms IS NULL ORDER BY id FOR SHARE
 """)
 
 
@@ -131,6 +149,7 @@ class Orders:
         Raises:
             OrderConflict: Nothing was saved.
             CreditRefused: Nothing was saved.
+            TillSessionClosed: Nothing was saved: money would move in a session that is closed.
             sqlalchemy.exc.DBAPIError: The database failed. When the connection was lost while
                 committing, they may be saved: read again.
         """
@@ -161,8 +180,9 @@ class Orders:
                 structs.replace(order, number=saved[order.id][0], revision=saved[order.id][1])
                 for order in changes
             ]
-            await _save_parts(connection, stored)
             changed = self._changed(stored, before)
+            await _check_tills(connection, changed)
+            await _save_parts(connection, stored)
             await move(connection, changed, now_ms)
             told = [(after, mail) for known, after in changed for mail in mails_of(known, after)]
             await queue(connection, told, now_ms)
@@ -235,12 +255,27 @@ class Orders:
             ]
 
 
+async def _check_tills(connection: AsyncConnection, changed: list[_Change]) -> None:
+    """Keep the till sessions that these orders bring money into open until they are saved."""
+    wanted = {after.id: tills_of(after) - tills_of(before) for before, after in changed}
+    tills = {till for each in wanted.values() for _, till in each}
+    if not tills:
+        return
+    open_tills = set(await connection.scalars(_LOCK_TILLS, {"ids": sorted(tills)}))
+    shut = [id for id, each in wanted.items() if any(till not in open_tills for _, till in each)]
+    if shut:
+        raise TillSessionClosed(shut)
+
+
 async def put_back(connection: AsyncConnection, earlier: list[Order]) -> None:
     """Make orders what they were, in a database that nobody else writes."""
     await connection.execute(_PUT_BACK, order_columns(earlier))
     # An order begins payments and never forgets one: later ones are there too many.
     numbers = [order.number for order in earlier]
     await connection.execute(payments.delete().where(payments.c.order_number.in_(numbers)))
+    await connection.execute(
+        till_repayments.delete().where(till_repayments.c.order_number.in_(numbers))
+    )
     await _save_parts(connection, earlier)
 
 
@@ -342,8 +377,22 @@ async def _save_parts(connection: AsyncConnection, stored: list[Order]) -> None:
                     name: [getattr(payment, name) for _, payment in money]
                     for name in (
                         *("id", "amount", "captured", "refunded"),
-                        *("currency", "reference", "intent"),
+                        *("currency", "reference", "intent", "till", "given", "change"),
                     )
+                },
+            },
+        )
+    back = [(number, one, refund) for number, one in money for refund in one.refunds if refund.till]
+    if back:
+        await connection.execute(
+            _INSERT_REPAYMENTS,
+            {
+                "order_number": [number for number, _, _ in back],
+                "payment": [payment.id for _, payment, _ in back],
+                "method": [payment.method.value for _, payment, _ in back],
+                **{
+                    name: [getattr(refund, name) for _, _, refund in back]
+                    for name in ("key", "till", "amount")
                 },
             },
         )

@@ -4,7 +4,7 @@ Runs in a database that is being restored and that nobody else sees. What is cut
 batches of the journals, because a batch is what was acknowledged: each performance is replayed
 from the snapshot before, or from its beginning, to the last batch of that time, and its query
 tables are made of its events again. Orders come back from their history, the books end with
-the last record of that time.
+the last record of that time, and tills that were closed since are open again.
 
 Not taken back: the house, its plans and programme, people and devices, the audit log, waiting
 rooms, and what payment providers told. Money that moved since has moved.
@@ -83,6 +83,8 @@ _LATER_ORDERS: Final = (
     "WHERE o.number = l.order_number AND o.created_ms > :until_ms",
     "DELETE FROM payments p USING orders o "
     "WHERE o.number = p.order_number AND o.created_ms > :until_ms",
+    "DELETE FROM till_repayments r USING orders o "
+    "WHERE o.number = r.order_number AND o.created_ms > :until_ms",
     "DELETE FROM order_history h USING orders o "
     "WHERE o.number = h.order_number AND o.created_ms > :until_ms",
     "DELETE FROM orders WHERE created_ms > :until_ms",
@@ -103,6 +105,12 @@ _CREDITS: Final = (
     "DELETE FROM credits WHERE opened_ms > :until_ms",
     "UPDATE credits SET balance = "
     "(SELECT sum(amount) FROM credit_moves m WHERE m.code = credits.code)",
+)
+_TILLS: Final = (
+    "DELETE FROM till_entries e USING till_sessions s "
+    "WHERE s.id = e.session AND (e.at_ms > :until_ms OR s.opened_ms > :until_ms)",
+    "DELETE FROM till_sessions WHERE opened_ms > :until_ms",
+    "UPDATE till_sessions SET closed_ms = NULL, closing = NULL WHERE closed_ms > :until_ms",
 )
 _SET_LEDGERS: Final = sa.text("""
     UPDATE ledgers l SET
@@ -129,7 +137,7 @@ async def rewind(connection: AsyncConnection, until_ms: int, told: RewindTold) -
         await _rewind_performance(connection, performance)
         told(performance, count, len(late))
     await _rewind_orders(connection, until_ms)
-    for statement in (*_LEDGER, *_CREDITS):
+    for statement in (*_LEDGER, *_CREDITS, *_TILLS):
         values = {"until_ms": until_ms} if ":until_ms" in statement else {}
         await connection.execute(sa.text(statement), values)
     await connection.execute(_SET_LEDGERS)

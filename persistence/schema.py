@@ -37,6 +37,7 @@ from engine.commands import Channel, ScanMode, ScanOutcome, TicketState
 from engine.mails import MailState
 from engine.orders import LineState, OrderState
 from engine.payments import PaymentMethod, PaymentState
+from engine.tills import EntryKind
 
 
 def without_nul(value: Any) -> Any:
@@ -397,7 +398,11 @@ payments: Final = Table(
     Column("currency", Text, nullable=False),
     Column("reference", Text, nullable=False),
     Column("intent", Text, nullable=False),
+    Column("till", Text, nullable=False, server_default=text("''")),  # till session, or ""
+    Column("given", BigInteger, nullable=False, server_default=text("0")),  # cash alone
+    Column("change", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("order_number", "id"),
+    Index(None, "till", postgresql_where=text("till <> ''")),
     Index(None, "intent", postgresql_where=text("intent <> ''")),
     Index(None, "reference", postgresql_where=text("reference <> ''")),
     _one_of("method", PaymentMethod),
@@ -427,6 +432,72 @@ credit_moves: Final = Table(
     Column("amount", BigInteger, nullable=False),
     Column("ref", Text, nullable=False),  # the refund or the payment attempt
     Column("at_ms", BigInteger, nullable=False),
+)
+
+# A shift at a cash desk. What was taken in it is in `payments` and `till_repayments`; a row that
+# has a closing is never changed again.
+till_sessions: Final = Table(
+    "till_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),  # 32 hex characters, made by who opened it
+    Column("number", Integer, Identity(), nullable=False, unique=True),
+    Column("till", Text, nullable=False),
+    Column("till_key", Text, nullable=False),  # without its capitals
+    Column("operator", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("opening_float", BigInteger, nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("closed_ms", BigInteger),
+    Column("closing", JSONB),  # engine.tills.Closing
+    Index(None, "operator", "number"),
+    Index(
+        "uq_till_sessions_open_till",
+        "till_key",
+        unique=True,
+        postgresql_where=text("closed_ms IS NULL"),
+    ),
+    Index(
+        "uq_till_sessions_open_operator",
+        "operator",
+        unique=True,
+        postgresql_where=text("closed_ms IS NULL"),
+    ),
+    CheckConstraint("(closed_ms IS NULL) = (closing IS NULL)", name="closed_with_its_count"),
+    *_not_negative("opening_float"),
+)
+
+# Cash that was moved by hand, and counts in between.
+till_entries: Final = Table(
+    "till_entries",
+    metadata,
+    Column("session", ForeignKey("till_sessions.id"), nullable=False),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("pieces", JSONB, nullable=False),
+    Column("expected", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),  # from 0, in the order in which they came
+    PrimaryKeyConstraint("session", "id"),
+    _one_of("kind", EntryKind),
+    *_not_negative("amount"),
+)
+
+# Refunds that were handed back in a till session, as engine.payments.Refund.
+till_repayments: Final = Table(
+    "till_repayments",
+    metadata,
+    Column("order_number", ForeignKey("orders.number"), nullable=False),
+    Column("payment", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("till", ForeignKey("till_sessions.id"), nullable=False, index=True),
+    Column("method", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint("order_number", "payment", "key"),
+    _one_of("method", PaymentMethod),
+    *_not_negative("amount"),
 )
 
 provider_events: Final = Table(

@@ -28,6 +28,7 @@ from persistence.rooms import Rooms
 from persistence.sales import Sales
 from persistence.season import Season
 from persistence.ticket_list import TicketList
+from persistence.tills import Tills
 from persistence.url import OLDEST_SERVER, DatabaseUnavailable, reaching
 
 POOL_CONNECTIONS: Final = 6
@@ -56,6 +57,7 @@ class Store:
         sales: What cashiers and doors look up.
         ticket_list: All places that orders are about, with filters, totals and pages.
         guests: Who is expected, and who has come.
+        tills: Shifts at the cash desks.
         access: Operators, sessions, devices, audit.
         door_lists: What doors must know to be alone.
         history: The journal for those who only look.
@@ -73,6 +75,7 @@ class Store:
         self.sales = Sales(self._engine)
         self.ticket_list = TicketList(self._engine)
         self.guests = Guests(self._engine)
+        self.tills = Tills(self._engine)
         self.access = Access(self._engine)
         self.door_lists = DoorLists(self._engine)
         self.rooms = Rooms(self._engine)

@@ -7,11 +7,12 @@ import pytest
 from engine.commands import Refusal, Rung, ScanOutcome
 from engine.orders import DeskRefusal
 from engine.payments import PaymentRefusal
+from engine.tills import TillRefusal
 from renderers.i18n import languages, translator
 
 
 @pytest.mark.parametrize("language", languages())
-@pytest.mark.parametrize("codes", [Refusal, DeskRefusal, PaymentRefusal])
+@pytest.mark.parametrize("codes", [Refusal, DeskRefusal, PaymentRefusal, TillRefusal])
 def test_every_refusal_has_words(language: str, codes: type[StrEnum]) -> None:
     t = translator(language)
     assert [code for code in codes if f"refusal.{code}" not in t] == []

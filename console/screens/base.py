@@ -93,7 +93,9 @@ class TillScreen(Spoken, Screen[Any]):
                 LinkState.CONNECTING: f"○ {self.t('console.status.connecting')}",
             }.get(console.link_state, "")
         )
-        right = "  ".join(filter(None, (live, console.operator_name, console.clock())))
+        right = "  ".join(
+            filter(None, (live, console.till_words(), console.operator_name, console.clock()))
+        )
         for bar in self.query(StatusBar):
             bar.say(self.place_words(), f"{right} ", alarm)
 

@@ -79,6 +79,7 @@ from engine.payments import (
     pay_cash,
     start_stripe,
 )
+from engine.tills import NO_TILL, AtTill, TillSessionClosed
 
 __all__ = ["Ask", "OrderDesk", "OrdersPort", "Shop"]
 
@@ -159,14 +160,20 @@ class OrderDesk:
     async def get(self, order: str) -> Order | None:
         return await self._keeper.load(order)
 
-    async def cancel(self, order: str) -> Order | OrderRefused:
+    async def cancel(self, order: str, at_till: AtTill = NO_TILL) -> Order | OrderRefused:
         """Give up an unpaid order; its holds can change again until they expire."""
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
             if found.state in WAITING_STATES:
-                found = await self._saga.give_up(found, OrderState.CANCELLED)
+                till = _session_of(found, at_till)
+                if till is None:
+                    return _refuse(DeskRefusal.TILL_CLOSED)
+                try:
+                    found = await self._saga.give_up(found, OrderState.CANCELLED, till)
+                except TillSessionClosed:
+                    return _refuse(DeskRefusal.TILL_CLOSED)
             else:
                 if found.state in GIVEN_UP and found.terms is None:
                     await self._saga.reopen(found)  # the first time may not have come that far
@@ -228,12 +235,14 @@ class OrderDesk:
         reference: str = "",
         operator: str = "",
         amount: int = 0,
+        at_till: AtTill = NO_TILL,
     ) -> tuple[Order, str] | OrderRefused:
         """Take a payment. Answers the order, and the page where the buyer pays ("" for none).
 
         `amount` is what is paid, in minor units, 0 for all that is due, or, of a credit, for all
         that is on it. A part is taken by hand, and reserves the seats until the rest is paid, or
-        from a credit: that goes back to it when the order is given up.
+        from a credit: that goes back to it when the order is given up. `at_till` is where by hand
+        it is.
 
         An attempt by Stripe that is repeated looks at its page, and so learns of a payment
         whose webhook was lost.
@@ -250,7 +259,9 @@ class OrderDesk:
             if known is not None and not _same_attempt(known, method, given, reference, amount):
                 return _refuse(Refusal.ID_REUSED, "attempt: it was made with other terms")
             if known is None and found.state in WAITING_STATES:
-                begun = await self._begin(found, method, id, given, reference, operator, amount)
+                begun = await self._begin(
+                    found, method, id, given, reference, operator, amount, at_till
+                )
                 if isinstance(begun, OrderRefused):
                     return begun
                 found = begun
@@ -265,6 +276,7 @@ class OrderDesk:
         reference: str,
         operator: str,
         amount: int,
+        at_till: AtTill,
     ) -> Order | OrderRefused:
         """The order with a new payment saved; it may turn out to be paid by an earlier one."""
         by_hand = method in TILL_METHODS
@@ -274,6 +286,9 @@ class OrderDesk:
             return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
         if by_hand and not operator:
             return _refuse(DeskRefusal.OPERATOR_MISSING)
+        till = at_till.session_for(order.currency) if by_hand else ""
+        if till is None:
+            return _refuse(DeskRefusal.TILL_CLOSED)
         if order.state is OrderState.AWAITING_APPROVAL and not by_hand:
             return _refuse(DeskRefusal.NOT_APPROVED)
         if amount > order.due:
@@ -299,13 +314,15 @@ class OrderDesk:
         begun = self._payment(changed, PaymentMethod(method), id, part, given, reference)
         if isinstance(begun, PaymentRefusal):
             return _refuse(begun)
-        changed = advance(with_payment_begun(changed, begun))
+        changed = advance(with_payment_begun(changed, replace(begun, till=till)))
         if changed.state is OrderState.OPEN and begun.captured and by_hand:
             changed = to_reserve(changed, deposit(self._clock_ms()))
         try:
-            order = await self._saga.keep(order, changed)
+            order = await self._saga.keep(order, replace(changed, till=till))
         except CreditRefused:  # spent elsewhere since it was looked at
             return _refuse(DeskRefusal.CREDIT_TOO_SMALL)
+        except TillSessionClosed:
+            return _refuse(DeskRefusal.TILL_CLOSED)
         return await self._saga.settle(order)
 
     async def _on_credit(self, text: str, order: Order) -> int | OrderRefused:
@@ -395,7 +412,9 @@ class OrderDesk:
 
     # Refunds ---------------------------------------------------------------------
 
-    async def refund(self, order: str, wanted: RefundRequest) -> Order | OrderRefused:
+    async def refund(
+        self, order: str, wanted: RefundRequest, at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
         """Refund whole lines (none named: all that are sold), seats back, or an amount.
 
         Refused as a whole when a ticket was used. Only where one is used in the very moment
@@ -415,6 +434,9 @@ class OrderDesk:
                 refused = await self._refuse_refund(found, lines, wanted.amount)
                 if refused is not None:
                     return refused
+                till = "" if wanted.to_credit else _session_of(found, at_till)
+                if till is None:
+                    return _refuse(DeskRefusal.TILL_CLOSED)
                 intent = OrderRefund(
                     wanted.id,
                     lines,
@@ -425,8 +447,12 @@ class OrderDesk:
                     fee=wanted.fee,
                     card=code_of(secrets.token_bytes(CODE_BYTES)) if wanted.to_credit else "",
                 )
-                changed = replace(found, refunds=(*found.refunds, intent))
-                found = await self._saga.settle(await self._saga.keep(found, changed))
+                changed = replace(found, refunds=(*found.refunds, intent), till=till)
+                try:
+                    found = await self._saga.keep(found, changed)
+                except TillSessionClosed:
+                    return _refuse(DeskRefusal.TILL_CLOSED)
+                found = await self._saga.settle(found)
             elif not _same_refund(known, wanted):
                 return _refuse(Refusal.ID_REUSED, "refund: it was of something else")
             done = next(one for one in found.refunds if one.id == wanted.id)
@@ -520,6 +546,12 @@ def _same_refund(known: OrderRefund, wanted: RefundRequest) -> bool:
     lines = tuple(sorted(wanted.lines))
     same = lines == known.lines or not lines
     return same and wanted.amount == known.amount and wanted.to_credit == bool(known.card)
+
+
+def _session_of(order: Order, at_till: AtTill) -> str | None:
+    """The till session that money of an order may be handed back in; None: in none."""
+    by_hand = any(one.method in TILL_METHODS and one.kept for one in order.payments)
+    return at_till.session_for(order.currency) if by_hand else ""
 
 
 def _same_attempt(payment: Payment, method: str, given: int, reference: str, amount: int) -> bool:

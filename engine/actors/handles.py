@@ -26,6 +26,7 @@ from engine.lead import Led
 from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
 from engine.payments import WebhookRejected
 from engine.status import EngineStatus, MailStatus, PerformanceStatus
+from engine.tills import NO_TILL, AtTill
 from engine.waiting import News, Report, RoomEvent
 from gateway.backend import BackendUnavailable, PerformanceUnknown, SignatureInvalid
 from gateway.batcher import Batcher
@@ -201,9 +202,10 @@ class RayDesk:
         reference: str = "",
         operator: str = "",
         amount: int = 0,
+        at_till: AtTill = NO_TILL,
     ) -> tuple[Order, str] | OrderRefused:
         answer: tuple[Order, str] | OrderRefused = await self._ask(
-            "pay", order, method, attempt, given, reference, operator, amount
+            "pay", order, method, attempt, given, reference, operator, amount, at_till
         )
         return answer
 
@@ -215,12 +217,14 @@ class RayDesk:
         answer: Order | OrderRefused = await self._ask("approve", order)
         return answer
 
-    async def cancel(self, order: str) -> Order | OrderRefused:
-        answer: Order | OrderRefused = await self._ask("cancel", order)
+    async def cancel(self, order: str, at_till: AtTill = NO_TILL) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("cancel", order, at_till)
         return answer
 
-    async def refund(self, order: str, wanted: RefundRequest) -> Order | OrderRefused:
-        answer: Order | OrderRefused = await self._ask("refund", order, wanted)
+    async def refund(
+        self, order: str, wanted: RefundRequest, at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("refund", order, wanted, at_till)
         return answer
 
     async def reissue(

@@ -18,6 +18,7 @@ from engine.actors import NotReady
 from engine.credit import Credit, CreditRefused
 from engine.ordering import comes_up_ms
 from engine.orders import WAITING_STATES, Order
+from engine.tills import TillSessionClosed
 
 MAX_REMEMBERED_ORDERS: Final = 10_000
 MAX_OPEN_ORDERS: Final = 100_000
@@ -37,7 +38,8 @@ class OrdersPort(Protocol):
         They come back as stored, with their numbers and revisions.
 
         Raises:
-            CreditRefused: nothing was saved, because of the orders that it names.
+            CreditRefused, TillSessionClosed: nothing was saved, because of the orders that it
+                names.
         """
         ...
 
@@ -129,6 +131,7 @@ class OrderKeeper:
 
         Raises:
             CreditRefused: it would take more from a credit than there is.
+            TillSessionClosed: the session that it takes money in is; nothing was saved.
         """
         future: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
         # One that waits under this id belongs to a call that was given up: this one replaces it.
@@ -142,7 +145,7 @@ class OrderKeeper:
             # Perhaps it was saved, and has a step to take: what was due before is out of date.
             soon_ms = self._clock_ms() + PATIENCE_MS
             self._due_ms[order.id] = min(self._due_ms.get(order.id, soon_ms), soon_ms)
-            if isinstance(error, CreditRefused):
+            if isinstance(error, CreditRefused | TillSessionClosed):
                 raise
             if isinstance(error, Exception):
                 raise NotReady(f"order {order.number} is not known to be saved") from error
@@ -213,11 +216,11 @@ class OrderKeeper:
             self._flight = None
 
     async def _store(self, batch: list[_Waiting]) -> None:
-        """Save a batch. Who would take too much from a credit is told, and the rest saved."""
+        """Save a batch. Those that are refused are told, and the rest saved."""
         while batch:
             try:
                 saved = await self._orders.save([order for order, _ in batch])
-            except CreditRefused as error:
+            except (CreditRefused, TillSessionClosed) as error:
                 refused = [one for one in batch if one[0].id in error.ids]
                 if not refused:
                     raise

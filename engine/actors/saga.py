@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.actors import ActorFault, NotReady
 from engine.actors.order_keeper import OrderKeeper
@@ -57,6 +57,7 @@ from engine.ordering import (
     activated,
     advance,
     asked_back,
+    at_rest,
     buyer_key,
     costs,
     fits,
@@ -202,7 +203,7 @@ class Saga:
     async def keep(self, order: Order, changed: Order) -> Order:
         """Save what an order has become, and all that follows from it."""
         while changed != order:
-            order = await self._keeper.save(changed)
+            order = await self._keeper.save(at_rest(changed))
             changed = advance(order)
         return order
 
@@ -447,13 +448,16 @@ class Saga:
 
     # Giving up -------------------------------------------------------------------
 
-    async def give_up(self, order: Order, state: OrderState) -> Order:
-        """End a waiting order (CANCELLED or EXPIRED) and give its seats back, unless it is paid."""
+    async def give_up(self, order: Order, state: OrderState, till: str = "") -> Order:
+        """End a waiting order (CANCELLED or EXPIRED) and give its seats back, unless it is paid.
+
+        Money that a person took of it is handed back in the till session `till`.
+        """
         order = await self.close_pages(order)
         if order.state not in WAITING_STATES:
             return order
         was_held = order.state is OrderState.OPEN
-        order = await self.keep(order, given_up(order, state))
+        order = await self.keep(order, structs.replace(given_up(order, state), till=till))
         if was_held:
             await self.reopen(order)
         return await self.settle(order)

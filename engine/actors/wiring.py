@@ -377,6 +377,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         access=store.access,
         sales=store.sales,
         ticket_list=store.ticket_list,
+        tills=store.tills,
         guests=store.guests,
         history=store.history,
         ledger=store.ledger,

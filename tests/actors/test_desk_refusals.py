@@ -27,6 +27,7 @@ from engine.orders import (
     TermsKind,
 )
 from engine.payments import PaymentRefusal
+from engine.tills import AtTill
 from tests.actors.desks import ADULT, World, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 
@@ -90,6 +91,11 @@ async def not_approved(world: World, desk: OrderDesk) -> object:
 async def operator_missing(world: World, desk: OrderDesk) -> object:
     order = await cash_order(world, desk)
     return await desk.pay(order.id, "cash", "a", ADULT)
+
+
+async def till_closed(world: World, desk: OrderDesk) -> object:
+    order, nowhere = await cash_order(world, desk), AtTill(required=True)
+    return await desk.pay(order.id, "cash", "a", ADULT, operator="ada", at_till=nowhere)
 
 
 async def nothing_to_refund(world: World, desk: OrderDesk) -> object:
@@ -160,6 +166,7 @@ CASES: dict[DeskRefusal, Callable[[World, OrderDesk], Awaitable[object]]] = {
     DeskRefusal.MORE_THAN_DUE: more_than_due,
     DeskRefusal.NOT_APPROVED: not_approved,
     DeskRefusal.OPERATOR_MISSING: operator_missing,
+    DeskRefusal.TILL_CLOSED: till_closed,
     DeskRefusal.SEATS_LOST: seats_lost,
     DeskRefusal.GIVE_MONEY_BACK: give_money_back,
     DeskRefusal.NOTHING_TO_REFUND: nothing_to_refund,

@@ -12,6 +12,7 @@ from console.words import error_words, outcome_words, refusal_words
 from engine.commands import Refusal, Refused, Rung, ScanOutcome
 from engine.orders import DeskRefusal
 from engine.payments import PaymentRefusal
+from engine.tills import TillRefusal
 from gateway.problems import CODES
 from renderers.i18n import LOCALE_DIR, Translator, read_catalogue, translator
 
@@ -26,7 +27,9 @@ def t(request: pytest.FixtureRequest) -> Translator:
 
 
 @pytest.mark.parametrize(
-    "code", sorted({*Refusal, *PaymentRefusal, *DeskRefusal, *CODES, "unexpected"}), ids=str
+    "code",
+    sorted({*Refusal, *PaymentRefusal, *DeskRefusal, *TillRefusal, *CODES, "unexpected"}),
+    ids=str,
 )
 def test_every_refusal_has_a_sentence(t: Translator, code: str) -> None:
     assert f"refusal.{code}" in t

@@ -17,6 +17,7 @@ from tests.fakes.performances import FakePerformances
 from tests.fakes.rooms import FakeRooms
 from tests.fakes.season import FakeSeason
 from tests.fakes.status import FakeStatus
+from tests.fakes.tills import FakeTills
 
 PASSWORD = "correct horse"
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
@@ -35,6 +36,7 @@ class FakeBackend:
         self.desk = FakeDesk(self.performances)
         self.sales = FakeSales(self.desk.orders)
         self.ticket_list = FakeTicketList(self.desk.orders, self.performances, self.catalogue)
+        self.tills = FakeTills(self.desk.orders)
         self.ledger = FakeLedger()
         self.mails = FakeMails()
         self.guests = FakeGuests(self.desk.orders, self.performances)
@@ -49,6 +51,7 @@ class FakeBackend:
             access=self.access,
             sales=self.sales,
             ticket_list=self.ticket_list,
+            tills=self.tills,
             guests=self.guests,
             history=self.performances,
             ledger=self.ledger,

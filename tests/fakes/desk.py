@@ -90,8 +90,8 @@ class FakeDesk:
     async def approve(self, order: str) -> Order | OrderRefused:
         return await self._ask("approve", order)
 
-    async def cancel(self, order: str) -> Order | OrderRefused:
-        return await self._ask("cancel", order)
+    async def cancel(self, *arguments: object) -> Order | OrderRefused:
+        return await self._ask("cancel", *arguments)
 
     async def refund(self, *arguments: object) -> Order | OrderRefused:
         return await self._ask("refund", *arguments)

@@ -118,6 +118,16 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/api/performances/{performance}/allocations/release", SUPERVISING,
              {"name": "press"}),
     Endpoint("GET", "/api/performances/{performance}/quotas", SELLERS),
+    # The tills: those of others are in tests/gateway/test_http_tills.py
+    Endpoint("GET", "/api/tills", SALES | {"report"}),
+    Endpoint("POST", "/api/tills", SALES,
+             {"id": "f" * 32, "till": "Till 1", "currency": "EUR"}),
+    Endpoint("GET", "/api/tills/mine", SALES),
+    Endpoint("GET", "/api/tills/{till}", SUPERVISING | {"report"}, case="of another"),
+    Endpoint("GET", "/api/tills/{till}/report.pdf", SUPERVISING | {"report"}, case="of another"),
+    Endpoint("POST", "/api/tills/{till}/entries", SUPERVISING,
+             {"id": "1", "kind": "in", "amount": 100, "reason": "change"}, case="of another"),
+    Endpoint("POST", "/api/tills/{till}/close", SUPERVISING, {"id": "1"}, case="of another"),
     # The doors
     Endpoint("GET", "/api/performances/{performance}/inside", STAFF_AT_DOORS),
     Endpoint("GET", "/api/performances/{performance}/conflicts", _OPERATORS_AT_DOORS),

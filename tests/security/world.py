@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from engine.commands import Channel
+from engine.tills import OpenTill, TillRefused
 from tests.fakes.backend import FakeBackend
 from tests.gateway.conftest import Running
 from tests.gateway.test_http_orders import order_for
@@ -30,6 +31,8 @@ class World:
         till, _ = await order_for(gateway, 25, token=self.tokens["cashier"])
         placed = await gateway.json("POST", "/api/orders", till, self.tokens["cashier"], expect=201)
         assert placed["channel"] == Channel.BOX_OFFICE
+        shift = OpenTill("e" * 32, "Till 9", "EUR", 0, "somebody else")
+        assert not isinstance(await fake.tills.open(shift, 1), TillRefused)
         (plan,) = await fake.catalogue.list_plans()
         self.names = {
             "performance": "1",
@@ -42,6 +45,7 @@ class World:
             "period": "1",
             "device": "99",
             "mail": "99",
+            "till": "e" * 32,
         }
         return self
 
@@ -75,5 +79,7 @@ class World:
             catalogue.the_house,
             dict(fake.desk.orders.by_id),
             dict(fake.mails.rows),
+            dict(fake.tills.sessions),
+            {session: tuple(entries) for session, entries in fake.tills.entries.items()},
             fake.performances.live[1].feed.seq,
         )

@@ -1,0 +1,48 @@
+"""The report of a till session as lines of a terminal of 80 columns."""
+
+from typing import Final, NamedTuple
+
+from engine.tills import TillReport
+from renderers.i18n import Translator
+from renderers.till_words import Part, report_parts
+
+COLUMNS: Final = 72
+FIGURE: Final = 16
+TABLE: Final = (15, 9, 13, 7, 14, 14)
+"""Widths of a table's columns, the words' first."""
+
+
+class Line(NamedTuple):
+    """`kind` is "title", "strong", "note" or "" for a plain one."""
+
+    text: str
+    kind: str = ""
+
+
+def report_lines(report: TillReport, t: Translator, timezone: str) -> list[Line]:
+    """Its parts one under the other, with an empty line between."""
+    lines: list[Line] = []
+    for part in report_parts(report, t, timezone):
+        lines += [Line("")] if lines else []
+        lines += _part(part)
+    return lines
+
+
+def _part(part: Part) -> list[Line]:
+    widths = TABLE if part.head else (COLUMNS - FIGURE, FIGURE)
+    lines = [Line(part.title, "title")]
+    if part.head:
+        lines.append(Line(_row(("", *part.head), widths), "note"))
+    lines += [Line(_row(row.cells, widths), "strong" if row.strong else "") for row in part.rows]
+    return lines + [Line(note, "note") for note in part.notes]
+
+
+def _row(cells: tuple[str, ...], widths: tuple[int, ...]) -> str:
+    words, *figures = cells
+    width = widths[0]
+    if not figures:
+        return words
+    if len(words) > width:
+        words = f"{words[: width - 1]}…"
+    told = "".join(f"{cell:>{room}}" for cell, room in zip(figures, widths[1:], strict=True))
+    return f"{words:<{width}}{told}"
