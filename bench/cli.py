@@ -476,7 +476,15 @@ def search(
     plans_file
         Write the query plans of what took longer than 100 ms here.
     """
-    from bench.search import TOO_LONG_MS, explained, keep_plans, kinds, measured
+    from bench.search import (
+        TOO_LONG_MS,
+        explained,
+        exported,
+        gateway_of,
+        keep_plans,
+        kinds,
+        measured,
+    )
     from bench.sockets import login
     from bench.sold import performances_for, sell
     from bench.throwaway import PASSWORD, ground
@@ -514,7 +522,15 @@ def search(
 
             return ask
 
-        rounds.run({kind.key: measure(kind) for kind in asked})
+        def export(_: int) -> None:
+            told = uvloop.run(exported(on.url, token, gateway_of(on)))
+            at_ms = quantiles_ms(told.others_s)
+            figures.add("export_rows_per_s", told.rows_per_s)
+            figures.add("beside_export_p99_ms", at_ms[QUANTILES.index(0.99)])
+            figures.add_latencies("beside_export_p99_ms", at_ms)
+            figures.add("export_gateway_mib", told.more_mib)
+
+        rounds.run({kind.key: measure(kind) for kind in asked} | {"a file of all": export})
         searches = [f"{kind.key}_p99_ms" for kind in asked if kind.search]
         figures.add("search_p99_ms", max(figures[key] for key in searches))
     if plans_file is not None:

@@ -5,18 +5,23 @@ query plans of what takes too long: the same is asked of the database again, and
 are explained.
 """
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+import psutil  # type: ignore[import-untyped]
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.sold import DAY_MS, OPERATORS, SEED, Sold
+from bench.throwaway import Ground
 from engine.commands import Channel
 from engine.listing import ListedStatus, ListFilter
 from engine.plan import Plan
@@ -27,6 +32,8 @@ from persistence.ticket_list import TicketList
 TOO_LONG_MS: Final = 100.0
 WARM_UP: Final = 3
 """Answers of each kind that are not counted: the first of all reads from the disk."""
+PAUSE_S: Final = 0.02
+"""Between two small questions while a list is on its way out."""
 NAMES: Final = ("mar", "dup", "mart", "anne dup", "martin", "zoë sch", "bernard", "rou")
 
 
@@ -187,6 +194,58 @@ async def measured(url: str, token: str, kind: Kind, answers: int) -> list[float
             if at >= WARM_UP:
                 taken.append(time.perf_counter() - begun_s)
     return taken
+
+
+class Export(NamedTuple):
+    """A list on its way out, and how others were answered meanwhile."""
+
+    rows_per_s: float
+    others_s: list[float]
+    more_mib: float
+    """What the gateway's process had more at its largest, than before."""
+
+
+async def exported(url: str, token: str, gateway: psutil.Process) -> Export:
+    """The whole list as CSV, while somebody asks again and again for something small."""
+    others_s: list[float] = []
+    before = largest = gateway.memory_info().rss
+    headers = {"Authorization": f"Bearer {token}"}
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(url, headers=headers, timeout=timeout) as http:
+
+        async def ask() -> None:
+            nonlocal largest
+            while True:
+                await asyncio.sleep(PAUSE_S)
+                begun_s = time.perf_counter()
+                async with http.get("/api/me") as response:
+                    await response.read()
+                others_s.append(time.perf_counter() - begun_s)
+                largest = max(largest, gateway.memory_info().rss)
+
+        asking = asyncio.create_task(ask())
+        rows, begun_s = -1, time.perf_counter()
+        async with http.get("/api/ticket-list/export?format=csv") as response:
+            response.raise_for_status()
+            async for part in response.content.iter_any():
+                rows += part.count(b"\n")
+        lasted_s = time.perf_counter() - begun_s
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    return Export(rows / lasted_s, others_s, (largest - before) / 2**20)
+
+
+def gateway_of(ground: Ground) -> psutil.Process:
+    """The process that answers at its port."""
+    port = urlsplit(ground.url).port
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any(
+                one.status == psutil.CONN_LISTEN and one.laddr.port == port
+                for one in process.net_connections("tcp")
+            ):
+                return process
+    raise RuntimeError(f"no process of ours listens at {ground.url}")
 
 
 class Explained(msgspec.Struct, frozen=True):
