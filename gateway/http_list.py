@@ -6,7 +6,7 @@ buyers: what leaves as a file is written to the audit log, with what was asked.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,12 @@ from engine.settings import Settings
 from gateway.exports import Sheet
 from gateway.http import EDGE, Edge, answer, operator, rows_wanted
 from gateway.http_doors import place_label
-from gateway.limits import DEFAULT_ROWS_PER_PAGE, EXPORT_PAGE_ROWS, FILE_PART_BYTES
+from gateway.limits import (
+    DEFAULT_ROWS_PER_PAGE,
+    EXPORT_PAGE_ROWS,
+    EXPORT_RETRY_PAUSES_S,
+    FILE_PART_BYTES,
+)
 from gateway.list_query import FILTERS, cursor_of, list_filter
 from gateway.problems import Problem
 from gateway.programme import text_in
@@ -193,8 +198,8 @@ async def _written(
     edge: Edge, sheet: Sheet, language: str, wanted: ListFilter, most: int | None = None
 ) -> AsyncIterator[bytes]:
     """What the process answers to each page, while the next one is read."""
-    queries, known = edge.backend.ticket_list, _Known(edge, language)
-    rows, count = await queries.page(wanted, limit=EXPORT_PAGE_ROWS), 0
+    known = _Known(edge, language)
+    rows, count = await _page(edge, wanted, None), 0
     while rows:
         count += len(rows)
         if most is not None and count > most:
@@ -205,9 +210,20 @@ async def _written(
             return
         part, rows = await asyncio.gather(
             sheet.add(list(rows), plans, showings),
-            queries.page(wanted, after=rows[-1].cursor, limit=EXPORT_PAGE_ROWS),
+            _page(edge, wanted, rows[-1].cursor),
         )
         yield part
+
+
+async def _page(edge: Edge, wanted: ListFilter, after: Cursor | None) -> Sequence[Listed]:
+    """It begins where the one before ended, so it may be asked for again."""
+    queries = edge.backend.ticket_list
+    for pause_s in EXPORT_RETRY_PAUSES_S:
+        try:
+            return await queries.page(wanted, after=after, limit=EXPORT_PAGE_ROWS)
+        except edge.backend.outages:
+            await asyncio.sleep(pause_s)
+    return await queries.page(wanted, after=after, limit=EXPORT_PAGE_ROWS)
 
 
 class _Known:

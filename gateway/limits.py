@@ -204,6 +204,8 @@ MAX_EXPORTS: Final = 2
 """Lists of places written at once; each keeps a processor busy and a process alive."""
 EXPORT_PAGE_ROWS: Final = 1_000
 """Rows read at once of what is exported; between pages others get their turn."""
+EXPORT_RETRY_PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0)
+"""Before a page of what is exported is asked for again: minutes of a file end with no hiccup."""
 FILE_PART_BYTES: Final = 256 * 1024
 """Read and sent at once of a file that was written first."""
 MAX_FILTER_VALUES: Final = 50

@@ -375,10 +375,33 @@ async def test_exports_are_bounded_and_end_with_who_asked(
     await exported(gateway, token, "")
 
 
+async def test_a_page_that_is_not_answered_is_asked_for_again(
+    gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = many(PAGES)
+    holding(gateway, monkeypatch, rows)
+    monkeypatch.setattr(http_list, "EXPORT_RETRY_PAUSES_S", (0.0, 0.0))
+    page, failures = gateway.fake.ticket_list.page, [0, 2, 1]
+
+    async def fails_at_times(wanted: Any, *, after: Any = None, limit: int = 0) -> Any:
+        if failures[0]:
+            failures[0] -= 1
+            raise OSError("the connection was cut")
+        failures[:] = [*failures[1:], 0]
+        return await page(wanted, after=after, limit=limit)
+
+    monkeypatch.setattr(gateway.fake.ticket_list, "page", fails_at_times)
+    _, body = await exported(gateway, await reporter(gateway), "lang=en")
+    found = [line[0] for line in csv_rows(body, ",")[1:]]
+    assert found == [str(row.order_number) for row in rows]
+    assert failures == [0, 0, 0]
+
+
 async def test_a_csv_that_breaks_off_does_not_look_whole(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holding(gateway, monkeypatch, many(PAGES))
+    monkeypatch.setattr(http_list, "EXPORT_RETRY_PAUSES_S", (0.0,))
     token = await reporter(gateway)
     page = gateway.fake.ticket_list.page
 
