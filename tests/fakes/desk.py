@@ -148,7 +148,7 @@ class FakeSales:
         self._orders = orders
 
     async def orders(self, ids: Sequence[str]) -> list[Order]:
-        found = [self._orders.by_id[one] for one in ids]
+        found = [self._orders.by_id[one] for one in ids if one in self._orders.by_id]
         return sorted(found, key=lambda order: -order.number)
 
     async def latest(

@@ -39,6 +39,7 @@ from engine.commands import (
     SeatStatus,
 )
 from engine.feed import Applied, Replica
+from engine.listing import ListFilter
 from engine.orders import (
     Buyer,
     LineState,
@@ -512,6 +513,38 @@ class BackendContract:
         assert whole is not None and whole[0].number == ticket
         assert await sales.ticket(performance, 999_999) is None
         assert ticket in [one.number for one in await sales.tickets(performance, order=order.id)]
+
+    async def test_the_list_follows_places_from_their_order_to_their_refund(
+        self, subject: Subject
+    ) -> None:
+        listed, desk, performance = (
+            subject.backend.ticket_list,
+            subject.backend.desk,
+            subject.performance,
+        )
+        order = await placed(subject, 21, 22)
+        wanted = ListFilter(performances=(performance,), text=f"#{order.number}")
+
+        async def told() -> tuple[list[str], list[int]]:
+            page = await listed.page(wanted, limit=1)
+            page = [*page, *await listed.page(wanted, after=page[-1].cursor, limit=9)]
+            totals = await listed.totals(wanted)
+            kinds = [totals.places, totals.sold, totals.paid, totals.refunded, totals.scanned]
+            assert [row.line for row in page] == [1, 2]
+            assert {row.seat for row in page} == {21, 22}
+            return [row.status.value for row in page], kinds
+
+        assert await told() == (["pending", "pending"], [2, 0, 0, 0, 0])
+        assert isinstance(await desk.pay(order.id, "test_card", "1"), tuple)
+        assert await told() == (["valid", "valid"], [2, 2, 2, 0, 0])
+        assert isinstance(await desk.refund(order.id, RefundRequest("r1", (1,))), Order)
+        assert await told() == (["refunded", "valid"], [2, 1, 1, 1, 0])
+        found = await listed.showings([performance, 999_999])
+        assert list(found) == [performance]
+        nobody = ListFilter(performances=(performance,), text="nobody of this name")
+        assert list(await listed.page(nobody)) == []
+        (whole,) = await subject.backend.sales.orders([order.id, "0" * 32])
+        assert (whole.id, whole.number) == (order.id, order.number)
 
     async def test_what_readiness_asks_answers(self, subject: Subject) -> None:
         assert subject.backend.checks
