@@ -90,7 +90,7 @@ class ConsoleApp(App[None]):
     FilterDialog Input { background: $background; }
     FilterDialog Input:focus { background: $line; }
     CountScreen Input, CountScreen Input:focus {
-        border: none; height: 1; width: 14; margin: 0 1; padding: 0 1; background: $surface;
+        border: none; height: 1; width: 12; margin: 0 1; padding: 0 1; background: $surface;
     }
     CountScreen Input:focus { background: $line; text-style: bold; }
     DataTable > .datatable--header { background: $background; color: $muted; text-style: bold; }

@@ -45,7 +45,7 @@ class CountScreen(TillScreen):
     CountScreen #middle { height: 1fr; }
     CountScreen #kinds { width: 46; padding: 1 1 0 2; }
     CountScreen .kind { height: 1; }
-    CountScreen .kind Label { width: 13; text-align: right; }
+    CountScreen .kind Label { width: 14; text-align: right; }
     CountScreen .kind Static { width: 13; text-align: right; color: $muted; }
     CountScreen #sums { width: 1fr; padding: 1 2; border-left: vkey $line; }
     CountScreen BigText { height: 7; }
