@@ -23,6 +23,7 @@ import msgspec
 from console.programme import Performance
 from console.seating import PlanColumns
 from console.trust import fingerprint_of, shown_by, trusting
+from engine.credit import CreditView
 from engine.door_list import DoorList
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
@@ -368,6 +369,10 @@ class Client:
         body = {"id": id, "lines": list(lines), "reason": reason}
         body |= {"amount": amount, "to_credit": to_credit}
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/refund", body)
+
+    async def credit(self, code: str) -> CreditView:
+        """What is left on a credit, and its latest moves."""
+        return await self.ask(CreditView, "GET", f"/api/credits/{quote(code)}")
 
     async def reissue(self, order: str, id: str, lines: Sequence[int]) -> Order:
         """New tickets for lines by number; none named: all of them."""

@@ -55,6 +55,22 @@ class CreditMove(NamedTuple):
     opens: bool = False
 
 
+class MoveRow(Struct, frozen=True):
+    """A move as it is kept. `order` is a number, `amount` minor units."""
+
+    order: int
+    amount: int
+    ref: str
+    at_ms: int
+
+
+class CreditView(Struct, frozen=True):
+    """A credit and its latest moves, the last first."""
+
+    credit: Credit
+    moves: tuple[MoveRow, ...]
+
+
 class CreditRefused(Exception):
     """Orders that would take more from a credit than there is. Nothing was saved."""
 

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from gateway import (
     http_admin,
+    http_credits,
     http_devices,
     http_documents,
     http_doors,
@@ -122,6 +123,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_supervisor,
         http_ledger,
         http_keeping,
+        http_credits,
         http_mails,
         http_admin,
         http_season,

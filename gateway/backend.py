@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from engine.credit import CreditView
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
@@ -456,6 +457,14 @@ class Ledger(Protocol):
         ...
 
 
+class Credits(Protocol):
+    """Store credit."""
+
+    async def view(self, code: str) -> CreditView | None:
+        """A credit with its latest moves."""
+        ...
+
+
 class Mails(Protocol):
     """The outbox: what was sent, and what was not."""
 
@@ -540,6 +549,7 @@ class Backend:
     history: History
     ledger: Ledger
     mails: Mails
+    credits: Credits
     door_lists: DoorLists
     rooms: Rooms
     status: Callable[[], Awaitable[EngineStatus]]

@@ -14,6 +14,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from engine.commands import Channel
+from engine.credit import CreditView
 from engine.door_list import DoorList
 from engine.listing import ListedStatus, ListTotals, PlaceKind
 from engine.mails import MailRow
@@ -160,6 +161,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/ledger/close": Operation(Close),
     "GET /api/ledger/journals": Operation(query=("after",)),
     "GET /api/ledger/journals/{performance}": Operation(query=("at",)),
+    "GET /api/credits/{code}": Operation(answers={200: CreditView}, refuses=(404,)),
     "GET /api/mails": Operation(query=("order", "state", "limit", "before")),
     "GET /api/mails/{mail}": Operation(answers={200: MailRow}),
     "POST /api/mails/{mail}/retry": Operation(answers={200: MailRow}, refuses=(409,)),

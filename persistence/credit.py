@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
-from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from engine.credit import Credit, CreditMove, CreditRefused, moves_of
+from engine.credit import Credit, CreditMove, CreditRefused, CreditView, MoveRow, moves_of
 from engine.orders import Order
 from persistence.schema import credit_moves, credits, performances, productions
 
@@ -33,13 +32,13 @@ RETURNING c.code
 """)
 
 
-class MoveRow(Struct, frozen=True):
-    """A move as it is kept. `order` is a number, `amount` minor units."""
-
-    order: int
-    amount: int
-    ref: str
-    at_ms: int
+_CREDIT: Final = sa.select(
+    credits.c.code,
+    credits.c.currency,
+    credits.c.balance,
+    credits.c.order_number,
+    credits.c.opened_ms,
+)
 
 
 async def move(
@@ -93,14 +92,7 @@ class Credits:
     async def get(self, code: str, performance: int) -> Credit | None:
         """The credit with this code, where the organiser of this performance gave it."""
         query = (
-            sa.select(
-                credits.c.code,
-                credits.c.currency,
-                credits.c.balance,
-                credits.c.order_number,
-                credits.c.opened_ms,
-            )
-            .join(productions, productions.c.organiser == credits.c.organiser)
+            _CREDIT.join(productions, productions.c.organiser == credits.c.organiser)
             .join(performances, performances.c.production == productions.c.id)
             .where(credits.c.code == code, performances.c.id == performance)
         )
@@ -108,9 +100,9 @@ class Credits:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else Credit(*row)
 
-    async def moves(self, code: str) -> list[MoveRow]:
-        """The latest MAX_MOVES_READ moves of a credit, the last first."""
-        query = (
+    async def view(self, code: str) -> CreditView | None:
+        """A credit with its latest MAX_MOVES_READ moves."""
+        moves = (
             sa.select(
                 credit_moves.c.order_number,
                 credit_moves.c.amount,
@@ -122,4 +114,8 @@ class Credits:
             .limit(MAX_MOVES_READ)
         )
         async with self._engine.connect() as connection:
-            return [MoveRow(*row) for row in await connection.execute(query)]
+            row = (await connection.execute(_CREDIT.where(credits.c.code == code))).one_or_none()
+            if row is None:
+                return None
+            rows = await connection.execute(moves)
+            return CreditView(Credit(*row), tuple(MoveRow(*one) for one in rows))

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from persistence.access import Access
 from persistence.catalogue import Catalogue
+from persistence.credit import Credits
 from persistence.door_lists import DoorLists
 from persistence.guests import Guests
 from persistence.history import History
@@ -52,6 +53,7 @@ class Store:
         orders: What was bought, and the money for it.
         ledger: What concerns money, chained and closed by the day.
         mails: What is to be sent, and what became of it.
+        credits: What the house keeps for whoever has its code.
         catalogue: The house, plans, productions, performances.
         season: The programme as a whole, as season files declare it.
         sales: What cashiers and doors look up.
@@ -70,6 +72,7 @@ class Store:
         self.orders = Orders(self._engine)
         self.ledger = Ledger(self._engine)
         self.mails = Mails(self._engine)
+        self.credits = Credits(self._engine)
         self.catalogue = Catalogue(self._engine)
         self.season = Season(self._engine)
         self.sales = Sales(self._engine)

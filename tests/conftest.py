@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from engine.actors import local_ray
@@ -24,6 +25,10 @@ from persistence.url import connect
 
 # Before any test imports ray: where its processes listen is decided then.
 local_ray.set_environment()
+
+# How long an example takes is the machine's business.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _numbers = itertools.count(1)
 

@@ -382,6 +382,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         history=store.history,
         ledger=store.ledger,
         mails=store.mails,
+        credits=store.credits,
         door_lists=store.door_lists,
         status=RayStatus(performances, parts).status,
         rooms=RayRooms(parts[ROOMS]),

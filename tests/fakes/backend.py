@@ -56,6 +56,7 @@ class FakeBackend:
             history=self.performances,
             ledger=self.ledger,
             mails=self.mails,
+            credits=self.desk.orders.credits,
             door_lists=self.performances,
             status=self.status.status,
             rooms=self.rooms,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from engine.credit import Credit, CreditRefused, moves_of
+from engine.credit import Credit, CreditRefused, CreditView, moves_of
 from engine.orders import Order
 
 
@@ -16,6 +16,10 @@ class MemoryCredits:
     def get(self, code: str) -> Credit | None:
         balance = self.balances.get(code)
         return None if balance is None else Credit(code, self.currencies[code], balance)
+
+    async def view(self, code: str) -> CreditView | None:
+        credit = self.get(code)
+        return None if credit is None else CreditView(credit, ())
 
     def move(self, changes: Sequence[tuple[Order | None, Order]]) -> None:
         """All of it, or CreditRefused and nothing."""

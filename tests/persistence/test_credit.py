@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from engine.credit import CODE_BYTES, CreditRefused, code_of
 from engine.orders import Charge, ChargeKind, LineState, Order
 from engine.payments import Payment, begin_refund, pay_by_credit
-from persistence.credit import Credits
 from persistence.store import Store
 from tests.persistence.houses import Opened
 from tests.persistence.test_orders import new_order
@@ -49,8 +48,9 @@ async def test_a_credit_is_opened_spent_and_filled_again(store: Store, opened: O
     assert isinstance(back, Payment)
     await store.orders.save([replace(paid, payments=(back,))])
     assert await balance(store, opened.first) == 3_000
-    moves = await Credits(store._engine).moves(CODE)
-    assert [(one.order, one.amount, one.ref) for one in moves] == [
+    view = await store.credits.view(CODE)
+    assert view is not None and view.credit.balance == 3_000
+    assert [(one.order, one.amount, one.ref) for one in view.moves] == [
         (paid.number, 1_000, "a"),
         (paid.number, -3_000, "a"),
         (changed.number, 5_000, "r1"),
@@ -106,3 +106,4 @@ async def test_a_credit_is_its_own_houses(store: Store, opened: Opened) -> None:
     await opened_credit(store, opened.first, 900)
     assert await store.orders.credit(CODE, 2**30) is None
     assert await store.orders.credit(CODE[::-1], opened.first) is None
+    assert await store.credits.view(CODE[::-1]) is None

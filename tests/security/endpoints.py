@@ -144,6 +144,7 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/ledger/journals", BOOKS),
     Endpoint("GET", "/api/ledger/journals/{performance}", BOOKS),
     # Mails
+    Endpoint("GET", "/api/credits/{code}", SELLERS),
     Endpoint("GET", "/api/mails", SELLERS),
     Endpoint("GET", "/api/mails/{mail}", SELLERS),
     Endpoint("POST", "/api/mails/{mail}/retry", SELLERS, {}),

@@ -1,0 +1,52 @@
+"""`strapontin credit`: what is left on a credit, and what became of the rest.
+
+Owns arguments, what is printed and exit codes: 0 done, 1 refused, 2 could not begin.
+"""
+
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cyclopts import App, Parameter
+
+from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.operating import Token, operator, run
+from engine.credit import CreditView, spaced
+from renderers.money import format_money
+
+app = App(name="credit", help=t("cli.credit.help"), help_format="plaintext")
+
+
+@app.default
+def show(
+    code: Annotated[str, Parameter(help=t("cli.credit.code"))],
+    /,
+    *,
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    token: Token = "",
+    json: Json = False,
+) -> int:
+    async def work() -> int:
+        client = await operator(server, login, token)
+        view = await client.credit(code)
+        if json:
+            print(msgspec.json.encode(view).decode())
+            return 0
+        zone = ZoneInfo((await client.house()).time_zone)
+        print("\n".join(_lines(view, zone)))
+        return 0
+
+    return run(work)
+
+
+def _lines(view: CreditView, zone: ZoneInfo) -> list[str]:
+    credit = view.credit
+    balance = format_money(credit.balance, credit.currency, t.language)
+    lines = [t("cli.credit.line", code=spaced(credit.code), amount=balance)]
+    for one in view.moves:
+        at = datetime.fromtimestamp(one.at_ms / 1000, zone).isoformat(" ", "seconds")
+        amount = format_money(one.amount, credit.currency, t.language)
+        lines.append(t("cli.credit.move", at=at, amount=f"{amount:>14}", order=one.order))
+    return lines
