@@ -45,6 +45,7 @@ class World:
             "period": "1",
             "device": "99",
             "mail": "99",
+            "code": "0" * 16,
             "till": "e" * 32,
         }
         return self
