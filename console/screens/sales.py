@@ -97,6 +97,8 @@ class SalesScreen(TillScreen):
         except ClientError as error:
             notice.say(error_words(self.t, error), "bad")
             return
+        if not self.query(DataTable):
+            return  # the screen was left meanwhile
         self._fill()
         if self._orders:
             notice.say(self.t("console.sales.hint"))

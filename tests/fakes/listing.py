@@ -115,11 +115,12 @@ def _means(row: Listed, wanted: ListFilter) -> bool:
     buyer = f"{row.buyer_name} {row.buyer_email}".lower()
     words = [*buyer.split(), *re.findall(r"\w+", buyer)]
     named = all(any(word.startswith(one) for word in words) for one in text.lower().split())
+    by_both = re.sub(r"\s*-\s*", "-", text)
     ticket = str(row.ticket) == text and row.performance in (wanted.performances or ())
     return (
         named
         or text in (str(row.order_number), f"#{row.order_number}")
-        or (row.ticket > 0 and (ticket or text == f"{row.performance}-{row.ticket}"))
+        or (row.ticket > 0 and (ticket or by_both == f"{row.performance}-{row.ticket}"))
         or any(_among(row, places) for places in wanted.text_places)
     )
 

@@ -200,7 +200,8 @@ async def put(url: str, world: World, *, fresh: bool) -> None:
     try:
         if fresh:
             await connection.execute(
-                "TRUNCATE orders, order_lines, payments, tickets, scans, ledger RESTART IDENTITY"
+                "TRUNCATE orders, order_lines, payments, tickets, scans, ledger "
+                "RESTART IDENTITY CASCADE"
             )
         await connection.copy_records_to_table("tickets", records=tickets)
         await connection.copy_records_to_table("scans", records=scans)

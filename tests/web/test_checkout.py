@@ -351,15 +351,15 @@ async def test_an_order_on_an_invoice_is_approved_and_paid_from_its_page(
         await go_to_payment(page)
         await expect(page.locator("#later-on_site")).to_have_count(0)
         await page.locator("#later-invoice").click()
-        await expect(page.locator("h1")).to_have_text("We have your request")
+        await expect(page.locator("#order h1")).to_have_text("We have your request")
         order = page.url.rpartition("/")[2]
         approved = await stand.fake.desk.approve(order)
         assert isinstance(approved, Order)
         await page.reload()
-        await expect(page.locator("h1")).to_have_text("Your order is reserved")
+        await expect(page.locator("#order h1")).to_have_text("Your order is reserved")
         await expect(page.locator(".order-facts")).to_contain_text("To pay until")
         await page.locator("#pay-now").click()
-        await expect(page.locator("h1")).to_have_text("Enjoy the show")
+        await expect(page.locator("#order h1")).to_have_text("Enjoy the show")
         await expect(page.locator("#tickets")).to_be_visible()
 
 
