@@ -7,7 +7,10 @@ That a ticket was used is not known here: the refund finds out.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from engine.orders import SOLD_STATES, LineState, Order, OrderLine
+from engine.payments import TILL_METHODS
 from engine.settings import Returns, ReturnWay
 
 
@@ -21,16 +24,23 @@ class Policy(NamedTuple):
 def returnable(
     order: Order, policies: Mapping[int, Policy], now_ms: int
 ) -> list[tuple[OrderLine, Returns]]:
-    """The lines of an order that are taken back now, each with its policy."""
+    """The lines of an order that are taken back now, each with its policy.
+
+    What a person took only a person can hand back: such money is kept as a credit, where the
+    policy lets it.
+    """
     if order.state not in SOLD_STATES:
         return []
+    by_hand = any(one.method in TILL_METHODS and one.kept for one in order.payments)
     found = []
     for line in order.lines:
         returns, starts_ms = policies[line.performance]
         if returns is None or line.state is not LineState.SOLD:
             continue
+        if by_hand and returns.way is ReturnWay.AS_PAID:
+            continue
         if now_ms < starts_ms - returns.before_ms:
-            found.append((line, returns))
+            found.append((line, replace(returns, way=ReturnWay.CREDIT) if by_hand else returns))
     return found
 
 

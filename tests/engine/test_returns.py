@@ -14,8 +14,9 @@ HOUR_MS = 3_600_000
 OPEN = Returns(before_ms=24 * HOUR_MS, fee=150)
 
 
-def sold() -> Order:
-    return paid(drawn(SERVICE), PaymentMethod.CASH, 1)[-1]
+def sold(method: PaymentMethod = PaymentMethod.TEST_CARD) -> Order:
+    order = paid(drawn(SERVICE), PaymentMethod.CASH, 1)[-1]
+    return replace(order, payments=(replace(order.payments[0], method=method),))
 
 
 def numbers(order: Order, returns: Returns | None, before_ms: int) -> list[int]:
@@ -48,6 +49,17 @@ def test_no_more_is_kept_of_a_place_than_it_cost() -> None:
     assert [line.price for line in order.lines] == prices
     assert kept(taken) == 4 * 150, "a free place costs nothing to give back"
     assert kept([(line, replace(OPEN, fee=10**6)) for line in order.lines]) == sum(prices)
+
+
+def test_what_a_person_took_is_kept_as_credit_or_not_taken_back_here() -> None:
+    order = sold(PaymentMethod.CASH)
+    policies = {way: Policy(Returns(way=way), STARTS_MS) for way in ReturnWay}
+    assert returnable(order, {1: policies[ReturnWay.AS_PAID]}, 0) == []
+    for way in (ReturnWay.CREDIT, ReturnWay.EITHER):
+        found = returnable(order, {1: policies[way]}, 0)
+        assert {returns.way for _, returns in found} == {ReturnWay.CREDIT}
+    by_card = returnable(sold(), {1: policies[ReturnWay.EITHER]}, 0)
+    assert {returns.way for _, returns in by_card} == {ReturnWay.EITHER}
 
 
 @pytest.mark.parametrize(
