@@ -120,6 +120,7 @@ class Clerk:
         await self.arrive(SoldDialog)
         dialog = self.app.screen
         assert isinstance(dialog, SoldDialog)
+        await self.until(lambda: dialog._ready, "time to see the change")
         return dialog
 
     async def open_latest_order(self) -> None:
