@@ -1,6 +1,5 @@
 """The allocation commands over a real gateway."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from console import allocation_cli
 from tests.console.houses import theatre
 from tests.console.server import CASHIER, House
+from tests.console.waiting import last_json
 
 PERFORMANCE = 1
 t = allocation_cli.t
@@ -24,7 +24,7 @@ def run(*arguments: object) -> int:
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out.splitlines()[-1])
+    return last_json(capsys.readouterr().out)
 
 
 def test_seats_are_kept_listed_and_released(

@@ -1,6 +1,5 @@
 """The device commands over a real gateway: a code on the terminal or in a file, a list, an end."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from renderers import enrolment
 from renderers.codes import decode
 from tests.console.server import CASHIER, House
 from tests.console.test_queue_cli import told
+from tests.console.waiting import last_json
 
 
 def run(*arguments: object) -> int:
@@ -55,7 +55,7 @@ def test_a_code_is_shown_on_the_terminal_and_another_one_for_the_same_device(
     link = next(line for line in shown.splitlines() if line.startswith(relay))
     assert enrolment.half_blocks(link, inverted=True)[5] in shown
     assert run("code", 1, "--picture", tmp_path / "code.svg", "--json", *who) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["link"] != link
+    assert last_json(capsys.readouterr().out)["link"] != link
     assert (tmp_path / "code.svg").read_text().startswith("<svg")
 
 

@@ -1,7 +1,6 @@
 """The doors' commands against a real gateway."""
 
 import asyncio
-import json
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from engine.commands import Channel, Checkout, Hold, KeptScan, Line, ScanMode, S
 from engine.settings import Gate
 from tests.console.houses import settings
 from tests.console.server import CASHIER, House, running_house
+from tests.console.waiting import last_json
 
 PERFORMANCE = 1
 
@@ -62,7 +62,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 def told(capsys: pytest.CaptureFixture[str]) -> Any:
     """The JSON of a command; a server in this process writes its log to the same place."""
-    return json.loads(capsys.readouterr().out.splitlines()[-1])
+    return last_json(capsys.readouterr().out)
 
 
 def test_guests_are_marked_and_counted(served: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from msgspec import structs
 from console import journal_cli
 from engine.ledger import Fact, FactKind
 from tests.console.server import CASHIER, House
+from tests.console.waiting import last_json
 
 WHO = ("--login", CASHIER)
 
@@ -20,7 +21,7 @@ def run(*arguments: object) -> int:
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out.splitlines()[-1])
+    return last_json(capsys.readouterr().out)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from console import queue_cli
 from console.room_log import LogUnreadable, read_log
 from engine.waiting_room import visitor_of
 from tests.console.server import CASHIER, House
+from tests.console.waiting import last_json
 
 PERFORMANCE = 1
 
@@ -28,7 +29,7 @@ def in_minutes(minutes: float) -> str:
 
 def told(capsys: pytest.CaptureFixture[str]) -> Any:
     """The JSON of a command; a server in this process writes its log to the same place."""
-    return json.loads(capsys.readouterr().out.splitlines()[-1])
+    return last_json(capsys.readouterr().out)
 
 
 def test_a_room_is_opened_shown_and_closed(

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from engine.orders import Buyer, LineState, Order, OrderLine, OrderState
 from gateway.list_query import FILTERS
 from tests.console.server import CASHIER, House
 from tests.console.test_doors_cli import served, told
+from tests.console.waiting import last_json
 
 __all__ = ("served",)  # a fixture
 AT_MS = 1_790_000_000_000
@@ -129,7 +129,7 @@ def test_the_list_is_written_to_a_file(
     file.write_text("of yesterday")
     assert run("export", file, *where, "--search", "ada", "--json") == 0
     captured = capsys.readouterr()
-    answer = json.loads(captured.out.splitlines()[-1])
+    answer = last_json(captured.out)
     assert answer == {"file": str(file), "places": COUNT // 2, "bytes": file.stat().st_size}
     rows: list[Any] = (
         list(csv.reader(io.StringIO(file.read_text("utf-8-sig"), newline="")))

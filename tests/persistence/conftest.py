@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from persistence import pool
 from persistence.embedded import EmbeddedPostgres
 from persistence.store import Store
 from tests.conftest import copy_of, template_of
@@ -43,7 +44,9 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
+async def store(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
+    # A test that is kept from running for seconds is no process that is gone.
+    monkeypatch.setattr(pool, "ABANDONED_MS", 120_000)
     async with await Store.open(database_url) as opened:
         yield opened
 

@@ -4,6 +4,7 @@ that meet every row once, with totals that are the sum of the rows."""
 import asyncio
 import itertools
 from typing import Any, Final, NamedTuple
+from unittest import mock
 
 import hypothesis.strategies as st
 import pytest
@@ -21,6 +22,7 @@ from engine.listing import (
     PlaceKind,
 )
 from engine.orders import Buyer, LineState, Order, OrderLine
+from persistence import pool
 from persistence.store import Store
 from persistence.url import connect
 from tests.fakes.listing import Passages, listed, meets, totals_of
@@ -144,7 +146,9 @@ class House:
     def __init__(self, url: str) -> None:
         self.runner = asyncio.Runner()
         self._url = url
-        self.store = self.runner.run(Store.open(url))
+        # While an example is thought of, a connection may be silent for long.
+        with mock.patch.object(pool, "ABANDONED_MS", 120_000):
+            self.store = self.runner.run(Store.open(url))
         self.opened = self.runner.run(open_house(self.store))
 
     def close(self) -> None:
