@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
 from console.client import Client
-from console.operating import Failure, Token, operator, run
+from console.operating import Failure, Token, house_zone, operator, print_json, run
 from console.programme import text_in
 from console.seating import Seating
 from engine.commands import Channel
@@ -146,7 +146,7 @@ def quotas(
         path = f"/api/performances/{performance}/quotas"
         found = await client.ask(list[QuotaLeft], "GET", path)
         if json:
-            _print_json(found)
+            print_json(found)
             return 0
         for one in found:
             name = text_in(one.names, t.language) or one.id
@@ -181,22 +181,18 @@ async def _until_ms(client: Client, text: str) -> int:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise Failure(t("allocation.cli.bad_time", text=text)) from None
-    zone = ZoneInfo((await client.house()).time_zone)
+    zone = await house_zone(client)
     return int((time if time.tzinfo else time.replace(tzinfo=zone)).timestamp() * 1000)
 
 
 # Out -------------------------------------------------------------------------------------
 
 
-def _print_json(value: Any) -> None:
-    print(msgspec.json.encode(value).decode())
-
-
 async def _show(client: Client, kept: Kept, as_json: bool) -> None:
     if as_json:
-        _print_json(kept)
+        print_json(kept)
         return
-    zone = ZoneInfo((await client.house()).time_zone)
+    zone = await house_zone(client)
     for one in kept.allocations:
         _line(one, one.name, zone)
     if kept.surplus.seats:

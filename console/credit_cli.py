@@ -3,15 +3,13 @@
 Owns arguments, what is printed and exit codes: 0 done, 1 refused, 2 could not begin.
 """
 
-from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
-from console.operating import Token, operator, run
+from console.operating import Token, house_zone, moment, operator, print_json, run
 from engine.credit import CreditView, spaced
 from renderers.money import format_money
 
@@ -32,9 +30,9 @@ def show(
         client = await operator(server, login, token)
         view = await client.credit(code)
         if json:
-            print(msgspec.json.encode(view).decode())
+            print_json(view)
             return 0
-        zone = ZoneInfo((await client.house()).time_zone)
+        zone = await house_zone(client)
         print("\n".join(_lines(view, zone)))
         return 0
 
@@ -46,7 +44,7 @@ def _lines(view: CreditView, zone: ZoneInfo) -> list[str]:
     balance = format_money(credit.balance, credit.currency, t.language)
     lines = [t("cli.credit.line", code=spaced(credit.code), amount=balance)]
     for one in view.moves:
-        at = datetime.fromtimestamp(one.at_ms / 1000, zone).isoformat(" ", "seconds")
+        at = moment(one.at_ms, zone)
         amount = format_money(one.amount, credit.currency, t.language)
         lines.append(t("cli.credit.move", at=at, amount=f"{amount:>14}", order=one.order))
     return lines

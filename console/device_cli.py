@@ -7,12 +7,10 @@ link and its looks are `renderers.enrolment`'s.
 import json as json_format
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
@@ -23,7 +21,7 @@ from console.client import (
     performance_numbers,
     server_address,
 )
-from console.operating import Failure, Token, operator, run
+from console.operating import Failure, Token, house_zone, moment, operator, print_json, run
 from renderers import enrolment
 
 app = App(name="device", help=t("cli.device.help"), help_format="plaintext")
@@ -95,9 +93,9 @@ def list_(
         client = await operator(server, login, token)
         devices = await client.devices()
         if json:
-            print(msgspec.json.encode(devices).decode())
+            print_json(devices)
             return 0
-        zone = ZoneInfo((await client.house()).time_zone)
+        zone = await house_zone(client)
         for device in devices:
             print(_line(device, zone))
         return 0
@@ -185,7 +183,7 @@ def _drawn(link: str) -> str:
 def _line(device: Device, zone: ZoneInfo) -> str:
     seen = t("device.cli.never")
     if device.seen_ms is not None:
-        seen = datetime.fromtimestamp(device.seen_ms / 1000, zone).isoformat(" ", "seconds")
+        seen = moment(device.seen_ms, zone)
     parts = [f"{device.id:>4}", device.name, device.gate or t("device.cli.any_gate"), seen]
     if device.kept_scans:
         parts.append(t.plural("device.cli.kept", device.kept_scans))

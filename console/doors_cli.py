@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import (
@@ -22,7 +21,7 @@ from console.cli import (
 )
 from console.client import Client
 from console.doors import Conflict, Doors, Guest, Inside, Marked
-from console.operating import REFUSED, Token, operator, run
+from console.operating import REFUSED, Token, operator, print_json, run
 from console.words import refusal_words
 from engine.commands import Alarm, ScanOutcome
 from renderers.money import format_time
@@ -150,7 +149,7 @@ async def _zone(client: Client) -> str:
 
 def _out(value: Any, as_json: bool, tell: Callable[[], object]) -> None:
     if as_json:
-        print(msgspec.json.encode(value).decode())
+        print_json(value)
     else:
         tell()
 

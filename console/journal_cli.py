@@ -20,7 +20,7 @@ from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
 from console.client import Client
-from console.operating import REFUSED, Failure, Token, operator, run
+from console.operating import REFUSED, Failure, Token, operator, print_json, run
 from engine.ledger import Head
 from engine.ledger_check import (
     Fault,
@@ -134,7 +134,7 @@ def export(
         await _export(client, number, file)
         verdict = await asyncio.to_thread(_verify_file, file, "")
         if json:
-            _print_json(verdict)
+            print_json(verdict)
         else:
             print(t("journal.cli.exported", file=file, records=verdict.records, key=verdict.key))
             _tell_findings(verdict)
@@ -306,10 +306,6 @@ async def _export(client: Client, number: int, file: Path) -> None:
 # Telling ---------------------------------------------------------------------------------
 
 
-def _print_json(value: Any) -> None:
-    print(msgspec.json.encode(value).decode())
-
-
 def _progress(key: str, count: int, total: int) -> None:
     """For whoever watches; a program that reads standard output sees none of it."""
     if sys.stderr.isatty():
@@ -319,7 +315,7 @@ def _progress(key: str, count: int, total: int) -> None:
 
 def _tell(verdict: Verdict, as_json: bool) -> None:
     if as_json:
-        _print_json(verdict)
+        print_json(verdict)
         return
     print(t("journal.verify.read", records=verdict.records, periods=verdict.periods))
     if verdict.journals:
@@ -350,7 +346,7 @@ def _run_of(finding: Finding) -> str:
 
 def _show_periods(closed: list[Closed], as_json: bool) -> None:
     if as_json:
-        _print_json(closed)
+        print_json(closed)
         return
     if not closed:
         print(t("journal.cli.no_periods"))

@@ -4,16 +4,14 @@ Owns arguments, what is printed and exit codes: 0 done, 1 refused, 2 could not b
 """
 
 import secrets
-from datetime import datetime
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
-import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
 from console.client import Client
-from console.operating import Failure, Token, operator, run
+from console.operating import Failure, Token, house_zone, moment, operator, print_json, run
 from engine.commands import ID_BYTES
 from engine.mails import MailRow
 
@@ -44,9 +42,9 @@ def list_(
         client = await operator(server, login, token)
         rows = await client.mails(order, state or "", before)
         if json:
-            print(msgspec.json.encode(rows).decode())
+            print_json(rows)
             return 0
-        zone = await _zone(client)
+        zone = await house_zone(client)
         for row in rows:
             print(_line(row, zone))
         return 0
@@ -113,33 +111,25 @@ def send(
     return run(work)
 
 
-async def _zone(client: Client) -> ZoneInfo:
-    return ZoneInfo((await client.house()).time_zone)
-
-
 async def _tell(client: Client, row: MailRow, as_json: bool) -> None:
     if as_json:
-        print(msgspec.json.encode(row).decode())
+        print_json(row)
         return
-    zone = await _zone(client)
+    zone = await house_zone(client)
     print(_line(row, zone))
     for one in row.tries:
-        print(f"      {_at(one.at_ms, zone)}  {one.reason}")
+        print(f"      {moment(one.at_ms, zone)}  {one.reason}")
     if row.due_ms:
-        print(f"      {_at(row.due_ms, zone)}  {t('mailing.cli.next')}")
+        print(f"      {moment(row.due_ms, zone)}  {t('mailing.cli.next')}")
 
 
 def _line(row: MailRow, zone: ZoneInfo) -> str:
     parts = [
         f"{row.id:>6}",
-        _at(row.ended_ms or row.created_ms, zone),
+        moment(row.ended_ms or row.created_ms, zone),
         f"{t(f'mailing.state.{row.state.value}'):<10}",
         f"{row.order_number or '-':>6}",
         f"{t(f'mailing.kind.{row.kind.value}'):<22}",
         row.recipient or "-",
     ]
     return "  ".join(parts)
-
-
-def _at(ms: int, zone: ZoneInfo) -> str:
-    return datetime.fromtimestamp(ms / 1000, zone).isoformat(" ", "seconds")

@@ -5,8 +5,11 @@ Owns the exit codes: what the work returns, 1 the server refused, 2 could not be
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
+import msgspec
 from cyclopts import Parameter
 
 from console.cli import fail, password, t
@@ -33,6 +36,21 @@ def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
         return fail(error_words(t, error))
     except Failure as failure:
         return fail(str(failure))
+
+
+def print_json(value: object) -> None:
+    """What `--json` asks for."""
+    print(msgspec.json.encode(value).decode())
+
+
+def moment(ms: int, zone: ZoneInfo) -> str:
+    """A time (Unix milliseconds) to the second, as commands print it."""
+    return datetime.fromtimestamp(ms / 1000, zone).isoformat(" ", "seconds")
+
+
+async def house_zone(client: Client) -> ZoneInfo:
+    """The house's time zone."""
+    return ZoneInfo((await client.house()).time_zone)
 
 
 async def operator(

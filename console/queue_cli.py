@@ -14,12 +14,11 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
 from console.client import MAX_BODY_BYTES, Client, RoomInfo
-from console.operating import REFUSED, Failure, Token, operator, run
+from console.operating import REFUSED, Failure, Token, house_zone, operator, print_json, run
 from console.room_log import LogUnreadable, RoomLog, Verdict, read_log, verdict_of
 from engine.waiting import VISITOR_BYTES, Admitted, Arrived, Closed, Drawn, Opened, Phase
 
@@ -46,7 +45,7 @@ def open_(
 ) -> int:
     async def work() -> int:
         client = await operator(server, login, token)
-        zone = await _zone(client)
+        zone = await house_zone(client)
         opens_ms, on_sale_ms = _time_ms(opens, zone), _time_ms(on_sale, zone)
         _show(await client.open_room(performance, opens_ms, on_sale_ms), zone, json)
         return 0
@@ -60,7 +59,7 @@ def show(
 ) -> int:
     async def work() -> int:
         client = Client(server)
-        _show(await client.room(performance), await _zone(client), json)
+        _show(await client.room(performance), await house_zone(client), json)
         return 0
 
     return _run(work)
@@ -80,7 +79,7 @@ def close(
         client = await operator(server, login, token)
         await client.close_room(performance)
         if json:
-            _print_json({"performance": performance, "phase": Phase.CLOSED})
+            print_json({"performance": performance, "phase": Phase.CLOSED})
         else:
             print(t("queue.cli.closed", performance=performance))
         return 0
@@ -96,7 +95,7 @@ def log(performance: Performance, /, *, server: Server = DEFAULT_SERVER, json: J
         if json:
             print(data.decode())
             return 0
-        zone = await _zone(client)
+        zone = await house_zone(client)
         for line in _log_lines(read_log(data), zone):
             print(line)
         return 0
@@ -110,7 +109,7 @@ def verify(source: Source, /, *, visitor: Visitor = "", json: Json = False) -> i
         name = _visitor(visitor)
         verdict = verdict_of(read_log(await _fetch(source)), name)
         if json:
-            _print_json(verdict)
+            print_json(verdict)
         else:
             _tell(verdict, visitor)
         agrees = not verdict.disagreements and (not visitor or verdict.visitor is not None)
@@ -127,10 +126,6 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 # In ------------------------------------------------------------------------------------
-
-
-async def _zone(client: Client) -> ZoneInfo:
-    return ZoneInfo((await client.house()).time_zone)
 
 
 def _time_ms(text: str, zone: ZoneInfo) -> int:
@@ -175,13 +170,9 @@ def _read_file(file: Path) -> bytes:
 # Out -----------------------------------------------------------------------------------
 
 
-def _print_json(value: Any) -> None:
-    print(msgspec.json.encode(value).decode())
-
-
 def _show(room: RoomInfo, zone: ZoneInfo, as_json: bool) -> None:
     if as_json:
-        _print_json(room)
+        print_json(room)
         return
     print(t(f"queue.phase.{room.phase}"))
     print(t("queue.cli.times", opens=_at(room.opens_ms, zone), on_sale=_at(room.on_sale_ms, zone)))

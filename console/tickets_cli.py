@@ -10,13 +10,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
 from console.client import Client, Problem
 from console.listing import KINDS, Filters, Listing, Place
-from console.operating import REFUSED, Token, operator, run
+from console.operating import REFUSED, Token, operator, print_json, run
 from engine.listing import ListTotals
 from renderers.money import format_date, format_money, format_number, format_time
 
@@ -86,7 +85,7 @@ def listed(
     async def work(client: Client) -> int:
         page = await Listing(client).page(asked.filters(), min(limit, MOST_LINES), next)
         if json:
-            print(msgspec.json.encode(page).decode())
+            print_json(page)
             return 0
         zone = (await client.house()).time_zone
         for place in page.places:
@@ -112,7 +111,7 @@ def totals(
     async def work(client: Client) -> int:
         told = await Listing(client).totals(asked.filters())
         if json:
-            print(msgspec.json.encode(told).decode())
+            print_json(told)
         else:
             _tell(told)
         return 0
@@ -147,7 +146,7 @@ def export(
             progress.end()
         if json:
             told = {"file": str(file), "places": of, "bytes": file.stat().st_size}
-            print(msgspec.json.encode(told).decode())
+            print_json(told)
         else:
             print(t("tickets.cli.written", file=str(file)))
         return 0

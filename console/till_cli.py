@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
 from console.client import Client
-from console.operating import Failure, Token, operator, run
+from console.operating import Failure, Token, operator, print_json, run
 from console.till_lines import report_lines
 from engine.commands import ID_BYTES
 from engine.currency import DENOMINATIONS
@@ -192,7 +192,7 @@ def list_(
         client = await operator(server, login, token)
         found = await client.tills(open_only=open_only)
         if json:
-            print(msgspec.json.encode(found).decode())
+            print_json(found)
             return 0
         zone = (await client.house()).time_zone
         for session in found:

@@ -16,7 +16,7 @@ from cyclopts import App, Parameter
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
 from console.client import Client
 from console.client import Problem as Refusal
-from console.operating import REFUSED, Failure, Token, operator, run
+from console.operating import REFUSED, Failure, Token, operator, print_json, run
 from console.season import asking, words
 from console.season.problems import Problem, Problems, SeasonError
 from console.season.reading import House, PlanSource, Season, parse, plan_sources, read_season
@@ -90,7 +90,7 @@ def list_(
         client = await operator(server, login, token)
         found = (await asking.coming(client)).productions
         if json:
-            print(msgspec.json.encode([_summary(one) for one in found]).decode())
+            print_json([_summary(one) for one in found])
             return 0
         for line in words.listed(found, await _house(client), t):
             print(line)
@@ -210,7 +210,7 @@ class _Applying:
     def _show(self, difference: Difference, known: Mapping[str, PlanNames]) -> None:
         said = words.explain(difference, known, self._house)
         if self._as_json:
-            print(msgspec.json.encode(words.as_json(said)).decode())
+            print_json(words.as_json(said))
             return
         for line in words.lines(said, self._house, t):
             print(line)
