@@ -105,10 +105,12 @@ class Lane:
             while True:
                 with contextlib.suppress(Closed, TimeoutError, OSError, aiohttp.ClientError):
                     if self._socket is None:
-                        socket = Socket(await self._http.ws_connect(f"{self._url}/ws"))
-                        await socket.hello(self._token)
-                        self._socket = socket
+                        self._socket = Socket(await self._http.ws_connect(f"{self._url}/ws"))
+                        await self._socket.hello(self._token)
                     return str((await self._socket.ask("scan", 1, text, id=id))[1])
+                # One that failed while it sent is not closed by itself.
+                if self._socket is not None:
+                    await self._socket.websocket.close()
                 self._socket = None
                 await asyncio.sleep(0.05)
 
