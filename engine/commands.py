@@ -182,6 +182,7 @@ class Checkout(_Command, tag="checkout", frozen=True):
     order: str
     buyer: str  # whom per-buyer limits count for: a normalised e-mail, or the session
     lines: tuple[Line, ...]
+    instead: tuple[int, ...] = ()  # tickets of the order that these places are exchanged for
 
 
 class Reopen(_Command, tag="reopen", frozen=True):

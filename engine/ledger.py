@@ -199,7 +199,8 @@ def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
             state is LineState.SOLD for state in (one.state, known.get(one.number))
         )
         if is_sold is not was_sold:
-            refund = next((each for each in after.refunds if each.id == one.refund), None)
+            causes = (*after.refunds, *after.exchanges)
+            cause = next((each for each in causes if each.id == one.refund), None)
             yield Fact(
                 _OWN_KINDS.get(one.kind, FactKind.ABSORBED if one.absorbed else FactKind.FEE),
                 one.amount if is_sold else -one.amount,
@@ -209,7 +210,7 @@ def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
                 one.performance,
                 price_type=one.fee,
                 channel=after.channel.value,
-                operator=refund.operator if refund is not None else after.operator,
+                operator=cause.operator if cause is not None else after.operator,
                 ref=one.refund,
             )
 
@@ -239,10 +240,13 @@ def _of_line(
 
 
 def _refund_of(order: Order, line: int) -> tuple[str, str]:
-    """Who refunded a line, and under which id."""
+    """Who refunded or exchanged a line, and under which id."""
     for refund in order.refunds:
         if line in refund.undone:
             return refund.operator, refund.id
+    for exchange in order.exchanges:
+        if line in exchange.leaving and not exchange.refused:
+            return exchange.operator, exchange.id
     return order.operator, ""
 
 

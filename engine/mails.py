@@ -19,7 +19,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.orders import GIVEN_UP, RESERVED_STATES, SOLD_STATES, Order, OrderState
+from engine.orders import GIVEN_UP, RESERVED_STATES, TICKETED_STATES, Order, OrderState
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -45,6 +45,7 @@ class MailKind(StrEnum):
     PAID = "paid"  # with the tickets
     TICKETS = "tickets"  # the tickets once more, because somebody of the house said so
     REISSUED = "reissued"  # new tickets, and those before admit nobody any more
+    EXCHANGED = "exchanged"  # all tickets as they are now; those that were given admit nobody
     RESERVED = "reserved"  # how to pay, and until when
     AWAITING_APPROVAL = "awaiting_approval"
     REMINDER = "reminder"
@@ -56,7 +57,7 @@ class MailKind(StrEnum):
     DIGEST = "digest"  # the sales of a day, by performance
 
 
-WITH_TICKETS: Final = (MailKind.PAID, MailKind.TICKETS, MailKind.REISSUED)
+WITH_TICKETS: Final = (MailKind.PAID, MailKind.TICKETS, MailKind.REISSUED, MailKind.EXCHANGED)
 TO_HOUSE: Final = (MailKind.SALE, MailKind.DIGEST)
 
 
@@ -195,11 +196,15 @@ def _to_buyer(before: Order | None, after: Order) -> Iterator[Mail]:
     for reissue in after.reissues:
         if reissue.done and reissue.id not in known and _versions(after) != _versions(before):
             yield Mail(MailKind.REISSUED, reissue.id)
+    known = {one.id for one in before.exchanges if one.done} if before is not None else set()
+    for exchange in after.exchanges:
+        if exchange.done and exchange.id not in known and not exchange.refused:
+            yield Mail(MailKind.EXCHANGED, exchange.id)
 
 
 def _became_sold(before: Order | None, after: Order) -> bool:
-    had_tickets = (*SOLD_STATES, OrderState.REFUNDED)
-    return after.state in SOLD_STATES and (before is None or before.state not in had_tickets)
+    had_tickets = (*TICKETED_STATES, OrderState.REFUNDED)
+    return after.state in TICKETED_STATES and (before is None or before.state not in had_tickets)
 
 
 def _reminded(order: Order | None) -> int:
@@ -223,7 +228,7 @@ def still_true(mail: Mail, order: Order) -> bool:
     """A mail that had to wait is not sent when it has become wrong."""
     match mail.kind:
         case kind if kind in WITH_TICKETS:
-            return order.state in SOLD_STATES
+            return order.state in TICKETED_STATES
         case MailKind.RESERVED | MailKind.REMINDER:
             return order.state is OrderState.AWAITING_PAYMENT
         case MailKind.AWAITING_APPROVAL:

@@ -19,12 +19,14 @@ from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.orders import (
     GIVEN_UP,
     STANDING,
-    WAITING_STATES,
     Charge,
     ChargeKind,
+    Delivery,
+    ExchangeRequest,
     LineFee,
     LineState,
     Order,
+    OrderExchange,
     OrderHold,
     OrderLine,
     OrderRefund,
@@ -55,6 +57,7 @@ from engine.settings import FeeKind
 MAX_BASKETS_PER_ORDER: Final = 8
 MAX_PAYMENTS_PER_ORDER: Final = 10
 MAX_REISSUES_PER_ORDER: Final = 50
+MAX_EXCHANGES_PER_ORDER: Final = 20
 MAX_REFUNDS_PER_ORDER: Final = 90
 """Leaves room below MAX_REFUNDS_PER_PAYMENT for refunds made in the provider's own pages."""
 CLOSING_MS: Final = 20_000
@@ -80,15 +83,21 @@ def malformed(request: PlaceOrder) -> str:
     if len({hold.performance for hold in request.baskets}) != len(request.baskets):
         return "baskets: one for each performance"
     for hold in request.baskets:
-        if not _is_hex(hold.token):
-            return "token: 32 hexadecimal digits"
-        if not 1 <= len(hold.lines) <= MAX_PLACES_PER_HOLD:
-            return f"lines: 1 to {MAX_PLACES_PER_HOLD}"
-        if any(not 1 <= line.quantity <= MAX_PLACES_PER_HOLD for line in hold.lines):
-            return f"quantity: 1 to {MAX_PLACES_PER_HOLD}"
+        if problem := _malformed_hold(hold):
+            return problem
     buyer = request.buyer
     if max(len(buyer.name), len(buyer.email), len(buyer.language)) > MAX_TEXT_CHARS:
         return f"buyer: {MAX_TEXT_CHARS} characters each at most"
+    return ""
+
+
+def _malformed_hold(hold: OrderHold) -> str:
+    if not _is_hex(hold.token):
+        return "token: 32 hexadecimal digits"
+    if not 1 <= len(hold.lines) <= MAX_PLACES_PER_HOLD:
+        return f"lines: 1 to {MAX_PLACES_PER_HOLD}"
+    if any(not 1 <= line.quantity <= MAX_PLACES_PER_HOLD for line in hold.lines):
+        return f"quantity: 1 to {MAX_PLACES_PER_HOLD}"
     return ""
 
 
@@ -103,6 +112,17 @@ def malformed_refund(wanted: RefundRequest) -> str:
     if wanted.amount and wanted.lines:
         return "refund: of lines or of an amount"
     return ""
+
+
+def malformed_exchange(wanted: ExchangeRequest) -> str:
+    """What is wrong with the shape of an exchange that is asked for, "" for nothing."""
+    if not KEY.fullmatch(wanted.id):
+        return "exchange: 1 to 64 letters, digits and dashes"
+    if not 1 <= len(wanted.lines) <= MAX_PLACES_PER_HOLD:
+        return f"lines: 1 to {MAX_PLACES_PER_HOLD}"
+    if wanted.fee < 0:
+        return "fee: not negative"
+    return _malformed_hold(wanted.hold)
 
 
 def _is_hex(text: str) -> bool:
@@ -121,25 +141,7 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
     """
     lines: list[OrderLine] = []
     for basket, quote in zip(request.baskets, quotes, strict=True):
-        fees = [fee for fee in quote.fees if fee.line >= 0 and _is_charged(fee, request)]
-        for at, (line, amount) in enumerate(zip(basket.lines, quote.amounts, strict=True)):
-            own = tuple(
-                LineFee(fee.fee, fee.amount, fee.absorbed, fee.refundable)
-                for fee in fees
-                if fee.line == at
-            )
-            lines += [
-                OrderLine(
-                    len(lines) + place + 1,
-                    basket.performance,
-                    line.seat,
-                    line.area,
-                    line.price_type,
-                    amount,
-                    fees=own,
-                )
-                for place in range(line.quantity)
-            ]
+        lines += _lines(basket, quote, request.delivery, len(lines))
     order = Order(
         id=request.id,
         number=0,
@@ -155,16 +157,42 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
         holds=request.baskets,
         lines=tuple(lines),
         delivery=request.delivery,
-        charges=_charges(request, quotes),
+        charges=_charges(request.baskets, quotes, request.delivery),
         way_fees=_way_fees(request, quotes),
     )
     state = OrderState.OPEN if order.worth else OrderState.SELLING
     return replace(order, state=state, total=order.worth)
 
 
-def _is_charged(fee: QuotedFee, request: PlaceOrder) -> bool:
+def _lines(hold: OrderHold, quote: Quoted, delivery: Delivery, known: int) -> list[OrderLine]:
+    """One line for each place of a hold, numbered from after `known`."""
+    lines: list[OrderLine] = []
+    fees = [fee for fee in quote.fees if fee.line >= 0 and _is_charged(fee, delivery)]
+    for at, (line, amount) in enumerate(zip(hold.lines, quote.amounts, strict=True)):
+        own = tuple(
+            LineFee(fee.fee, fee.amount, fee.absorbed, fee.refundable)
+            for fee in fees
+            if fee.line == at
+        )
+        first = known + len(lines) + 1
+        lines += [
+            OrderLine(
+                first + place,
+                hold.performance,
+                line.seat,
+                line.area,
+                line.price_type,
+                amount,
+                fees=own,
+            )
+            for place in range(line.quantity)
+        ]
+    return lines
+
+
+def _is_charged(fee: QuotedFee, delivery: Delivery) -> bool:
     """Whatever way is chosen to pay."""
-    return fee.kind != FeeKind.PAYMENT and (not fee.ways or request.delivery.value in fee.ways)
+    return fee.kind != FeeKind.PAYMENT and (not fee.ways or delivery.value in fee.ways)
 
 
 def _once(fees: Iterable[tuple[int, QuotedFee]]) -> Iterator[tuple[int, QuotedFee]]:
@@ -181,12 +209,14 @@ def _once(fees: Iterable[tuple[int, QuotedFee]]) -> Iterator[tuple[int, QuotedFe
     yield from found.values()
 
 
-def _charges(request: PlaceOrder, quotes: Sequence[Quoted]) -> tuple[Charge, ...]:
+def _charges(
+    holds: Sequence[OrderHold], quotes: Sequence[Quoted], delivery: Delivery
+) -> tuple[Charge, ...]:
     fees = _once(
-        (basket.performance, fee)
-        for basket, quote in zip(request.baskets, quotes, strict=True)
+        (hold.performance, fee)
+        for hold, quote in zip(holds, quotes, strict=True)
         for fee in quote.fees
-        if fee.line < 0 and _is_charged(fee, request)
+        if fee.line < 0 and _is_charged(fee, delivery)
     )
     return tuple(
         Charge(
@@ -244,10 +274,13 @@ def with_payment(order: Order, payment: Payment) -> Order:
 def to_be_paid_by(order: Order, method: PaymentMethod, payment: str) -> Order:
     """The order as it costs when it is paid this way.
 
-    Payments that brought nothing yet are waited for no longer, and their fees are not due.
+    Payments that brought nothing yet are waited for no longer, and their fees are not due. An
+    exchange costs no fee for the way in which it is paid.
     """
     payments = tuple(one if one.captured else _closed(one) for one in order.payments)
     order = _without_stale_fees(replace(order, payments=payments))
+    if order.exchange is not None:
+        return order
     charged = {one.fee for one in order.charges if one.state in STANDING}
     number = len(order.charges)
     fees = [fee for fee in order.way_fees if method.value in fee.ways and fee.fee not in charged]
@@ -280,7 +313,7 @@ def _without_stale_fees(order: Order) -> Order:
         for one in order.charges
     )
     order = replace(order, charges=charges)
-    return replace(order, total=order.worth) if order.state in WAITING_STATES else order
+    return replace(order, total=order.worth) if order.waits else order
 
 
 def with_payment_begun(order: Order, payment: Payment) -> Order:
@@ -304,6 +337,24 @@ def has_page(payment: Payment) -> bool:
     )
 
 
+def page_amounts(order: Order, payment: Payment) -> list[tuple[int, int]]:
+    """What a payment is for, by performance, as its page says it; together it is the payment.
+
+    Fees of the order as a whole stand with its first performance. A payment of a part, or of an
+    exchange, is one sum.
+    """
+    amounts: dict[int, int] = {}
+    for line in order.lines:
+        if line.state in STANDING:
+            amounts[line.performance] = amounts.get(line.performance, 0) + line.price
+    first = order.exchange.hold.performance if order.exchange is not None else min(amounts)
+    rest = payment.amount - sum(amounts.values())
+    if order.exchange is not None or rest < 0:
+        return [(first, payment.amount)]
+    amounts[first] += rest
+    return [pair for pair in sorted(amounts.items()) if pair[1]]
+
+
 def asked_back(order: Order) -> list[_Asked]:
     """The refunds that the provider has not heard of yet, each with its payment."""
     return [
@@ -317,21 +368,24 @@ def asked_back(order: Order) -> list[_Asked]:
 def advance(order: Order) -> Order:
     """All that follows from the order's payments without asking anybody.
 
-    The first payments that cover a waiting order together make it SELLING, every other one is
-    closed, and money in a closed payment is asked back. Given to itself until nothing changes, it
-    comes to an end.
+    The first payments that cover a waiting order together make it SELLING, or its exchange
+    covered; every other one is closed, and money in a closed payment is asked back. Given to itself
+    until nothing changes, it comes to an end.
     """
     payments: list[Payment] = []
-    waits = order.state in WAITING_STATES
-    left = order.worth if waits or order.state is OrderState.SELLING else 0
+    waits, left = order.waits, 0
+    if waits or order.exchange is not None or order.state is OrderState.SELLING:
+        left = order.worth - _confirmed(order)
     for payment in order.payments:
-        if payment.captured <= left and _counts(payment, order.state):
+        if payment.captured <= left and _counts(payment, order):
             left -= payment.captured
         elif payment.standing is Standing.WAITING and due_actions(payment):
             payment = close(payment)
         payments.append(_with_late_refund(payment, order.till))
     order = _without_stale_fees(replace(order, payments=tuple(payments)))
-    if waits and not left:
+    if waits and left <= 0:
+        if order.exchange is not None:
+            return _with_exchange(order, replace(order.exchange, covered=True))
         return replace(order, state=OrderState.SELLING)
     if order.state in GIVEN_UP and order.has_money:
         return replace(order, state=OrderState.FAILED)
@@ -340,9 +394,14 @@ def advance(order: Order) -> Order:
     return order
 
 
-def _counts(payment: Payment, state: OrderState) -> bool:
+def _confirmed(order: Order) -> int:
+    """The money that what is sold was sold with."""
+    return sum(one.kept for one in order.payments if one.standing is Standing.CONFIRMED)
+
+
+def _counts(payment: Payment, order: Order) -> bool:
     """This payment brought what was asked for."""
-    if state is OrderState.SELLING:
+    if not order.waits:
         # It did when the order was found paid; a refund made elsewhere since is another matter.
         return payment.standing is Standing.WAITING and payment.captured == payment.amount
     return any(action.kind is ActionKind.CONFIRM_ORDER for action in due_actions(payment))
@@ -436,8 +495,12 @@ def over_ms(order: Order) -> int:
     """
     if order.state is OrderState.OPEN:
         return order.expires_ms
+    if not order.waits:
+        return NEVER_MS
+    if order.exchange is not None:
+        return order.exchange.expires_ms
     by_hand = any(one.method in TILL_METHODS and one.kept for one in order.payments)
-    if order.state not in WAITING_STATES or by_hand or order.terms is None:
+    if by_hand or order.terms is None:
         return NEVER_MS
     if order.state is OrderState.AWAITING_APPROVAL:
         return order.terms.since_ms + APPROVAL_MS
@@ -462,23 +525,21 @@ def comes_up_ms(order: Order) -> int:
 # The ends of an order ------------------------------------------------------------
 
 
-def fits(order: Order, performance: int, tickets: Sequence[Ticket]) -> bool:
-    """Are these tickets what the order's lines say, in their order?"""
+def fits(lines: Sequence[OrderLine], tickets: Sequence[Ticket]) -> bool:
+    """Are these tickets what the lines of a hold say, in their order?"""
     return [(one.seat, one.area, one.price_type, one.amount) for one in tickets] == [
-        (line.seat, line.area, line.price_type, line.amount)
-        for line in order.lines
-        if line.performance == performance
+        (line.seat, line.area, line.price_type, line.amount) for line in lines
     ]
 
 
-def costs(order: Order, performance: int, hold: OrderHold, quote: Quoted) -> bool:
-    """Is what is quoted for a hold what the order's lines there cost, in their order?"""
+def costs(lines: Sequence[OrderLine], hold: OrderHold, quote: Quoted) -> bool:
+    """Is what is quoted for a hold what its lines cost, in their order?"""
     quoted = [
         amount
         for line, amount in zip(hold.lines, quote.amounts, strict=True)
         for _ in range(line.quantity)
     ]
-    return quoted == [line.amount for line in order.lines if line.performance == performance]
+    return quoted == [line.amount for line in lines]
 
 
 def sold(order: Order, tickets: Mapping[int, Sequence[Ticket]]) -> Order:
@@ -497,14 +558,13 @@ def _ticketed(
     return tuple(lines)
 
 
-def _paid(order: Order, lines: tuple[OrderLine, ...]) -> Order:
+def _paid(order: Order, lines: tuple[OrderLine, ...], state: OrderState = OrderState.PAID) -> Order:
     # `advance` has left no other payments waiting with money in them.
     payments = tuple(
-        confirm(one) if one.captured and _counts(one, order.state) else one
-        for one in order.payments
+        confirm(one) if one.captured and _counts(one, order) else one for one in order.payments
     )
     charges = _charges_now(order, LineState.PENDING, LineState.SOLD)
-    return replace(order, state=OrderState.PAID, lines=lines, payments=payments, charges=charges)
+    return replace(order, state=state, lines=lines, payments=payments, charges=charges)
 
 
 def _charges_now(order: Order, was: LineState, state: LineState) -> tuple[Charge, ...]:
@@ -556,19 +616,19 @@ def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str
     refunds = tuple(done if one.id == done.id else one for one in order.refunds)
     order = replace(order, refunds=refunds)
     if refund.amount:
-        order = _with_charge(order, refund, ChargeKind.ALLOWANCE, -refund.amount)
+        order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -refund.amount)
     elif lines:
         order = _without_lines(order, lines)
     else:
         return order
     # What was given back as an amount is not given back again with the place it was given for.
     if order.value < 0:
-        order = _with_charge(order, refund, ChargeKind.ALLOWANCE, -order.value)
+        order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -order.value)
     state = OrderState.PART_REFUNDED if sold_lines(order) else OrderState.REFUNDED
     order = replace(order, state=state)
-    order = _with_charge(order, refund, ChargeKind.RETURN, min(refund.fee, -order.due))
+    order = _with_charge(order, refund.id, ChargeKind.RETURN, min(refund.fee, -order.due))
     if refund.card:
-        order = _with_charge(order, refund, ChargeKind.CREDIT, -order.due, refund.card)
+        order = _with_charge(order, refund.id, ChargeKind.CREDIT, -order.due, refund.card)
     return _paid_back(order, refund.id)
 
 
@@ -584,16 +644,103 @@ def reissued(
     return replace(order, lines=lines, reissues=reissues)
 
 
-def _without_lines(order: Order, lines: Sequence[int]) -> Order:
-    kept = _kept_fees(order, lines)
+# Exchanges -----------------------------------------------------------------------
+
+
+def exchange_asked(
+    order: Order, wanted: ExchangeRequest, quote: Quoted, card: str, now_ms: int
+) -> Order:
+    """SOLD_STATES to EXCHANGING: what is to come is pending, priced as it was quoted.
+
+    What goes is given back as by a refund, and what the order is charged for once already is not
+    charged anew.
+    """
+    coming = _lines(wanted.hold, quote, order.delivery, len(order.lines))
+    exchange = OrderExchange(
+        wanted.id,
+        tuple(sorted(wanted.lines)),
+        tuple(line.number for line in coming),
+        wanted.hold,
+        order.state,
+        wanted.operator,
+        now_ms,
+        quote.expires_ms - CLOSING_MS,
+        wanted.fee,
+        card,
+    )
+    pending = LineState.PENDING
+    charges = (*order.charges, *_kept_fees(order, exchange.leaving, pending))
+    charged = {one.fee for one in charges if one.state in STANDING}
+    more = [
+        one for one in _charges((wanted.hold,), (quote,), order.delivery) if one.fee not in charged
+    ]
+    charges += tuple(replace(one, number=len(charges) + at) for at, one in enumerate(more, 1))
     order = replace(
         order,
-        lines=tuple(
-            replace(line, state=LineState.REFUNDED) if line.number in lines else line
-            for line in order.lines
-        ),
-        charges=(*order.charges, *kept),
+        state=OrderState.EXCHANGING,
+        lines=(*order.lines, *coming),
+        charges=charges,
+        exchanges=(*order.exchanges, exchange),
     )
+    # What was given back as an amount is not given back again with the place it was given for.
+    if order.value < 0:
+        order = _with_charge(order, wanted.id, ChargeKind.ALLOWANCE, -order.value, state=pending)
+    order = _with_charge(order, wanted.id, ChargeKind.EXCHANGE, wanted.fee, state=pending)
+    return replace(order, total=order.worth)
+
+
+def _with_exchange(order: Order, exchange: OrderExchange) -> Order:
+    """The order with this instead of its last exchange."""
+    return replace(order, exchanges=(*order.exchanges[:-1], exchange))
+
+
+def exchanged(order: Order, tickets: Sequence[Ticket]) -> Order:
+    """EXCHANGING to EXCHANGED: `tickets` are those of the lines that come, and what is too much
+    goes back."""
+    exchange = order.exchange
+    assert exchange is not None
+    made = dict(zip(exchange.coming, tickets, strict=True))
+    lines = tuple(
+        replace(
+            line,
+            state=LineState.SOLD,
+            ticket=made[line.number].number,
+            version=made[line.number].version,
+        )
+        if line.number in made
+        else line
+        for line in _ended_lines(order, exchange.leaving)
+    )
+    # Its payments count for as long as it is under way.
+    order = _paid(order, lines, OrderState.EXCHANGING)
+    done = replace(exchange, done=True)
+    order = replace(_with_exchange(order, done), state=OrderState.EXCHANGED)
+    if exchange.card:
+        order = _with_charge(order, exchange.id, ChargeKind.CREDIT, -order.due, exchange.card)
+    return _paid_back(order, exchange.id)
+
+
+def not_exchanged(order: Order, why: str) -> Order:
+    """EXCHANGING to what it was: what came for the exchange alone goes back."""
+    exchange = order.exchange
+    assert exchange is not None
+    lines = tuple(
+        replace(line, state=LineState.CANCELLED) if line.number in exchange.coming else line
+        for line in order.lines
+    )
+    order = replace(
+        _with_exchange(order, replace(exchange, done=True, refused=why)),
+        state=exchange.before,
+        lines=lines,
+        payments=tuple(_closed(one) for one in order.payments),
+        charges=_charges_now(order, LineState.PENDING, LineState.CANCELLED),
+    )
+    return replace(order, total=order.worth)
+
+
+def _without_lines(order: Order, lines: Sequence[int]) -> Order:
+    kept = _kept_fees(order, lines)
+    order = replace(order, lines=_ended_lines(order, lines), charges=(*order.charges, *kept))
     if sold_lines(order):
         return order
     charges = tuple(
@@ -606,9 +753,15 @@ def _without_lines(order: Order, lines: Sequence[int]) -> Order:
 
 
 def _with_charge(
-    order: Order, refund: OrderRefund, kind: ChargeKind, amount: int, card: str = ""
+    order: Order,
+    cause: str,
+    kind: ChargeKind,
+    amount: int,
+    card: str = "",
+    state: LineState = LineState.SOLD,
 ) -> Order:
-    """The order with what a refund charges, if that is anything; it is never given back."""
+    """The order with what a refund or an exchange charges, if that is anything; it is never given
+    back."""
     if not amount or (amount < 0 and kind is not ChargeKind.ALLOWANCE):
         return order
     charge = Charge(
@@ -616,15 +769,24 @@ def _with_charge(
         kind.value,
         amount,
         kind.value,
-        state=LineState.SOLD,
+        state=state,
         refundable=False,
-        refund=refund.id,
+        refund=cause,
         card=card,
     )
     return replace(order, charges=(*order.charges, charge))
 
 
-def _kept_fees(order: Order, lines: Sequence[int]) -> list[Charge]:
+def _ended_lines(order: Order, lines: Sequence[int]) -> tuple[OrderLine, ...]:
+    return tuple(
+        replace(line, state=LineState.REFUNDED) if line.number in lines else line
+        for line in order.lines
+    )
+
+
+def _kept_fees(
+    order: Order, lines: Sequence[int], state: LineState = LineState.SOLD
+) -> list[Charge]:
     """What the house keeps of the fees of lines that are refunded."""
     kept: list[Charge] = []
     for line in order.lines:
@@ -638,7 +800,7 @@ def _kept_fees(order: Order, lines: Sequence[int]) -> list[Charge]:
                         fee.amount,
                         FeeKind.SERVICE.value,
                         line.performance,
-                        LineState.SOLD,
+                        state,
                         fee.absorbed,
                         refundable=False,
                         line=line.number,

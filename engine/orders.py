@@ -30,6 +30,8 @@ class OrderState(StrEnum):
     SELLING = "selling"  # nothing is waited for any more: the seats are being sold, or reserved
     PAID = "paid"  # sold: there are tickets
     PART_REFUNDED = "part_refunded"  # sold, and some of it is refunded
+    EXCHANGING = "exchanging"  # sold, and some places are to be given for others
+    EXCHANGED = "exchanged"  # sold, and some places were given for others
     REFUNDED = "refunded"  # nothing is sold any more, the money is back or on its way
     CANCELLED = "cancelled"  # somebody gave it up before any money came
     EXPIRED = "expired"  # its time was over before any money came
@@ -66,6 +68,14 @@ TRANSITIONS: Final = (
     Transition(OrderState.PAID, OrderState.PART_REFUNDED, "a line or an amount is refunded"),
     Transition(OrderState.PAID, OrderState.REFUNDED, "all lines are refunded"),
     Transition(OrderState.PART_REFUNDED, OrderState.REFUNDED, "the last line is refunded"),
+    Transition(OrderState.PAID, OrderState.EXCHANGING, "places are to be exchanged"),
+    Transition(OrderState.PART_REFUNDED, OrderState.EXCHANGING, "places are to be exchanged"),
+    Transition(OrderState.EXCHANGED, OrderState.EXCHANGING, "places are to be exchanged"),
+    Transition(OrderState.EXCHANGING, OrderState.EXCHANGED, "they are, their money is there"),
+    Transition(OrderState.EXCHANGING, OrderState.PAID, "they are not: given up, or lost"),
+    Transition(OrderState.EXCHANGING, OrderState.PART_REFUNDED, "they are not: given up, or lost"),
+    Transition(OrderState.EXCHANGED, OrderState.PART_REFUNDED, "a line or an amount is refunded"),
+    Transition(OrderState.EXCHANGED, OrderState.REFUNDED, "all lines are refunded"),
     # Money that arrives after the order was given up makes it owe that money back.
     Transition(OrderState.CANCELLED, OrderState.FAILED, "money comes after all"),
     Transition(OrderState.EXPIRED, OrderState.FAILED, "money comes after all"),
@@ -78,9 +88,9 @@ NEXT_STATES: Final[dict[OrderState, frozenset[OrderState]]] = {
 }
 RESERVED_STATES: Final = (OrderState.AWAITING_APPROVAL, OrderState.AWAITING_PAYMENT)
 """Its seats are kept as tickets that are not paid."""
-WAITING_STATES: Final = (OrderState.OPEN, *RESERVED_STATES)
-"""It may be paid, and given up."""
-SOLD_STATES: Final = (OrderState.PAID, OrderState.PART_REFUNDED)
+SOLD_STATES: Final = (OrderState.PAID, OrderState.PART_REFUNDED, OrderState.EXCHANGED)
+"""There are tickets, and nothing is under way."""
+TICKETED_STATES: Final = (*SOLD_STATES, OrderState.EXCHANGING)
 """There are tickets."""
 UNSOLD_STATES: Final = (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.FAILED)
 """It ended, and nothing is sold."""
@@ -176,6 +186,7 @@ class ChargeKind(StrEnum):
     ALLOWANCE = "allowance"  # an amount given back while its places stay sold: negative
     RETURN = "return"  # kept of what is given back
     CREDIT = "credit"  # kept for the buyer, who may spend it
+    EXCHANGE = "exchange"  # for places that were given for others
 
 
 class Charge(Struct, frozen=True):
@@ -267,6 +278,45 @@ class OrderReissue(Struct, frozen=True):
     refused: str = ""
 
 
+class OrderExchange(Struct, frozen=True):
+    """Places of one performance that are given for others, saved before any of it is done.
+
+    The lines `leaving` go, and `coming` come from `hold`: they are lines of the order too, pending
+    until then. It is given up at `expires_ms`, unless it is `covered`: its money is there, or it
+    costs none, and it is being carried out. `before` is the order's state without it. One that
+    came to nothing says why: `refused` is a code. What is given back goes to the credit `card`,
+    or, "", to where it came from.
+    """
+
+    id: str
+    leaving: tuple[int, ...]
+    coming: tuple[int, ...]
+    hold: OrderHold
+    before: OrderState
+    operator: str
+    at_ms: int
+    expires_ms: int
+    fee: int = 0
+    card: str = ""
+    covered: bool = False
+    done: bool = False
+    refused: str = ""
+
+
+class ExchangeRequest(Struct, frozen=True):
+    """Ask for an exchange, as an `OrderExchange`: `lines` for what `hold` holds.
+
+    `id` is made by the caller: one exchange has one.
+    """
+
+    id: str
+    lines: tuple[int, ...]
+    hold: OrderHold
+    operator: str = ""
+    fee: int = 0
+    to_credit: bool = False
+
+
 class RefundRequest(Struct, frozen=True):
     """Ask for a refund, as an `OrderRefund`. `id` is made by the caller: one refund has one.
 
@@ -309,13 +359,14 @@ class Order(Struct, frozen=True):
     charges: tuple[Charge, ...] = ()
     way_fees: tuple[WayFee, ...] = ()  # what ways to pay would cost
     reissues: tuple[OrderReissue, ...] = ()
+    exchanges: tuple[OrderExchange, ...] = ()
     till: str = ""  # the till session that money of it is moving in now, by hand
     revision: int = 0  # of the stored order: a save that is not based on it is refused
 
     @property
     def finished(self) -> bool:
         """Nothing more happens to this order unless somebody asks, or its provider reports."""
-        if self.state is OrderState.SELLING or self.state in WAITING_STATES:
+        if self.state in (OrderState.SELLING, OrderState.EXCHANGING) or self.waits:
             return False
         if self.has_reserved:
             return False
@@ -330,6 +381,20 @@ class Order(Struct, frozen=True):
         return all(kind is ActionKind.REFUND_FAILED for kind in due) and not self.asks_back
 
     @property
+    def waits(self) -> bool:
+        """It may be paid, and given up: of an exchange, that alone."""
+        if self.exchange is not None:
+            return not self.exchange.covered
+        return self.state is OrderState.OPEN or self.state in RESERVED_STATES
+
+    @property
+    def exchange(self) -> OrderExchange | None:
+        """The one that is under way."""
+        if self.state is not OrderState.EXCHANGING:
+            return None
+        return self.exchanges[-1]
+
+    @property
     def has_reserved(self) -> bool:
         """Some of its lines have tickets that are not paid."""
         return any(line.state is LineState.RESERVED for line in self.lines)
@@ -342,8 +407,16 @@ class Order(Struct, frozen=True):
 
     @property
     def worth(self) -> int:
-        """What its lines and charges that stand cost the buyer, in minor units."""
-        lines = sum(line.price for line in self.lines if line.state in STANDING)
+        """What its lines and charges that stand cost the buyer, in minor units.
+
+        With an exchange under way: what they will.
+        """
+        leaving = self.exchange.leaving if self.exchange is not None else ()
+        lines = sum(
+            line.price
+            for line in self.lines
+            if line.state in STANDING and line.number not in leaving
+        )
         return lines + sum(
             one.amount for one in self.charges if one.state in STANDING and not one.absorbed
         )
@@ -372,6 +445,8 @@ class Order(Struct, frozen=True):
     def moves_by_hand(self) -> bool:
         """Money that a person took may have to be handed back before this comes to rest."""
         if self.state is OrderState.SELLING or any(not refund.done for refund in self.refunds):
+            return True
+        if self.exchange is not None and self.exchange.covered:
             return True
         return any(
             one.kept and one.standing is Standing.CLOSED and one.method in TILL_METHODS
@@ -403,6 +478,8 @@ class DeskRefusal(StrEnum):
     GIVE_MONEY_BACK = "give_money_back"  # the same, and a person took the money: hand it back
     NOTHING_TO_REFUND = "nothing_to_refund"  # no ticket of it is sold now, `detail` is its state
     LINE_NOT_SOLD = "line_not_sold"  # a named line has no ticket now, or is named twice
+    TOO_MANY_EXCHANGES = "too_many_exchanges"  # of this order: refund it and sell its places anew
+    NOT_ONE_PERFORMANCE = "not_one_performance"  # an exchange is of places of one performance
     TOO_MANY_REISSUES = "too_many_reissues"  # of this order: refund it and sell its places anew
     MORE_THAN_VALUE = "more_than_value"  # what is sold is worth less, `detail` is how much
     CREDIT_UNKNOWN = "credit_unknown"  # there is no credit with this code in this currency

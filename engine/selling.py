@@ -7,6 +7,7 @@ Limits. `max_per_order` and `max_per_buyer` bind the buyers' own channels (web,
 reseller); a price type's own limit binds everybody. A buyer's places are the
 live tickets and what is in payment under that name, wherever bought, so two
 checkouts at once cannot slip past the limit together. So do quotas (`engine.quotas`).
+Tickets that are exchanged for what is checked out leave their room to it.
 """
 
 from typing import Final
@@ -181,6 +182,9 @@ def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused 
             others = state.buyer_places.get(command.buyer, 0)
             if mine.paying is not None and mine.paying.buyer == command.buyer:
                 others -= places
+            sales = state.ticket_sales
+            leaving = [sales[ticket.number - 1][1] for ticket in _exchanged(state, command)]
+            others -= leaving.count(command.buyer)
             if others + places > most:
                 return _TOO_MANY_FOR_BUYER
     for kind in state.limited_types:
@@ -188,9 +192,21 @@ def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused 
         if of_type > kind.max_per_order:
             return Refused(Refusal.TOO_MANY_OF_TYPE, (), kind.id)
     if state.quotas is not None:
-        own = () if mine.paying is None else state.counted(mine.paying.lines)
+        own = [] if mine.paying is None else state.counted(mine.paying.lines)
+        own += [state.counted_ticket(ticket) for ticket in _exchanged(state, command)]
         return state.quotas.refuse(state.counted(command.lines), own)
     return None
+
+
+def _exchanged(state: State, command: Checkout) -> list[Ticket]:
+    """The tickets of the order that its checkout is instead of, those that stand."""
+    return [
+        state.tickets[number - 1]
+        for number in set(command.instead)
+        if 0 < number <= len(state.tickets)
+        and state.ticket_sales[number - 1][0] == command.order
+        and state.ticket_states.get(number) is not _REFUNDED
+    ]
 
 
 def do_checkout(state: State, command: Checkout, outcome: Quoted, at_ms: int) -> None:

@@ -26,6 +26,7 @@ from engine.commands import Refusal
 from engine.credit import CODE_BYTES, CreditRefused, code_of, read_code
 from engine.ordering import (
     KEY,
+    MAX_EXCHANGES_PER_ORDER,
     MAX_PAYMENTS_PER_ORDER,
     MAX_REFUNDS_PER_ORDER,
     MAX_REISSUES_PER_ORDER,
@@ -33,7 +34,9 @@ from engine.ordering import (
     approved,
     deposit,
     draw_up,
+    exchange_asked,
     malformed,
+    malformed_exchange,
     malformed_refund,
     never_sold,
     over_ms,
@@ -49,9 +52,10 @@ from engine.ordering import (
 from engine.orders import (
     GIVEN_UP,
     SOLD_STATES,
-    WAITING_STATES,
     DeskRefusal,
+    ExchangeRequest,
     Order,
+    OrderExchange,
     OrderRefund,
     OrderRefused,
     OrderReissue,
@@ -161,12 +165,15 @@ class OrderDesk:
         return await self._keeper.load(order)
 
     async def cancel(self, order: str, at_till: AtTill = NO_TILL) -> Order | OrderRefused:
-        """Give up an unpaid order; its holds can change again until they expire."""
+        """Give up an unpaid order; its holds can change again until they expire.
+
+        Of an order that is sold: the exchange that is under way.
+        """
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
-            if found.state in WAITING_STATES:
+            if found.waits:
                 till = _session_of(found, at_till)
                 if till is None:
                     return _refuse(DeskRefusal.TILL_CLOSED)
@@ -179,6 +186,8 @@ class OrderDesk:
                     await self._saga.reopen(found)  # the first time may not have come that far
                 found = await self._saga.settle(found)
             if found.state in GIVEN_UP or (found.terms is not None and never_sold(found)):
+                return found
+            if found.exchanges and found.exchanges[-1].refused == OrderState.CANCELLED:
                 return found
             return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
 
@@ -220,7 +229,7 @@ class OrderDesk:
 
     async def _give_up_in_time(self, order: Order) -> Order:
         """The order, given up when its time is over."""
-        if order.state in WAITING_STATES and self._clock_ms() >= over_ms(order):
+        if order.waits and self._clock_ms() >= over_ms(order):
             return await self._saga.give_up(order, OrderState.EXPIRED)
         return order
 
@@ -258,7 +267,7 @@ class OrderDesk:
             known = payment_of(found, id)
             if known is not None and not _same_attempt(known, method, given, reference, amount):
                 return _refuse(Refusal.ID_REUSED, "attempt: it was made with other terms")
-            if known is None and found.state in WAITING_STATES:
+            if known is None and found.waits:
                 begun = await self._begin(
                     found, method, id, given, reference, operator, amount, at_till
                 )
@@ -280,8 +289,8 @@ class OrderDesk:
     ) -> Order | OrderRefused:
         """The order with a new payment saved; it may turn out to be paid by an earlier one."""
         by_hand = method in TILL_METHODS
-        # What is reserved may be paid at any till, wherever it was ordered.
-        to_till = by_hand and order.terms is not None
+        # What is reserved or sold may be paid for at any till, wherever it was ordered.
+        to_till = by_hand and (order.terms is not None or order.exchange is not None)
         if method not in methods(order.channel, self._stripe is not None) and not to_till:
             return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
         if by_hand and not operator:
@@ -294,12 +303,14 @@ class OrderDesk:
         if amount > order.due:
             return _refuse(DeskRefusal.MORE_THAN_DUE, str(order.due))
         by_credit = method == PaymentMethod.STORE_CREDIT
-        if 0 < amount < order.due and not by_hand and not by_credit:
+        # An exchange is over soon: money that a person took could not go back by itself.
+        in_parts = by_credit or (by_hand and order.exchange is None)
+        if 0 < amount < order.due and not in_parts:
             return _refuse(DeskRefusal.PART_NOT_OFFERED, method)
         if len(order.payments) >= MAX_PAYMENTS_PER_ORDER:
             return _refuse(DeskRefusal.TOO_MANY_PAYMENTS)
         order = await self._saga.close_pages(order)
-        if order.state not in WAITING_STATES:
+        if not order.waits:
             return order
         changed = to_be_paid_by(order, PaymentMethod(method), id)
         part = amount or changed.due
@@ -359,7 +370,7 @@ class OrderDesk:
         """The answer to a payment, which may be the page where it is still to be made."""
         url = ""
         payment = payment_of(order, id)
-        if payment is not None and order.state in WAITING_STATES and not payment.captured:
+        if payment is not None and order.waits and not payment.captured:
             if payment.standing is Standing.CLOSED:
                 return _refuse(DeskRefusal.ATTEMPT_OVER)
             if self._stripe is None:
@@ -429,6 +440,8 @@ class OrderDesk:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
             found = await self._saga.settle(found)
             known = next((one for one in found.refunds if one.id == wanted.id), None)
+            if known is None and _exchange_of(found, wanted.id) is not None:
+                return _refuse(Refusal.ID_REUSED, "refund: an exchange has this id")
             if known is None:
                 lines = () if wanted.amount else tuple(sorted(wanted.lines)) or sold_lines(found)
                 refused = await self._refuse_refund(found, lines, wanted.amount)
@@ -469,11 +482,67 @@ class OrderDesk:
             return _refuse(DeskRefusal.LINE_NOT_SOLD)
         if amount > order.value:
             return _refuse(DeskRefusal.MORE_THAN_VALUE, str(order.value))
-        if len(order.refunds) >= MAX_REFUNDS_PER_ORDER or any(
-            len(payment.refunds) >= MAX_REFUNDS_PER_PAYMENT for payment in order.payments
-        ):
+        if len(order.refunds) >= MAX_REFUNDS_PER_ORDER or _refunds_are_full(order):
             return _refuse(PaymentRefusal.TOO_MANY_REFUNDS)
         return await self._saga.find_used(order, lines)
+
+    async def exchange(
+        self, order: str, wanted: ExchangeRequest, at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
+        """Give places of one performance for others, which are held.
+
+        What they cost more is paid as any order is, before they are exchanged; what they cost less
+        goes back then. Until it is paid, `cancel` gives it up, and so does time.
+        """
+        if problem := malformed_exchange(wanted):
+            return _refuse(Refusal.MALFORMED, problem)
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
+            if found is None:
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            found = await self._saga.settle(await self._give_up_in_time(found))
+            known = _exchange_of(found, wanted.id)
+            if known is None:
+                begun = await self._begin_exchange(found, wanted, at_till)
+                if isinstance(begun, OrderRefused):
+                    return begun
+                found, known = begun, _exchange_of(begun, wanted.id)
+            elif not _same_exchange(known, wanted):
+                return _refuse(Refusal.ID_REUSED, "exchange: it was of something else")
+            assert known is not None
+            return OrderRefused(known.refused) if known.refused else found
+
+    async def _begin_exchange(
+        self, order: Order, wanted: ExchangeRequest, at_till: AtTill
+    ) -> Order | OrderRefused:
+        if order.state not in SOLD_STATES:
+            return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)
+        if len(set(wanted.lines)) != len(wanted.lines):
+            return _refuse(DeskRefusal.LINE_NOT_SOLD)
+        if not set(wanted.lines).issubset(sold_lines(order)):
+            return _refuse(DeskRefusal.LINE_NOT_SOLD)
+        if len({one.performance for one in order.lines if one.number in wanted.lines}) > 1:
+            return _refuse(DeskRefusal.NOT_ONE_PERFORMANCE)
+        if len(order.exchanges) >= MAX_EXCHANGES_PER_ORDER or _refunds_are_full(order):
+            return _refuse(DeskRefusal.TOO_MANY_EXCHANGES)
+        if any(refund.id == wanted.id for refund in order.refunds):
+            return _refuse(Refusal.ID_REUSED, "exchange: a refund has this id")
+        till = "" if wanted.to_credit else _session_of(order, at_till)
+        if till is None:
+            return _refuse(DeskRefusal.TILL_CLOSED)
+        used = await self._saga.find_used(order, wanted.lines)
+        if used is not None:
+            return used
+        quote = await self._saga.check_out_exchange(order, wanted)
+        if isinstance(quote, OrderRefused):
+            return quote
+        card = code_of(secrets.token_bytes(CODE_BYTES)) if wanted.to_credit else ""
+        changed = exchange_asked(order, wanted, quote, card, self._clock_ms())
+        try:
+            order = await self._saga.keep(order, advance(replace(changed, till=till)))
+        except TillSessionClosed:
+            return _refuse(DeskRefusal.TILL_CLOSED)
+        return await self._saga.settle(order)
 
     async def reissue(
         self, order: str, id: str, lines: tuple[int, ...], operator: str
@@ -542,6 +611,20 @@ class OrderDesk:
             log.exception("order %s... cannot go on", id[:8])
 
 
+def _refunds_are_full(order: Order) -> bool:
+    """A payment has as many refunds as are kept."""
+    return any(len(one.refunds) >= MAX_REFUNDS_PER_PAYMENT for one in order.payments)
+
+
+def _exchange_of(order: Order, id: str) -> OrderExchange | None:
+    return next((one for one in order.exchanges if one.id == id), None)
+
+
+def _same_exchange(known: OrderExchange, wanted: ExchangeRequest) -> bool:
+    same = tuple(sorted(wanted.lines)) == known.leaving and wanted.hold == known.hold
+    return same and wanted.fee == known.fee and wanted.to_credit == bool(known.card)
+
+
 def _same_refund(known: OrderRefund, wanted: RefundRequest) -> bool:
     lines = tuple(sorted(wanted.lines))
     same = lines == known.lines or not lines
@@ -580,9 +663,12 @@ def _answer(
             # A person at the till must not take money for what is paid already.
             return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)
         return order, ""
+    lost_exchange = bool(order.exchanges) and bool(order.exchanges[-1].refused)
+    if payment.standing is Standing.CLOSED and payment.captured and lost_exchange:
+        return _refuse(DeskRefusal.GIVE_MONEY_BACK if by_hand else DeskRefusal.SEATS_LOST)
     if payment.standing is Standing.CONFIRMED or order.state in SOLD_STATES:
         return order, ""
-    if order.state in WAITING_STATES:
+    if order.waits:
         if payment.standing is Standing.CLOSED:
             return _refuse(DeskRefusal.ATTEMPT_OVER)
         return order, url

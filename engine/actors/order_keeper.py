@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from engine.actors import NotReady
 from engine.credit import Credit, CreditRefused
 from engine.ordering import comes_up_ms
-from engine.orders import WAITING_STATES, Order
+from engine.orders import Order
 from engine.tills import TillSessionClosed
 
 MAX_REMEMBERED_ORDERS: Final = 10_000
@@ -167,8 +167,7 @@ class OrderKeeper:
         except Exception as error:
             raise NotReady("unfinished orders cannot be read") from error
         for order in unfinished:
-            waits = order.state in WAITING_STATES
-            self._due_ms.setdefault(order.id, comes_up_ms(order) if waits else 0)
+            self._due_ms.setdefault(order.id, comes_up_ms(order) if order.waits else 0)
 
     def take_due(self) -> list[str]:
         """The orders that are due now. Each comes up again later, until it is finished."""
@@ -197,8 +196,7 @@ class OrderKeeper:
         if order.finished:
             self._due_ms.pop(order.id, None)
         else:
-            waits = order.state in WAITING_STATES
-            due_ms = comes_up_ms(order) if waits else self._clock_ms() + PATIENCE_MS
+            due_ms = comes_up_ms(order) if order.waits else self._clock_ms() + PATIENCE_MS
             self._due_ms.setdefault(order.id, due_ms)
         return order
 

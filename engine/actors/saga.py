@@ -60,12 +60,15 @@ from engine.ordering import (
     at_rest,
     buyer_key,
     costs,
+    exchanged,
     fits,
     freed,
     given_up,
     has_page,
     lost,
+    not_exchanged,
     over_ms,
+    page_amounts,
     payment_of,
     reissued,
     reserved,
@@ -76,10 +79,11 @@ from engine.ordering import (
 )
 from engine.orders import (
     SOLD_STATES,
-    WAITING_STATES,
     DeskRefusal,
+    ExchangeRequest,
     LineState,
     Order,
+    OrderExchange,
     OrderHold,
     OrderLine,
     OrderRefund,
@@ -143,9 +147,7 @@ class Saga:
 
     async def check_out(self, request: PlaceOrder) -> list[Quoted] | OrderRefused:
         """Price and lock every hold of a request, or none of them."""
-        # The ids cover the whole request: changed and sent again, it is decided again.
-        digest = hashlib.blake2b(msgspec.msgpack.encode(request), digest_size=ID_BYTES).hexdigest()
-        subject = f"{request.id}/{digest}"
+        subject = _subject(request.id, request)
         quotes: list[Quoted] = []
         refusal: OrderRefused | None = None
         for hold in request.baskets:
@@ -169,6 +171,29 @@ class Saga:
         await self._reopen(subject, request.id, request.baskets)
         return refusal
 
+    async def check_out_exchange(
+        self, order: Order, wanted: ExchangeRequest
+    ) -> Quoted | OrderRefused:
+        """Price and lock what places of an order are to be exchanged for."""
+        hold, subject = wanted.hold, _subject(order.id, wanted)
+        leaving = tuple(
+            line.ticket
+            for line in order.lines
+            if line.number in wanted.lines and line.performance == hold.performance
+        )
+        name, token = step_id(subject, "checkout", hold.performance), bytes.fromhex(hold.token)
+        outcome = await self._ask(
+            hold.performance,
+            Checkout(name, token, order.id, buyer_key(order), hold.lines, leaving),
+        )
+        if isinstance(outcome, Refused):
+            return OrderRefused(outcome.code.value, outcome.detail, hold.performance, outcome.seats)
+        assert isinstance(outcome, Quoted), outcome
+        if outcome.currency != order.currency:
+            await self._reopen(subject, order.id, (hold,))
+            return OrderRefused(DeskRefusal.MIXED_CURRENCIES.value)
+        return outcome
+
     async def reopen(self, order: Order) -> None:
         """Let the holds of an order that was given up change again."""
         await self._reopen(order.id, order.id, order.holds)
@@ -188,8 +213,10 @@ class Saga:
             order = await self._sell(order)
             if order.state is OrderState.SELLING:  # the money was there when it was reserved
                 order = await self._sell(order)
-        if order.has_reserved and order.state not in WAITING_STATES:
+        if order.has_reserved and not order.waits:
             order = await self._free(order)
+        if order.exchange is not None and order.exchange.covered:
+            order = await self._swap(order, order.exchange)
         for refund in order.refunds:
             if not refund.done:
                 order = await self._undo(order, refund)
@@ -215,14 +242,15 @@ class Saga:
         tickets: dict[int, tuple[Ticket, ...]] = {}
         for hold in order.holds:
             name = step_id(order.id, "sell", hold.performance)
+            lines = [line for line in order.lines if line.performance == hold.performance]
             outcome = await self._ask(
                 hold.performance, Sell(name, bytes.fromhex(hold.token), order.id, paid)
             )
             if outcome == HOLD_UNKNOWN:
-                outcome = await self._sell_again(order, hold, paid)
+                outcome = await self._sell_again(order, order.id, hold, lines, paid)
             if isinstance(outcome, Sold):
                 tickets[hold.performance] = outcome.tickets
-                if fits(order, hold.performance, outcome.tickets):
+                if fits(lines, outcome.tickets):
                     continue
             why = outcome if isinstance(outcome, Refused) else "other tickets than ordered"
             log.warning("order %d: performance %d: %r", order.number, hold.performance, why)
@@ -230,35 +258,37 @@ class Saga:
         made = sold(order, tickets) if paid else reserved(order, tickets)
         return await self.keep(order, advance(made))
 
-    async def _sell_again(self, order: Order, hold: OrderHold, paid: bool) -> Outcome:
+    async def _sell_again(
+        self, order: Order, subject: str, hold: OrderHold, lines: Sequence[OrderLine], paid: bool
+    ) -> Outcome:
         """Sell places whose hold was lost, where they are still free and cost the same."""
         performance = hold.performance
-        token = step_id(order.id, "late", performance)
-        seats, areas = _places(order, performance)
+        token = step_id(subject, "late", performance)
+        seats, areas = _places(lines)
         holder = order.session or order.operator or order.id
-        name = step_id(order.id, "hold again", performance)
+        name = step_id(subject, "hold again", performance)
         outcome = await self._ask(
             performance, Hold(name, token, holder, order.channel, seats, areas)
         )
         if isinstance(outcome, Held):
-            name = step_id(order.id, "check out again", performance)
+            name = step_id(subject, "check out again", performance)
             outcome = await self._ask(
                 performance, Checkout(name, token, order.id, buyer_key(order), hold.lines)
             )
-        if isinstance(outcome, Quoted) and costs(order, performance, hold, outcome):
-            name = step_id(order.id, "sell again", performance)
+        if isinstance(outcome, Quoted) and costs(lines, hold, outcome):
+            name = step_id(subject, "sell again", performance)
             outcome = await self._ask(performance, Sell(name, token, order.id, paid))
         if isinstance(outcome, Sold):
             log.info("order %d: its hold in %d was lost, not its places", order.number, performance)
         else:
-            await self._let_go(order, performance, token)
+            await self._let_go(order, subject, performance, token)
         return outcome
 
-    async def _let_go(self, order: Order, performance: int, token: bytes) -> None:
+    async def _let_go(self, order: Order, subject: str, performance: int, token: bytes) -> None:
         """Free what was held again in vain; where nothing is held, nothing is done."""
-        name = step_id(order.id, "reopen again", performance)
+        name = step_id(subject, "reopen again", performance)
         await self._ask(performance, Reopen(name, token, order.id))
-        await self._ask(performance, Release(step_id(order.id, "let go", performance), token))
+        await self._ask(performance, Release(step_id(subject, "let go", performance), token))
 
     async def _activate(self, order: Order) -> Order:
         """The tickets that were reserved admit from now on."""
@@ -291,6 +321,53 @@ class Saga:
         order = await self.keep(order, lost(order))
         with contextlib.suppress(ActorFault):  # holds end by themselves in a while
             await self.reopen(order)
+        return order
+
+    async def _swap(self, order: Order, exchange: OrderExchange) -> Order:
+        """Carry out an exchange: what comes is reserved, what goes ends, what came is good.
+
+        Until the old tickets end the new ones admit nobody, and where one of the old was used
+        meanwhile the new ones end: the buyer has always one of the two, and never both.
+        """
+        subject, hold = f"{order.id}/{exchange.id}", exchange.hold
+        name = step_id(subject, "sell", hold.performance)
+        lines = [line for line in order.lines if line.number in exchange.coming]
+        coming = await self._ask(
+            hold.performance, Sell(name, bytes.fromhex(hold.token), order.id, paid=False)
+        )
+        if coming == HOLD_UNKNOWN:
+            coming = await self._sell_again(order, subject, hold, lines, paid=False)
+        if not isinstance(coming, Sold):
+            assert isinstance(coming, Refused), coming
+            return await self.drop_exchange(order, coming.code.value)
+        numbers = tuple(ticket.number for ticket in coming.tickets)
+        why = "" if fits(lines, coming.tickets) else DeskRefusal.SEATS_LOST.value
+        if not why:
+            [(performance, going)] = _by_performance(order, exchange.leaving).items()
+            name = step_id(subject, "refund", performance)
+            gone = await self._ask(
+                performance, Refund(name, order.id, tuple(line.ticket for line in going))
+            )
+            why = gone.code.value if isinstance(gone, Refused) else ""
+        if why:
+            name = step_id(subject, "free", hold.performance)
+            freed = await self._ask(hold.performance, Refund(name, order.id, numbers))
+            assert isinstance(freed, Refunded), f"order {order.number}: {freed}"
+            return await self.drop_exchange(order, why)
+        name = step_id(subject, "activate", hold.performance)
+        outcome = await self._ask(
+            hold.performance, SetTickets(name, numbers, TicketState.VALID, "exchanged")
+        )
+        assert isinstance(outcome, TicketsSet), f"order {order.number}: {outcome}"
+        return await self.keep(order, exchanged(order, coming.tickets))
+
+    async def drop_exchange(self, order: Order, why: str) -> Order:
+        """The exchange that is under way comes to nothing; the order stays what it was."""
+        assert order.exchange is not None
+        exchange = order.exchange
+        order = await self.keep(order, not_exchanged(order, why))
+        with contextlib.suppress(ActorFault):  # holds end by themselves in a while
+            await self._reopen(f"{order.id}/{exchange.id}", order.id, (exchange.hold,))
         return order
 
     async def _undo(self, order: Order, refund: OrderRefund) -> Order:
@@ -380,11 +457,10 @@ class Saga:
         """Asked again after a lost answer, this must be asked with the same words."""
         assert self._stripe is not None and self._shop is not None
         page = f"{self._shop.public_url}/o/{order.id}"
-        lines = []
-        for performance in sorted({line.performance for line in order.lines}):
-            amount = sum(line.amount for line in order.lines if line.performance == performance)
-            if amount:
-                lines.append(CheckoutLine(await self._title(performance), amount))
+        lines = [
+            CheckoutLine(await self._title(performance), amount)
+            for performance, amount in page_amounts(order, payment)
+        ]
         return await self._stripe.create_checkout(
             payment,
             tuple(lines),
@@ -393,7 +469,9 @@ class Saga:
             expires_s=over_ms(order) // 1_000,
             success_url=page,
             # Back among the seats, which are still held.
-            cancel_url=f"{self._shop.public_url}/p/{order.holds[0].performance}#checkout",
+            cancel_url=page
+            if order.exchange is not None
+            else f"{self._shop.public_url}/p/{order.holds[0].performance}#checkout",
             language=order.buyer.language,
         )
 
@@ -454,8 +532,11 @@ class Saga:
         Money that a person took of it is handed back in the till session `till`.
         """
         order = await self.close_pages(order)
-        if order.state not in WAITING_STATES:
+        if not order.waits:
             return order
+        if order.exchange is not None:
+            order = structs.replace(order, till=till)
+            return await self.settle(await self.drop_exchange(order, state.value))
         was_held = order.state is OrderState.OPEN
         order = await self.keep(order, structs.replace(given_up(order, state), till=till))
         if was_held:
@@ -475,9 +556,14 @@ def step_id(subject: str, step: str, performance: int) -> bytes:
     return hashlib.blake2b(text, digest_size=ID_BYTES).digest()
 
 
-def _places(order: Order, performance: int) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-    """The seats of an order in a performance, and how many places of which areas."""
-    lines = [line for line in order.lines if line.performance == performance]
+def _subject(id: str, request: PlaceOrder | ExchangeRequest) -> str:
+    """What the ids of a checkout cover: the whole request. Changed, it is decided again."""
+    digest = hashlib.blake2b(msgspec.msgpack.encode(request), digest_size=ID_BYTES).hexdigest()
+    return f"{id}/{digest}"
+
+
+def _places(lines: Sequence[OrderLine]) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """The seats of lines of one performance, and how many places of which areas."""
     areas = Counter(line.area for line in lines if line.area >= 0)
     return tuple(line.seat for line in lines if line.seat >= 0), tuple(areas.items())
 

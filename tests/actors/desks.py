@@ -201,8 +201,9 @@ class World:
             if not order.finished and not is_reserved:
                 found.append(f"{name} is stuck")
             lines = [line for line in order.lines if line.state in TICKETED]
-            due = sum(line.amount for line in lines if line.state is LineState.SOLD)
-            due += sum(one.amount for one in order.charges if one.state is LineState.SOLD)
+            due = sum(line.price for line in lines if line.state is LineState.SOLD)
+            standing = [one for one in order.charges if one.state is LineState.SOLD]
+            due += sum(one.amount for one in standing if not one.absorbed)
             most = order.total - 1 if is_reserved else due
             if not due <= order.paid <= most:
                 found.append(f"{name} has {order.paid} for lines of {due}")

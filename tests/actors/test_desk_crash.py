@@ -12,6 +12,7 @@ import inspect
 import itertools
 import json
 import random
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -22,8 +23,18 @@ from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.order_keeper import OrderKeeper
 from engine.actors.payments import StripeGateway
-from engine.commands import Channel
-from engine.orders import NEXT_STATES, Order, OrderState, RefundRequest, Terms, TermsKind
+from engine.commands import Channel, Scan, ScanMode
+from engine.orders import (
+    NEXT_STATES,
+    ExchangeRequest,
+    Order,
+    OrderHold,
+    OrderRefused,
+    OrderState,
+    RefundRequest,
+    Terms,
+    TermsKind,
+)
 from engine.payments import PaymentUnavailable
 from tests.actors.desks import ADULT, World, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
@@ -385,6 +396,65 @@ async def lost_tickets(life: Life) -> None:
     assert [line.version for line in renewed.lines] == [1, 1, 2]
 
 
+async def to_exchange(
+    life: Life, channel: Channel = TILL, kind: str = "adult"
+) -> Callable[..., Awaitable[Order | OrderRefused]]:
+    """Two places of performance 1, paid; how the second is given for others."""
+    world = life.world
+    wanted = request(await world.hold(1, 0, 1, channel=channel, kind=kind), channel=channel)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    told = ("cash", "a", 9_000, "", "ada") if channel is TILL else ("test_card", "a")
+    paid(await life.ask(lambda desk: desk.pay(order.id, *told)))
+
+    async def ask(hold: OrderHold, id: str = "x", lines: tuple[int, ...] = (2,)) -> Any:
+        asked = ExchangeRequest(id, lines, hold, "ada", 100)
+        return await life.ask(lambda desk: desk.exchange(order.id, asked))
+
+    return ask
+
+
+async def for_a_cheaper_place(life: Life) -> None:
+    """In another performance, and then that one for one that costs as much."""
+    exchange = await to_exchange(life)
+    placed(await exchange(await life.world.hold(2, 3, kind="child", channel=TILL)))
+    hold = await life.world.hold(1, 1, kind="child", channel=TILL)
+    order = placed(await exchange(hold, "y", (3,)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "b", 100, "", "ada")))
+
+
+async def for_dearer_places(life: Life) -> None:
+    """Two of another performance, the difference in cash."""
+    exchange = await to_exchange(life)
+    order = placed(await exchange(await life.world.hold(2, 3, 4, channel=TILL)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "b", ADULT + 100, "", "ada")))
+
+
+async def for_places_that_are_lost(life: Life) -> None:
+    """Somebody else has them when the cash comes: it goes back, and what was bought stays."""
+    exchange = await to_exchange(life)
+    hold = await life.world.hold(2, 3, 4, channel=TILL)
+    order = placed(await exchange(hold))
+    await life.world.lose(order, hold)
+    await life.ask(lambda desk: desk.pay(order.id, "cash", "b", ADULT + 100, "", "ada"))
+
+
+async def for_a_used_ticket(life: Life) -> None:
+    """It is used while the difference is paid: the new places end again."""
+    exchange = await to_exchange(life)
+    order = placed(await exchange(await life.world.hold(2, 3, 4, channel=TILL)))
+    used = order.lines[1].ticket
+    await life.world.ask(1, Scan(secrets.token_bytes(16), "", "", 1, used, 0, ScanMode.MARK))
+    await life.ask(lambda desk: desk.pay(order.id, "cash", "b", ADULT + 100, "", "ada"))
+
+
+async def for_places_that_nobody_pays(life: Life) -> None:
+    """Once given up, once until its time is over."""
+    exchange = await to_exchange(life)
+    order = placed(await exchange(await life.world.hold(2, 3, 4, channel=TILL)))
+    placed(await life.ask(lambda desk: desk.cancel(order.id)))
+    placed(await exchange(await life.world.hold(2, 5, 6, channel=TILL), "y"))
+
+
 async def page_of(life: Life, order: Order, attempt: str = "a") -> str:
     answer = await life.ask(lambda desk: desk.pay(order.id, "stripe", attempt))
     assert isinstance(answer, tuple) and answer[1], answer
@@ -450,13 +520,45 @@ async def reserved_and_paid_on_the_page(life: Life) -> None:
     world.pass_s(60)
 
 
+async def exchanged_on_the_page(life: Life) -> None:
+    """Bought on Stripe's page; the difference too, told by webhook; then a line goes back."""
+    world = life.world
+    wanted = request(await world.hold(1, 0, 1, kind="child"))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    life.server.pay(await page_of(life, order))
+    await life.hear()
+    hold = await world.hold(2, 3)
+    asked = ExchangeRequest("x", (2,), hold)
+    placed(await life.ask(lambda desk: desk.exchange(order.id, asked)))
+    life.server.pay(await page_of(life, order, "b"))
+    await life.hear()
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r", (3,), "", "ada"))))
+
+
+async def exchanged_too_late(life: Life) -> None:
+    """The difference is paid in the last moment, and the places are gone: it goes back."""
+    world = life.world
+    wanted = request(await world.hold(1, 0, 1))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    life.server.pay(await page_of(life, order))
+    await life.hear()
+    hold = await world.hold(2, 3, 4)
+    asked = ExchangeRequest("x", (2,), hold)
+    order = placed(await life.ask(lambda desk: desk.exchange(order.id, asked)))
+    session = await page_of(life, order, "b")
+    await world.lose(order, hold)
+    life.server.pay(session)
+    await life.hear()
+
+
 BY_HAND = (
     at_the_till, with_a_seat_lost, with_a_hold_lost, given_up, for_nothing, in_parts,
     a_deposit_given_back, a_deposit_for_lost_seats, ordered_by_phone, never_fetched, on_an_invoice,
-    by_credit, by_credit_in_vain, lost_tickets,
+    by_credit, by_credit_in_vain, lost_tickets, for_a_cheaper_place, for_dearer_places,
+    for_places_that_are_lost, for_a_used_ticket, for_places_that_nobody_pays,
 )  # fmt: skip
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
-             reserved_and_paid_on_the_page)  # fmt: skip
+             reserved_and_paid_on_the_page, exchanged_on_the_page, exchanged_too_late)  # fmt: skip
 
 
 async def live(story: Callable[[Life], Awaitable[None]], life: Life) -> list[str]:

@@ -6,10 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from engine.actors.desk import OrderDesk
-from engine.commands import Channel
+from engine.commands import Channel, Hold, Line
 from engine.ordering import advance
 from engine.orders import (
+    ExchangeRequest,
     Order,
+    OrderHold,
     OrderRefused,
     OrderState,
     PlaceOrder,
@@ -67,6 +69,21 @@ async def given_back(world: World, desk: OrderDesk) -> Made:
     return wanted, placed(await desk.refund(order.id, RefundRequest("first", (), "", "ada")))
 
 
+async def exchanging(world: World, desk: OrderDesk) -> Made:
+    """The second line for two others, which cost more."""
+    wanted, order = await sold(world, desk)
+    return wanted, placed(await desk.exchange(order.id, await others(world, 5, 6)))
+
+
+async def exchanged(world: World, desk: OrderDesk) -> Made:
+    wanted, order = await sold(world, desk)
+    return wanted, placed(await desk.exchange(order.id, await others(world, 5)))
+
+
+async def others(world: World, *seats: int) -> ExchangeRequest:
+    return ExchangeRequest("others", (2,), await world.hold(2, *seats, channel=TILL), "ada")
+
+
 async def cancelled(world: World, desk: OrderDesk) -> Made:
     wanted, order = await opened(world, desk)
     return wanted, placed(await desk.cancel(order.id))
@@ -100,6 +117,8 @@ MADE = {
     State.PAID: sold,
     State.PART_REFUNDED: partly_back,
     State.REFUNDED: given_back,
+    State.EXCHANGING: exchanging,
+    State.EXCHANGED: exchanged,
     State.CANCELLED: cancelled,
     State.EXPIRED: expired,
     State.FAILED: failed,
@@ -128,25 +147,29 @@ ASKED: dict[str, Ask] = {
         made[1].id, RefundRequest("r", (), "", "ada", to_credit=True)
     ),
     "reissue": lambda desk, made: desk.reissue(made[1].id, "n", (), "ada"),
+    "exchange": lambda desk, made: desk.exchange(made[1].id, PRICIER),
 }
+PRICIER = ExchangeRequest(
+    "e", (1,), OrderHold(2, f"{77:032x}", (Line(0, -1, "adult"), Line(1, -1, "adult"))), "ada"
+)
 SELLABLE = {
     "cash": State.PAID, "part": State.AWAITING_PAYMENT, "credit": "credit_unknown",
     "refund": "nothing_to_refund", "refund a line": "nothing_to_refund",
     "refund an amount": "nothing_to_refund", "keep as credit": "nothing_to_refund",
-    "reissue": "line_not_sold", "cancel": State.CANCELLED,
+    "reissue": "line_not_sold", "cancel": State.CANCELLED, "exchange": "order_closed",
 }  # fmt: skip
 OVER = {
     "cash": "order_closed", "part": "order_closed", "credit": "order_closed",
     "reserve": "order_closed", "approve": "order_closed", "cancel": "order_closed",
     "refund": "nothing_to_refund", "refund a line": "nothing_to_refund",
     "refund an amount": "nothing_to_refund", "keep as credit": "nothing_to_refund",
-    "reissue": "line_not_sold",
+    "reissue": "line_not_sold", "exchange": "order_closed",
 }  # fmt: skip
 TICKETED = {
     "cash": "order_closed", "part": "order_closed", "credit": None,
     "reserve": "order_closed", "approve": "order_closed", "cancel": "order_closed",
     "refund": State.REFUNDED, "refund an amount": State.PART_REFUNDED,
-    "keep as credit": State.REFUNDED, "reissue": None,
+    "keep as credit": State.REFUNDED, "reissue": None, "exchange": State.EXCHANGING,
 }  # fmt: skip
 # What is asked of an order in a state: its state then (None: as before), or the refusal's code.
 TABLE: dict[OrderState, dict[str, OrderState | str | None]] = {
@@ -161,7 +184,18 @@ TABLE: dict[OrderState, dict[str, OrderState | str | None]] = {
         "place": None, "part": None, "reserve": "order_closed", "approve": None,
     },
     State.PAID: TICKETED | {"place": None, "refund a line": State.PART_REFUNDED},
-    State.PART_REFUNDED: TICKETED | {"place": None, "refund a line": State.REFUNDED},
+    State.PART_REFUNDED: TICKETED | {
+        # Its first line is gone.
+        "place": None, "refund a line": State.REFUNDED, "exchange": "line_not_sold",
+    },
+    State.EXCHANGING: OVER | {
+        "place": None, "cash": State.EXCHANGED, "part": "part_not_offered",
+        "credit": "credit_unknown", "cancel": State.PAID, "reissue": None,
+    },
+    State.EXCHANGED: TICKETED | {
+        # Its second line is gone.
+        "place": None, "refund a line": "line_not_sold",
+    },
     State.REFUNDED: OVER | {"place": None},
     State.CANCELLED: OVER | {"place": None, "cancel": None},
     State.EXPIRED: OVER | {"place": None, "cancel": None},
@@ -184,6 +218,8 @@ async def test_what_is_asked_of_an_order_in_each_state(
 ) -> None:
     made = await MADE[state](world, world.desk())
     assert made[1].state is state
+    token = bytes.fromhex(PRICIER.hold.token)
+    await world.ask(2, Hold(token, token, "somebody", TILL, (0, 1)))
     desk = world.desk()
     wanted = TABLE[state][what]
     before = await world.orders.get(made[1].id)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,10 @@ from engine.ledger import FactKind, facts_of
 from engine.ordering import (
     advance,
     draw_up,
+    exchange_asked,
+    exchanged,
     given_up,
+    not_exchanged,
     sold,
     sold_lines,
     to_be_paid_by,
@@ -24,6 +28,7 @@ from engine.ordering import (
 )
 from engine.orders import (
     Delivery,
+    ExchangeRequest,
     LineFee,
     LineState,
     Order,
@@ -186,6 +191,38 @@ def paid(order: Order, method: PaymentMethod, parts: int) -> list[Order]:
     return [*states, sold(order, {1: tickets})]
 
 
+class Exchange(NamedTuple):
+    """Lines for one place at `price`, which is given up before it is paid, or not."""
+
+    lines: set[int]
+    fees: list[QuotedFee]
+    price: int
+    given_up: bool
+
+
+def exchange(order: Order, wanted: Exchange, id: str, fee: int, card: str) -> list[Order]:
+    """The states of an order through an exchange of those of the lines that it has."""
+    lines = tuple(sorted(wanted.lines & set(sold_lines(order))))
+    if not lines:
+        return []
+    hold = OrderHold(1, "c" * 32, (Line(99, -1, "adult"),))
+    fees = tuple(replace(one, line=min(one.line, 0)) for one in wanted.fees)
+    quote = Quoted(order.id, (wanted.price,), wanted.price, "EUR", 10**12, fees)
+    request = ExchangeRequest(id, lines, hold, "ada", fee)
+    states = [order, advance(exchange_asked(order, request, quote, card, 1))]
+    asked = states[-1]
+    if asked.waits and wanted.given_up:
+        return [*states, not_exchanged(asked, "expired")]
+    if asked.waits:
+        payment = pay_cash(f"{order.id}-{id}", order.id, asked.due, "EUR", asked.due)
+        assert isinstance(payment, Payment)
+        begun = with_payment_begun(to_be_paid_by(asked, PaymentMethod.CASH, payment.id), payment)
+        states.append(advance(begun))
+    assert states[-1].exchange is not None and states[-1].exchange.covered
+    ticket = Ticket(100 + len(order.lines), 99, -1, "adult", wanted.price)
+    return [*states[1:], exchanged(states[-1], [ticket])]
+
+
 def fee_quotes() -> st.SearchStrategy[list[QuotedFee]]:
     one = st.builds(
         lambda number, kind, amount, line, absorbed, refundable: QuotedFee(
@@ -214,7 +251,12 @@ def fee_quotes() -> st.SearchStrategy[list[QuotedFee]]:
     st.integers(1, 3),
     st.lists(
         st.tuples(
-            st.one_of(st.sets(st.integers(1, 5), min_size=1), st.integers(1, 3_000)),
+            st.one_of(
+                st.sets(st.integers(1, 5), min_size=1),
+                st.integers(1, 3_000),
+                st.builds(Exchange, st.sets(st.integers(1, 5), min_size=1), fee_quotes(),
+                          st.integers(0, 3_000), st.booleans()),
+            ),
             st.sampled_from([0, 0, 70, 3_000]),
             st.sampled_from(["", CARD]),
         ),
@@ -225,11 +267,15 @@ def test_payments_less_refunds_are_what_tickets_and_fees_are_worth(
     found: list[QuotedFee],
     method: PaymentMethod,
     parts: int,
-    refunds: list[tuple[set[int] | int, int, str]],
+    refunds: list[tuple["set[int] | int | Exchange", int, str]],
 ) -> None:
     states = paid(drawn(*found), method, parts)
     for number, (wanted, kept_fee, card) in enumerate(refunds):
         order = states[-1]
+        if isinstance(wanted, Exchange):
+            states += exchange(order, wanted, f"x{number}", kept_fee, card)
+            assert states[-1].due == 0 and states[-1].value >= 0
+            continue
         lines: tuple[int, ...] = ()
         amount = 0
         if isinstance(wanted, int):

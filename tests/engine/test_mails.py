@@ -31,6 +31,7 @@ from engine.orders import (
     Order,
     OrderHold,
     OrderLine,
+    OrderExchange,
     OrderRefund,
     OrderReissue,
     OrderState,
@@ -58,6 +59,9 @@ S = OrderState
 PAID, SALE = Mail(MailKind.PAID), Mail(MailKind.SALE)
 FAILED = Mail(MailKind.FAILED)
 MONEY = Payment("p", ORDER.id, PaymentMethod.CASH, 2_000, "EUR", captured=2_000)
+
+
+EXCHANGE = OrderExchange("x1", (1,), (2,), ORDER.holds[0], S.PAID, "", 1, 2)
 
 
 def at(state: OrderState, **changes: Any) -> Order:
@@ -99,6 +103,25 @@ STEPS: list[tuple[str, Order | None, Order, list[Mail]]] = [
     ("seats lost, money back", at(S.SELLING), at(S.FAILED), [FAILED]),
     ("seats lost, no money", at(S.SELLING), at(S.EXPIRED), [FAILED]),
     ("the money is back", at(S.FAILED), at(S.REFUNDED), []),
+    *[
+        (f"to be exchanged, {state}", at(state), at(S.EXCHANGING, exchanges=(EXCHANGE,)), [])
+        for state in (S.PAID, S.PART_REFUNDED, S.EXCHANGED)
+    ],
+    (
+        "exchanged",
+        at(S.EXCHANGING, exchanges=(EXCHANGE,)),
+        at(S.EXCHANGED, exchanges=(structs.replace(EXCHANGE, done=True),)),
+        [Mail(MailKind.EXCHANGED, "x1")],
+    ),
+    *[
+        (
+            f"not exchanged, {state}",
+            at(S.EXCHANGING, exchanges=(EXCHANGE,)),
+            at(state, exchanges=(structs.replace(EXCHANGE, done=True, refused="expired"),)),
+            [],
+        )
+        for state in (S.PAID, S.PART_REFUNDED)
+    ],
 ]
 
 
@@ -179,12 +202,16 @@ def test_steps_that_are_saved_as_one_lose_no_ticket_and_no_refund() -> None:
     assert mails_of(at(S.SELLING), after) == [PAID, Mail(MailKind.REFUNDED, "r1"), SALE]
 
 
+WITH_TICKETS = {S.PAID, S.PART_REFUNDED, S.EXCHANGING, S.EXCHANGED}
+
+
 @pytest.mark.parametrize(
     ("kind", "states"),
     [
-        (MailKind.PAID, {S.PAID, S.PART_REFUNDED}),
-        (MailKind.TICKETS, {S.PAID, S.PART_REFUNDED}),
-        (MailKind.REISSUED, {S.PAID, S.PART_REFUNDED}),
+        (MailKind.PAID, WITH_TICKETS),
+        (MailKind.TICKETS, WITH_TICKETS),
+        (MailKind.REISSUED, WITH_TICKETS),
+        (MailKind.EXCHANGED, WITH_TICKETS),
         (MailKind.RESERVED, {S.AWAITING_PAYMENT}),
         (MailKind.REMINDER, {S.AWAITING_PAYMENT}),
         (MailKind.AWAITING_APPROVAL, {S.AWAITING_APPROVAL}),

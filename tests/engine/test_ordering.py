@@ -449,9 +449,10 @@ def test_an_order_is_drawn_up_place_by_place() -> None:
     tickets = [Ticket(9, 7, -1, "adult", 2_000)] + [
         Ticket(number, -1, 0, "child", 1_000) for number in (10, 11)
     ]
-    assert fits(order, 2, tickets)
+    first = [line for line in order.lines if line.performance == 2]
+    assert fits(first, tickets)
     for wrong in (tickets[:2], tickets[::-1], [*tickets[:2], replace(tickets[2], amount=999)]):
-        assert not fits(order, 2, wrong)
+        assert not fits(first, wrong)
 
 
 @pytest.mark.parametrize(("total", "state"), [(0, OrderState.SELLING), (1, OrderState.OPEN)])
