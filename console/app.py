@@ -12,7 +12,7 @@ import contextlib
 import importlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -261,6 +261,8 @@ class ConsoleApp(App[None]):
         assert self.till is not None
         house = await self.till.open(performance_id)
         self._houses[performance_id] = house.performance, house.seating
+        if not isinstance(self.screen, ProgrammeScreen):
+            self.show_programme()
         self.push_screen(SaleScreen(self.till, house))
 
     def open_sales(self, performance_id: int) -> None:
@@ -331,7 +333,7 @@ class ConsoleApp(App[None]):
                 if isinstance(screen, SaleScreen):
                     screen.sale_ended(words or "")
 
-        self.push_screen(SoldDialog(till.order), closed)
+        self.push_screen(SoldDialog(till.order, till.exchange), closed)
 
     # The till session --------------------------------------------------------
 
@@ -366,11 +368,14 @@ class ConsoleApp(App[None]):
             self._houses[performance_id] = found, seating
         return self._houses[performance_id]
 
-    async def print_paper(self, order: Order, what: str) -> Path:
-        """`what` is "tickets" or "receipt". Raises ClientError or PrintError."""
+    async def print_paper(self, order: Order, what: str, lines: Sequence[int] = ()) -> Path:
+        """`what` is "tickets" (of these lines, or all) or "receipt".
+
+        Raises ClientError or PrintError.
+        """
         language = order.buyer.language or self.t.language
         if what == "tickets":
-            pdf = await self.client.tickets_pdf(order.id, language)
+            pdf = await self.client.tickets_pdf(order.id, language, lines)
         else:
             pdf = await self.client.receipt_pdf(order.id, language)
         return await self.printer.print(pdf, f"{order.number}-{what}")

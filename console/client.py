@@ -29,7 +29,7 @@ from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
 from engine.mails import MailRow
-from engine.orders import Order, PlaceOrder
+from engine.orders import Order, OrderHold, PlaceOrder
 from engine.tills import AddEntry, CloseTill, OpenTill, TillReport, TillSession
 
 T = TypeVar("T")
@@ -379,8 +379,18 @@ class Client:
         body = {"id": id, "lines": list(lines)}
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/reissue", body)
 
-    async def tickets_pdf(self, order: str, language: str) -> bytes:
-        return await self._pdf(f"/api/orders/{quote(order)}/tickets.pdf", language)
+    async def exchange(
+        self, order: str, id: str, lines: Sequence[int], hold: OrderHold, fee: int
+    ) -> Order:
+        """Give lines by number for what `hold` holds; `fee` (minor units) is charged for it."""
+        basket = msgspec.to_builtins(hold)
+        body = {"id": id, "lines": list(lines), "basket": basket, "fee": fee}
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/exchange", body)
+
+    async def tickets_pdf(self, order: str, language: str, lines: Sequence[int] = ()) -> bytes:
+        """Those of lines by number; none named: all of them."""
+        query = urlencode([("line", line) for line in lines])
+        return await self._pdf(f"/api/orders/{quote(order)}/tickets.pdf", language, query)
 
     async def receipt_pdf(self, order: str, language: str) -> bytes:
         return await self._pdf(f"/api/orders/{quote(order)}/receipt.pdf", language)
@@ -494,8 +504,8 @@ class Client:
         status, _ = await asyncio.to_thread(self._exchange, "GET", "/readyz", None, "*/*")
         return status == 200
 
-    async def _pdf(self, path: str, language: str) -> bytes:
-        address = f"{path}?{urlencode({'lang': language})}"
+    async def _pdf(self, path: str, language: str, query: str = "") -> bytes:
+        address = f"{path}?{urlencode({'lang': language})}&{query}".rstrip("&")
         return await self._persist("GET", address, None, "application/pdf")
 
     async def ask(self, kind: type[T], method: str, path: str, body: Any = None) -> T:

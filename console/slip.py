@@ -30,11 +30,28 @@ class Payment(msgspec.Struct, frozen=True):
     amount: int = 0
 
 
+class Exchange(msgspec.Struct, frozen=True):
+    """Places of an order that is sold, which are given for what the sale holds.
+
+    `order` is its id (hex), `lines` are the numbers of the lines that go, `worth` is what they cost
+    and `fee` what is charged, in minor units; `payments` is how many the order had before.
+    """
+
+    id: str
+    order: str
+    number: int
+    lines: tuple[int, ...]
+    worth: int
+    fee: int
+    payments: int
+
+
 class Slip(msgspec.Struct, frozen=True):
     """A sale: the hold's token, then the order's id, then the payment; each as it is begun.
 
     `token` and `order` are hex, as the server's HTTP side has them; `order` is empty before
-    payment. `paid` is set once the server said so: only the tickets are left to print.
+    payment, and for an exchange that of the order that is sold. `paid` is set once the server said
+    so: only the tickets are left to print.
     """
 
     performance: int
@@ -44,6 +61,7 @@ class Slip(msgspec.Struct, frozen=True):
     payment: Payment | None = None
     buyer: str = ""
     paid: bool = False
+    exchange: Exchange | None = None
 
 
 class AllTillsBusy(Exception):

@@ -21,7 +21,7 @@ from console.link import Link
 from console.programme import Performance
 from console.sale import Sale
 from console.seating import Seating
-from console.slip import Payment, Slip, SlipFile
+from console.slip import Exchange, Payment, Slip, SlipFile
 from engine.commands import (
     ID_BYTES,
     BasketIs,
@@ -33,7 +33,7 @@ from engine.commands import (
     Unblocked,
 )
 from engine.feed import Applied, Replica
-from engine.orders import SOLD_STATES, WAITING_STATES, Order, OrderState, TermsKind
+from engine.orders import SOLD_STATES, Order, OrderHold, OrderState, TermsKind
 from engine.payments import PaymentMethod
 from gateway.wire import AskBasket, AskBest, AskBlock, AskHold, AskRelease, AskUnblock
 
@@ -108,6 +108,8 @@ class Till:
         self.house: House | None = None
         self.order: Order | None = None
         self.slip: Slip | None = None
+        self.exchange: Exchange | None = None
+        """What the next sale is given for, until it is done or given up."""
         self._seatings: dict[str, Seating] = {}
 
     # The performance ---------------------------------------------------------
@@ -215,12 +217,53 @@ class Till:
 
     # Money -------------------------------------------------------------------
 
+    def begin_exchange(self, order: Order, lines: Collection[int], fee: int) -> None:
+        """What is sold next is given for these lines of an order, and is no sale of its own.
+
+        Raises:
+            SaleInProgress: There is one, or a basket.
+        """
+        if self.slip is not None:
+            raise SaleInProgress
+        worth = sum(line.price for line in order.lines if line.number in lines)
+        self.exchange = Exchange(
+            secrets.token_hex(ID_BYTES),
+            order.id,
+            order.number,
+            tuple(lines),
+            worth,
+            fee,
+            len(order.payments),
+        )
+
+    def end_exchange(self) -> None:
+        """What is sold next is a sale again."""
+        self.exchange = None
+
+    @property
+    def has_lost_exchange(self) -> bool:
+        """The exchange came to nothing: the order is what it was."""
+        return self.exchange is not None and not any(
+            one.id == self.exchange.id and not one.refused
+            for one in (self.order.exchanges if self.order is not None else ())
+        )
+
+    @property
+    def costs_nothing(self) -> bool:
+        """By the price list there is nothing to pay for what is in the basket."""
+        _, sale = self._at_work()
+        if self.exchange is None:
+            return sale.is_free
+        return bool(sale.size) and sale.total + self.exchange.fee <= self.exchange.worth
+
     async def place(self, language: str) -> Order:
         """Make the basket an order: priced by the server, locked, waiting for money.
 
-        One that costs nothing is sold by that.
+        One that costs nothing is sold by that. An exchange is asked of the order that is sold.
         """
         _, sale = self._at_work()
+        if self.exchange is not None:
+            return await self._exchange(sale, self.exchange)
         if self.slip is None or not self.slip.order:
             self._save(
                 Slip(
@@ -242,13 +285,52 @@ class Till:
         sale.expires_ms = self.order.expires_ms
         return await self._until_sold()
 
+    async def _exchange(self, sale: Sale, exchange: Exchange) -> Order:
+        hold = OrderHold(sale.performance.id, sale.token.hex(), sale.order_lines())
+        self._save(
+            Slip(
+                hold.performance,
+                hold.token,
+                hold.lines,
+                order=exchange.order,
+                buyer=sale.buyer,
+                exchange=exchange,
+            )
+        )
+        try:
+            self.order = await self.client.exchange(
+                exchange.order, exchange.id, exchange.lines, hold, exchange.fee
+            )
+        except Problem as problem:
+            if problem.refused:
+                self._ask_anew()
+            raise
+        if self.order.exchange is not None:
+            sale.expires_ms = self.order.exchange.expires_ms
+        return await self._until_sold()
+
+    def _ask_anew(self) -> None:
+        """The order knows no more of this exchange; the next attempt is another one."""
+        assert self.slip is not None and self.exchange is not None
+        self.exchange = replace(self.exchange, id=secrets.token_hex(ID_BYTES))
+        self._save(replace(self.slip, order="", payment=None, exchange=self.exchange))
+
+    async def _exchange_back(self, exchange: Exchange) -> None:
+        """Give the exchange up, if it was ever heard of."""
+        order = await self.client.order(exchange.order)
+        if any(one.id == exchange.id for one in order.exchanges):
+            await self.client.cancel(exchange.order)
+        self._ask_anew()
+
     async def back_to_basket(self) -> None:
         """Give the order up, whether or not the server ever heard of it; the seats stay held.
 
         Raises:
             Problem: the order is past that: it was paid meanwhile, or ended.
         """
-        if self.slip is not None and self.in_payment:
+        if self.slip is not None and self.in_payment and self.exchange is not None:
+            await self._exchange_back(self.exchange)
+        elif self.slip is not None and self.in_payment:
             try:
                 await self.client.cancel(self.slip.order)
             except Problem as problem:
@@ -306,14 +388,15 @@ class Till:
         except Problem:
             self._save(replace(self.slip, payment=None))
             raise
-        if self.order.state in WAITING_STATES:
+        if self.order.waits:
             self._save(replace(self.slip, payment=None))
         return await self._until_sold()
 
     async def _until_sold(self) -> Order:
         assert self.slip is not None and self.order is not None
         for _ in range(CONFIRM_POLLS):
-            if self.order.state is not OrderState.SELLING:
+            exchange = self.order.exchange
+            if self.order.state is not OrderState.SELLING and not (exchange and exchange.covered):
                 break
             await asyncio.sleep(CONFIRM_POLL_S)
             self.order = await self.client.order(self.order.id)
@@ -323,7 +406,7 @@ class Till:
 
     def next_sale(self) -> None:
         """The sale is over: start with an empty basket."""
-        self.order = None
+        self.order = self.exchange = None
         self.forget()
         if self.house is not None:
             self.house.sale.clear(new_id())
@@ -336,7 +419,7 @@ class Till:
         slip = self.slips.load()
         if slip is None:
             return Resumed.NOTHING
-        self.slip = slip
+        self.slip, self.exchange = slip, slip.exchange
         try:
             house = await self.open(slip.performance)
         except Problem as problem:
@@ -352,6 +435,14 @@ class Till:
                 if problem.status != 404:
                     raise
                 self._save(replace(slip, order="", payment=None))
+        if self.exchange is not None and self.order is not None:
+            known = next((one for one in self.order.exchanges if one.id == self.exchange.id), None)
+            if known is None:  # it was never asked for
+                self.order = None
+                self._save(replace(slip, order="", payment=None))
+            elif known.refused:
+                self.next_sale()
+                return Resumed.GONE
         if self.order is not None:
             return await self._resume_order(self.order)
         outcome = await self.refresh_basket()
@@ -365,7 +456,7 @@ class Till:
         assert self.slip is not None
         if order.state is OrderState.AWAITING_PAYMENT:
             return Resumed.TO_PAY
-        if order.state is OrderState.OPEN:
+        if order.state in (OrderState.OPEN, OrderState.EXCHANGING):
             outcome = await self.refresh_basket()
             if isinstance(outcome, BasketIs) and self.house is not None:
                 self.house.sale.price(self.slip.lines)
@@ -405,7 +496,13 @@ class Till:
 
     def _write_down(self, sale: Sale) -> None:
         self._save(
-            Slip(sale.performance.id, sale.token.hex(), sale.order_lines(), buyer=sale.buyer)
+            Slip(
+                sale.performance.id,
+                sale.token.hex(),
+                sale.order_lines(),
+                buyer=sale.buyer,
+                exchange=self.exchange,
+            )
         )
 
     def _save(self, slip: Slip) -> None:

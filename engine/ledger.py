@@ -21,7 +21,15 @@ import msgspec
 from msgspec import Struct, structs
 
 from engine.credit import SHOWN_CHARS
-from engine.orders import UNSOLD_STATES, ChargeKind, LineState, Order, OrderLine
+from engine.orders import (
+    UNSOLD_STATES,
+    ChargeKind,
+    LineState,
+    Order,
+    OrderExchange,
+    OrderLine,
+    OrderRefund,
+)
 from engine.payments import Payment, PaymentMethod, RefundState
 
 FORMAT: Final = "strapontin-ledger-1"
@@ -199,7 +207,7 @@ def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
             state is LineState.SOLD for state in (one.state, known.get(one.number))
         )
         if is_sold is not was_sold:
-            causes = (*after.refunds, *after.exchanges)
+            causes: list[OrderRefund | OrderExchange] = [*after.refunds, *after.exchanges]
             cause = next((each for each in causes if each.id == one.refund), None)
             yield Fact(
                 _OWN_KINDS.get(one.kind, FactKind.ABSORBED if one.absorbed else FactKind.FEE),

@@ -1,4 +1,5 @@
-"""What a buyer may give back without asking anybody: a performance's policy, applied to an order.
+"""What a buyer may give back, or exchange, without asking anybody: a performance's policy, applied
+to an order.
 
 Pure: a policy is a rule of a performance's settings, and counts until a while before it begins.
 That a ticket was used is not known here: the refund finds out.

@@ -139,7 +139,7 @@ class ReturnWay(StrEnum):
 
 
 class Returns(Struct, frozen=True):
-    """Buyers give places back by themselves, until `before_ms` before the performance begins.
+    """Buyers give places back, or exchange them, until `before_ms` before the performance begins.
 
     `fee` minor units of each place's price are kept.
     """
@@ -190,3 +190,4 @@ class Settings(Struct, frozen=True):
     quotas: tuple[Quota, ...] = ()
     surplus: Surplus = Surplus()
     returns: Returns | None = None
+    exchanges: Returns | None = None

@@ -22,7 +22,7 @@ from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
 from engine.listing import Cursor, Listed, ListFilter, ListTotals
 from engine.mails import MailRow
-from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
+from engine.orders import ExchangeRequest, Order, OrderRefused, PlaceOrder, RefundRequest, Terms
 from engine.season import Changed, Pending, ProductionFound, Programme, Unchanged
 from engine.status import EngineStatus
 from engine.tills import (
@@ -121,6 +121,12 @@ class Desk(Protocol):
         self, order: str, wanted: RefundRequest, at_till: AtTill = NO_TILL
     ) -> Order | OrderRefused:
         """Refund lines, or an amount. The same request again is done once."""
+        ...
+
+    async def exchange(
+        self, order: str, wanted: ExchangeRequest, at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
+        """Give places for others that are held. The same request again is done once."""
         ...
 
     async def reissue(

@@ -137,8 +137,15 @@ def query_number(
     request: web.Request, name: str, default: int, most: int = 2**31 - 1, least: int = 0
 ) -> int:
     text = request.query.get(name)
-    if text is None or text == "":
-        return default
+    return default if not text else _number(name, text, most, least)
+
+
+def query_numbers(request: web.Request, name: str, most: int = 2**31 - 1) -> set[int]:
+    """All numbers that are given under a name."""
+    return {_number(name, text, most, 0) for text in request.query.getall(name, [])}
+
+
+def _number(name: str, text: str, most: int, least: int) -> int:
     if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= most:
         raise Problem("invalid", f"{name}: a number from {least} to {most}", field=name)
     return int(text[:20])

@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from engine.mails import MailState, is_address
-from engine.orders import SOLD_STATES
+from engine.orders import TICKETED_STATES
 from gateway.http import (
     EDGE,
     answer,
@@ -84,7 +84,7 @@ async def post_order_mail(request: web.Request) -> web.Response:
     principal = await operator(request, *SELLERS)
     wanted = await read_json(request, SendTickets)
     order = await wanted_order(request)
-    if order.state not in SOLD_STATES:
+    if order.state not in TICKETED_STATES:
         raise Problem("tickets_not_ready", f"order {order.number} is {order.state}")
     if not is_address(order.buyer.email.strip()):
         raise Problem("no_address", f"order {order.number} has no e-mail address")

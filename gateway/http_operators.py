@@ -28,7 +28,7 @@ from gateway.http import (
     rows_wanted,
     somebody,
 )
-from gateway.http_orders import SELLERS, decided, order_view
+from gateway.http_orders import SELLERS, decided, may_refund, order_view
 from gateway.http_tills import at_till
 from gateway.limits import DEFAULT_ROWS_PER_PAGE, MAX_PASSWORD_CHARS, OPERATOR_LIFE_S
 from gateway.login import NOBODY
@@ -222,7 +222,7 @@ async def refund(request: web.Request) -> web.Response:
     order = await edge.backend.desk.get(request.match_info["order"])
     if order is None:
         raise Problem("order_unknown")
-    if not principal.has(Role.ADMIN) and order.operator != principal.who:
+    if not may_refund(principal, order):
         raise Problem("forbidden", "the refund role is for one's own sales")
     asked = RefundRequest(
         wanted.id,

@@ -16,9 +16,10 @@ from engine.commands import Channel
 from engine.credit import masked
 from engine.limits import MAX_TEXT_CHARS
 from engine.orders import (
-    SOLD_STATES,
-    WAITING_STATES,
+    TICKETED_STATES,
+    ExchangeRequest,
     Order,
+    OrderHold,
     OrderLine,
     OrderRefused,
     PlaceOrder,
@@ -31,12 +32,12 @@ from engine.returns import Policy, kept, offers, returnable
 from engine.settings import Returns
 from engine.tills import NO_TILL
 from gateway.backend import SignatureInvalid
-from gateway.http import EDGE, Edge, answer, operator, query_number, read_body, read_json, somebody
+from gateway.http import EDGE, Edge, answer, operator, query_numbers, read_body, read_json, somebody
 from gateway.http_tills import at_till
 from gateway.paper import House, Showing, sold_lines
 from gateway.problems import Problem, performance_unknown
 from gateway.programme import OfferedTerms, style_of, summary
-from gateway.session import Role, now_ms
+from gateway.session import Principal, Role, now_ms
 from renderers import i18n
 
 SELLERS: Final = (Role.CASHIER, Role.SUPERVISOR, Role.ADMIN)
@@ -71,6 +72,19 @@ class Return(Struct, frozen=True):
 
     id: Annotated[str, Meta(min_length=1, max_length=64)]
     lines: Annotated[tuple[int, ...], Meta(min_length=1, max_length=MAX_LINES_RETURNED)]
+    to_credit: bool = False
+
+
+class Exchange(Struct, frozen=True):
+    """`lines` are given for what `basket` holds. `id` is made by the caller, as that of a return.
+
+    `fee` (minor units) is what an operator charges for it; a buyer pays the performance's own.
+    """
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    lines: Annotated[tuple[int, ...], Meta(min_length=1, max_length=MAX_LINES_RETURNED)]
+    basket: OrderHold
+    fee: Annotated[int, Meta(ge=0, le=10**9)] = 0
     to_credit: bool = False
 
 
@@ -176,6 +190,8 @@ async def cancel(request: web.Request) -> web.Response:
     ours = order.channel is not Channel.WEB or any(
         one.method in TILL_METHODS for one in order.payments
     )
+    if order.exchange is not None:
+        ours = bool(order.exchange.operator)
     seller = await operator(request, *SELLERS) if ours else None
     where = await at_till(edge, seller) if seller is not None else NO_TILL
     given_up = decided(await edge.backend.desk.cancel(order.id, where))
@@ -191,7 +207,7 @@ async def give_back(request: web.Request) -> web.Response:
     wanted = await read_json(request, Return)
     order = await wanted_order(request)
     if not any(refund.id == wanted.id for refund in order.refunds):
-        found = await _returnable(edge, order)
+        found = await _open(edge, order, "returns")
         open_now = {line.number: (line, returns) for line, returns in found}
         taken = [open_now[number] for number in wanted.lines if number in open_now]
         if len(taken) != len(set(wanted.lines)) or not taken:
@@ -206,12 +222,59 @@ async def give_back(request: web.Request) -> web.Response:
     return answer(await order_view(edge, refunded))
 
 
-async def _returnable(edge: Edge, order: Order) -> list[tuple[OrderLine, Returns]]:
-    """The lines that the buyer may give back now."""
+@routes.post("/api/orders/{order}/exchange")
+async def exchange(request: web.Request) -> web.Response:
+    """Places for others that are held: by an operator any, by a buyer as the policy says."""
+    edge = request.app[EDGE]
+    principal = await somebody(request)
+    if not principal.is_buyer:
+        principal = await operator(request, *SELLERS)
+    wanted = await read_json(request, Exchange)
+    _check_hold(wanted.basket, "$.basket")
+    order = await wanted_order(request)
+    who = "" if principal.is_buyer else principal.who
+    fee, to_credit, where = wanted.fee, wanted.to_credit, NO_TILL
+    known = next((one for one in order.exchanges if one.id == wanted.id), None)
+    if known is not None:
+        fee, to_credit = known.fee, bool(known.card)  # it was asked before, and is answered as then
+    elif principal.is_buyer:
+        fee, to_credit = await _exchange_terms(edge, order, wanted)
+    else:
+        to_credit = to_credit or not may_refund(principal, order)
+        where = await at_till(edge, principal)
+    asked = ExchangeRequest(wanted.id, wanted.lines, wanted.basket, who, fee, to_credit)
+    changed = decided(await edge.backend.desk.exchange(order.id, asked, where))
+    if who:
+        edge.auditor.note(principal, "exchange", order.number, lines=list(wanted.lines), fee=fee)
+    return answer(await order_view(edge, changed))
+
+
+async def _exchange_terms(edge: Edge, order: Order, wanted: Exchange) -> tuple[int, bool]:
+    """What a buyer pays for an exchange, and whether what is left over becomes a credit."""
+    performance = wanted.basket.performance
+    if not await edge.programme.is_public(performance):
+        raise performance_unknown(performance)
+    open_now = {
+        line.number: (line, policy) for line, policy in await _open(edge, order, "exchanges")
+    }
+    taken = [open_now[number] for number in wanted.lines if number in open_now]
+    if len(taken) != len(set(wanted.lines)):
+        raise Problem("not_exchangeable", "the time to exchange them is over, or there is none")
+    return kept(taken), not offers(taken, to_credit=False)
+
+
+def may_refund(principal: Principal, order: Order) -> bool:
+    """May this operator give money of this order back? An admin of any, the role of one's own."""
+    own = principal.has(Role.REFUND) and order.operator == principal.who
+    return principal.has(Role.ADMIN) or own
+
+
+async def _open(edge: Edge, order: Order, what: str) -> list[tuple[OrderLine, Returns]]:
+    """The lines that the buyer may give back ("returns") or exchange ("exchanges") now."""
     policies = {}
     for number in {line.performance for line in order.lines}:
         entry = await edge.programme.entry(number)
-        policies[number] = Policy(entry.settings.returns, entry.starts_ms)
+        policies[number] = Policy(getattr(entry.settings, what), entry.starts_ms)
     return returnable(order, policies, now_ms())
 
 
@@ -219,9 +282,9 @@ async def _returnable(edge: Edge, order: Order) -> list[tuple[OrderLine, Returns
 async def tickets_pdf(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     order = await wanted_order(request)
-    line = query_number(request, "line", -1)
+    lines = query_numbers(request, "line")
     body = await edge.paper.tickets(
-        order, await _showings(edge, order), await _house(edge), _language(request, order), line
+        order, await _showings(edge, order), await _house(edge), _language(request, order), lines
     )
     return _pdf(body, f"tickets-{order.number}.pdf")
 
@@ -270,7 +333,7 @@ def _terms(wanted: Reserve, house: Any) -> Terms:
 async def order_view(edge: Edge, order: Order) -> dict[str, Any]:
     """An order as its page and the tills see it."""
     at_ms = now_ms()
-    performances = dict.fromkeys(hold.performance for hold in order.holds)
+    performances = dict.fromkeys(line.performance for line in order.lines)
     view: dict[str, Any] = msgspec.to_builtins(order)
     # The buyer's session is nobody else's business, and the page knows its own.
     view["session"] = ""
@@ -279,13 +342,17 @@ async def order_view(edge: Edge, order: Order) -> dict[str, Any]:
         if payment.method is PaymentMethod.STORE_CREDIT:
             told["reference"] = masked(payment.reference)  # the whole code is money
     return view | {
-        "tickets_ready": order.state in SOLD_STATES and bool(sold_lines(order)),
+        "tickets_ready": order.state in TICKETED_STATES and bool(sold_lines(order)),
         "paid": order.paid,
         "returnable": [
             {"line": line.number, "fee": min(returns.fee, line.price), "way": returns.way}
-            for line, returns in await _returnable(edge, order)
+            for line, returns in await _open(edge, order, "returns")
         ],
-        "due": max(0, order.due) if order.state in WAITING_STATES else 0,
+        "exchangeable": [
+            {"line": line.number, "fee": min(policy.fee, line.price)}
+            for line, policy in await _open(edge, order, "exchanges")
+        ],
+        "due": max(0, order.due) if order.waits else 0,
         "performances": [
             summary(await edge.programme.entry(number), at_ms) for number in performances
         ],
@@ -322,13 +389,16 @@ async def wanted_order(request: web.Request) -> Order:
 
 def _check(wanted: PlaceOrder) -> None:
     for at, basket in enumerate(wanted.baskets):
-        if not 0 <= basket.performance < 2**31:
-            field = f"$.baskets[{at}].performance"
-            raise Problem("invalid", "no performance has this number", field=field)
+        _check_hold(basket, f"$.baskets[{at}]")
     for name in ("name", "email", "language"):
         if len(getattr(wanted.buyer, name)) > MAX_TEXT_CHARS:
             detail = f"{MAX_TEXT_CHARS} characters at most"
             raise Problem("invalid", detail, field=f"$.buyer.{name}")
+
+
+def _check_hold(hold: OrderHold, field: str) -> None:
+    if not 0 <= hold.performance < 2**31:
+        raise Problem("invalid", "no performance has this number", field=f"{field}.performance")
 
 
 async def _showings(edge: Edge, order: Order) -> dict[int, Showing]:

@@ -253,16 +253,26 @@ def _refunded(told: _Told, cause: str) -> Letter:
     t = told.t
     undone = {line for one in told.order.refunds if one.id == cause for line in one.undone}
     lines = [line for line in told.order.lines if line.number in undone]
-    back = _money_back(told, lambda refund: refund.key == cause)
     words = [t("mail.refunded.text" if lines else "mail.refunded.money_only")]
+    words += _given_back(told, cause) or [t("mail.refunded.nothing")]
+    return _letter(told, "refunded", words, lines, _rows(told)[:1])
+
+
+def _exchanged(told: _Told, cause: str) -> Letter:
+    words = [told.t("mail.exchanged.text"), *_given_back(told, cause)]
+    return _letter(told, "exchanged", words, sold_lines(told.order), _rows(told))
+
+
+def _given_back(told: _Told, cause: str) -> list[str]:
+    """What a refund or an exchange gives back by which way, and what the house keeps of it."""
+    back = _money_back(told, lambda refund: refund.key == cause)
     for one in told.order.charges:
         if one.refund == cause and one.kind == ChargeKind.CREDIT:
             code = spaced(one.card)
-            back.append(t("mail.back.credit", amount=told.money(one.amount), code=code))
+            back.append(told.t("mail.back.credit", amount=told.money(one.amount), code=code))
         if one.refund == cause and one.kind == ChargeKind.RETURN:
-            back.append(t("mail.refunded.kept", amount=told.money(one.amount)))
-    words += back or [t("mail.refunded.nothing")]
-    return _letter(told, "refunded", words, lines, _rows(told)[:1])
+            back.append(told.t("mail.refunded.kept", amount=told.money(one.amount)))
+    return back
 
 
 def _how_to_pay(told: _Told) -> list[str]:
@@ -323,6 +333,7 @@ _WRITERS: Final[dict[MailKind, Callable[[_Told, str], Letter]]] = {
     MailKind.PAID: _paid,
     MailKind.TICKETS: _tickets,
     MailKind.REISSUED: _reissued,
+    MailKind.EXCHANGED: _exchanged,
     MailKind.RESERVED: _reserved,
     MailKind.AWAITING_APPROVAL: _awaiting_approval,
     MailKind.REMINDER: _reminder,

@@ -29,7 +29,7 @@ from gateway.http_ledger import Close
 from gateway.http_list import ListPage
 from gateway.http_mails import SendTickets
 from gateway.http_operators import GiveBack, Login, NewTickets
-from gateway.http_orders import Pay, Reserve, Return
+from gateway.http_orders import Exchange, Pay, Reserve, Return
 from gateway.http_public import SessionRequest
 from gateway.http_rooms import NewRoom
 from gateway.http_season import NamedProductions, SeasonChange, SeasonState
@@ -96,6 +96,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/orders/{order}/refund": Operation(GiveBack, answers={200: Order}, refuses=(409,)),
     "POST /api/orders/{order}/return": Operation(
         Return, answers={200: Order}, token=False, refuses=(409,)
+    ),
+    "POST /api/orders/{order}/exchange": Operation(
+        Exchange, answers={200: Order}, refuses=(401, 404, 409)
     ),
     "POST /api/orders/{order}/reissue": Operation(NewTickets, answers={200: Order}, refuses=(409,)),
     "GET /api/sales": Operation(query=("performance", "q", "limit", "before"), refuses=(404,)),

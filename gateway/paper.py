@@ -6,11 +6,11 @@ receipt show, and the bound on how many are drawn at once. Knows no HTTP.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from engine.orders import SOLD_STATES, LineState, Order, OrderLine, OrderState
+from engine.orders import TICKETED_STATES, LineState, Order, OrderLine, OrderState
 from engine.payments import TILL_METHODS
 from engine.plan import Plan, SeatFlag
 from gateway.limits import MAX_WAITING_PDFS, PDF_THREADS
@@ -28,7 +28,7 @@ from renderers.receipt import (
 )
 from renderers.ticket import TicketView, ticket_pdf
 
-_WITH_RECEIPT = (OrderState.SELLING, *SOLD_STATES, OrderState.REFUNDED)
+_WITH_RECEIPT = (OrderState.SELLING, *TICKETED_STATES, OrderState.REFUNDED)
 _MARKS = (
     (SeatFlag.WHEELCHAIR, "paper.mark.wheelchair"),
     (SeatFlag.COMPANION, "paper.mark.companion"),
@@ -60,12 +60,15 @@ class Paper:
         self._waiting = 0
 
     async def tickets(
-        self, order: Order, showings: Mapping[int, Showing], house: House, lang: str, line: int = -1
+        self,
+        order: Order,
+        showings: Mapping[int, Showing],
+        house: House,
+        lang: str,
+        only: Collection[int] = (),
     ) -> bytes:
-        """The tickets of the sold lines, or of line number `line` alone."""
-        lines = sold_lines(order)
-        if line >= 0:
-            lines = [one for one in lines if one.number == line]
+        """The tickets of the sold lines; of these line numbers alone where some are given."""
+        lines = [one for one in sold_lines(order) if not only or one.number in only]
         if not lines:
             raise Problem("tickets_not_ready", f"order {order.number} is {order.state}")
         t = translator(lang)

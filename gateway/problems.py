@@ -38,6 +38,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "receipt_not_ready": (409, "The order was not paid"),
     "no_address": (409, "The order has no address that a mail could be sent to"),
     "mail_not_retried": (409, "The mail is sent, or being sent, or no longer true"),
+    "not_exchangeable": (409, "These places are not exchanged"),
     "not_returnable": (409, "These places are not taken back"),
     "terms_not_offered": (409, "The house does not let this be paid later"),
     "refused": (409, "The engine refused"),

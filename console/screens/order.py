@@ -55,6 +55,7 @@ class OrderScreen(TillScreen):
         Binding("a", "approve", "console.key.approve"),
         Binding("x", "give_up", "console.key.give_up"),
         Binding("r", "refund", "console.key.refund"),
+        Binding("c", "exchange", "console.key.exchange"),
         Binding("n", "reissue", "console.key.reissue"),
         Binding("t", "print('tickets')", "console.key.tickets"),
         Binding("e", "print('receipt')", "console.key.receipt"),
@@ -202,7 +203,7 @@ class OrderScreen(TillScreen):
                 return state in RESERVED_STATES
             case "approve":
                 return state is OrderState.AWAITING_APPROVAL and self.console.supervises
-            case "reissue":
+            case "reissue" | "exchange":
                 return state in SOLD_STATES and self.console.sells
             case "mail":
                 return state in SOLD_STATES and bool(self.order.buyer.email)
@@ -241,6 +242,39 @@ class OrderScreen(TillScreen):
         key = f"console.give_up.{'paid' if order.paid else 'unpaid'}"
         sure = AskDialog(key, confirm=True, number=order.number, amount=back)
         self.app.push_screen(sure, answered)
+
+    def action_exchange(self) -> None:
+        """Choose what the marked places are given for, after the fee for it."""
+        lines = self._chosen()
+        performances = {line.performance for line in lines}
+        if len(performances) != 1:
+            self.query_one(Notice).say(self.t("refusal.not_one_performance"), "warn")
+            return
+
+        def answered(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                fee = parse_money(text, self.order.currency) if text else 0
+            except ValueError:
+                self.query_one(Notice).say(self.t("console.pay.not_an_amount"), "warn")
+                return
+            self.run_worker(self._exchange(lines, fee), group="ask", exclusive=True)
+
+        places = self.t.plural("console.sale.places", len(lines))
+        self.app.push_screen(AskDialog("console.exchange", "0", places=places), answered)
+
+    async def _exchange(self, lines: list[OrderLine], fee: int) -> None:
+        till, notice = self.console.till, self.query_one(Notice)
+        assert till is not None
+        try:
+            till.begin_exchange(self.order, [line.number for line in lines], fee)
+            await self.console.open_sale(lines[0].performance)
+        except SaleInProgress:
+            notice.say(self.t("console.order.sale_in_progress"), "warn")
+        except ClientError as error:
+            till.end_exchange()
+            notice.say(error_words(self.t, error), "bad")
 
     def action_reissue(self) -> None:
         """New tickets in place of lost ones, after asking; then they are printed."""

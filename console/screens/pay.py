@@ -19,7 +19,7 @@ from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
 from console.words import error_words
 from engine.currency import cash_rounded
-from engine.orders import SOLD_STATES, WAITING_STATES, Order, OrderState
+from engine.orders import SOLD_STATES, Order, OrderState
 from engine.payments import PaymentMethod
 from renderers.money import parse_money
 
@@ -116,7 +116,8 @@ class PayDialog(Dialog):
         self._show_method()
         if order is not None:
             places = self.t.plural("console.sale.places", len(order.lines))
-            self.entitle(self.t("console.pay.title", number=order.number, places=places))
+            key = "console.pay.title" if order.exchange is None else "console.exchange.pay"
+            self.entitle(self.t(key, number=order.number, places=places))
             self._show_total(self.amount)
             self._show_change()
         elif self._free:
@@ -142,7 +143,7 @@ class PayDialog(Dialog):
             if not self.house.sale.size:
                 self.dismiss(self.t("console.pay.nothing"))
                 return
-            if self.house.sale.is_free:
+            if self.till.costs_nothing:
                 # Placing it sells it, which waits for the key that finishes the sale.
                 self._offer()
                 if not self._entered:
@@ -181,7 +182,7 @@ class PayDialog(Dialog):
             return False
         finally:
             self._busy = self._busy and not self._free
-        if order.state is not OrderState.OPEN:
+        if not order.waits:
             await self._ended(order)
             return False
         self._free = False
@@ -269,6 +270,8 @@ class PayDialog(Dialog):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
         order = self.till.order
         if action == "later" and order is not None and order.state is not OrderState.OPEN:
+            return False
+        if action == "part" and order is not None and order.exchange is not None:
             return False
         if action in (*_WAYS, "part", "later", "finish"):
             return self._free is (action == "finish")
@@ -412,14 +415,15 @@ class PayDialog(Dialog):
         self.query_one(Input).focus()
 
     async def _ended(self, order: Order) -> None:
-        if order.state in SOLD_STATES:
+        if order.state in SOLD_STATES and not self.till.has_lost_exchange:
             self.dismiss(None)
             self.console.finish_sale(self.till)
             return
-        if order.state in WAITING_STATES and order.payments[-1].captured:
+        if order.waits and order.payments[-1].captured:
             self._next_part(order)
             return
-        key = "slow" if order.state is OrderState.SELLING else "failed"
+        slow = order.state in (OrderState.SELLING, OrderState.EXCHANGING)
+        key = "slow" if slow else "failed"
         self.query_one(Notice).say(self.t(f"console.pay.{key}", number=order.number), "bad")
 
     def _next_part(self, order: Order) -> None:
@@ -471,7 +475,8 @@ class PayDialog(Dialog):
             order = await self.till.look_up_order()
         except ClientError:
             order = None
-        if order is not None and order.state in (OrderState.SELLING, *SOLD_STATES):
+        sold = order is not None and order.state in (OrderState.SELLING, *SOLD_STATES)
+        if order is not None and sold and not self.till.has_lost_exchange:
             await self._ended(order)
             return
         self.till.next_sale()

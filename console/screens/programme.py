@@ -32,6 +32,7 @@ class ProgrammeScreen(TillScreen):
         Binding("w", "watch", "console.key.watch"),
         Binding("m", "devices", "console.key.devices"),
         Binding("r", "reload", "console.key.reload"),
+        Binding("x", "no_exchange", "console.key.no_exchange"),
         Binding("l", "log_out", "console.key.log_out"),
     ]
     DEFAULT_CSS = """
@@ -130,6 +131,10 @@ class ProgrammeScreen(TillScreen):
         table.focus()
         key = "console.programme.hint" if self._performances else "console.programme.empty"
         notice.say(self.t(key))
+        till = self.console.till
+        if till is not None and till.exchange is not None:
+            words = self.t("console.exchange.where", number=till.exchange.number)
+            notice.say(words, "warn")
 
     def _chosen(self) -> Performance | None:
         row = self.query_one(DataTable).cursor_row
@@ -179,7 +184,17 @@ class ProgrammeScreen(TillScreen):
     async def action_log_out(self) -> None:
         await self.console.log_out()
 
+    def action_no_exchange(self) -> None:
+        """What is sold from here on is a sale again."""
+        assert self.console.till is not None
+        self.console.till.end_exchange()
+        self.refresh_bindings()
+        self.query_one(Notice).say(self.t("console.programme.hint"))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        if action == "no_exchange":
+            till = self.console.till
+            return till is not None and till.exchange is not None
         if action == "door":
             return "scan" in self.console.may
         if action == "sales":

@@ -166,7 +166,11 @@ class SaleScreen(TillScreen):
         self.query_one(SeatMap).own(sale.seats, places_by_area(sale))
         self.query_one(BasketView).show(sale)
         size = t.plural("console.sale.places", sale.size)
-        title = "  ".join(filter(None, (t("console.sale.basket"), size, sale.buyer)))
+        exchange = self.till.exchange
+        basket = t("console.sale.basket")
+        if exchange is not None:
+            basket = t("console.exchange.basket", number=exchange.number)
+        title = "  ".join(filter(None, (basket, size, sale.buyer)))
         self.query_one("#basket-title", Static).update(Content(title))
         total = self.money(sale.total, sale.performance.currency)
         self.query_one("#total", Static).update(
@@ -184,8 +188,13 @@ class SaleScreen(TillScreen):
 
     def _hint(self) -> None:
         """What to do next."""
+        exchange = self.till.exchange
         if self.house.sale.size:
             self.tell(self.t("console.sale.hint_pay"))
+        elif exchange is not None:
+            places = self.t.plural("console.sale.places", len(exchange.lines))
+            words = self.t("console.exchange.hint", number=exchange.number, places=places)
+            self.tell(words, "warn")
         else:
             self._hint_start()
 
@@ -506,7 +515,9 @@ class SaleScreen(TillScreen):
                 outcome = await self.till.release()
                 if not isinstance(outcome, Released | Refused):
                     return
+            exchange = self.till.exchange
             self.till.next_sale()
+            self.till.exchange = exchange  # perhaps for places of another performance
             self.till.close()
             self.console.show_programme()
 

@@ -9,11 +9,13 @@ from textual.widgets import Static
 from console.client import ClientError
 from console.printing import PrintError
 from console.screens.base import Dialog
+from console.slip import Exchange
 from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
 from console.words import error_words
+from engine.currency import cash_rounded
 from engine.orders import Order
-from engine.payments import PaymentMethod
+from engine.payments import TILL_METHODS, PaymentMethod
 
 GUARD_S = 0.5
 """A key pressed twice must not wipe the change off the screen before it was seen."""
@@ -34,17 +36,32 @@ class SoldDialog(Dialog):
     SoldDialog BigText { height: 8; color: $success; background: $surface; }
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, exchange: Exchange | None = None) -> None:
+        """With `exchange` it was none of its own: what came with it is told."""
         super().__init__()
         self.order = order
         self._ready = False
+        done = [one for one in order.exchanges if exchange is not None and one.id == exchange.id]
+        self._lines = done[0].coming if done else ()
+        self._payments = order.payments[exchange.payments if exchange is not None else 0 :]
+        self._back = [
+            back.amount
+            for payment in order.payments
+            for back in payment.refunds
+            if done and back.key == done[0].id and payment.method in TILL_METHODS
+        ]
 
     @property
     def change(self) -> int:
         """Cash to give back, as the server recorded it; -1 where no cash was taken."""
-        paid = [pay for pay in self.order.payments if pay.captured]
+        paid = [pay for pay in self._payments if pay.captured]
         cash = [pay.change for pay in paid if pay.method is PaymentMethod.CASH]
         return sum(cash) if cash else -1
+
+    @property
+    def back(self) -> int:
+        """What is to be handed back of what was paid before."""
+        return cash_rounded(sum(self._back), self.order.currency)
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="label")
@@ -62,10 +79,15 @@ class SoldDialog(Dialog):
     def speak(self) -> None:
         super().speak()
         order, t = self.order, self.t
-        places = t.plural("console.sale.places", len(order.lines))
-        self.entitle(t("console.sold.title", number=order.number, places=places))
+        places = t.plural("console.sale.places", len(self._lines) or len(order.lines))
+        key = "console.exchange.done" if self._lines else "console.sold.title"
+        self.entitle(t(key, number=order.number, places=places))
         big = self.query_one(BigText)
-        if self.change > 0:
+        if self.back:
+            label = t("console.exchange.back", currency=order.currency)
+            self.query_one("#label", Static).update(label)
+            big.say(self.figures(self.back, order.currency))
+        elif self.change > 0:
             label = t("console.sold.change", currency=order.currency)
             self.query_one("#label", Static).update(label)
             big.say(self.figures(self.change, order.currency))
@@ -85,7 +107,7 @@ class SoldDialog(Dialog):
         notice, t = self.query_one(Notice), self.t
         notice.say(t("console.print.doing"), "wait")
         try:
-            path = await self.console.print_paper(self.order, what)
+            path = await self.console.print_paper(self.order, what, self._lines)
         except PrintError as error:
             notice.say(t("console.print.failed", why=str(error)), "bad")
         except ClientError as error:

@@ -23,7 +23,7 @@ from engine.actors.parts import DIRECTORY, Part, named
 from engine.actors.use import own_use
 from engine.commands import Command, Outcome
 from engine.lead import Led
-from engine.orders import Order, OrderRefused, PlaceOrder, RefundRequest, Terms
+from engine.orders import ExchangeRequest, Order, OrderRefused, PlaceOrder, RefundRequest, Terms
 from engine.payments import WebhookRejected
 from engine.status import EngineStatus, MailStatus, PerformanceStatus
 from engine.tills import NO_TILL, AtTill
@@ -231,6 +231,12 @@ class RayDesk:
         self, order: str, id: str, lines: tuple[int, ...], operator: str
     ) -> Order | OrderRefused:
         answer: Order | OrderRefused = await self._ask("reissue", order, id, lines, operator)
+        return answer
+
+    async def exchange(
+        self, order: str, wanted: ExchangeRequest, at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("exchange", order, wanted, at_till)
         return answer
 
     async def webhook(self, payload: bytes, signature: str) -> None:

@@ -5,19 +5,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import DataTable, Input
 
 from console.app import ConsoleApp, Settings
 from console.link import LinkState
 from console.printing import Printer
 from console.screens.door import DoorScreen
 from console.screens.login import LoginScreen
+from console.screens.order import OrderScreen
 from console.screens.pay import PayDialog
 from console.screens.programme import ProgrammeScreen
 from console.screens.sale import SaleScreen
+from console.screens.sales import SalesScreen
 from console.screens.sold import SoldDialog
 from console.till import House as TillHouse
 from console.widgets.chrome import KeyBar, Notice
+from engine.orders import Order
 from tests.console.server import CASHIER, House
 from tests.console.waiting import until
 
@@ -118,3 +121,24 @@ __all__ = [
     "SoldDialog",
     "cashier",
 ]
+
+
+async def a_sold_order(me: Cashier, seats: int = 3) -> Order:
+    await me.press(str(seats), "b", "p", "c", "enter")
+    order = (await me.sold()).order
+    await me.press("enter")
+    await me.sees(SaleScreen)
+    return order
+
+
+async def open_order(me: Cashier) -> OrderScreen:
+    await me.press("s")
+    await me.sees(SalesScreen)
+    await until(lambda: me.app.screen.query_one(DataTable).row_count > 0)
+    await me.press("enter")
+    await me.sees(OrderScreen)
+    screen = me.app.screen
+    assert isinstance(screen, OrderScreen)
+    await until(lambda: bool(screen._houses))
+    await me.pilot.pause()
+    return screen

@@ -38,17 +38,9 @@ from engine.orders import Buyer, LineState, Order, OrderHold, OrderRefund, Order
 from engine.payments import Payment, PaymentMethod, Refund, RefundState
 from engine.settings import Gate
 from renderers import secret as ticket_secrets
-from tests.console.driving import Cashier, cashier
+from tests.console.driving import Cashier, a_sold_order, cashier, open_order
 from tests.console.server import House
 from tests.console.waiting import until
-
-
-async def a_sold_order(me: Cashier, seats: int = 3) -> Order:
-    await me.press(str(seats), "b", "p", "c", "enter")
-    order = (await me.sold()).order
-    await me.press("enter")
-    await me.sees(SaleScreen)
-    return order
 
 
 def ticket_secret(house: House, order: Order, line: int = 0) -> str:
@@ -57,19 +49,6 @@ def ticket_secret(house: House, order: Order, line: int = 0) -> str:
 
 
 # Orders --------------------------------------------------------------------------
-
-
-async def open_order(me: Cashier) -> OrderScreen:
-    await me.press("s")
-    await me.sees(SalesScreen)
-    await until(lambda: me.app.screen.query_one(DataTable).row_count > 0)
-    await me.press("enter")
-    await me.sees(OrderScreen)
-    screen = me.app.screen
-    assert isinstance(screen, OrderScreen)
-    await until(lambda: bool(screen._houses))
-    await me.pilot.pause()
-    return screen
 
 
 async def test_one_line_is_refunded_and_its_seat_is_free_for_everybody(

@@ -254,8 +254,13 @@ def fee_quotes() -> st.SearchStrategy[list[QuotedFee]]:
             st.one_of(
                 st.sets(st.integers(1, 5), min_size=1),
                 st.integers(1, 3_000),
-                st.builds(Exchange, st.sets(st.integers(1, 5), min_size=1), fee_quotes(),
-                          st.integers(0, 3_000), st.booleans()),
+                st.builds(
+                    Exchange,
+                    st.sets(st.integers(1, 5), min_size=1),
+                    fee_quotes(),
+                    st.integers(0, 3_000),
+                    st.booleans(),
+                ),
             ),
             st.sampled_from([0, 0, 70, 3_000]),
             st.sampled_from(["", CARD]),

@@ -96,6 +96,9 @@ class FakeDesk:
     async def refund(self, *arguments: object) -> Order | OrderRefused:
         return await self._ask("refund", *arguments)
 
+    async def exchange(self, *arguments: object) -> Order | OrderRefused:
+        return await self._ask("exchange", *arguments)
+
     async def reissue(self, *arguments: object) -> Order | OrderRefused:
         return await self._ask("reissue", *arguments)
 

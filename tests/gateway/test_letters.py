@@ -176,6 +176,7 @@ EVERY_KIND = {
     MailKind.PAID: (order(), ""),
     MailKind.TICKETS: (order(), "x1"),
     MailKind.REISSUED: (order(), "n1"),
+    MailKind.EXCHANGED: (order(state=OrderState.EXCHANGED), "x1"),
     MailKind.RESERVED: (RESERVED, ""),
     MailKind.AWAITING_APPROVAL: (RESERVED, ""),
     MailKind.REMINDER: (RESERVED, "1"),

@@ -51,6 +51,10 @@ SETTINGS: Final = {
 LOOK: Final = {"name": "House", "time_zone": "Europe/Paris", "languages": ["fr"]}
 _PAY_BY_CARD: Final = {"method": "test_card", "attempt": "1"}
 _PAY_IN_CASH: Final = {"method": "cash", "attempt": "1", "given": 100_000}
+_EXCHANGE: Final = {
+    "id": "1", "lines": [1],
+    "basket": {"performance": 1, "token": "0" * 32, "lines": [[0, -1, "adult", 1]]},
+}  # fmt: skip
 _PERFORMANCE: Final = {"production": 1, "plan": "0" * 64, "starts_ms": 0, "settings": SETTINGS}
 _PROGRAMME: Final = {"id": "0" * 32, "fingerprint": "0" * 64, "programme": {"productions": []}}
 _OPERATORS_AT_DOORS: Final = STAFF_AT_DOORS - {"device"}
@@ -99,6 +103,7 @@ ENDPOINTS: Final = (
     # One's own sales are in test_objects.py
     Endpoint("POST", "/api/orders/{order}/refund", ADMIN, {"id": "1"}, case="of others"),
     Endpoint("POST", "/api/orders/{order}/reissue", SELLERS, {"id": "1"}),
+    Endpoint("POST", "/api/orders/{order}/exchange", SELLERS | {"buyer"}, _EXCHANGE),
     Endpoint("POST", "/api/orders/{order}/return", EVERYBODY, {"id": "1", "lines": [1]},
              token="ignored"),
     # Operators and devices

@@ -421,3 +421,60 @@ async def test_a_buyer_gives_a_place_back_for_a_credit(stand: Stand, open_page: 
     assert amount == price - 200 and (back.due, back.state) == (0, OrderState.PART_REFUNDED)
     await expect(page.locator(".order-facts")).to_contain_text(spaced(code))
     await expect(page.locator("#give-back")).to_be_visible()  # the other place may still go
+
+
+async def test_a_buyer_exchanges_a_place_and_pays_what_it_costs(
+    stand: Stand, open_page: OpenPage
+) -> None:
+    exchanges = Returns(before_ms=3_600_000, fee=150, way=ReturnWay.CREDIT)
+    performance = stand.add(THEATRE, settings_for(THEATRE, exchanges=exchanges))
+    page = await open_page(f"{stand.url}/p/{performance}")
+    for seat in ROW[:2]:
+        await click_seat(page, THEATRE, seat)
+    await go_to_payment(page)
+    id = await pay(page)
+    await page.locator("#exchange").click()
+    await page.locator(".return-line input").nth(1).check()
+    await expect(page.locator(".return-sum")).to_contain_text("1.50")
+    await page.locator("#exchange-now").click()
+    await expect(page.locator(".exchange-strip")).to_contain_text("a place of order")
+    await click_seat(page, THEATRE, ROW[5])
+    await page.locator("#to-checkout").click()
+    await page.locator("#exchange-places").click()
+    await page.wait_for_url("**/o/*")
+    await expect(page.locator("h1")).to_have_text("Your exchange waits for its payment")
+    asked = stand.fake.desk.orders.by_id[id]
+    assert (asked.state, asked.due) == (OrderState.EXCHANGING, 150)
+    assert stand.statuses(performance)[ROW[1]] == SeatStatus.SOLD
+    await expect(page.locator("#tickets")).to_be_visible()  # what was bought is good until then
+    await page.locator("#pay-now").click()
+    await expect(page.locator("h1")).to_have_text("Your places are exchanged")
+    await expect(page.locator(".stub-line:not(.gone)")).to_have_count(2)
+    assert stand.fake.desk.orders.by_id[id].state is OrderState.EXCHANGED
+    assert stand.statuses(performance)[ROW[1]] == SeatStatus.AVAILABLE
+    assert stand.statuses(performance)[ROW[5]] == SeatStatus.SOLD
+    # The next visit is a visit again.
+    await page.goto(f"{stand.url}/p/{performance}")
+    await click_seat(page, THEATRE, ROW[7])
+    await expect(page.locator(".exchange-strip")).to_have_count(0)
+
+
+async def test_a_buyer_keeps_what_was_bought_after_all(stand: Stand, open_page: OpenPage) -> None:
+    exchanges = Returns(before_ms=3_600_000, fee=150, way=ReturnWay.CREDIT)
+    performance = stand.add(THEATRE, settings_for(THEATRE, exchanges=exchanges))
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await click_seat(page, THEATRE, ROW[0])
+    await go_to_payment(page)
+    id = await pay(page)
+    await page.locator("#exchange").click()
+    await page.locator(".return-line input").check()
+    await page.locator("#exchange-now").click()
+    await click_seat(page, THEATRE, ROW[5])
+    await page.locator("#to-checkout").click()
+    await page.locator("#exchange-places").click()
+    await page.wait_for_url("**/o/*")
+    await page.locator("#no-exchange").click()
+    await expect(page.locator("h1")).to_have_text("Enjoy the show")
+    kept = stand.fake.desk.orders.by_id[id]
+    assert (kept.state, kept.exchanges[0].refused) == (OrderState.PAID, "cancelled")
+    await expect(page.locator(".stub-line")).to_have_count(1)

@@ -35,6 +35,7 @@ export const placeOrder = (order) => asSession("POST", "/api/orders", order);
 export const order = (id) => asSession("GET", `/api/orders/${id}`);
 export const pay = (id, payment) => asSession("POST", `/api/orders/${id}/pay`, payment);
 export const reserve = (id, kind) => asSession("POST", `/api/orders/${id}/reserve`, { kind });
+export const exchange = (id, wanted) => asSession("POST", `/api/orders/${id}/exchange`, wanted);
 export const giveBack = (id, wanted) => asSession("POST", `/api/orders/${id}/return`, wanted);
 export const cancelOrder = (id) => asSession("POST", `/api/orders/${id}/cancel`, {});
 export const enrol = (token) => send("POST", "/api/enrol", { token });

@@ -5,6 +5,7 @@
 
 import * as api from "./api.js";
 import { byId, h, icon } from "./dom.js";
+import { askAnew, forgetExchange, keptExchange } from "./exchange.js";
 import { currentLanguage, longDate, clock, moneyExact, pick, plural, t } from "./i18n.js";
 import { forgetBasket, forgetOrder, freshId, keepBuyer, keepOrder, keptBuyer, keptOrder } from "./keep.js";
 import { seatText } from "./places.js";
@@ -49,7 +50,7 @@ export class Checkout {
   show() {
     this.problem.textContent = "";
     this.page.replaceChildren(h("div.checkout-page", {},
-      h("div.checkout-work", {}, this.order ? this.#payment() : this.#details()),
+      h("div.checkout-work", {}, this.#step()),
       this.#summary()));
     this.page.querySelector("h1").focus();
   }
@@ -80,6 +81,33 @@ export class Checkout {
       if (error instanceof api.Problem && error.status === 404) return true;
       throw error;
     }
+  }
+
+  #step() {
+    if (this.order) return this.#payment();
+    return keptExchange() ? this.#exchange(keptExchange()) : this.#details();
+  }
+
+  /** What is in the basket is given for places of an order, whose page tells what is left to pay. */
+  #exchange({ number, lines }) {
+    return h("div", {},
+      h("h1", { tabindex: "-1" }, t("web.exchange.confirm_title")),
+      h("p.lead", {}, plural("web.exchange.confirm_text", lines.length, { number })),
+      this.problem,
+      h("div.checkout-buttons", {},
+        h("button.button.primary", { type: "button", id: "exchange-places", onclick: () => this.#giveFor() },
+          t("web.exchange.confirm")), this.#backButton()));
+  }
+
+  async #giveFor() {
+    const kept = keptExchange();
+    const basket = { performance: this.performance.id, token: this.basket.token, lines: this.#lines() };
+    const changed = await this.#do(() => api.exchange(kept.order, { id: kept.id, lines: kept.lines, basket }));
+    if (!changed && this.refusedLast) askAnew(kept);
+    if (!changed) return;
+    forgetExchange();
+    this.busy = true; // this page is being left
+    location.replace(`/o/${kept.order}`);
   }
 
   #details() {
@@ -276,7 +304,7 @@ export class Checkout {
       return;
     }
     if (!(error instanceof api.Problem)) throw error;
-    if (error.code === "order_closed") {
+    if (error.code === "order_closed" && this.order) {
       location.assign(`/o/${this.order.id}`); // paid or given up elsewhere: its page knows more
       return;
     }

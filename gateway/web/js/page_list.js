@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { openHouse, runPage, setTitle, titles } from "./chrome.js";
 import { byId, h, icon } from "./dom.js";
+import { exchangeStrip } from "./exchange.js";
 import { clock, dayOfMonth, longDate, money, month, t, weekday } from "./i18n.js";
 import { paintPicture } from "./picture.js";
 import { Plan } from "./plan.js";
@@ -77,5 +78,6 @@ runPage(async () => {
   byId("address").textContent = [house.address].flat().join(", ");
   const shown = productions(performances);
   const nothing = h("p.nothing", {}, t("web.list_page.nothing"));
+  byId("exchange").replaceChildren(exchangeStrip());
   byId("programme").replaceChildren(...(shown.length ? shown.map(production) : [nothing]));
 });

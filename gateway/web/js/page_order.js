@@ -6,6 +6,7 @@ import { announce } from "./announce.js";
 import { openHouse, runPage, setTitle } from "./chrome.js";
 import { feeRows, feesOf, stubRow, stubTotal } from "./checkout.js";
 import { byId, h, icon } from "./dom.js";
+import { ExchangeForm } from "./exchange.js";
 import { GiveBack } from "./give_back.js";
 import { clock, currentLanguage, longDate, moneyExact, pick, plural, t } from "./i18n.js";
 import {
@@ -17,14 +18,17 @@ import { refusalText } from "./refusals.js";
 const ASK_FIRST_MS = 800;
 const ASK_MOST_MS = 10_000;
 const APART = { target: "_blank", rel: "noopener" }; // a paper opens beside this page, which stays
-const UNDER_WAY = new Set(["open", "selling"]);
-const SOLD = new Set(["paid", "part_refunded"]);
+const UNDER_WAY = new Set(["open", "selling", "exchanging"]);
+const SOLD = new Set(["paid", "part_refunded", "exchanging", "exchanged"]);
+const TO_PAY = new Set(["awaiting_payment", "exchanging"]);
 const GIVEN_UP = new Set(["cancelled", "expired"]);
 const ICONS = {
   paid: "check", part_refunded: "check", failed: "alert", cancelled: "alert", expired: "alert", refunded: "back",
-  repaid: "back",
+  repaid: "back", exchanged: "check",
 };
-const TONES = { paid: "good", part_refunded: "good", failed: "bad", cancelled: "bad", expired: "bad" };
+const TONES = {
+  paid: "good", part_refunded: "good", exchanged: "good", failed: "bad", cancelled: "bad", expired: "bad",
+};
 
 class OrderPage {
   constructor(house, id) {
@@ -50,7 +54,7 @@ class OrderPage {
     const kept = keptOrder(order.holds[0].performance);
     const attempt = keptAttempt(order.id) ?? (kept?.id === order.id ? kept.attempt : null);
     const payment = attempt && order.payments.find(({ id }) => id === `${order.id}-${attempt}`);
-    if (!["open", "awaiting_payment"].includes(order.state) || payment?.state !== "pending") return order;
+    if (!(order.state === "open" || TO_PAY.has(order.state)) || payment?.state !== "pending") return order;
     try {
       return (await api.pay(order.id, { method: payment.method, attempt })).order;
     } catch (error) {
@@ -63,7 +67,7 @@ class OrderPage {
     if (order.state !== "open") this.#forgetKept(order);
     await this.#know(order);
     const changed = order.state !== this.shown?.state || order.tickets_ready !== this.shown?.tickets_ready
-      || order.refunds.length !== this.shown?.refunds.length;
+      || order.refunds.length !== this.shown?.refunds.length || order.due !== this.shown?.due;
     if (changed) this.#draw(order);
     this.shown = order;
     const settled = !UNDER_WAY.has(order.state) && (order.tickets_ready || !SOLD.has(order.state));
@@ -74,8 +78,11 @@ class OrderPage {
   #forgetKept(order) {
     for (const { performance, token } of order.holds) {
       if (keptOrder(performance)?.id === order.id) forgetOrder(performance);
-      if (order.state !== "awaiting_payment") forgetAttempt(order.id);
+      if (!TO_PAY.has(order.state)) forgetAttempt(order.id);
       if (!GIVEN_UP.has(order.state) && keptBasket(performance)?.token === token) forgetBasket(performance);
+    }
+    for (const { hold: { performance, token }, done, refused } of order.exchanges) {
+      if (done && !refused && keptBasket(performance)?.token === token) forgetBasket(performance);
     }
   }
 
@@ -104,7 +111,7 @@ class OrderPage {
 
   #draw(order) {
     const state = told(order);
-    const waiting = UNDER_WAY.has(state);
+    const waiting = UNDER_WAY.has(state) && !(state === "exchanging" && order.due);
     const title = t(`web.order.${state}.title`);
     const amount = moneyExact(order.total, order.currency);
     const places = order.lines.filter((line) => line.state === "sold").length || order.lines.length;
@@ -135,7 +142,7 @@ class OrderPage {
     const pay = order.state === "open"
       && h("a.button.primary", { href: `/p/${first}#checkout` }, t("web.order.to_payment"));
     const due = { amount: moneyExact(order.due, order.currency) };
-    const payNow = order.state === "awaiting_payment"
+    const payNow = TO_PAY.has(order.state) && order.due > 0
       && h("button.button.primary", { type: "button", id: "pay-now", onclick: () => this.#payNow(order) },
         t(this.house.payment_methods[0] === "test_card" ? "web.pay.test_button" : "web.pay.card_button", due));
     const again = (order.state === "failed" || GIVEN_UP.has(order.state))
@@ -143,7 +150,26 @@ class OrderPage {
     const giveBack = order.returnable.length > 0
       && h("button.button.quiet", { type: "button", id: "give-back", onclick: () => this.#askBack(order) },
         t("web.return.button"));
-    return h("div.order-buttons", {}, tickets, receipt, pay, payNow, again, giveBack);
+    const exchange = order.exchangeable.length > 0
+      && h("button.button.quiet", { type: "button", id: "exchange", onclick: () => this.#askExchange(order) },
+        t("web.exchange.button"));
+    const keep = order.state === "exchanging" && order.due > 0
+      && h("button.button.quiet", { type: "button", id: "no-exchange", onclick: () => this.#noExchange(order) },
+        t("web.return.leave"));
+    return order.state === "exchanging"
+      ? h("div.order-buttons", {}, payNow, keep, tickets)
+      : h("div.order-buttons", {}, tickets, receipt, pay, payNow, again, exchange, giveBack);
+  }
+
+  #askExchange(order) {
+    const form = new ExchangeForm(order, (line) => this.#line(order, line), () => this.giving.replaceChildren());
+    this.giving.replaceChildren(form.element);
+    form.element.querySelector("input")?.focus();
+  }
+
+  /** Gives the exchange up: the places stay those that were bought. */
+  #noExchange(order) {
+    return this.#ask(() => api.cancelOrder(order.id));
   }
 
   /** Asks which places are given back. One return has one id: asked again, it is done once. */
@@ -156,12 +182,17 @@ class OrderPage {
     form.element.querySelector("input")?.focus();
   }
 
-  async #giveBack(order, wanted) {
+  #giveBack(order, wanted) {
+    return this.#ask(() => api.giveBack(order.id, wanted));
+  }
+
+  /** Asks for a change of the order, and shows what it is then. */
+  async #ask(request) {
     if (this.busy) return;
     this.busy = true;
     this.problem.textContent = "";
     try {
-      const changed = await api.giveBack(order.id, wanted);
+      const changed = await request();
       this.giving.replaceChildren();
       await this.#show(changed);
     } catch (error) {
@@ -213,7 +244,9 @@ class OrderPage {
   }
 
   #stub(order, performance) {
-    const lines = order.lines.filter((line) => line.performance === performance.id);
+    const gone = goneFrom(order);
+    const lines = order.lines.filter((line) => line.performance === performance.id && !gone.has(line.number));
+    if (!lines.length) return "";
     const first = performance === order.performances[0];
     const fees = feesOf(order, (its) => its === performance.id || (its < 0 && first));
     const total = [...lines.map(({ amount }) => amount), ...fees.map(([, amount]) => amount)]
@@ -229,12 +262,18 @@ class OrderPage {
 
   #line(order, line) {
     const names = this.typeNames.get(line.performance)[line.price_type] ?? {};
-    const refunded = line.state === "refunded" ? t("web.order.line_refunded") : "";
-    const type = [pick(names), refunded].filter(Boolean).join(" · ");
+    const state = line.state === "refunded" ? t("web.order.line_refunded") : exchangeWords(order, line);
+    const type = [pick(names), state].filter(Boolean).join(" · ");
     const row = stubRow(this.plans.get(line.performance), order.currency, line.seat, line.area, type, line.amount);
     row.classList.toggle("gone", line.state === "refunded" || line.state === "cancelled");
     return row;
   }
+}
+
+/** Lines that an order does not have: places that were given for others, or never came for some. */
+function goneFrom({ exchanges }) {
+  const done = exchanges.filter((one) => one.done);
+  return new Set(done.flatMap(({ refused, leaving, coming }) => (refused ? coming : leaving)));
 }
 
 /** The state people are told: money paid back for tickets is another story than for none. */
@@ -250,6 +289,14 @@ async function names(performance) {
     if (error instanceof api.Problem && error.status === 404) return { types: {}, fees: [] };
     throw error;
   }
+}
+
+/** What an exchange that is under way makes of a line. */
+function exchangeWords(order, { number }) {
+  const under = order.state === "exchanging" && order.exchanges.at(-1);
+  if (!under) return "";
+  if (under.leaving.includes(number)) return t("web.exchange.leaving");
+  return under.coming.includes(number) ? t("web.exchange.coming") : "";
 }
 
 const dots = () => h("span.waiting-dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i"));

@@ -7,6 +7,7 @@ import { Basket } from "./basket.js";
 import { BasketPanel } from "./basket_panel.js";
 import { BestForm, rungText } from "./best_form.js";
 import { Checkout } from "./checkout.js";
+import { exchangeStrip } from "./exchange.js";
 import { openHouse, runPage, setTitle, titles } from "./chrome.js";
 import { Countdown } from "./countdown.js";
 import { byId, setText } from "./dom.js";
@@ -118,6 +119,7 @@ class SeatPage {
 
   async open() {
     this.#watch();
+    byId("exchange").replaceChildren(exchangeStrip());
     this.showView(localStorage.getItem(VIEW_KEY) === "list" ? "list" : "map");
     if (await this.checkout.resume()) {
       this.countdown.until(this.checkout.order.expires_ms);
