@@ -13,9 +13,18 @@ from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.payments import StripeGateway
 from engine.commands import Command, Outcome, Sell
-from engine.orders import DeskRefusal, Order, OrderRefused, OrderState, RefundRequest
+from engine.orders import (
+    DeskRefusal,
+    ExchangeRequest,
+    Order,
+    OrderRefused,
+    OrderState,
+    RefundRequest,
+)
 from engine.payments import PaymentState, RefundState, Standing, WebhookRejected
-from tests.actors.desks import ADULT, World, paid, placed, request
+from engine.performance import Performance
+from engine.settings import Fee, FeeKind, FeePer
+from tests.actors.desks import ADULT, PLAN, World, paid, placed, request, settings
 from tests.fakes.stripe_server import FakeStripe
 
 PATIENCE_S = order_keeper.PATIENCE_MS / 1_000
@@ -534,3 +543,40 @@ async def test_a_notice_is_taken_though_the_seats_cannot_be_sold_yet(
     silent = False
     world.pass_s(PATIENCE_S)
     await shop.until(order, OrderState.PAID)
+
+
+def amounts(shop: Shop, session: str) -> list[int]:
+    """What the page of a session says each of its lines costs."""
+    lines = shop.server.sessions[session]["_form"]["line_items"].values()
+    return [int(line["price_data"]["unit_amount"]) for line in lines]
+
+
+async def test_a_page_is_of_what_is_due_with_fees_and_after_a_credit(shop: Shop) -> None:
+    fees = (
+        Fee("seat", {"en": "Seat"}, FeeKind.SERVICE, 150),
+        Fee("order", {"en": "Order"}, FeeKind.SERVICE, 99, per=FeePer.ORDER),
+        Fee("borne", {"en": "Borne"}, FeeKind.SERVICE, 30, absorbed=True),
+    )
+    for number in (1, 2):
+        shop.world.cores[number] = Performance(number, PLAN, settings(fees=fees))
+    holds = (await shop.world.hold(1, 0), await shop.world.hold(2, 1, 2))
+    order = placed(await shop.desk.place(request(*holds)))
+    session = await shop.page(order)
+    assert amounts(shop, session) == [ADULT + 150 + 99, 2 * (ADULT + 150)]
+    other, _ = await shop.bought(7)
+    to_credit = RefundRequest("r", (), "", "ada", to_credit=True)
+    code = placed(await shop.desk.refund(other.id, to_credit)).refunds[0].card
+    part = paid(await shop.desk.pay(order.id, "store_credit", "c", 0, code))
+    session = await shop.page(part, "b")
+    assert amounts(shop, session) == [part.due] == [order.total - other.total]
+    shop.server.pay(session)
+    await shop.server.drained()
+    whole = await shop.until(order, OrderState.PAID)
+    # A dearer place of the other performance: the difference alone.
+    wanted = ExchangeRequest("x", (1,), await shop.world.hold(2, 5, 6))
+    asked = placed(await shop.desk.exchange(whole.id, wanted))
+    session = await shop.page(asked, "d")
+    assert amounts(shop, session) == [asked.due] == [ADULT + 150]
+    shop.server.pay(session)
+    await shop.server.drained()
+    await shop.until(order, OrderState.EXCHANGED)

@@ -406,3 +406,78 @@ async def test_lost_tickets_are_made_anew_by_a_cashier(gateway: Running) -> None
     await gateway.json("POST", f"{path}/reissue", {"id": "n1", "lines": [2]}, cashier)
     after = (await gateway.json("GET", path))["tickets"]
     assert after[0] == before[0] and after[1]["secret"] != before[1]["secret"]
+
+
+async def exchange_for(
+    gateway: Running, token: str, *seats: int, id: str = "x1", lines: tuple[int, ...] = (2,)
+) -> dict[str, Any]:
+    """What asks to give lines for these seats, which are held by whose token it is."""
+    body, _ = await order_for(gateway, *seats, token=token)
+    return {"id": id, "lines": list(lines), "basket": body["baskets"][0]}
+
+
+async def test_a_buyer_exchanges_as_the_performance_says(start: Start) -> None:
+    gateway = await start()
+    exchanges = Returns(fee=300, way=ReturnWay.CREDIT)
+    gateway.fake.add_performance(small_plan(), settings(exchanges=exchanges), "Faust")
+    order = await paid_order(gateway, 5, 6)
+    path = f"/api/orders/{order['id']}"
+    assert order["exchangeable"] == [{"line": line, "fee": 300} for line in (1, 2)]
+    token = gateway.buyer_token()
+    # What a buyer says of the fee counts for nothing.
+    asked = await exchange_for(gateway, token, 7) | {"fee": 0}
+    await gateway.json("POST", f"{path}/exchange", asked, expect=401)
+    changed = await gateway.json("POST", f"{path}/exchange", asked, token)
+    assert (changed["state"], changed["due"]) == ("exchanging", 300)
+    assert changed["tickets_ready"] is True
+    assert await gateway.json("POST", f"{path}/exchange", asked, token) == changed
+    pay = {"method": "test_card", "attempt": "2"}
+    done = (await gateway.json("POST", f"{path}/pay", pay))["order"]
+    assert (done["state"], done["due"]) == ("exchanged", 0)
+    seen = await gateway.json("GET", path)
+    assert [ticket["line"] for ticket in seen["tickets"]] == [1, 3]
+    text = await pdf_text(gateway, f"{path}/tickets.pdf?lang=en&line=1&line=3")
+    assert text.count("Faust") == 2
+    # Two for none, and for what is not sold: refused.
+    wrong = await exchange_for(gateway, token, 8, id="x2")
+    problem = await gateway.json("POST", f"{path}/exchange", wrong, token, expect=409)
+    assert problem["code"] == "not_exchangeable"
+
+
+async def test_a_buyer_gives_an_exchange_up(start: Start) -> None:
+    gateway = await start()
+    gateway.fake.add_performance(small_plan(), settings(exchanges=Returns(fee=300)), "Faust")
+    order = await paid_order(gateway, 5, 6)
+    path, token = f"/api/orders/{order['id']}", gateway.buyer_token()
+    asked = await exchange_for(gateway, token, 7)
+    await gateway.json("POST", f"{path}/exchange", asked, token)
+    kept = await gateway.json("POST", f"{path}/cancel")
+    assert (kept["state"], kept["due"]) == ("paid", 0)
+    # Asked once more under its id, it is told that it came to nothing.
+    problem = await gateway.json("POST", f"{path}/exchange", asked, token, expect=409)
+    assert problem["code"] == "cancelled"
+
+
+async def test_without_a_policy_a_buyer_exchanges_nothing_and_a_seller_does(
+    gateway: Running,
+) -> None:
+    order = await paid_order(gateway, 5, 6)
+    path = f"/api/orders/{order['id']}"
+    assert order["exchangeable"] == []
+    token = gateway.buyer_token()
+    asked = await exchange_for(gateway, token, 7)
+    problem = await gateway.json("POST", f"{path}/exchange", asked, token, expect=409)
+    assert problem["code"] == "not_exchangeable"
+    seller = await gateway.fake.operator_token("Bob", "cashier")
+    # Two for one: without the right to refund, what is left over becomes a credit.
+    asked = await exchange_for(gateway, seller, 8, lines=(1, 2))
+    done = await gateway.json("POST", f"{path}/exchange", asked | {"fee": 100}, seller)
+    assert done["state"] == "exchanged"
+    kept = {one["kind"]: one["amount"] for one in done["charges"]}
+    assert kept == {"exchange": 100, "credit": order["total"] // 2 - 100}
+    # Nobody but a seller gives up what a seller began.
+    wanted = await exchange_for(gateway, seller, 1, 2, id="x2", lines=(3,))
+    waits = await gateway.json("POST", f"{path}/exchange", wanted, seller)
+    assert waits["state"] == "exchanging"
+    await gateway.json("POST", f"{path}/cancel", expect=401)
+    assert (await gateway.json("POST", f"{path}/cancel", {}, seller))["state"] == "exchanged"
