@@ -89,10 +89,18 @@ export class Checkout {
   }
 
   /** What is in the basket is given for places of an order, whose page tells what is left to pay. */
-  #exchange({ number, lines }) {
+  #exchange({ number, lines, fee, worth }) {
+    const { currency, fees } = this.performance;
+    const money = (amount) => ({ amount: moneyExact(amount, currency) });
+    const more = this.items().reduce((sum, { amount }) => sum + amount, 0) + fee - worth;
+    const words = fee ? [t("web.exchange.fee", money(fee))] : [];
+    // With fees of places or orders only the answer tells what it comes to.
+    if (!fees.length && more > 0) words.push(t("web.exchange.more", money(more)));
+    if (!fees.length && more < 0) words.push(t("web.return.back", money(-more)));
     return h("div", {},
       h("h1", { tabindex: "-1" }, t("web.exchange.confirm_title")),
       h("p.lead", {}, plural("web.exchange.confirm_text", lines.length, { number })),
+      h("p.exchange-sum", {}, words.join(" ")),
       this.problem,
       h("div.checkout-buttons", {},
         h("button.button.primary", { type: "button", id: "exchange-places", onclick: () => this.#giveFor() },

@@ -7,7 +7,7 @@ import { freshId } from "./keep.js";
 
 const KEY = "strapontin.exchange";
 
-/** {order (its id), number, id, lines} or null. */
+/** {order (its id), number, id, lines, fee, worth (minor units)} or null. */
 export function keptExchange() {
   try {
     return JSON.parse(sessionStorage.getItem(KEY));
@@ -76,7 +76,8 @@ export class ExchangeForm {
     const [first] = this.chosen;
     if (!first) return;
     const lines = [...this.chosen].map(({ number }) => number);
-    keepExchange({ order: this.order.id, number: this.order.number, id: freshId(), lines });
+    const [worth, fee] = ["amount", "fee"].map((name) => [...this.chosen].reduce((sum, one) => sum + one[name], 0));
+    keepExchange({ order: this.order.id, number: this.order.number, id: freshId(), lines, fee, worth });
     location.assign(`/p/${first.performance}`);
   }
 }

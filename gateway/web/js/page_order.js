@@ -249,15 +249,19 @@ class OrderPage {
     if (!lines.length) return "";
     const first = performance === order.performances[0];
     const fees = feesOf(order, (its) => its === performance.id || (its < 0 && first));
-    const total = [...lines.map(({ amount }) => amount), ...fees.map(([, amount]) => amount)]
+    const exchanges = order.charges.filter(({ kind, state }) => first && kind === "exchange" && state !== "cancelled");
+    if (exchanges.length) fees.push(["exchange", exchanges.reduce((sum, { amount }) => sum + amount, 0)]);
+    const named = [...this.fees.get(performance.id), { id: "exchange", names: { en: t("web.exchange.fee_row") } }];
+    const staying = lines.filter(({ number }) => !leavingNow(order).includes(number));
+    const total = [...staying.map(({ amount }) => amount), ...fees.map(([, amount]) => amount)]
       .reduce((sum, amount) => sum + amount, 0);
     return h("aside.stub", {},
       h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
       h("h2.stub-title", {}, pick(performance.title)),
       h("p.stub-place", {}, performance.venue),
       h("ul.stub-lines", {}, lines.map((line) => this.#line(order, line)),
-        feeRows(fees, this.fees.get(performance.id), order.currency)),
-      stubTotal(lines.length, total, order.currency));
+        feeRows(fees, named, order.currency)),
+      stubTotal(staying.length, total, order.currency));
   }
 
   #line(order, line) {
@@ -265,7 +269,8 @@ class OrderPage {
     const state = line.state === "refunded" ? t("web.order.line_refunded") : exchangeWords(order, line);
     const type = [pick(names), state].filter(Boolean).join(" · ");
     const row = stubRow(this.plans.get(line.performance), order.currency, line.seat, line.area, type, line.amount);
-    row.classList.toggle("gone", line.state === "refunded" || line.state === "cancelled");
+    const gone = line.state === "refunded" || line.state === "cancelled" || leavingNow(order).includes(line.number);
+    row.classList.toggle("gone", gone);
     return row;
   }
 }
@@ -291,12 +296,14 @@ async function names(performance) {
   }
 }
 
+/** The lines that an exchange under way gives for others. */
+const leavingNow = ({ state, exchanges }) => (state === "exchanging" ? exchanges.at(-1).leaving : []);
+
 /** What an exchange that is under way makes of a line. */
 function exchangeWords(order, { number }) {
-  const under = order.state === "exchanging" && order.exchanges.at(-1);
-  if (!under) return "";
-  if (under.leaving.includes(number)) return t("web.exchange.leaving");
-  return under.coming.includes(number) ? t("web.exchange.coming") : "";
+  if (leavingNow(order).includes(number)) return t("web.exchange.leaving");
+  const coming = order.state === "exchanging" && order.exchanges.at(-1).coming.includes(number);
+  return coming ? t("web.exchange.coming") : "";
 }
 
 const dots = () => h("span.waiting-dots", { "aria-hidden": "true" }, h("i"), h("i"), h("i"));
