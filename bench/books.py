@@ -10,7 +10,7 @@ An order is saved as the desk saves it: placed, paid, confirmed, many together i
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
@@ -85,7 +85,7 @@ class _NoDigest:
 class WithoutBooks(Orders):
     """Nothing that an order changes concerns money."""
 
-    def _facts(self, stored: list[Order], before: dict[str, str]) -> list[tuple[int, Fact]]:
+    def _facts(self, changed: Iterable[tuple[Order | None, Order]]) -> list[tuple[int, Fact]]:
         return []
 
 

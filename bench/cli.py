@@ -105,6 +105,7 @@ RECOVERY: Final = (
     Goal("rebuild_ms", 1_000, at_most=True),
 )
 
+ORDERS: Final = (Goal("paid_orders_per_s", 3_000), Goal("ratio_vs_by_hand", 2))
 SEARCH: Final = (Goal("search_p99_ms", 100, at_most=True),)
 SOLD_ROWS: Final = 5
 """In each section of the houses that were sold: 2,000 seats."""
@@ -452,6 +453,46 @@ def recovery(*, run: Run = AS_USUAL, restarts: int = 25) -> int:
             at_ms = quantiles_ms([one / 1_000 for one in values_ms])
             figures.add(key, at_ms[QUANTILES.index(0.99)])
         figures.machine["restarts"] = len(taken)
+    return 0
+
+
+@app.command
+def orders(*, run: Run = AS_USUAL) -> int:
+    """Orders of two seats paid in cash over 200 websockets, beside the same written by hand."""
+    from bench.orders import CLIENTS, by_hand, check_paid, open_till, paid_orders, rows_for
+    from bench.sockets import login
+    from bench.throwaway import PASSWORD, ground
+
+    plan = large_house(rows_for(run.seconds))
+    selling = msgspec.structs.replace(SETTINGS, orphan_rule=False)
+    seats = len(plan.seats)
+    with (
+        _measured("orders", ORDERS, run) as rounds,
+        ground([(plan, selling)] * run.rounds) as on,
+    ):
+        figures, seconds = rounds.figures, run.seconds
+        _activate(on)
+        figures.machine["commit_ms"] = round(commit_ms(on.folder), 3)
+        token = login(on.url, "bench", PASSWORD)
+        open_till(on.url, token, 1)
+        answered = 0
+
+        def ours(number: int) -> None:
+            nonlocal answered
+            performance = on.performances[number - 1]
+            rate, all_ = uvloop.run(
+                paid_orders(on.url, token, performance, seats, seconds, number << 64)
+            )
+            answered += all_
+            uvloop.run(check_paid(on.database_url, answered))
+            figures.add_rate("paid_orders_per_s", rate)
+
+        def theirs(number: int) -> None:
+            rate = uvloop.run(by_hand(on.database_url, seats, seconds))
+            figures.add_rate("orders_by_hand_per_s", rate)
+            figures.add_ratio("ratio_vs_by_hand", "paid_orders_per_s", "orders_by_hand_per_s")
+
+        rounds.run({f"{CLIENTS} tills": ours, "a transaction an order": theirs})
     return 0
 
 

@@ -167,8 +167,13 @@ def facts_of(before: Order | None, after: Order) -> list[Fact]:
     """What happened to an order's money and places between two of its states.
 
     However an order came from one to the other, the sums of its facts are the same: nothing
-    is told twice, and nothing that was saved is left out.
+    is told twice, and nothing that was saved is left out. What is not booked yet is told when it
+    is, as if it had just come.
     """
+    if after.unbooked:
+        return []
+    if before is not None and before.unbooked:
+        before = None
     return [
         *_sales(before, after),
         *_charges(before, after),

@@ -19,6 +19,7 @@ from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.orders import (
     GIVEN_UP,
     STANDING,
+    Bought,
     Charge,
     ChargeKind,
     Delivery,
@@ -322,8 +323,23 @@ def with_payment_begun(order: Order, payment: Payment) -> Order:
 
 
 def at_rest(order: Order) -> Order:
-    """The order in no till session any more once no money of it can move by hand."""
-    return order if order.moves_by_hand or not order.till else replace(order, till="")
+    """The order in no till session any more once no money of it can move by hand, and booked."""
+    unbooked = order.unbooked and order.state is OrderState.SELLING
+    till = order.till if order.till and order.moves_by_hand else ""
+    if order.till == till and order.unbooked == unbooked:
+        return order
+    return replace(order, till=till, unbooked=unbooked)
+
+
+def bought(order: Order) -> Bought:
+    """What whoever bought at once is told of the order, which is sold."""
+    tickets = tuple(
+        (line.performance, line.ticket, line.seat, line.area, line.price_type, line.amount)
+        for line in order.lines
+        if line.state is LineState.SOLD
+    )
+    change = sum(payment.change for payment in order.payments)
+    return Bought(order.number, order.total, change, tickets)
 
 
 def has_page(payment: Payment) -> bool:

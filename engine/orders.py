@@ -48,7 +48,7 @@ class Transition(NamedTuple):
 
 TRANSITIONS: Final = (
     Transition(None, OrderState.OPEN, "placed"),
-    Transition(None, OrderState.SELLING, "placed, nothing to pay"),
+    Transition(None, OrderState.SELLING, "placed and paid at once, or nothing to pay"),
     Transition(OrderState.OPEN, OrderState.SELLING, "the money is there"),
     Transition(OrderState.OPEN, OrderState.SELLING, "to be reserved"),
     Transition(OrderState.OPEN, OrderState.CANCELLED, "given up"),
@@ -337,6 +337,9 @@ class Order(Struct, frozen=True):
 
     `operator` is who placed it ("" for a buyer), and stays so whoever takes the money.
     `expires_ms` is when it is given up, a little before its holds end.
+
+    `unbooked`: it was first saved on its way to be sold, with its money, and stands in no other
+    table and in no book until it is known how that ended.
     """
 
     id: str
@@ -361,6 +364,7 @@ class Order(Struct, frozen=True):
     reissues: tuple[OrderReissue, ...] = ()
     exchanges: tuple[OrderExchange, ...] = ()
     till: str = ""  # the till session that money of it is moving in now, by hand
+    unbooked: bool = False
     revision: int = 0  # of the stored order: a save that is not based on it is refused
 
     @property
@@ -484,6 +488,18 @@ class DeskRefusal(StrEnum):
     MORE_THAN_VALUE = "more_than_value"  # what is sold is worth less, `detail` is how much
     CREDIT_UNKNOWN = "credit_unknown"  # there is no credit with this code in this currency
     CREDIT_TOO_SMALL = "credit_too_small"  # there is less on it, `detail` is how much
+
+
+class Bought(Struct, array_like=True, frozen=True):
+    """What a sale at once came to, in minor units; `number` is the order's.
+
+    Each ticket is (performance, number, seat, area, price type, amount without fees).
+    """
+
+    number: int
+    total: int
+    change: int
+    tickets: tuple[tuple[int, int, int, int, str, int], ...]
 
 
 class OrderRefused(Struct, frozen=True):

@@ -40,6 +40,7 @@ from gateway.addresses import Addresses, Allowance
 from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.config import Config
+from gateway.counter import Counter
 from gateway.doors import Secrets
 from gateway.exports import Exports
 from gateway.http import EDGE, Edge, add_safe_headers, every_request
@@ -85,6 +86,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         Secrets(config.ticket_key),
         addresses,
         programme.is_public,
+        Counter(backend, programme, metrics, auditor),
     )
     edge = Edge(
         backend=backend,

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from gateway.backend import Backend
-from gateway.limits import AUDIT_RETRY_S, MAX_WAITING_ACTS
+from gateway.limits import AUDIT_RETRY_S, MAX_ACTS_AT_ONCE, MAX_WAITING_ACTS
 from gateway.session import Principal, now_ms
 
 log = structlog.get_logger("gateway.audit")
@@ -39,7 +39,7 @@ class Auditor:
                     "act": act,
                     "subject": str(subject),
                     "detail": detail,
-                    "now_ms": now_ms(),
+                    "at_ms": now_ms(),
                 }
             )
         except asyncio.QueueFull:
@@ -55,20 +55,26 @@ class Auditor:
 
     async def _run(self) -> None:
         while True:
-            act = await self._acts.get()
-            written = False
-            while not written:
-                written = await self._write(act)
-            self._acts.task_done()
+            acts = [await self._acts.get()]
+            while len(acts) < MAX_ACTS_AT_ONCE and not self._acts.empty():
+                acts.append(self._acts.get_nowait())
+            if not await self._write(acts) and len(acts) > 1:
+                # One of them cannot be kept: not for that the others.
+                for act in acts:
+                    await self._write([act])
+            for _ in acts:
+                self._acts.task_done()
 
-    async def _write(self, act: dict[str, Any]) -> bool:
-        """Whether this act is done with; False, after a pause, to try again."""
-        try:
-            await self._access.audit(**act)
-        except self._outages as error:
-            log.warning("audit log waits", why=repr(error))
-            await asyncio.sleep(AUDIT_RETRY_S)
-            return False
-        except Exception as error:
-            log.exception("act not recorded", act=act["act"], why=str(error))
-        return True
+    async def _write(self, acts: list[dict[str, Any]]) -> bool:
+        """Whether they are recorded; waits for a database that is away."""
+        while True:
+            try:
+                await self._access.audit(acts)
+                return True
+            except self._outages as error:
+                log.warning("audit log waits", why=repr(error))
+                await asyncio.sleep(AUDIT_RETRY_S)
+            except Exception as error:
+                if len(acts) == 1:
+                    log.exception("act not recorded", act=acts[0]["act"], why=str(error))
+                return False

@@ -22,7 +22,15 @@ from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
 from engine.listing import Cursor, Listed, ListFilter, ListTotals
 from engine.mails import MailRow
-from engine.orders import ExchangeRequest, Order, OrderRefused, PlaceOrder, RefundRequest, Terms
+from engine.orders import (
+    Bought,
+    ExchangeRequest,
+    Order,
+    OrderRefused,
+    PlaceOrder,
+    RefundRequest,
+    Terms,
+)
 from engine.season import Changed, Pending, ProductionFound, Programme, Unchanged
 from engine.status import EngineStatus
 from engine.tills import (
@@ -82,6 +90,12 @@ class Desk(Protocol):
     """
 
     async def place(self, request: PlaceOrder) -> Order | OrderRefused: ...
+
+    async def buy(
+        self, request: PlaceOrder, given: int, at_till: AtTill = NO_TILL
+    ) -> Bought | OrderRefused:
+        """Claim, price and sell for cash at once; `given` is what was handed over."""
+        ...
 
     async def get(self, order: str) -> Order | None: ...
 
@@ -343,9 +357,9 @@ class Access(Protocol):
 
     async def revoke_device(self, device: int, now_ms: int) -> bool: ...
 
-    async def audit(
-        self, *, who: str, act: str, subject: str, detail: Mapping[str, Any], now_ms: int
-    ) -> None: ...
+    async def audit(self, acts: Sequence[Mapping[str, Any]]) -> None:
+        """Each has `at_ms`, `who`, `act`, `subject` and `detail`."""
+        ...
 
     async def list_audit(self, *, before: int | None = None, limit: int = 100) -> Sequence[Any]: ...
 

@@ -22,6 +22,7 @@ from engine.tills import (
     TillRefused,
     TillReport,
 )
+from gateway.counter import till_of
 from gateway.http import EDGE, Edge, answer, operator, query_number, read_json, rows_wanted
 from gateway.limits import DEFAULT_ROWS_PER_PAGE
 from gateway.problems import Problem
@@ -80,12 +81,7 @@ class TillClosing(Struct, frozen=True):
 
 async def at_till(edge: Edge, principal: Principal) -> AtTill:
     """Where an operator takes money by hand, or hands it back."""
-    house = await edge.programme.house()
-    required = bool(house.settings.get("till_sessions_required"))
-    session = await edge.backend.tills.open_of(principal.who)
-    if session is None:
-        return AtTill(required=required)
-    return AtTill(session.id, session.currency, required)
+    return await till_of(edge.programme, edge.backend.tills, principal.who)
 
 
 @routes.get("/api/tills")

@@ -7,7 +7,7 @@ end too. Knows no frame after the hello: that is `gateway.socket`.
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter as Tally
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from gateway.audit import Auditor
 from gateway.backend import Backend
 from gateway.batcher import Batcher
 from gateway.config import Config
+from gateway.counter import Counter
 from gateway.doors import Secrets
 from gateway.limits import (
     BUYER_BURST_COMMANDS,
@@ -60,8 +61,10 @@ class Hub:
         secrets: Secrets,
         addresses: Addresses,
         is_public: IsPublic,
+        counter: Counter,
     ) -> None:
         self.metrics = metrics
+        self.counter = counter
         self.secrets = secrets
         self.loop: asyncio.AbstractEventLoop
         self.batcher = Batcher(backend.performances, metrics, config.retry_for_s)
@@ -76,7 +79,7 @@ class Hub:
         self._identities = identities
         self._auditor = auditor
         self._connections: set[Connection] = set()
-        self._clients: Counter[str] = Counter(buyer=0, device=0, operator=0)
+        self._clients: Tally[str] = Tally(buyer=0, device=0, operator=0)
         self._empty = asyncio.Event()
         self._arriving: dict[Arrival, asyncio.Task[None] | None] = {}
         """Who has not said who it is, and the look for whose token it is."""
@@ -104,7 +107,7 @@ class Hub:
     async def stop(self) -> None:
         """Let answers under way leave, then close every connection as "going away"."""
         self.stopping = True
-        await self.batcher.stop(STOP_S)
+        await asyncio.gather(self.batcher.stop(STOP_S), self.counter.stop(STOP_S))
         await self.rooms.stop()
         await self.feeds.stop()
         await self.shown.stop()

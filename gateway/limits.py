@@ -114,7 +114,12 @@ MAX_CACHED_IDENTITIES: Final = 10_000
 
 MAX_WAITING_ACTS: Final = 10_000
 """Operators' acts waiting to be written to the audit log."""
+MAX_ACTS_AT_ONCE: Final = 500
 AUDIT_RETRY_S: Final = 0.5
+
+# Sales at once
+MAX_SALES: Final = 2_000
+"""Sales of one gateway under way; the next is shed as "busy"."""
 
 # Addresses
 MAX_REMEMBERED_ADDRESSES: Final = 20_000

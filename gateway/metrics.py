@@ -25,6 +25,8 @@ from prometheus_client.core import (
 )
 
 from engine.commands import Refusal, ScanOutcome
+from engine.orders import DeskRefusal
+from engine.payments import PaymentRefusal
 from engine.status import Buckets
 
 # Otherwise each counter and histogram of the library has a second family that says when it began.
@@ -37,7 +39,15 @@ BATCH_EDGES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 FROM_FEED: Final = "seat_taken_from_feed"
 """The outcome of a hold that the gateway refused by itself: its feed showed the seat as sold."""
 _LET_THROUGH: Final = (ScanOutcome.ADMITTED, ScanOutcome.EXITED)
-_REFUSED: Final = frozenset({FROM_FEED, *Refusal, *set(ScanOutcome).difference(_LET_THROUGH)})
+_REFUSED: Final = frozenset(
+    {
+        FROM_FEED,
+        *Refusal,
+        *DeskRefusal,
+        *PaymentRefusal,
+        *set(ScanOutcome).difference(_LET_THROUGH),
+    }
+)
 
 
 class Latency(dict[str, Buckets]):

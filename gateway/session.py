@@ -68,13 +68,13 @@ OPERATOR_ROLES: Final = (
 _WATCHING: Final = frozenset({wire.Watch, wire.Unwatch, wire.Ping})
 _HOLDING: Final = frozenset({wire.AskHold, wire.AskBest, wire.AskRelease, wire.AskBasket})
 _QUEUEING: Final = frozenset({wire.AskQueue})
-_BLOCKING: Final = frozenset({wire.AskBlock, wire.AskUnblock})
+_SELLING: Final = frozenset({wire.AskBuy, wire.AskBlock, wire.AskUnblock})
 _SCANNING: Final = frozenset({wire.AskScan, wire.AskUndoScan, wire.AskKeptScan})
 
 FRAMES: Final[dict[Role, frozenset[type]]] = {
-    Role.ADMIN: _WATCHING | _HOLDING | _BLOCKING | _SCANNING,
-    Role.SUPERVISOR: _WATCHING | _HOLDING | _BLOCKING | _SCANNING,
-    Role.CASHIER: _WATCHING | _HOLDING | _BLOCKING,
+    Role.ADMIN: _WATCHING | _HOLDING | _SELLING | _SCANNING,
+    Role.SUPERVISOR: _WATCHING | _HOLDING | _SELLING | _SCANNING,
+    Role.CASHIER: _WATCHING | _HOLDING | _SELLING,
     Role.REFUND: _WATCHING,
     Role.DOOR: _WATCHING | _SCANNING,
     Role.REPORT: _WATCHING,

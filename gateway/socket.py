@@ -60,6 +60,7 @@ _decode = msgspec.msgpack.Decoder(wire.ClientFrame).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 _NOT_ADMITTED: Final = _encode(Refused(Refusal.NOT_ADMITTED))
+_NO_HOLD: Final = (-1, b"")
 _HOLDS: Final = frozenset({"held", "basket_is"})
 
 TAGS: Final = {frame: str(frame.__struct_config__.tag) for frame in wire.ClientFrame.__args__}
@@ -335,6 +336,19 @@ class Connection(Peer):
     def _on_basket(self, frame: wire.AskBasket) -> None:
         self._ask("basket", frame.performance, Basket(frame.id, frame.token), frame.token)
 
+    def _on_buy(self, frame: wire.AskBuy) -> None:
+        if len(self._asked) >= MAX_UNANSWERED_PER_SOCKET:
+            self.shed(frame.id, "busy", SHED_RETRY_MS)
+            return
+        self._asked[frame.id] = _NO_HOLD
+        self._hub.counter.sell(self, frame)
+
+    def sold(self, answer: wire.Bought | wire.NotBought) -> None:
+        """What became of a sale at once (see gateway.counter)."""
+        self._asked.pop(answer.id, None)
+        if not self.closing:
+            self.out.send(_encode(answer))
+
     def _on_block(self, frame: wire.AskBlock) -> None:
         block = Block(frame.id, frame.seats, frame.areas, frame.reason)
         self._ask("block", frame.performance, block)
@@ -429,6 +443,7 @@ _HANDLERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
     wire.AskBest: Connection._on_best,
     wire.AskRelease: Connection._on_release,
     wire.AskBasket: Connection._on_basket,
+    wire.AskBuy: Connection._on_buy,
     wire.AskBlock: Connection._on_block,
     wire.AskUnblock: Connection._on_unblock,
     wire.AskScan: Connection._on_scan,

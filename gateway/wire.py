@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Raw, Struct
 
-from engine.commands import ID_BYTES, Outcome, ScanMode, ScanOutcome
+from engine.commands import ID_BYTES, Line, Outcome, ScanMode, ScanOutcome
 from engine.limits import MAX_TEXT_CHARS
 
 PROTOCOL_VERSION: Final = 1
@@ -90,6 +90,28 @@ class AskBasket(_Frame, tag="basket", frozen=True):
     token: Id
 
 
+class Basket(_Frame, frozen=True):
+    """A hold to buy. Each line is (seat, area, price type, quantity), as in an order."""
+
+    performance: PerformanceId
+    token: Id
+    lines: tuple[Line, ...]
+
+
+class AskBuy(_Frame, tag="buy", frozen=True):
+    """Sell these places for cash, now; those that are not held yet are claimed first.
+
+    `id` is the order's; `given` is what was handed over, in minor units.
+    """
+
+    id: Id
+    baskets: tuple[Basket, ...]
+    given: Count
+    name: Text = ""
+    email: Text = ""
+    language: Text = "en"
+
+
 class AskBlock(_Frame, tag="block", frozen=True):
     id: Id
     performance: PerformanceId
@@ -167,6 +189,7 @@ ClientFrame = (
     | AskBest
     | AskRelease
     | AskBasket
+    | AskBuy
     | AskBlock
     | AskUnblock
     | AskScan
@@ -192,6 +215,27 @@ class Welcome(_Frame, tag="welcome", frozen=True):
 class Reply(_Frame, tag="reply", frozen=True):
     id: bytes
     outcome: Outcome
+
+
+class Bought(_Frame, tag="bought", frozen=True):
+    """The order is paid and sold. Each ticket is (performance, number, seat, area, price type,
+    amount); `number` is the order's, `change` what is handed back."""
+
+    id: bytes
+    number: int
+    total: int
+    change: int
+    tickets: tuple[tuple[int, int, int, int, str, int], ...]
+
+
+class NotBought(_Frame, tag="not_bought", frozen=True):
+    """Nothing was bought; `code` is one of orders', payments' or the engine's refusals."""
+
+    id: bytes
+    code: str
+    detail: str
+    performance: int
+    seats: tuple[int, ...]
 
 
 class Shed(_Frame, tag="shed", frozen=True):
@@ -262,7 +306,9 @@ class Error(_Frame, tag="error", frozen=True):
     id: bytes = b""
 
 
-ServerFrame = Welcome | Reply | Shed | Lost | Room | Placed | Admitted | Pong | Error
+ServerFrame = (
+    Welcome | Reply | Bought | NotBought | Shed | Lost | Room | Placed | Admitted | Pong | Error
+)
 
 
 # The hot path ----------------------------------------------------------------

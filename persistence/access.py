@@ -5,7 +5,7 @@ threads for it), tokens as their SHA-256. Knows no token and no password.
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -305,16 +305,10 @@ class Access:
 
     # Audit ----------------------------------------------------------------------
 
-    async def audit(
-        self, *, who: str, act: str, subject: str, detail: Mapping[str, Any], now_ms: int
-    ) -> None:
-        """Write down that `who` did `act` to `subject`."""
+    async def audit(self, acts: Sequence[Mapping[str, Any]]) -> None:
+        """Write down who did what to which subject, all of it or nothing."""
         async with self._engine.begin() as connection:
-            await connection.execute(
-                audit_log.insert().values(
-                    at_ms=now_ms, who=who, act=act, subject=subject, detail=dict(detail)
-                )
-            )
+            await connection.execute(audit_log.insert(), [dict(act) for act in acts])
 
     async def list_audit(self, *, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
         """Newest first. `before` is the id of the last entry of the page before."""

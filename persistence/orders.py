@@ -8,6 +8,7 @@ ledger is recorded in the same transaction: neither is ever there without the ot
 
 import re
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -27,17 +28,21 @@ from persistence.credit import Credits, move
 from persistence.ledger import record
 from persistence.mails import queue
 from persistence.schema import (
+    order_lines,
     orders,
     payments,
     provider_events,
     till_repayments,
     without_nul,
 )
+from persistence.together import Together
 
 MAX_UNFINISHED: Final = 100_000
 """Unfinished orders in one answer; the desk refuses new orders at as many."""
 MAX_BY_SESSION: Final = 50
 MAX_SEARCH_WORDS: Final = 6
+MAX_KNOWN: Final = 10_000
+"""Orders saved here that need not be read again when they are next saved."""
 
 _COLUMNS: Final = """
     unnest(CAST(:id AS text[]), CAST(:revision AS int4[]), CAST(:state AS text[]),
@@ -73,7 +78,9 @@ WITH changed AS (
     INSERT INTO order_history (order_number, revision, until_ms, body)
     SELECT number, revision - 1, :now_ms, before FROM changed
 )
-SELECT id, number, revision, before FROM changed
+SELECT id, number, revision,
+    CASE WHEN id = ANY(CAST(:unknown AS text[])) THEN before END AS before
+FROM changed
 """)
 _PUT_BACK: Final = sa.text(f"""
 UPDATE orders o SET
@@ -140,6 +147,8 @@ class Orders:
         self._clock_ms = clock_ms
         self._decode = msgspec.json.Decoder(Order).decode
         self._credits = Credits(engine)
+        self._reads = Together(self._by_ids)
+        self._saved: OrderedDict[str, Order] = OrderedDict()
 
     async def save(self, changes: Sequence[Order]) -> list[Order]:
         """Keep orders, all or none; they come back with their numbers and new revisions.
@@ -169,6 +178,7 @@ class Orders:
                 if group:
                     group.sort(key=lambda order: order.id)  # one lock order for everybody
                     values = order_columns(group) | {"now_ms": now_ms}
+                    values["unknown"] = [one.id for one in group if self._known(one) is None]
                     rows = await connection.execute(statement, values)
                     for row in rows:
                         saved[row.id] = row.number, row.revision
@@ -180,7 +190,7 @@ class Orders:
                 structs.replace(order, number=saved[order.id][0], revision=saved[order.id][1])
                 for order in changes
             ]
-            changed = self._changed(stored, before)
+            changed = self._changed(changes, stored, before)
             await _check_tills(connection, changed)
             await _save_parts(connection, stored)
             await move(connection, changed, now_ms)
@@ -188,14 +198,35 @@ class Orders:
             await queue(connection, told, now_ms)
             # Last in its transaction: the ledger's lock, which all orders share, is held for as
             # short as can be.
-            await record(connection, _facts(changed), now_ms)
+            await record(connection, self._facts(changed), now_ms)
+        for order in stored:
+            self._saved[order.id] = order
+            self._saved.move_to_end(order.id)
+        while len(self._saved) > MAX_KNOWN:
+            self._saved.popitem(last=False)
         return stored
 
-    def _changed(self, stored: list[Order], before: dict[str, str]) -> list[_Change]:
+    def _known(self, order: Order) -> Order | None:
+        """What is stored of the order at its revision, where it was saved here."""
+        known = self._saved.get(order.id)
+        return known if known is not None and known.revision == order.revision else None
+
+    def _changed(
+        self, changes: Sequence[Order], stored: list[Order], before: dict[str, str]
+    ) -> list[_Change]:
         """What each order was, None for a new one, and is."""
         return [
-            (self._decode(before[order.id]) if order.id in before else None, order)
-            for order in stored
+            (self._decode(before[order.id]) if order.id in before else self._known(asked), order)
+            for asked, order in zip(changes, stored, strict=True)
+        ]
+
+    def _facts(self, changed: Iterable[_Change]) -> list[tuple[int, Fact]]:
+        """What changed about money, each with the performance whose organiser it concerns."""
+        # An order belongs to the organiser of what it buys first.
+        return [
+            (after.lines[0].performance, fact)
+            for before, after in changed
+            for fact in facts_of(before, after)
         ]
 
     async def credit(self, code: str, performance: int) -> Credit | None:
@@ -203,8 +234,10 @@ class Orders:
         return await self._credits.get(code, performance)
 
     async def get(self, order: str) -> Order | None:
-        found = await self._select(orders.c.id == order, 1)
-        return found[0] if found else None
+        return await self._reads.get(order)
+
+    async def _by_ids(self, ids: Sequence[str]) -> dict[str, Order]:
+        return {order.id: order for order in await self.among(ids)}
 
     async def among(self, ids: Sequence[str]) -> list[Order]:
         """Those of them that there are, newest first."""
@@ -270,23 +303,15 @@ async def _check_tills(connection: AsyncConnection, changed: list[_Change]) -> N
 async def put_back(connection: AsyncConnection, earlier: list[Order]) -> None:
     """Make orders what they were, in a database that nobody else writes."""
     await connection.execute(_PUT_BACK, order_columns(earlier))
-    # An order begins payments and never forgets one: later ones are there too many.
+    # An order begins payments and never forgets one: later ones are there too many. One that is
+    # not booked yet has no lines either.
     numbers = [order.number for order in earlier]
     await connection.execute(payments.delete().where(payments.c.order_number.in_(numbers)))
+    await connection.execute(order_lines.delete().where(order_lines.c.order_number.in_(numbers)))
     await connection.execute(
         till_repayments.delete().where(till_repayments.c.order_number.in_(numbers))
     )
     await _save_parts(connection, earlier)
-
-
-def _facts(changed: Iterable[_Change]) -> list[tuple[int, Fact]]:
-    """What changed about money, each with the performance whose organiser it concerns."""
-    # An order belongs to the organiser of what it buys first.
-    return [
-        (after.lines[0].performance, fact)
-        for before, after in changed
-        for fact in facts_of(before, after)
-    ]
 
 
 def words(text: str) -> list[str]:
@@ -348,7 +373,8 @@ def order_columns(group: list[Order]) -> dict[str, list[Any]]:
     }
 
 
-async def _save_parts(connection: AsyncConnection, stored: list[Order]) -> None:
+async def _save_parts(connection: AsyncConnection, orders: list[Order]) -> None:
+    stored = [order for order in orders if not order.unbooked]
     lines = [(order.number, line) for order in stored for line in order.lines]
     if lines:
         await connection.execute(

@@ -32,6 +32,7 @@ from engine.tills import (
     reckon,
 )
 from persistence.schema import orders, payments, till_entries, till_repayments, till_sessions
+from persistence.together import Together
 
 MAX_SESSIONS: Final = 200
 """In one page of sessions."""
@@ -48,6 +49,7 @@ class Tills:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._opened = Together(self._open_of)
 
     async def open(self, wanted: OpenTill, now_ms: int) -> TillReport | TillRefused:
         if problem := malformed_open(wanted):
@@ -115,8 +117,13 @@ class Tills:
 
     async def open_of(self, operator: str) -> TillSession | None:
         """The operator's open session."""
+        return await self._opened.get(operator)
+
+    async def _open_of(self, operators: Sequence[str]) -> dict[str, TillSession]:
+        query = sa.select(*_SESSION).where(_IS_OPEN, till_sessions.c.operator.in_(operators))
         async with self._engine.connect() as connection:
-            return await _session(connection, _IS_OPEN & (till_sessions.c.operator == operator))
+            found = [_read(row) for row in await connection.execute(query)]
+        return {session.operator: session for session in found}
 
     async def report(self, session: str) -> TillReport | None:
         """As of one moment; a closed session's is the same for good."""

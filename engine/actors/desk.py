@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from engine.actors import ActorFault
 from engine.actors.order_keeper import MAX_OPEN_ORDERS, OrderKeeper, OrdersPort
 from engine.actors.performance import now_ms
-from engine.actors.saga import Ask, Saga, Shop
+from engine.actors.saga import Ask, Saga, Shop, subject_of
 from engine.commands import Refusal
 from engine.credit import CODE_BYTES, CreditRefused, code_of, read_code
 from engine.ordering import (
@@ -94,6 +94,8 @@ log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 1.0
 """Pause between two looks at the agenda."""
+AT_ONCE: Final = "buy"
+"""The attempt of a payment that is made with its order."""
 MAX_SWEEPS: Final = 64
 """Orders gone on with at once, so that one that waits for somebody does not hold up the others;
 fewer than calls to the payment provider, so that buyers still come through."""
@@ -148,7 +150,7 @@ class OrderDesk:
                 return await self._sell_free(known) if same else _refuse(Refusal.ID_REUSED)
             if self._keeper.open_orders >= MAX_OPEN_ORDERS:
                 return _refuse(Refusal.BUSY)
-            quotes = await self._saga.check_out(request)
+            quotes = await self._saga.check_out(request, subject_of(request.id, request))
             if isinstance(quotes, OrderRefused):
                 return quotes
             order = await self._keeper.save(draw_up(request, quotes, self._clock_ms()))
@@ -160,6 +162,49 @@ class OrderDesk:
             return order
         order = await self._saga.settle(order)
         return _refuse(DeskRefusal.SEATS_LOST) if never_sold(order) else order
+
+    async def buy(
+        self, request: PlaceOrder, given: int, at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
+        """Claim what is not held yet, price it and sell it for cash: `place` and `pay` in one.
+
+        `given` is what was handed over, in minor units. Refused, nothing is bought; what was
+        claimed stays held.
+        """
+        if problem := malformed(request):
+            return _refuse(Refusal.MALFORMED, problem)
+        async with self._keeper.lock(request.id):
+            order = await self._keeper.load(request.id)
+            payment_id = f"{request.id}-{AT_ONCE}"
+            if order is None:
+                found = await self._buy(request, payment_id, given, at_till)
+            elif _same_sale(order, request, payment_id, given):
+                found = await self._saga.settle(order)
+            else:
+                return _refuse(Refusal.ID_REUSED)
+            if isinstance(found, OrderRefused):
+                return found
+            answer = _answer(found, payment_of(found, payment_id), "", by_hand=True)
+            return answer if isinstance(answer, OrderRefused) else answer[0]
+
+    async def _buy(
+        self, request: PlaceOrder, payment: str, given: int, at_till: AtTill
+    ) -> Order | OrderRefused:
+        if self._keeper.open_orders >= MAX_OPEN_ORDERS:
+            return _refuse(Refusal.BUSY)
+        subject = subject_of(request.id, request, given, at_till)
+        quotes = await self._saga.check_out(request, subject, claiming=True)
+        if isinstance(quotes, OrderRefused):
+            return quotes
+        order = draw_up(request, quotes, self._clock_ms())
+        if not order.total:
+            return await self._saga.settle(await self._keeper.save(order))
+        cash = PaymentMethod.CASH.value
+        order = replace(order, unbooked=True)
+        begun = await self._begin(order, cash, payment, given, "", request.operator, 0, at_till)
+        if isinstance(begun, OrderRefused):
+            await self._saga.unlock(request, subject)
+        return begun
 
     async def get(self, order: str) -> Order | None:
         return await self._keeper.load(order)
@@ -623,6 +668,12 @@ def _exchange_of(order: Order, id: str) -> OrderExchange | None:
 def _same_exchange(known: OrderExchange, wanted: ExchangeRequest) -> bool:
     same = tuple(sorted(wanted.lines)) == known.leaving and wanted.hold == known.hold
     return same and wanted.fee == known.fee and wanted.to_credit == bool(known.card)
+
+
+def _same_sale(order: Order, request: PlaceOrder, payment_id: str, given: int) -> bool:
+    same = order.holds == request.baskets and order.channel == request.channel
+    payment = payment_of(order, payment_id)
+    return same and (not order.total if payment is None else payment.given == given)
 
 
 def _same_refund(known: OrderRefund, wanted: RefundRequest) -> bool:

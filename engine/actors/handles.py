@@ -7,7 +7,7 @@ did not answer may have done its work all the same, so every failure becomes
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -18,12 +18,21 @@ from ray.exceptions import RayTaskError
 from engine.actors import ActorFault, NotReady, Stopped
 from engine.actors.directory import UnknownPerformance, node_of
 from engine.actors.journal_handle import CALL_S, SUBMIT, WATCH, call, open_lane
-from engine.actors.lane import Lane, LaneBroken
+from engine.actors.lane import Address, Lane, LaneBroken, LaneServer
 from engine.actors.parts import DIRECTORY, Part, named
 from engine.actors.use import own_use
 from engine.commands import Command, Outcome
 from engine.lead import Led
-from engine.orders import ExchangeRequest, Order, OrderRefused, PlaceOrder, RefundRequest, Terms
+from engine.ordering import bought
+from engine.orders import (
+    Bought,
+    ExchangeRequest,
+    Order,
+    OrderRefused,
+    PlaceOrder,
+    RefundRequest,
+    Terms,
+)
 from engine.payments import WebhookRejected
 from engine.status import EngineStatus, MailStatus, PerformanceStatus
 from engine.tills import NO_TILL, AtTill
@@ -170,11 +179,64 @@ class RegisterInJournal:
         return Led(*await call(self._journal.beat.remote(node)))
 
 
+BUY: Final = 1
+"""The method of the desk's lane: a till sells by the thousand."""
+_Sale = tuple[PlaceOrder, int, AtTill]
+_Told = tuple[Bought | None, OrderRefused | None]
+
+
+def desk_lane(host: str, ask: Callable[..., Awaitable[Any]]) -> LaneServer:
+    """What the desk answers without Ray; `ask` calls a method of it by its name."""
+    decode = msgspec.msgpack.Decoder(_Sale).decode
+    encode = msgspec.msgpack.Encoder().encode
+
+    async def buy(body: bytes) -> bytes:
+        found = await ask("buy", *decode(body))
+        return encode((bought(found), None) if isinstance(found, Order) else (None, found))
+
+    return LaneServer(host, {BUY: buy})
+
+
 class RayDesk:
     """The order desk, as a gateway sees it."""
 
     def __init__(self, desk: Part) -> None:
         self._desk = desk
+        self._lane: Lane | None = None
+        self._opening = asyncio.Lock()
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._told = msgspec.msgpack.Decoder(_Told).decode
+
+    def leave(self) -> None:
+        """Another node leads: of the desk that was, no answer is waited for."""
+        if self._lane is not None:
+            self._lane.close()
+
+    async def _opened(self) -> Lane:
+        async with self._opening:
+            if self._lane is None or self._lane.broken:
+                address = Address(*await self._desk.ask("lane"))
+                async with asyncio.timeout(CALL_S):
+                    self._lane = await Lane.open(address)
+            return self._lane
+
+    async def buy(
+        self, request: PlaceOrder, given: int, at_till: AtTill = NO_TILL
+    ) -> Bought | OrderRefused:
+        lane = self._lane
+        try:
+            if lane is None or lane.broken:
+                lane = await self._opened()
+            async with asyncio.timeout(ASK_FOR_S + CALL_S):
+                told = await lane.call(BUY, self._encode((request, given, at_till)))
+            sold, refused = self._told(told)
+        except (ActorFault, LaneBroken, TimeoutError) as error:
+            if lane is not None and not isinstance(error, ActorFault):
+                lane.close()
+            raise BackendUnavailable(repr(error)) from error
+        found = sold or refused
+        assert found is not None, "the desk answers one of the two"
+        return found
 
     async def _ask(self, method: str, *args: Any) -> Any:
         try:

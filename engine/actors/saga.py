@@ -145,17 +145,18 @@ class Saga:
 
     # Checkout --------------------------------------------------------------------
 
-    async def check_out(self, request: PlaceOrder) -> list[Quoted] | OrderRefused:
-        """Price and lock every hold of a request, or none of them."""
-        subject = _subject(request.id, request)
+    async def check_out(
+        self, request: PlaceOrder, subject: str, *, claiming: bool = False
+    ) -> list[Quoted] | OrderRefused:
+        """Price and lock every hold of a request, or none of them.
+
+        The ids are made of `subject`, see `subject_of`. When `claiming`, what is not held yet is
+        claimed first; it stays held when the answer is a refusal.
+        """
         quotes: list[Quoted] = []
         refusal: OrderRefused | None = None
         for hold in request.baskets:
-            name = step_id(subject, "checkout", hold.performance)
-            token = bytes.fromhex(hold.token)
-            outcome = await self._ask(
-                hold.performance, Checkout(name, token, request.id, buyer_key(request), hold.lines)
-            )
+            outcome = await self._check_out(request, hold, subject, claiming)
             if isinstance(outcome, Refused):
                 refusal = OrderRefused(
                     outcome.code.value, outcome.detail, hold.performance, outcome.seats
@@ -168,14 +169,14 @@ class Saga:
         if refusal is None:
             return quotes
         # All of them: an earlier request under this id may have locked more than this one.
-        await self._reopen(subject, request.id, request.baskets)
+        await self.unlock(request, subject)
         return refusal
 
     async def check_out_exchange(
         self, order: Order, wanted: ExchangeRequest
     ) -> Quoted | OrderRefused:
         """Price and lock what places of an order are to be exchanged for."""
-        hold, subject = wanted.hold, _subject(order.id, wanted)
+        hold, subject = wanted.hold, subject_of(order.id, wanted)
         leaving = tuple(
             line.ticket
             for line in order.lines
@@ -193,6 +194,36 @@ class Saga:
             await self._reopen(subject, order.id, (hold,))
             return OrderRefused(DeskRefusal.MIXED_CURRENCIES.value)
         return outcome
+
+    async def _check_out(
+        self, request: PlaceOrder, hold: OrderHold, subject: str, claiming: bool
+    ) -> Outcome:
+        performance, token = hold.performance, bytes.fromhex(hold.token)
+
+        def checking(step: str) -> Awaitable[Outcome]:
+            name = step_id(subject, step, performance)
+            wanted = Checkout(name, token, request.id, buyer_key(request), hold.lines)
+            return self._ask(performance, wanted)
+
+        if not claiming:
+            return await checking("checkout")
+        name = step_id(subject, "claim", performance)
+        holder = request.session or f"operator:{request.operator}"
+        seats, areas = _wanted(hold)
+        # One after the other in one batch: the second is refused by itself where the first was.
+        held, outcome = await asyncio.gather(
+            self._ask(performance, Hold(name, token, holder, request.channel, seats, areas)),
+            checking("checkout"),
+        )
+        not_held = (Refusal.HOLD_UNKNOWN, Refusal.NOT_IN_HOLD)
+        if isinstance(outcome, Refused) and outcome.code in not_held:
+            # A claim that was not decided the first time leaves a refusal that is remembered.
+            return held if isinstance(held, Refused) else await checking("checkout once claimed")
+        return outcome
+
+    async def unlock(self, request: PlaceOrder, subject: str) -> None:
+        """Let the holds of a request that came to no order change again."""
+        await self._reopen(subject, request.id, request.baskets)
 
     async def reopen(self, order: Order) -> None:
         """Let the holds of an order that was given up change again."""
@@ -556,10 +587,22 @@ def step_id(subject: str, step: str, performance: int) -> bytes:
     return hashlib.blake2b(text, digest_size=ID_BYTES).digest()
 
 
-def _subject(id: str, request: PlaceOrder | ExchangeRequest) -> str:
-    """What the ids of a checkout cover: the whole request. Changed, it is decided again."""
-    digest = hashlib.blake2b(msgspec.msgpack.encode(request), digest_size=ID_BYTES).hexdigest()
+def subject_of(id: str, *asked: object) -> str:
+    """What the ids of a request's commands are made of.
+
+    It covers the whole request: changed and sent again, it is decided again.
+    """
+    digest = hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=ID_BYTES).hexdigest()
     return f"{id}/{digest}"
+
+
+def _wanted(hold: OrderHold) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    """The seats that a basket names, and how many places of which areas."""
+    areas: Counter[int] = Counter()
+    for line in hold.lines:
+        if line.area >= 0:
+            areas[line.area] += line.quantity
+    return tuple(line.seat for line in hold.lines if line.area < 0), tuple(areas.items())
 
 
 def _places(lines: Sequence[OrderLine]) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:

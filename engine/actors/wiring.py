@@ -38,6 +38,7 @@ from engine.actors.handles import (
     RaySpawner,
     RayStatus,
     RegisterInJournal,
+    desk_lane,
 )
 from engine.actors.journal import JournalActor
 from engine.actors.journal_handle import journal_lane
@@ -178,7 +179,11 @@ class DeskProcess(LedProcess):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._lane = desk_lane(ray.util.get_node_ip_address(), self.ask)
         super().__init__(settings.node)
+
+    async def lane(self) -> Address:
+        return await self._lane.address()
 
     def prepare(self) -> None:
         import persistence.store  # noqa: F401
@@ -366,12 +371,17 @@ def backend(store: "Store", node: str = "") -> "Backend":
         parts = {name: OnePart(ray.get_actor(name)) for name in names}
     parts[JOURNAL] = OnePart(ray.get_actor(named(JOURNAL, node)))
     directory = parts[DIRECTORY]
-    performances = RayPerformances(directory)
+    performances, desk = RayPerformances(directory), RayDesk(parts[DESK])
     if following is not None:
-        following.told = performances.leave_lost_nodes
+
+        def leave(led: Led) -> None:
+            performances.leave_lost_nodes(led)
+            desk.leave()
+
+        following.told = leave
     return Backend(
         performances=performances,
-        desk=RayDesk(parts[DESK]),
+        desk=desk,
         catalogue=store.catalogue,
         season=store.season,
         access=store.access,

@@ -17,13 +17,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from engine.actors import ActorFault, NotReady, order_keeper
 from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.order_keeper import OrderKeeper
 from engine.actors.payments import StripeGateway
-from engine.commands import Channel, Scan, ScanMode
+from engine.commands import Channel, Line, Scan, ScanMode
 from engine.orders import (
     NEXT_STATES,
     ExchangeRequest,
@@ -36,7 +37,7 @@ from engine.orders import (
     TermsKind,
 )
 from engine.payments import PaymentUnavailable
-from tests.actors.desks import ADULT, World, paid, placed, request
+from tests.actors.desks import ADULT, World, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 
 TILL, PHONE = Channel.BOX_OFFICE, Channel.PHONE
@@ -239,6 +240,30 @@ async def at_the_till(life: Life) -> None:
     paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 6_000, "", "ada")))
     placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r1", (2,), "", "ada"))))
     placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r2", (), "", "ada"))))
+
+
+async def at_once(life: Life) -> None:
+    """Two performances in one call, and later a line goes back."""
+    holds = (unheld(1, 0, 1), unheld(2, 3))
+    wanted = request(*holds, channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.buy(wanted, 6_000)))
+    assert order.state is OrderState.PAID
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r1", (2,), "", "ada"))))
+
+
+async def at_once_in_vain(life: Life) -> None:
+    """What the second performance has not got; then without it, under the same id."""
+    await life.world.hold(2, 3)
+    wanted = request(unheld(1, 0), unheld(2, 3), channel=TILL)
+    answer = await life.ask(lambda desk: desk.buy(wanted, 6_000))
+    assert isinstance(answer, OrderRefused) and answer.code == "seat_taken"
+    less = replace(wanted, baskets=wanted.baskets[:1])
+    placed(await life.ask(lambda desk: desk.buy(less, 6_000)))
+
+
+def unheld(performance: int, *seats: int) -> OrderHold:
+    token = id_of(10_000_000 + performance).hex()
+    return OrderHold(performance, token, tuple(Line(seat, -1, "adult") for seat in seats))
 
 
 async def with_a_seat_lost(life: Life) -> None:
@@ -552,10 +577,10 @@ async def exchanged_too_late(life: Life) -> None:
 
 
 BY_HAND = (
-    at_the_till, with_a_seat_lost, with_a_hold_lost, given_up, for_nothing, in_parts,
-    a_deposit_given_back, a_deposit_for_lost_seats, ordered_by_phone, never_fetched, on_an_invoice,
-    by_credit, by_credit_in_vain, lost_tickets, for_a_cheaper_place, for_dearer_places,
-    for_places_that_are_lost, for_a_used_ticket, for_places_that_nobody_pays,
+    at_the_till, at_once, at_once_in_vain, with_a_seat_lost, with_a_hold_lost, given_up,
+    for_nothing, in_parts, a_deposit_given_back, a_deposit_for_lost_seats, ordered_by_phone,
+    never_fetched, on_an_invoice, by_credit, by_credit_in_vain, lost_tickets, for_a_cheaper_place,
+    for_dearer_places, for_places_that_are_lost, for_a_used_ticket, for_places_that_nobody_pays,
 )  # fmt: skip
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
              reserved_and_paid_on_the_page, exchanged_on_the_page, exchanged_too_late)  # fmt: skip

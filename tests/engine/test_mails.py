@@ -74,7 +74,7 @@ def waiting(reminded: int = 0) -> Order:
 
 STEPS: list[tuple[str, Order | None, Order, list[Mail]]] = [
     ("placed", None, at(S.OPEN), []),
-    ("placed, nothing to pay", None, at(S.SELLING), []),
+    ("placed and paid at once, or nothing to pay", None, at(S.SELLING), []),
     ("sold at once", None, at(S.PAID), [PAID, SALE]),
     ("paid", at(S.OPEN), at(S.SELLING), []),
     ("sold", at(S.SELLING), at(S.PAID), [PAID, SALE]),

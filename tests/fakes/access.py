@@ -1,6 +1,6 @@
 """Operators, sessions, devices and the audit log in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -185,12 +185,10 @@ class FakeAccess:
                 return True
         return False
 
-    async def audit(
-        self, *, who: str, act: str, subject: str, detail: Mapping[str, Any], now_ms: int
-    ) -> None:
+    async def audit(self, acts: Sequence[Mapping[str, Any]]) -> None:
         self._reach()
-        number = len(self.entries) + 1
-        self.entries.append(AuditEntry(number, now_ms, who, act, subject, dict(detail)))
+        for act in acts:
+            self.entries.append(AuditEntry(id=len(self.entries) + 1, **act))
 
     async def list_audit(self, *, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
         self._reach()

@@ -12,7 +12,8 @@ from engine.actors.desk import OrderDesk, Shop
 from engine.actors.payments import StripeGateway
 from engine.commands import TicketState
 from engine.credit import Credit
-from engine.orders import LineState, Order, OrderRefused, PlaceOrder
+from engine.ordering import bought
+from engine.orders import Bought, LineState, Order, OrderRefused, PlaceOrder
 from gateway.backend import BackendUnavailable, SignatureInvalid
 from tests.fakes.credits import MemoryCredits
 from tests.fakes.performances import FakePerformances
@@ -77,6 +78,10 @@ class FakeDesk:
 
     async def place(self, request: PlaceOrder) -> Order | OrderRefused:
         return await self._ask("place", request)
+
+    async def buy(self, *arguments: object) -> Bought | OrderRefused:
+        found = await self._ask("buy", *arguments)
+        return bought(found) if isinstance(found, Order) else found
 
     async def get(self, order: str) -> Order | None:
         return await self._ask("get", order)

@@ -41,6 +41,7 @@ from engine.commands import (
 from engine.feed import Applied, Replica
 from engine.listing import ListFilter
 from engine.orders import (
+    Bought,
     Buyer,
     LineState,
     Order,
@@ -279,6 +280,24 @@ class BackendContract:
         assert isinstance(paid, tuple)
         assert paid[0].payments[0].change == 3_000
 
+    async def test_a_till_buys_at_once(self, subject: Subject) -> None:
+        desk = subject.backend.desk
+        request = order_of(subject, new_id(), 140, 141, channel=Channel.BOX_OFFICE, operator="Ada")
+        sold = await desk.buy(request, 5_000)
+        assert isinstance(sold, Bought), sold
+        assert (sold.total, sold.change) == (4_000, 1_000)
+        assert [(seat, amount) for _, _, seat, _, _, amount in sold.tickets] == [
+            (140, 2_000),
+            (141, 2_000),
+        ]
+        assert await desk.buy(request, 5_000) == sold
+        order = await desk.get(request.id)
+        assert order is not None and order.state is OrderState.PAID
+        taken = order_of(subject, new_id(), 141, channel=Channel.BOX_OFFICE, operator="Ada")
+        assert await desk.buy(taken, 5_000) == OrderRefused(
+            "seat_taken", "", subject.performance, (141,)
+        )
+
     async def test_an_order_is_reserved_approved_and_paid_in_parts(self, subject: Subject) -> None:
         desk = subject.backend.desk
         order = await placed(subject, 19, 20)
@@ -480,10 +499,12 @@ class BackendContract:
 
     async def test_acts_are_listed_latest_first(self, subject: Subject) -> None:
         access = subject.backend.access
-        for number in range(3):
-            await access.audit(
-                who="Ada", act="test", subject=str(number), detail={"n": number}, now_ms=number
-            )
+        acts = [
+            {"at_ms": n, "who": "Ada", "act": "test", "subject": str(n), "detail": {"n": n}}
+            for n in range(3)
+        ]
+        await access.audit(acts[:1])
+        await access.audit(acts[1:])
         latest, before = (await access.list_audit(limit=2))[:2]
         assert (latest.subject, latest.detail, before.subject) == ("2", {"n": 2}, "1")
         (earlier,) = await access.list_audit(before=before.id, limit=1)

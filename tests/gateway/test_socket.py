@@ -96,8 +96,8 @@ async def test_a_refused_frame_says_which_right_is_missing(gateway: Running) -> 
 
 DOOR_FRAMES = {"scan", "undo_scan", "kept_scan"}
 ROLE_FRAMES = {
-    "cashier": {"watch", "unwatch", "ping", "hold", "best", "release", "basket", "block"}
-    | {"unblock"},
+    "cashier": {"watch", "unwatch", "ping", "hold", "best", "release", "basket", "buy"}
+    | {"block", "unblock"},
     "door": {"watch", "unwatch", "ping"} | DOOR_FRAMES,
     "refund": {"watch", "unwatch", "ping"},
 }

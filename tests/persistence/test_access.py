@@ -100,10 +100,12 @@ async def test_a_device_works_until_it_is_revoked(store: Store, opened: Opened) 
 
 
 async def test_the_audit_tells_who_did_what_the_latest_first(store: Store) -> None:
-    for number in range(5):
-        await store.access.audit(
-            who="ada", act="refund", subject=f"order {number}", detail={"n": number}, now_ms=number
-        )
+    acts = [
+        {"at_ms": n, "who": "ada", "act": "refund", "subject": f"order {n}", "detail": {"n": n}}
+        for n in range(5)
+    ]
+    await store.access.audit(acts[:1])
+    await store.access.audit(acts[1:])
     page = await store.access.list_audit(limit=2)
     assert [(entry.subject, entry.detail, entry.at_ms) for entry in page] == [
         ("order 4", {"n": 4}, 4),
@@ -119,8 +121,7 @@ async def test_a_text_with_a_character_that_cannot_be_kept_loses_it(
     ada = await operator(store, opened, "A\0da")
     assert ada.name == "Ada"
     assert await store.access.operator_by_name("ad\0a") == (ada, "hash of Ada")
-    await store.access.audit(
-        who="a\0", act="", subject="", detail={"k\0": ["v\0", {"n": 1}]}, now_ms=0
-    )
+    act = {"at_ms": 0, "who": "a\0", "act": "", "subject": "", "detail": {"k\0": ["v\0", {"n": 1}]}}
+    await store.access.audit([act])
     [entry] = await store.access.list_audit()
     assert (entry.who, entry.detail) == ("a", {"k": ["v", {"n": 1}]})

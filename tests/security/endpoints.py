@@ -200,6 +200,7 @@ FRAMES: Final = (
     Frame(("best", _ID, 1, _TOKEN, 1), _TILLS | {"buyer"}),
     Frame(("release", _ID, 1, _TOKEN), _TILLS | {"buyer"}),
     Frame(("basket", _ID, 1, _TOKEN), _TILLS | {"buyer"}),
+    Frame(("buy", _ID, [[1, _TOKEN, [[1, -1, "adult", 1]]]], 100_000), _TILLS),
     Frame(("block", _ID, 1, [1]), _TILLS),
     Frame(("unblock", _ID, 1, [1]), _TILLS),
     Frame(("scan", _ID, 1, "ST1"), _DOORS),
