@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
+from msgspec.structs import replace
 
 from bench import orders as orders_module
+from bench.core import SETTINGS, large_house
 from bench.orders import PRICE, by_hand, check_paid, open_till, paid_orders, rows_for
 from engine.orders import OrderState
 from gateway.config import Config
 from persistence.url import connect
 from renderers.secret import generate_key
-from tests.actors.houses import settings, small_plan
 from tests.fakes.backend import FakeBackend
 from tests.gateway.conftest import SESSION_KEY, Running
 
-PLAN = small_plan()
+PLAN = large_house(20)
 SEATS = len(PLAN.seats)
 
 
@@ -31,7 +32,7 @@ def few_and_no_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def gateway() -> AsyncIterator[Running]:
     fake = FakeBackend()
-    fake.add_performance(PLAN, settings(orphan_rule=False))
+    fake.add_performance(PLAN, replace(SETTINGS, orphan_rule=False))
     config = Config(session_key=SESSION_KEY, ticket_key=generate_key(), staff_commands_per_s=1e6)
     running = Running(fake, config)
     await running.start()
@@ -48,7 +49,7 @@ async def test_every_order_that_is_counted_is_paid_in_the_till_session(
     gateway: Running, token: str
 ) -> None:
     await asyncio.to_thread(open_till, gateway.url, token, 7)
-    rate, orders = await paid_orders(gateway.url, token, 1, SEATS, 0.05, 1 << 64)
+    rate, orders = await paid_orders(gateway.url, token, 1, SEATS, 0.5, 1 << 64)
     kept = list(gateway.fake.desk.orders.by_id.values())
     assert rate.per_s > 0 and orders == len(kept) >= 4
     assert {order.state for order in kept} == {OrderState.PAID}
@@ -63,9 +64,9 @@ async def test_a_house_that_is_sold_out_stops_the_run(gateway: Running, token: s
 
 
 async def test_an_order_that_is_refused_stops_the_run(gateway: Running, token: str) -> None:
-    await paid_orders(gateway.url, token, 1, 160, 0.05, 1 << 64)
+    await paid_orders(gateway.url, token, 1, SEATS, 0.5, 1 << 64)
     with pytest.raises(RuntimeError, match="seat_taken"):
-        await paid_orders(gateway.url, token, 1, 160, 0.05, 2 << 64)
+        await paid_orders(gateway.url, token, 1, SEATS, 0.5, 2 << 64)
 
 
 def test_a_house_has_seats_for_the_fastest_round() -> None:
