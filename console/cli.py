@@ -40,6 +40,7 @@ app = App(
 app.command("console.plan_cli:app", name="plan", help=t("cli.plan.help"))
 app.command("console.queue_cli:app", name="queue", help=t("cli.queue.help"))
 app.command("console.journal_cli:app", name="journal", help=t("cli.journal.help"))
+app.command("console.order_cli:app", name="order", help=t("cli.order.help"))
 app.command("console.till_cli:app", name="till", help=t("cli.till.help"))
 app.command("console.doors_cli:app", name="doors", help=t("cli.doors.help"))
 app.command("console.tickets_cli:app", name="tickets", help=t("cli.tickets.help"))

@@ -179,6 +179,11 @@ class Sale:
             for line in self.lines()
         )
 
+    def amount_of(self, line: Line, price_type: str) -> int | None:
+        """What a place of a line costs at a price type; None where it is not sold so."""
+        spot = line.seat if line.area < 0 else self.seating.seat_count + line.area
+        return self._amount(self.seating.category_of(spot), price_type)
+
     # -------------------------------------------------------------------------
 
     def _choices(self, spot: int, now_ms: int) -> list[tuple[PriceChoice, int]]:
