@@ -345,8 +345,18 @@ class ConsoleApp(App[None]):
     def till_is(self, report: TillReport) -> None:
         """A command has opened the operator's session, changed or closed it."""
         is_open = report.session.closing is None
-        required = self.own_till is not None and self.own_till.required
-        self.own_till = OwnTill(required, report if is_open else None)
+        was = self.own_till or OwnTill(False, None)
+        if is_open and was.report is not None and was.report.session.id == report.session.id:
+            self.own_till = OwnTill(was.required, report, was.reader)
+            return
+        self.own_till = OwnTill(was.required, report if is_open else None)
+        if is_open:
+            self.run_worker(self._find_reader(), group="till", exclusive=True)
+
+    async def _find_reader(self) -> None:
+        """Learn which card reader stands at the till that was opened."""
+        with contextlib.suppress(ClientError):
+            await self.ask_till()
 
     def till_words(self) -> str:
         """What the line above says of the drawer."""

@@ -30,6 +30,7 @@ from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
 from engine.mails import MailRow
 from engine.orders import Order, OrderHold, PlaceOrder
+from engine.payments import CardReader
 from engine.tills import AddEntry, CloseTill, OpenTill, TillReport, TillSession
 
 T = TypeVar("T")
@@ -156,10 +157,20 @@ class Enrolled(msgspec.Struct, frozen=True):
 
 
 class OwnTill(msgspec.Struct, frozen=True):
-    """The till session that one has open, None for none; `required` is the house's wish."""
+    """The till session that one has open, None for none; `required` is the house's wish.
+
+    `reader` is the card reader at its till, "" for none.
+    """
 
     required: bool
     report: TillReport | None
+    reader: str = ""
+
+
+class ReaderAt(CardReader, frozen=True):
+    """A card reader, and the tills where it stands."""
+
+    tills: tuple[str, ...] = ()
 
 
 class Paid(msgspec.Struct, frozen=True):
@@ -344,6 +355,11 @@ class Client:
         answer = await self.ask(Paid, "POST", f"/api/orders/{quote(order)}/pay", body)
         return answer.order
 
+    async def stop_payment(self, order: str, attempt: str) -> Order:
+        """Wait no longer for the card of an attempt; it may turn out to be paid."""
+        body = {"attempt": attempt}
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/stop", body)
+
     async def reserve(self, order: str, kind: str, until_ms: int) -> Order:
         """Keep an order's seats without its money."""
         body = {"kind": kind, "until_ms": until_ms}
@@ -450,6 +466,20 @@ class Client:
 
     async def till_pdf(self, session: str, language: str) -> bytes:
         return await self._pdf(f"/api/tills/{quote(session)}/report.pdf", language)
+
+    # Card readers ------------------------------------------------------------
+
+    async def readers(self) -> list[ReaderAt]:
+        return await self.ask(list[ReaderAt], "GET", "/api/readers")
+
+    async def bind_reader(self, reader: str, tills: Sequence[str]) -> None:
+        """Say at which tills a reader stands, and at no others."""
+        await self.ask(dict[str, Any], "PUT", f"/api/readers/{quote(reader)}", {"tills": [*tills]})
+
+    async def present_card(self, reader: str, number: str) -> None:
+        """Present a test card to a simulated reader, "" for one that pays."""
+        path = f"/api/readers/{quote(reader)}/present"
+        await self.ask(dict[str, Any], "POST", path, {"number": number})
 
     # Watching ----------------------------------------------------------------
 

@@ -385,10 +385,34 @@ class Till:
                 payment.reference,
                 payment.amount,
             )
-        except Problem:
-            self._save(replace(self.slip, payment=None))
+        except Problem as problem:
+            if problem.refused:
+                self._save(replace(self.slip, payment=None))
             raise
-        if self.order.waits:
+        return await self._taken_in()
+
+    async def stop_reader(self) -> Order:
+        """Wait no longer for a card at the reader; it may turn out to be paid."""
+        assert self.slip is not None and self.order is not None
+        if self.slip.payment is not None:
+            attempt = self.slip.payment.attempt
+            self.order = await self.client.stop_payment(self.order.id, attempt)
+        return await self._taken_in()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the order's money is still to come."""
+        return self.order is not None and self.order.waits
+
+    @property
+    def at_reader(self) -> bool:
+        """Whether a card reader waits for the order's money."""
+        return self.order is not None and any(one.at_reader for one in self.order.payments)
+
+    async def _taken_in(self) -> Order:
+        """The order after a payment was answered; its attempt is over unless a reader waits."""
+        assert self.slip is not None
+        if self.waits and not self.at_reader:
             self._save(replace(self.slip, payment=None))
         return await self._until_sold()
 

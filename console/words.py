@@ -4,6 +4,7 @@ from console.client import BadAddress, ClientError, Problem, Unreachable
 from console.link import NotServed
 from console.till import NotSaved
 from engine.commands import Refusal, Refused
+from engine.orders import DeskRefusal
 from renderers.i18n import Translator
 
 
@@ -13,6 +14,9 @@ def refusal_words(t: Translator, code: str, detail: str = "") -> str:
     if code == Refusal.QUOTA_FULL and detail:
         quota, _, left = detail.rpartition(": ")
         return t(f"{key}.left", quota=quota, left=left.partition(" ")[0])
+    if code == DeskRefusal.PAYMENT_REFUSED and detail:
+        why = f"reader.why.{detail}"
+        return t(why) if why in t else t("reader.why.other", why=detail)
     if key in t:
         return t(key)
     return t("console.error.unknown_code", code=code, detail=detail or code)

@@ -314,6 +314,8 @@ def _reference(payment: Payment) -> str:
     """The provider's or the terminal's reference, else which attempt of the order it was."""
     if payment.method is PaymentMethod.STORE_CREDIT:
         return payment.reference[-SHOWN_CHARS:]  # the whole code is money
+    if payment.method is PaymentMethod.STRIPE_TERMINAL:
+        return payment.intent  # a reader takes many
     return payment.reference or payment.id.rpartition("-")[2]
 
 

@@ -343,7 +343,9 @@ def bought(order: Order) -> Bought:
 
 
 def has_page(payment: Payment) -> bool:
-    """Somebody may still pay on this payment's page."""
+    """Somebody may still pay on this payment's page, or at its reader."""
+    if payment.at_reader:
+        return bool(payment.intent)
     ended = payment.captured or payment.failed or payment.expired
     return (
         payment.method is PaymentMethod.STRIPE
@@ -500,6 +502,8 @@ def reminded(order: Order) -> Order:
 # Time ----------------------------------------------------------------------------
 
 NEVER_MS: Final = 2**62
+LOOK_MS: Final = 5_000
+"""What waits at a card reader is looked at after this long, in case nobody tells of it."""
 APPROVAL_MS: Final = 7 * 24 * 60 * 60 * 1_000
 """Seats are kept this long for somebody to approve."""
 
@@ -533,9 +537,15 @@ def reminder_ms(order: Order) -> int:
     return terms.since_ms + terms.first_ms + terms.reminded * terms.interval_ms
 
 
+def look_ms(order: Order) -> int:
+    """When the payments of a waiting order that a reader waits for are to be looked at."""
+    asked = [one.started_ms for one in order.payments if one.at_reader]
+    return min(asked, default=NEVER_MS - LOOK_MS) + LOOK_MS
+
+
 def comes_up_ms(order: Order) -> int:
     """When an order that waits has something to be done."""
-    return min(over_ms(order), reminder_ms(order))
+    return min(over_ms(order), reminder_ms(order), look_ms(order))
 
 
 # The ends of an order ------------------------------------------------------------

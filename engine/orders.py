@@ -447,7 +447,9 @@ class Order(Struct, frozen=True):
 
     @property
     def moves_by_hand(self) -> bool:
-        """Money that a person took may have to be handed back before this comes to rest."""
+        """Money may still come in at a till, or what a person took may have to be handed back."""
+        if any(one.at_reader for one in self.payments):
+            return True
         if self.state is OrderState.SELLING or any(not refund.done for refund in self.refunds):
             return True
         if self.exchange is not None and self.exchange.covered:

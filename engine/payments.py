@@ -38,6 +38,10 @@ MAX_SESSION_S: Final = 24 * 60 * 60
 """Stripe's window for a Checkout Session's life, counted from its creation."""
 SESSION_MARGIN_S: Final = 60
 """Kept clear at both ends of the window, for clocks that differ and a retried request."""
+READER_WAIT_MS: Final = 3 * 60 * 1_000
+"""A card reader waits this long for a card."""
+TIMED_OUT: Final = "timed_out"
+"""Why a payment at a reader failed to which nobody came."""
 
 
 class PaymentError(Exception):
@@ -69,7 +73,11 @@ class CheckoutLine(Struct, frozen=True):
 
 
 class PaymentMethod(StrEnum):
-    """TEST_CARD moves no money and says so; it exists only where Stripe is not configured."""
+    """TEST_CARD moves no money and says so; it exists only where Stripe is not configured.
+
+    CARD_TERMINAL is a terminal of its own, whose receipt is noted; STRIPE_TERMINAL a card reader
+    that Stripe drives.
+    """
 
     CASH = "cash"
     CARD_TERMINAL = "card_terminal"
@@ -77,6 +85,7 @@ class PaymentMethod(StrEnum):
     BANK_TRANSFER = "bank_transfer"
     TEST_CARD = "test_card"
     STRIPE = "stripe"
+    STRIPE_TERMINAL = "stripe_terminal"
     STORE_CREDIT = "store_credit"
 
 
@@ -138,10 +147,11 @@ class Refund(Struct, frozen=True):
 class Payment(Struct, frozen=True):
     """One movement of money. Make it with a `pay_*` or `start_*` function of this module.
 
-    `started_ms` is when a page was first wanted, 0 for methods without one.
-    `reference` is the card terminal's receipt, Stripe's session, or the code of a credit; `intent`
-    is Stripe's PaymentIntent, which refunds name. `given` and `change` are cash alone:
-    `given - change` is in the till, and differs from `amount` by the coins' rounding.
+    `started_ms` is when a page or a reader was first wanted, 0 for methods without one.
+    `reference` is the card terminal's receipt, Stripe's session or card reader, or the code of a
+    credit; `intent` is Stripe's PaymentIntent, which refunds name. `given` and `change` are cash
+    alone: `given - change` is in the till, and differs from `amount` by the coins' rounding.
+    `why` is the provider's code of a failure, "" for none known.
     """
 
     id: str
@@ -157,6 +167,7 @@ class Payment(Struct, frozen=True):
     reference: str = ""
     intent: str = ""
     failed: bool = False
+    why: str = ""
     expired: bool = False
     standing: Standing = Standing.WAITING
     refunds: tuple[Refund, ...] = ()  # by key
@@ -190,6 +201,13 @@ class Payment(Struct, frozen=True):
     def kept(self) -> int:
         """Captured, neither paid back nor on its way back: the most that can be refunded."""
         return max(0, self.captured - self.refunded - self.refund_pending)
+
+    @property
+    def at_reader(self) -> bool:
+        """A card may still be presented for it at its reader."""
+        ended = self.captured or self.failed or self.expired
+        waits = self.standing is Standing.WAITING and not ended
+        return waits and self.method is PaymentMethod.STRIPE_TERMINAL
 
     def _sum(self, state: RefundState) -> int:
         return sum(refund.amount for refund in self.refunds if refund.state is state)
@@ -237,8 +255,9 @@ class ProviderEvent(Struct, frozen=True):
     """What a provider says of one payment.
 
     `payment` is our id, empty for a refund made in the provider's own pages: find the payment
-    by `intent`. `amount` is what was captured (PAID, CHARGE_REFUNDED) or what the refund is of
-    (REFUND); `refunded` is the charge's total (CHARGE_REFUNDED).
+    by `intent`, and so with what a card reader tells. `amount` is what was captured (PAID,
+    CHARGE_REFUNDED) or what the refund is of (REFUND); `refunded` is the charge's total
+    (CHARGE_REFUNDED). `why` is the provider's code of a failure (FAILED).
     """
 
     kind: ProviderEventKind
@@ -252,6 +271,7 @@ class ProviderEvent(Struct, frozen=True):
     refund: str = ""
     refund_state: RefundState = RefundState.REQUESTED
     refund_reference: str = ""
+    why: str = ""
 
 
 class ProviderMismatchError(ValueError):
@@ -296,6 +316,15 @@ class CheckoutSession(Struct, frozen=True):
         )
 
 
+class CardReader(Struct, frozen=True):
+    """A card reader that Stripe drives. `device_type` says which, and whether it is simulated."""
+
+    id: str
+    label: str
+    device_type: str
+    is_online: bool
+
+
 TILL_METHODS: Final = (
     PaymentMethod.CASH,
     PaymentMethod.CARD_TERMINAL,
@@ -303,15 +332,18 @@ TILL_METHODS: Final = (
     PaymentMethod.BANK_TRANSFER,
 )
 """A person takes the money, and can hand it back."""
+PROVIDER_METHODS: Final = (PaymentMethod.STRIPE, PaymentMethod.STRIPE_TERMINAL)
+"""The provider takes the money, and gives it back."""
 
 
 def methods(channel: Channel, stripe_configured: bool) -> tuple[PaymentMethod, ...]:
     """The payment methods offered in a channel, the usual one first."""
     card = PaymentMethod.STRIPE if stripe_configured else PaymentMethod.TEST_CARD
+    reader = (PaymentMethod.STRIPE_TERMINAL,) if stripe_configured else ()
     if channel is Channel.BOX_OFFICE:
-        return (*TILL_METHODS, PaymentMethod.STORE_CREDIT)
+        return (*TILL_METHODS, *reader, PaymentMethod.STORE_CREDIT)
     if channel is Channel.PHONE:
-        return (card, *TILL_METHODS, PaymentMethod.STORE_CREDIT)
+        return (card, *TILL_METHODS, *reader, PaymentMethod.STORE_CREDIT)
     return (card, PaymentMethod.STORE_CREDIT)
 
 
@@ -427,6 +459,32 @@ def start_stripe(
     )
 
 
+def start_terminal(
+    id: str, order: str, attempt: int, amount: int, currency: str, started_ms: int, reader: str
+) -> Payment | PaymentRefusal:
+    """A payment still to be made at a card reader. Save it before asking the reader.
+
+    `started_ms` is now: the reader waits from then on.
+    """
+    begun = start_stripe(id, order, attempt, amount, currency, started_ms)
+    if isinstance(begun, PaymentRefusal):
+        return begun
+    if not reader:
+        return PaymentRefusal.REFERENCE_MISSING
+    if len(reader) > MAX_REFERENCE_CHARS:
+        return PaymentRefusal.REFERENCE_TOO_LONG
+    return replace(begun, method=PaymentMethod.STRIPE_TERMINAL, reference=reader)
+
+
+def with_intent(payment: Payment, intent: str) -> Payment:
+    """The payment, knowing its PaymentIntent.
+
+    Raises:
+        ProviderMismatchError: it has another one already.
+    """
+    return replace(payment, intent=_same(payment.intent, intent, "intent", payment))
+
+
 def with_session(payment: Payment, session: str) -> Payment:
     """The payment, knowing its page.
 
@@ -469,7 +527,7 @@ def begin_refund(
         return PaymentRefusal.REFUND_TOO_LARGE
     if len(payment.refunds) >= MAX_REFUNDS_PER_PAYMENT:
         return PaymentRefusal.TOO_MANY_REFUNDS
-    by_provider = payment.method is PaymentMethod.STRIPE
+    by_provider = payment.method in PROVIDER_METHODS
     state = RefundState.REQUESTED if by_provider else RefundState.SUCCEEDED
     till = till if payment.method in TILL_METHODS else ""
     return _with_refund(payment, Refund(key, amount, state, reference, till))
@@ -538,7 +596,8 @@ def _learned(payment: Payment, event: ProviderEvent) -> Payment:
         case ProviderEventKind.PAID:
             return replace(payment, captured=max(payment.captured, event.amount))
         case ProviderEventKind.FAILED:
-            return replace(payment, failed=True)
+            # Of several codes the last in the alphabet: whichever is heard first.
+            return replace(payment, failed=True, why=max(payment.why, event.why))
         case ProviderEventKind.EXPIRED:
             return replace(payment, expired=True)
         case ProviderEventKind.REFUND:

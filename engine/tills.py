@@ -10,6 +10,7 @@ to it that a payment names an open session (`docs/tills.md`).
 
 import re
 import string
+import unicodedata
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
@@ -33,6 +34,11 @@ ENTRY_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 
 Pieces = tuple[tuple[int, int], ...]
 """What was counted: pairs of a denomination in minor units and how many of it."""
+
+
+def till_key(till: str) -> str:
+    """A till's name as it is compared: without its capitals."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", till.strip()).casefold())
 
 
 class TillSessionClosed(Exception):

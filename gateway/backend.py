@@ -31,6 +31,7 @@ from engine.orders import (
     RefundRequest,
     Terms,
 )
+from engine.payments import CardReader
 from engine.season import Changed, Pending, ProductionFound, Programme, Unchanged
 from engine.status import EngineStatus
 from engine.tills import (
@@ -147,6 +148,18 @@ class Desk(Protocol):
         self, order: str, id: str, lines: tuple[int, ...], operator: str
     ) -> Order | OrderRefused:
         """New tickets for these lines (none named: all). `id` is the caller-made id."""
+        ...
+
+    async def stop(self, order: str, attempt: str) -> Order | OrderRefused:
+        """Wait no longer for the card of an attempt at a reader; it may turn out to be paid."""
+        ...
+
+    async def readers(self) -> list[CardReader] | OrderRefused:
+        """The card readers that the payment provider drives."""
+        ...
+
+    async def present(self, reader: str, number: str) -> OrderRefused | None:
+        """Present a card (its `number`, "" for one that pays) to a simulated reader."""
         ...
 
     async def webhook(self, payload: bytes, signature: str) -> None:

@@ -131,6 +131,8 @@ async def put_house(request: web.Request) -> web.Response:
     look = msgspec.to_builtins(wanted)
     for column in ("name", "time_zone", "languages"):
         del look[column]
+    if readers := house.settings.get("readers"):  # which have a route of their own
+        look["readers"] = readers
     await edge.backend.catalogue.change_house(
         house.id,
         name=wanted.name,

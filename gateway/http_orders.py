@@ -55,7 +55,8 @@ routes = web.RouteTableDef()
 
 
 class Pay(Struct, frozen=True):
-    """`given` (minor units) is cash handed over, `reference` what the other methods at a till have.
+    """`given` (minor units) is cash handed over, `reference` what the other methods at a till have,
+    or which card reader.
 
     `amount` is the part that is paid, 0 for all that is due.
     """
@@ -134,12 +135,12 @@ async def pay(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     wanted = await read_json(request, Pay)
     seller, where = None, NO_TILL
-    if wanted.method in TILL_METHODS:
+    if wanted.method in TILL_METHODS or wanted.method is PaymentMethod.STRIPE_TERMINAL:
         seller = await operator(request, *SELLERS)
         where = await at_till(edge, seller)
     paid = decided(
         await edge.backend.desk.pay(
-            _order_id(request),
+            order_id(request),
             wanted.method.value,
             wanted.attempt,
             wanted.given,
@@ -167,7 +168,7 @@ async def reserve(request: web.Request) -> web.Response:
         principal = await operator(request, *SELLERS)
     terms = _terms(wanted, await edge.programme.house())
     who = "" if principal.is_buyer else principal.who
-    reserved = decided(await edge.backend.desk.reserve(_order_id(request), terms, who))
+    reserved = decided(await edge.backend.desk.reserve(order_id(request), terms, who))
     if who:
         edge.auditor.note(principal, "reserve_order", reserved.number, kind=wanted.kind.value)
     return answer(await order_view(edge, reserved))
@@ -177,7 +178,7 @@ async def reserve(request: web.Request) -> web.Response:
 async def approve(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     principal = await operator(request, Role.SUPERVISOR, Role.ADMIN)
-    approved = decided(await edge.backend.desk.approve(_order_id(request)))
+    approved = decided(await edge.backend.desk.approve(order_id(request)))
     edge.auditor.note(principal, "approve_order", approved.number)
     return answer(await order_view(edge, approved))
 
@@ -372,7 +373,7 @@ def decided(found: Any) -> Any:
     return found
 
 
-def _order_id(request: web.Request) -> str:
+def order_id(request: web.Request) -> str:
     id = request.match_info["order"]
     if not _ID.fullmatch(id):
         raise Problem("order_unknown")
@@ -381,7 +382,7 @@ def _order_id(request: web.Request) -> str:
 
 async def wanted_order(request: web.Request) -> Order:
     """The order of the path. Raises Problem("order_unknown")."""
-    order = await request.app[EDGE].backend.desk.get(_order_id(request))
+    order = await request.app[EDGE].backend.desk.get(order_id(request))
     if order is None:
         raise Problem("order_unknown")
     return order

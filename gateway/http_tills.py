@@ -6,7 +6,7 @@ with a session is the store's to say.
 """
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from aiohttp import web
 from msgspec import Meta, Struct
@@ -21,6 +21,7 @@ from engine.tills import (
     OpenTill,
     TillRefused,
     TillReport,
+    till_key,
 )
 from gateway.counter import till_of
 from gateway.http import EDGE, Edge, answer, operator, query_number, read_json, rows_wanted
@@ -118,12 +119,20 @@ async def post_till(request: web.Request) -> web.Response:
 
 @routes.get("/api/tills/mine")
 async def get_own_till(request: web.Request) -> web.Response:
-    """The session that one has open, null for none; and whether the house asks for one."""
+    """The session that one has open, null for none; whether the house asks for one; and the card
+    reader at its till."""
     edge = request.app[EDGE]
     principal = await operator(request, *TILL_ROLES)
     found = await at_till(edge, principal)
     report = await edge.backend.tills.report(found.session) if found.session else None
-    return answer({"required": found.required, "report": report})
+    bound = readers_of(await edge.programme.house())
+    reader = bound.get(till_key(report.session.till), "") if report is not None else ""
+    return answer({"required": found.required, "report": report, "reader": reader})
+
+
+def readers_of(house: Any) -> dict[str, str]:
+    """The card reader at each till that has one, by the key of the till's name."""
+    return {till_key(till): reader for till, reader in house.settings.get("readers", {}).items()}
 
 
 @routes.get("/api/tills/{till}")

@@ -31,6 +31,7 @@ from gateway.http_mails import SendTickets
 from gateway.http_operators import GiveBack, Login, NewTickets
 from gateway.http_orders import Exchange, Pay, Reserve, Return
 from gateway.http_public import SessionRequest
+from gateway.http_readers import Card, StandsAt, Stop
 from gateway.http_rooms import NewRoom
 from gateway.http_season import NamedProductions, SeasonChange, SeasonState
 from gateway.http_tills import NewTillEntry, NewTillSession, TillClosing
@@ -86,6 +87,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/orders": Operation(PlaceOrder, answers={201: Order}, refuses=(404, 409)),
     "GET /api/orders/{order}": Operation(answers={200: Order}, token=False),
     "POST /api/orders/{order}/pay": Operation(Pay, refuses=(409,)),
+    "POST /api/orders/{order}/stop": Operation(Stop, answers={200: Order}, refuses=(409,)),
     "POST /api/orders/{order}/reserve": Operation(
         Reserve, answers={200: Order}, refuses=(401, 409)
     ),
@@ -122,6 +124,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/tills/{till}/close": Operation(
         TillClosing, answers={200: TillReport}, refuses=(409,)
     ),
+    "GET /api/readers": Operation(refuses=(409,)),
+    "PUT /api/readers/{reader}": Operation(StandsAt, refuses=(404, 409)),
+    "POST /api/readers/{reader}/present": Operation(Card, refuses=(409,)),
     "GET /api/performances/{performance}/journal": Operation(
         media="application/msgpack", query=("after",)
     ),

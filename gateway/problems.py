@@ -26,6 +26,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "plan_unknown": (404, "There is no such seating plan"),
     "order_unknown": (404, "There is no such order"),
     "till_unknown": (404, "There is no such till session"),
+    "reader_unknown": (404, "There is no such card reader"),
     "period_unknown": (404, "There is no such closed period"),
     "mail_unknown": (404, "There is no such mail"),
     "no_room": (404, "There is no waiting room"),

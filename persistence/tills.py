@@ -6,7 +6,6 @@ change a session lock its row, and the store of orders locks it too (`persistenc
 payment is there before the session is reckoned for the last time, or it is refused.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from engine.tills import (
     entered,
     malformed_open,
     reckon,
+    till_key,
 )
 from persistence.schema import orders, payments, till_entries, till_repayments, till_sessions
 from persistence.together import Together
@@ -56,7 +56,7 @@ class Tills:
             return TillRefused(TillRefusal.MALFORMED, problem)
         wanted = msgspec.structs.replace(wanted, till=wanted.till.strip())
         asked = msgspec.structs.asdict(wanted)
-        key = _key(wanted.till)
+        key = till_key(wanted.till)  # not by SQL: what `lower` knows depends on the server
         made = insert(till_sessions).values(**asked, till_key=key, opened_ms=now_ms)
         mine = _IS_OPEN & (till_sessions.c.operator == wanted.operator)
         there = _IS_OPEN & (till_sessions.c.till_key == key)
@@ -205,8 +205,3 @@ def _read(row: sa.Row[*tuple[Any, ...]]) -> TillSession:
 
 def _read_entry(row: sa.Row[*tuple[Any, ...]]) -> Entry:
     return msgspec.convert(dict(zip(Entry.__struct_fields__, row, strict=True)), Entry)
-
-
-def _key(till: str) -> str:
-    """A name without its capitals. Not made by SQL: what `lower` knows depends on the server."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", till).casefold())

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from console.client import ClientError, Problem
 from console.screens.base import Dialog
+from console.screens.reader import ReaderDialog
 from console.till import House, Till
 from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
@@ -23,7 +24,7 @@ from engine.orders import SOLD_STATES, Order, OrderState
 from engine.payments import PaymentMethod
 from renderers.money import parse_money
 
-_WAYS: Final = ("cash", "card", "cheque", "transfer", "credit")
+_WAYS: Final = ("cash", "card", "note", "cheque", "transfer", "credit")
 _WITH_OWN_WORDS: Final = (
     PaymentMethod.CHEQUE,
     PaymentMethod.BANK_TRANSFER,
@@ -44,6 +45,7 @@ class PayDialog(Dialog):
     BINDINGS: ClassVar = [
         Binding("c", "cash", "console.key.cash"),
         Binding("t", "card", "console.key.card"),
+        Binding("n", "note", "console.key.card_note"),
         Binding("k", "cheque", "console.key.cheque"),
         Binding("v", "transfer", "console.key.transfer"),
         Binding("g", "credit", "console.key.credit"),
@@ -73,6 +75,7 @@ class PayDialog(Dialog):
         self._part = 0  # of what is due, 0 for all of it
         self._parting = False  # how much of it, is being asked
         self._entered = False  # Enter came before the total did
+        self._read_when_placed = False  # the reader was wanted before there was an order
         self._typed = ""  # before there was a field to type in
         self._free = False  # there is nothing to pay: Enter sells
         self._busy = False
@@ -87,6 +90,12 @@ class PayDialog(Dialog):
     def house(self) -> House:
         assert self._house is not None, "an order that is taken up needs no basket"
         return self._house
+
+    @property
+    def reader(self) -> str:
+        """The card reader at this till, "" for none."""
+        own = self.console.own_till
+        return "" if own is None else own.reader
 
     @property
     def amount(self) -> int:
@@ -112,7 +121,10 @@ class PayDialog(Dialog):
         order = self.till.order
         is_reserved = order is not None and order.state is not OrderState.OPEN
         ways = "free" if self._free else "ways_reserved" if is_reserved else "ways"
-        self.query_one("#ways", Static).update(self.t(f"console.pay.{ways}"))
+        words = self.t(f"console.pay.{ways}")
+        if self.reader and not self._free:
+            words = f"{words}  {self.t('reader.screen.way_note')}"
+        self.query_one("#ways", Static).update(words)
         self._show_method()
         if order is not None:
             places = self.t.plural("console.sale.places", len(order.lines))
@@ -156,6 +168,9 @@ class PayDialog(Dialog):
         if self._entered:
             self._entered = False
             self._submit()
+        if self._read_when_placed:
+            self._read_when_placed = False
+            self._ask_reader(self.reader)
 
     def _offer(self) -> None:
         self._free, self._method, self._typed = True, None, ""
@@ -199,6 +214,10 @@ class PayDialog(Dialog):
     def _take_up(self, payment) -> None:  # type: ignore[no-untyped-def]
         """A payment that the console before this one was recording: Enter finishes it."""
         self._method = PaymentMethod(payment.method)
+        if self._method is PaymentMethod.STRIPE_TERMINAL:
+            self._method, self._part = None, payment.amount
+            self._ask_reader(payment.reference)
+            return
         field = self.query_one(Input)
         if self._method is PaymentMethod.CASH:
             digits = parse_money("1", self.currency)
@@ -214,7 +233,28 @@ class PayDialog(Dialog):
         self._choose(PaymentMethod.CASH)
 
     def action_card(self) -> None:
+        if not self.reader:
+            self._choose(PaymentMethod.CARD_TERMINAL)
+        elif self.till.order is None:
+            self._read_when_placed = True
+        elif not self._busy and not self._parting:
+            self._ask_reader(self.reader)
+
+    def action_note(self) -> None:
+        """A terminal of its own, though there is a reader."""
         self._choose(PaymentMethod.CARD_TERMINAL)
+
+    def _ask_reader(self, reader: str) -> None:
+        self._method = None
+        self._entered = False
+        self.query_one(Notice).say("")
+        self.app.push_screen(ReaderDialog(self.till, reader, self._part), self._was_read)
+
+    async def _was_read(self, order: Order | None) -> None:
+        if order is None:
+            self._choose_anew()
+        else:
+            await self._ended(order)
 
     def action_cheque(self) -> None:
         self._choose(PaymentMethod.CHEQUE)
@@ -261,6 +301,7 @@ class PayDialog(Dialog):
 
     def _choose(self, method: PaymentMethod) -> None:
         if not self._busy and not self._parting:
+            self._read_when_placed = False
             self._method = method
             self._entered = False
             if self.is_mounted:
@@ -272,6 +313,8 @@ class PayDialog(Dialog):
         if action == "later" and order is not None and order.state is not OrderState.OPEN:
             return False
         if action == "part" and order is not None and order.exchange is not None:
+            return False
+        if action == "note" and not self.reader:
             return False
         if action in (*_WAYS, "part", "later", "finish"):
             return self._free is (action == "finish")

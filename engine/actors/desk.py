@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from engine.actors import ActorFault
+from engine.actors import ActorFault, NotReady
 from engine.actors.order_keeper import MAX_OPEN_ORDERS, OrderKeeper, OrdersPort
 from engine.actors.performance import now_ms
 from engine.actors.saga import Ask, Saga, Shop, subject_of
@@ -35,6 +35,7 @@ from engine.ordering import (
     deposit,
     draw_up,
     exchange_asked,
+    look_ms,
     malformed,
     malformed_exchange,
     malformed_refund,
@@ -68,11 +69,14 @@ from engine.payments import (
     DECLINED,
     MAX_REFUNDS_PER_PAYMENT,
     TILL_METHODS,
+    CardReader,
     Payment,
     PaymentMethod,
     PaymentRefusal,
     PaymentRefused,
+    PaymentUnavailable,
     ProviderEvent,
+    ProviderEventKind,
     ProviderMismatchError,
     Standing,
     WebhookRejected,
@@ -82,6 +86,7 @@ from engine.payments import (
     pay_by_test_card,
     pay_cash,
     start_stripe,
+    start_terminal,
 )
 from engine.tills import NO_TILL, AtTill, TillSessionClosed
 
@@ -298,8 +303,8 @@ class OrderDesk:
         from a credit: that goes back to it when the order is given up. `at_till` is where by hand
         it is.
 
-        An attempt by Stripe that is repeated looks at its page, and so learns of a payment
-        whose webhook was lost.
+        An attempt by Stripe that is repeated looks at its page, or at its reader (`reference` is
+        which), and so learns of a payment whose webhook was lost.
         """
         if not KEY.fullmatch(attempt):
             return _refuse(Refusal.MALFORMED, "attempt: 1 to 64 letters, digits and dashes")
@@ -333,23 +338,26 @@ class OrderDesk:
         at_till: AtTill,
     ) -> Order | OrderRefused:
         """The order with a new payment saved; it may turn out to be paid by an earlier one."""
+        at_reader = method == PaymentMethod.STRIPE_TERMINAL
         by_hand = method in TILL_METHODS
+        at_counter = by_hand or at_reader
         # What is reserved or sold may be paid for at any till, wherever it was ordered.
-        to_till = by_hand and (order.terms is not None or order.exchange is not None)
+        is_kept = order.terms is not None or order.exchange is not None
+        to_till = is_kept and (by_hand or (at_reader and self._stripe is not None))
         if method not in methods(order.channel, self._stripe is not None) and not to_till:
             return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
-        if by_hand and not operator:
+        if at_counter and not operator:
             return _refuse(DeskRefusal.OPERATOR_MISSING)
-        till = at_till.session_for(order.currency) if by_hand else ""
+        till = at_till.session_for(order.currency) if at_counter else ""
         if till is None:
             return _refuse(DeskRefusal.TILL_CLOSED)
-        if order.state is OrderState.AWAITING_APPROVAL and not by_hand:
+        if order.state is OrderState.AWAITING_APPROVAL and not at_counter:
             return _refuse(DeskRefusal.NOT_APPROVED)
         if amount > order.due:
             return _refuse(DeskRefusal.MORE_THAN_DUE, str(order.due))
         by_credit = method == PaymentMethod.STORE_CREDIT
         # An exchange is over soon: money that a person took could not go back by itself.
-        in_parts = by_credit or (by_hand and order.exchange is None)
+        in_parts = by_credit or at_reader or (by_hand and order.exchange is None)
         if 0 < amount < order.due and not in_parts:
             return _refuse(DeskRefusal.PART_NOT_OFFERED, method)
         if len(order.payments) >= MAX_PAYMENTS_PER_ORDER:
@@ -408,6 +416,11 @@ class OrderDesk:
             case PaymentMethod.STRIPE:
                 number, now_ms = len(order.payments) + 1, self._clock_ms()
                 return start_stripe(id, order.id, number, amount, order.currency, now_ms)
+            case PaymentMethod.STRIPE_TERMINAL:
+                number, now_ms = len(order.payments) + 1, self._clock_ms()
+                return start_terminal(
+                    id, order.id, number, amount, order.currency, now_ms, reference.strip()
+                )
             case _:
                 return pay_by_reference(id, order.id, method, amount, order.currency, reference)
 
@@ -417,15 +430,52 @@ class OrderDesk:
         payment = payment_of(order, id)
         if payment is not None and order.waits and not payment.captured:
             if payment.standing is Standing.CLOSED:
-                return _refuse(DeskRefusal.ATTEMPT_OVER)
+                return _over(payment)
             if self._stripe is None:
                 return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
+            if payment.at_reader:
+                order = await self._saga.ask_readers(order, self._clock_ms())
+                return _answer(order, payment_of(order, id), "", by_hand=False)
             try:
                 order, url = await self._saga.open_page(order, payment)
             except PaymentRefused as error:
                 return _refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
             payment = payment_of(order, id)
         return _answer(order, payment, url, by_hand=method in TILL_METHODS)
+
+    async def stop(self, order: str, attempt: str) -> Order | OrderRefused:
+        """Wait no longer for the card of an attempt; it may turn out to be paid."""
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
+            if found is None:
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            payment = payment_of(found, f"{found.id}-{attempt}")
+            if payment is not None and payment.at_reader:
+                return await self._saga.stop(found, payment)
+            return await self._saga.settle(found)
+
+    async def readers(self) -> list[CardReader] | OrderRefused:
+        """The card readers of the provider's account."""
+        if self._stripe is None:
+            return _refuse(DeskRefusal.METHOD_NOT_OFFERED, PaymentMethod.STRIPE_TERMINAL)
+        try:
+            return await self._stripe.readers()
+        except PaymentRefused as error:
+            return _refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
+        except PaymentUnavailable as error:
+            raise NotReady("the payment provider does not answer") from error
+
+    async def present(self, reader: str, number: str) -> OrderRefused | None:
+        """Present a card to a simulated reader, "" for one that pays."""
+        if self._stripe is None:
+            return _refuse(DeskRefusal.METHOD_NOT_OFFERED, PaymentMethod.STRIPE_TERMINAL)
+        try:
+            await self._stripe.present(reader, number)
+        except PaymentRefused as error:
+            return _refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
+        except PaymentUnavailable as error:
+            raise NotReady("the payment provider does not answer") from error
+        return None
 
     async def webhook(self, payload: bytes, signature: str) -> None:
         """A provider's event as received. Raises WebhookRejected.
@@ -462,7 +512,9 @@ class OrderDesk:
             )
             return
         try:
-            await self._saga.settle(order)
+            order = await self._saga.settle(order)
+            if event.kind is ProviderEventKind.PROCESSING:
+                await self._saga.ask_readers(order, self._clock_ms())
         except ActorFault as error:
             log.warning("order %d waits: %r", order.number, error)
 
@@ -649,7 +701,9 @@ class OrderDesk:
                 order = await self._give_up_in_time(order)
                 if self._clock_ms() >= reminder_ms(order):
                     order = await self._saga.keep(order, reminded(order))
-                await self._saga.settle(order)
+                order = await self._saga.settle(order)
+                if self._clock_ms() >= look_ms(order):
+                    await self._saga.ask_readers(order, self._clock_ms())
         except ActorFault as error:
             log.warning("order %s... waits: %r", id[:8], error)
         except Exception:
@@ -692,7 +746,12 @@ def _same_attempt(payment: Payment, method: str, given: int, reference: str, amo
     match payment.method:
         case PaymentMethod.CASH:
             terms = payment.given == given
-        case PaymentMethod.CARD_TERMINAL | PaymentMethod.CHEQUE | PaymentMethod.BANK_TRANSFER:
+        case (
+            PaymentMethod.CARD_TERMINAL
+            | PaymentMethod.CHEQUE
+            | PaymentMethod.BANK_TRANSFER
+            | PaymentMethod.STRIPE_TERMINAL
+        ):
             terms = payment.reference == reference.strip()
         case PaymentMethod.STORE_CREDIT:
             terms = payment.reference == read_code(reference)
@@ -701,6 +760,13 @@ def _same_attempt(payment: Payment, method: str, given: int, reference: str, amo
         case _:
             terms = True
     return terms and payment.method == method and amount in (0, payment.amount)
+
+
+def _over(payment: Payment) -> OrderRefused:
+    """The answer to an attempt that brought nothing."""
+    if payment.why:
+        return _refuse(DeskRefusal.PAYMENT_REFUSED, payment.why)
+    return _refuse(DeskRefusal.ATTEMPT_OVER)
 
 
 def _answer(
@@ -720,9 +786,7 @@ def _answer(
     if payment.standing is Standing.CONFIRMED or order.state in SOLD_STATES:
         return order, ""
     if order.waits:
-        if payment.standing is Standing.CLOSED:
-            return _refuse(DeskRefusal.ATTEMPT_OVER)
-        return order, url
+        return _over(payment) if payment.standing is Standing.CLOSED else (order, url)
     if never_sold(order) and payment.captured:
         return _refuse(DeskRefusal.GIVE_MONEY_BACK if by_hand else DeskRefusal.SEATS_LOST)
     return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)

@@ -33,7 +33,7 @@ from engine.orders import (
     RefundRequest,
     Terms,
 )
-from engine.payments import WebhookRejected
+from engine.payments import CardReader, WebhookRejected
 from engine.status import EngineStatus, MailStatus, PerformanceStatus
 from engine.tills import NO_TILL, AtTill
 from engine.waiting import News, Report, RoomEvent
@@ -299,6 +299,18 @@ class RayDesk:
         self, order: str, wanted: ExchangeRequest, at_till: AtTill = NO_TILL
     ) -> Order | OrderRefused:
         answer: Order | OrderRefused = await self._ask("exchange", order, wanted, at_till)
+        return answer
+
+    async def stop(self, order: str, attempt: str) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("stop", order, attempt)
+        return answer
+
+    async def readers(self) -> list[CardReader] | OrderRefused:
+        answer: list[CardReader] | OrderRefused = await self._ask("readers")
+        return answer
+
+    async def present(self, reader: str, number: str) -> OrderRefused | None:
+        answer: OrderRefused | None = await self._ask("present", reader, number)
         return answer
 
     async def webhook(self, payload: bytes, signature: str) -> None:

@@ -1,28 +1,31 @@
 """The conversation with Stripe: payment pages, refunds, webhooks.
 
-Owns Stripe's requests, shapes and errors, and says what comes of them in the words of
-`engine.payments`. Knows no order and keeps no state: whoever calls saves first, and may
-call again with the same arguments after any failure that is not `PaymentRefused`.
+Owns Stripe's requests and shapes, beside those of card readers (`readers`), and says what comes of
+them in the words of `engine.payments`. Knows no order and keeps no state: whoever calls saves
+first, and may call again with the same arguments after any failure that is not `PaymentRefused`.
 """
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import aiohttp
 import msgspec
 import stripe
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.currency import AmountNotPayableError, from_stripe, to_stripe
+from engine.actors.readers import (
+    INTENT_EVENTS,
+    READER_EVENTS,
+    StripeReaders,
+    intent_event,
+    reader_event,
+)
+from engine.actors.stripe_calls import PAYMENT_KEY, STUCK, payable, read
+from engine.currency import from_stripe
 from engine.payments import (
     CheckoutLine,
     CheckoutSession,
     Payment,
-    PaymentError,
     PaymentRefused,
-    PaymentUnavailable,
     ProviderEvent,
     ProviderEventKind,
     RefundState,
@@ -31,14 +34,6 @@ from engine.payments import (
     session_expiry_s,
 )
 
-REQUEST_TIMEOUT_S: Final = 15
-"""One try of one request."""
-CALL_TIMEOUT_S: Final = 40
-"""A whole call, retries and pauses included."""
-MAX_RETRIES: Final = 2
-"""Repetitions of a request after a lost connection, 409 or 5xx, under one idempotency key."""
-MAX_CALLS_IN_FLIGHT: Final = 100
-"""Beyond, a call is `PaymentUnavailable` at once instead of queueing."""
 WEBHOOK_TOLERANCE_S: Final = 300
 """How far a webhook's signed time may be from ours."""
 MAX_WEBHOOK_BYTES: Final = 256 * 1024
@@ -48,12 +43,8 @@ MAX_LINE_NAME_CHARS: Final = 200
 LIST_PAGE: Final = 100
 """Stripe's longest page of a list."""
 
-PAYMENT_KEY: Final = "strapontin_payment"
 REFUND_KEY: Final = "strapontin_refund"
 """Metadata by which Stripe's objects name ours."""
-STUCK: Final = "failed_for_good"
-"""Code of a request whose idempotency key Stripe answers with a server error for a day."""
-
 # Confirmed days after the buyer left: no hold lasts that long.
 _DELAYED_METHODS: Final = (
     "acss_debit",
@@ -78,11 +69,6 @@ _REFUND_STATES: Final = {
     "failed": RefundState.FAILED,
     "canceled": RefundState.FAILED,
 }
-
-# The package would otherwise write an identifier into the home directory and report timings.
-stripe.enable_telemetry = False
-
-_T = TypeVar("_T")
 
 
 class _Session(Struct):
@@ -127,7 +113,7 @@ class _Event(Struct):
     data: _Data
 
 
-class StripeGateway:
+class StripeGateway(StripeReaders):
     """Stripe for one account. `api_base` (`http://127.0.0.1:12111`) is for tests.
 
     Every method is safe to repeat: the idempotency key is made of the caller's ids, and refunds
@@ -135,20 +121,8 @@ class StripeGateway:
     """
 
     def __init__(self, api_key: str, webhook_secret: str, api_base: str | None = None) -> None:
+        super().__init__(api_key, api_base)
         self._webhook_secret = webhook_secret
-        # The package's own default, on httpx, posts in a way that httpx warns against.
-        self._http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S))
-        self._stripe = stripe.StripeClient(
-            api_key,
-            http_client=self._http,
-            max_network_retries=MAX_RETRIES,
-            base_addresses={"api": api_base} if api_base else {},
-        )
-        self._in_flight = 0
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close_async()  # type: ignore[no-untyped-call]
 
     async def create_checkout(
         self,
@@ -248,7 +222,7 @@ class StripeGateway:
                 self._stripe.v1.refunds.create_async(
                     {
                         "payment_intent": payment.intent,
-                        "amount": _payable(amount, payment.currency),
+                        "amount": payable(amount, payment.currency),
                         "metadata": {PAYMENT_KEY: payment.id, REFUND_KEY: key},
                         "reason": "requested_by_customer",
                     },
@@ -261,7 +235,7 @@ class StripeGateway:
             if made is None:
                 raise
             return made
-        return _refund_event(_read(created.to_dict(), _Refund))
+        return _refund_event(read(created.to_dict(), _Refund))
 
     async def _made_refund(self, payment: Payment, key: str) -> ProviderEvent | None:
         refunds = await self._call(
@@ -269,7 +243,7 @@ class StripeGateway:
                 {"payment_intent": payment.intent, "limit": LIST_PAGE}
             )
         )
-        events = (_refund_event(_read(refund.to_dict(), _Refund)) for refund in refunds.data)
+        events = (_refund_event(read(refund.to_dict(), _Refund)) for refund in refunds.data)
         return next((event for event in events if event.refund == key), None)
 
     def parse_webhook(self, payload: bytes, signature: str, now_s: int) -> ProviderEvent | None:
@@ -310,70 +284,20 @@ class StripeGateway:
                 "if it came from Stripe, this machine's clock is wrong"
             )
 
-    async def _call(self, request: Coroutine[Any, Any, _T]) -> _T:
-        if self._in_flight >= MAX_CALLS_IN_FLIGHT:
-            request.close()
-            raise PaymentUnavailable(f"{MAX_CALLS_IN_FLIGHT} calls to Stripe are under way")
-        self._in_flight += 1
-        try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                return await request
-        except TimeoutError as error:
-            raise PaymentUnavailable("Stripe did not answer in time") from error
-        except aiohttp.ClientError as error:
-            # The package wraps the errors of asking, and not those of reading the answer.
-            raise PaymentUnavailable(f"Stripe's answer broke off: {error}") from error
-        except stripe.StripeError as error:
-            raise _translated(error) from error
-        finally:
-            self._in_flight -= 1
-
-
-def _translated(error: stripe.StripeError) -> PaymentError:
-    status = error.http_status or 0
-    text = error.user_message or "Stripe gives no reason"
-    if status >= 500 and (error.headers or {}).get("idempotent-replayed") == "true":
-        # Stripe keeps this answer for a day: the same call will not be carried out.
-        return PaymentRefused(STUCK, text)
-    if isinstance(error, stripe.APIConnectionError | stripe.RateLimitError):
-        return PaymentUnavailable(text)
-    if isinstance(error, stripe.APIError) and not (400 <= status < 500 and status != 409):
-        # 409: another request under the same key is being carried out. Below 400: garbled.
-        return PaymentUnavailable(f"{text} (status {status})")
-    if isinstance(error, stripe.AuthenticationError):
-        return PaymentRefused("api_key", f"Stripe refuses the configured API key: {text}")
-    if isinstance(error, stripe.IdempotencyError):
-        return PaymentRefused("idempotency", text)
-    return PaymentRefused(error.code or "refused", text)
-
 
 def _line_item(line: CheckoutLine, currency: str) -> Any:
     return {
         "quantity": line.quantity,
         "price_data": {
             "currency": currency.lower(),
-            "unit_amount": _payable(line.amount, currency),
+            "unit_amount": payable(line.amount, currency),
             "product_data": {"name": line.name[:MAX_LINE_NAME_CHARS]},
         },
     }
 
 
-def _payable(amount: int, currency: str) -> int:
-    try:
-        return to_stripe(amount, currency)
-    except AmountNotPayableError as error:
-        raise PaymentRefused("amount_not_payable", str(error)) from error
-
-
-def _read(values: dict[str, Any], shape: type[_T]) -> _T:
-    try:
-        return msgspec.convert(values, shape)
-    except msgspec.ValidationError as error:
-        raise PaymentUnavailable(f"Stripe answered with an unknown shape: {error}") from error
-
-
 def _session(answer: stripe.checkout.Session) -> CheckoutSession:
-    return _checkout_session(_read(answer.to_dict(), _Session))
+    return _checkout_session(read(answer.to_dict(), _Session))
 
 
 def _checkout_session(session: _Session) -> CheckoutSession:
@@ -405,6 +329,12 @@ def _webhook_event(event: _Event) -> ProviderEvent | None:
             return replace(_refund_event(refund), id=event.id) if refund.payment_intent else None
         case "charge.refunded":
             return _charge_event(event)
+        case type if type in INTENT_EVENTS:
+            told = intent_event(event.data.object)
+            return told and replace(told, id=event.id)
+        case type if type in READER_EVENTS:
+            told = reader_event(event.data.object)
+            return told and replace(told, id=event.id)
         case _:
             return None
 

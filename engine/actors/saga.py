@@ -93,18 +93,23 @@ from engine.orders import (
     PlaceOrder,
 )
 from engine.payments import (
+    READER_WAIT_MS,
+    TIMED_OUT,
     Action,
     ActionKind,
     CheckoutLine,
     CheckoutSession,
     Payment,
+    PaymentMethod,
     PaymentRefused,
     PaymentUnavailable,
     ProviderEvent,
     ProviderEventKind,
     Standing,
+    close,
     fail_refund,
     on_provider_event,
+    with_intent,
     with_session,
 )
 from engine.payments import Refund as MoneyBack
@@ -513,6 +518,48 @@ class Saga:
         except Exception as error:
             raise NotReady(f"the title of performance {performance} cannot be read") from error
 
+    async def ask_readers(self, order: Order, now_ms: int) -> Order:
+        """Have readers ask for the cards that a waiting order waits for, or see what came of it.
+
+        One that nobody came to in READER_WAIT_MS is stopped.
+        """
+        for payment in order.payments:
+            if payment.at_reader and order.waits:
+                order = await self._ask_reader(order, payment, now_ms)
+        return order
+
+    async def _ask_reader(self, order: Order, payment: Payment, now_ms: int) -> Order:
+        try:
+            if self._stripe is None:
+                raise PaymentUnavailable("no payment provider is configured")
+            if not payment.intent:
+                try:
+                    payment = with_intent(payment, await self._stripe.create_intent(payment))
+                except PaymentRefused as error:
+                    failed = structs.replace(payment, failed=True, why=error.code)
+                    return await self.settle(await self.keep(order, with_payment(order, failed)))
+                # Saved before the reader is asked: what nobody here knows cannot be stopped.
+                order = await self.keep(order, with_payment(order, payment))
+            if now_ms >= payment.started_ms + READER_WAIT_MS:
+                event = await self._stripe.stop(payment, TIMED_OUT)
+            else:
+                event = await self._stripe.collect(payment)
+        except PaymentRefused as error:
+            log.error("order %d: its reader waits on: %s", order.number, error)
+            return order
+        except PaymentUnavailable as error:
+            raise NotReady("the payment provider does not answer") from error
+        return await self.settle(await self.learn(order, event))
+
+    async def stop(self, order: Order, payment: Payment) -> Order:
+        """Wait no longer for a payment at a reader, unless it turns out to be made."""
+        if has_page(payment):
+            order = await self._close_page(order, payment)
+        left = payment_of(order, payment.id)
+        if left is not None and left.at_reader:
+            order = await self.keep(order, with_payment(order, close(left)))
+        return await self.settle(order)
+
     async def close_pages(self, order: Order) -> Order:
         """End every page where somebody may still pay; what it says in ending is settled."""
         for payment in order.payments:
@@ -524,14 +571,16 @@ class Saga:
         try:
             if self._stripe is None:
                 raise PaymentRefused("not_configured", "no payment provider is configured")
-            session = await self._stripe.expire(payment.reference)
+            if payment.method is PaymentMethod.STRIPE_TERMINAL:
+                event: ProviderEvent | None = await self._stripe.stop(payment)
+            else:
+                event = (await self._stripe.expire(payment.reference)).event()
         except PaymentRefused as error:
             # The order does not wait for it; whatever it may still bring goes back.
             log.error("order %d: page %s stays open: %s", order.number, payment.reference, error)
             return order
         except PaymentUnavailable as error:
             raise NotReady(f"the payment page of order {order.number} cannot be closed") from error
-        event = session.event()
         return await self.learn(order, event) if event is not None else order
 
     async def _give_back(self, order: Order, payment_id: str, refund: MoneyBack) -> Order:

@@ -576,6 +576,61 @@ async def exchanged_too_late(life: Life) -> None:
     await life.hear()
 
 
+async def asked_at_reader(life: Life) -> tuple[Order, str]:
+    """An order whose money a reader waits for, unless the desk was cut before it asked."""
+    terminal = life.server.terminal
+    reader = terminal.add_reader()
+    hold = await life.world.hold(1, 0, 1, channel=TILL)
+    wanted = request(hold, channel=TILL)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    await life.ask(lambda desk: desk.pay(order.id, "stripe_terminal", "a", 0, reader, "ada"))
+    assert terminal.shows(reader)
+    return order, reader
+
+
+async def at_a_reader(life: Life) -> None:
+    """A card is presented, told by webhook, and a part refunded."""
+    order, reader = await asked_at_reader(life)
+    life.server.terminal.present(reader)
+    await life.hear()
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r", (1,), "", "ada"))))
+
+
+async def at_a_reader_in_silence(life: Life) -> None:
+    """No webhook comes: the desk finds the money by looking."""
+    _, reader = await asked_at_reader(life)
+    life.server.terminal.present(reader)
+    life.world.pass_s(PATIENCE_S)
+
+
+async def declined_at_a_reader(life: Life) -> None:
+    """Declined, then another card."""
+    order, reader = await asked_at_reader(life)
+    terminal = life.server.terminal
+    terminal.present(reader, "expired_card")
+    await life.hear()
+    for attempt in ("a", "b"):
+        await life.ask(
+            lambda desk, at=attempt: desk.pay(order.id, "stripe_terminal", at, 0, reader, "ada")
+        )
+    if terminal.shows(reader):
+        terminal.present(reader)
+    await life.hear()
+
+
+async def stopped_at_a_reader(life: Life) -> None:
+    """The cashier stops it, and begins anew; whatever the reader shows, a card is presented."""
+    order, reader = await asked_at_reader(life)
+    terminal = life.server.terminal
+    placed(await life.ask(lambda desk: desk.stop(order.id, "a")))
+    if terminal.shows(reader):
+        terminal.present(reader)
+    await life.ask(lambda desk: desk.pay(order.id, "stripe_terminal", "b", 0, reader, "ada"))
+    if terminal.shows(reader):
+        terminal.present(reader)
+    await life.hear()
+
+
 BY_HAND = (
     at_the_till, at_once, at_once_in_vain, with_a_seat_lost, with_a_hold_lost, given_up,
     for_nothing, in_parts, a_deposit_given_back, a_deposit_for_lost_seats, ordered_by_phone,
@@ -583,7 +638,8 @@ BY_HAND = (
     for_dearer_places, for_places_that_are_lost, for_a_used_ticket, for_places_that_nobody_pays,
 )  # fmt: skip
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
-             reserved_and_paid_on_the_page, exchanged_on_the_page, exchanged_too_late)  # fmt: skip
+             reserved_and_paid_on_the_page, exchanged_on_the_page, exchanged_too_late, at_a_reader,
+             at_a_reader_in_silence, declined_at_a_reader, stopped_at_a_reader)  # fmt: skip
 
 
 async def live(story: Callable[[Life], Awaitable[None]], life: Life) -> list[str]:

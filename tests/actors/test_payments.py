@@ -8,7 +8,7 @@ import threading
 import pytest
 import stripe
 
-from engine.actors import payments as adapter
+from engine.actors import stripe_calls as adapter
 from engine.actors.payments import StripeGateway
 from engine.payments import (
     CheckoutLine,

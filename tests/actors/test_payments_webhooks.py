@@ -60,6 +60,9 @@ def body(type="checkout.session.completed", **changes):
     return json.dumps(event).encode()
 
 
+AT_READER = {"strapontin_payment": "p1", "strapontin_reader": "tmr_1"}
+
+
 def signed(payload, at_s=NOW_S, secret=SECRET):
     return stripe.WebhookSignature.generate_signature_header(payload.decode(), secret, at_s)
 
@@ -179,6 +182,9 @@ def test_each_end_of_a_session_has_its_kind(gateway, payload, kind, amount):
         body(metadata=None),
         body("charge.refunded", amount_captured=1, amount_refunded=1, metadata={}),
         body("refund.created", amount=1, payment_intent=None),
+        body("payment_intent.succeeded"),  # of a payment page, which tells it itself
+        body("terminal.reader.action_failed", action=None),
+        body("terminal.reader.action_succeeded", action={"status": "succeeded"}),
     ],
 )
 def test_what_is_no_concern_of_ours_is_ignored(gateway, payload):
@@ -203,11 +209,57 @@ def test_each_status_of_a_refund_has_its_state(gateway, status, state):
     assert (event.refund_state, event.refund, event.payment) == (state, "re_1", "")
 
 
+def why(**error):
+    return {"last_payment_error": {"type": "card_error"} | error}
+
+
+@pytest.mark.parametrize(
+    ("status", "facts", "kind", "reason"),
+    [
+        ("succeeded", {"amount_received": 5000}, ProviderEventKind.PAID, ""),
+        ("canceled", {}, ProviderEventKind.EXPIRED, ""),
+        ("canceled", why(), ProviderEventKind.FAILED, "declined"),
+        ("canceled", why(code="expired_card"), ProviderEventKind.FAILED, "expired_card"),
+        (
+            "canceled",
+            why(code="card_declined", decline_code="insufficient_funds"),
+            *(ProviderEventKind.FAILED, "insufficient_funds"),
+        ),
+        ("requires_payment_method", why(code="expired_card"), ProviderEventKind.PROCESSING, ""),
+        ("processing", {}, ProviderEventKind.PROCESSING, ""),
+        ("a_status_of_tomorrow", {}, ProviderEventKind.PROCESSING, ""),
+    ],
+)
+def test_each_status_of_a_payment_at_a_reader(gateway, status, facts, kind, reason):
+    payload = body("payment_intent.canceled", id="pi_1", status=status, metadata=AT_READER, **facts)
+    event = parsed(gateway, payload)
+    assert (event.kind, event.why) == (kind, reason)
+    assert (event.payment, event.intent, event.session) == ("p1", "pi_1", "")
+    assert event.amount == (5000 if kind is ProviderEventKind.PAID else 0)
+
+
+@pytest.mark.parametrize(
+    ("currency", "units", "amount"), [("jpy", 5000, 5000), ("isk", 500_000, 5000), ("kwd", 50, 50)]
+)
+def test_what_a_reader_took_is_counted_as_the_provider_counts(gateway, currency, units, amount):
+    facts = {"currency": currency, "amount_received": units, "metadata": AT_READER}
+    event = parsed(gateway, body("payment_intent.succeeded", status="succeeded", **facts))
+    assert event.amount == amount
+
+
+@pytest.mark.parametrize("intent", ["pi_7", {"id": "pi_7", "status": "x", "currency": "eur"}])
+def test_what_a_reader_tells_is_where_to_look(gateway, intent):
+    action = {"status": "failed", "process_payment_intent": {"payment_intent": intent}}
+    event = parsed(gateway, body("terminal.reader.action_failed", action=action))
+    assert (event.kind, event.intent, event.payment) == (ProviderEventKind.PROCESSING, "pi_7", "")
+
+
 def test_every_notice_that_the_docs_ask_for_is_heeded(gateway):
     docs = (Path(__file__).resolve().parents[2] / "docs" / "payments.md").read_text("utf-8")
     asked = re.findall(r"^- `([a-z_.]+)`$", docs, re.MULTILINE)
-    assert len(asked) == 8
-    facts = {"amount": 1, "amount_captured": 5000, "amount_refunded": 1}
+    assert len(asked) == 13
+    facts = {"amount": 1, "amount_captured": 5000, "amount_refunded": 1, "metadata": AT_READER}
+    facts["action"] = {"status": "failed", "process_payment_intent": {"payment_intent": "pi_1"}}
     for type in asked:
         assert parsed(gateway, body(type, **facts)), type
 

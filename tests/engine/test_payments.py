@@ -115,9 +115,13 @@ def test_nothing_is_not_a_payment(amount):
     [
         (Channel.WEB, True, (PaymentMethod.STRIPE,)),
         (Channel.WEB, False, (PaymentMethod.TEST_CARD,)),
-        (Channel.BOX_OFFICE, True, TILL_METHODS),
+        (Channel.BOX_OFFICE, True, (*TILL_METHODS, PaymentMethod.STRIPE_TERMINAL)),
         (Channel.BOX_OFFICE, False, TILL_METHODS),
-        (Channel.PHONE, True, (PaymentMethod.STRIPE, *TILL_METHODS)),
+        (
+            Channel.PHONE,
+            True,
+            (PaymentMethod.STRIPE, *TILL_METHODS, PaymentMethod.STRIPE_TERMINAL),
+        ),
         (Channel.PHONE, False, (PaymentMethod.TEST_CARD, *TILL_METHODS)),
     ],
 )

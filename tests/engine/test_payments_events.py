@@ -19,6 +19,7 @@ from engine.payments import (
     due_actions,
     on_provider_event,
     start_stripe,
+    start_terminal,
 )
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "payments.md"
@@ -49,6 +50,13 @@ REST_PENDING, REST_BACK = refund("r2", 3000, PENDING), refund("r2", 3000, SUCCEE
 ALL_PENDING, ALL_BACK = refund("r1", AMOUNT, PENDING), refund("r1", AMOUNT, SUCCEEDED)
 ALL_BOUNCED = refund("r1", AMOUNT, BOUNCED)
 AGAIN_PENDING, AGAIN_BACK = refund("re_2", AMOUNT, PENDING), refund("re_2", AMOUNT, SUCCEEDED)
+
+# At a card reader. What the reader tells is no more than that there is something to look at.
+READ = event(ProviderEventKind.PAID, amount=AMOUNT, intent="pi_1")
+READER_DONE = event(ProviderEventKind.PROCESSING, intent="pi_1")
+STOPPED = event(ProviderEventKind.EXPIRED, intent="pi_1")
+DECLINED = event(ProviderEventKind.FAILED, intent="pi_1", why="insufficient_funds")
+LOST = event(ProviderEventKind.FAILED, intent="pi_1", why="connection_error")
 
 # The events, then the end: state, captured, refunded, refund pending, kept.
 PAID = (PaymentState.PAID, AMOUNT, 0, 0, AMOUNT)
@@ -95,10 +103,31 @@ HISTORIES = {
         [total(1500)],
         (PaymentState.PAID, AMOUNT, 1500, 0, 3500),
     ),
+    "at a reader: paid": ([READ, READER_DONE], PAID),
+    "at a reader: declined": (
+        [READER_DONE, DECLINED, STOPPED],
+        (PaymentState.FAILED, 0, 0, 0, 0),
+    ),
+    "at a reader: stopped": ([READER_DONE, STOPPED], (PaymentState.EXPIRED, 0, 0, 0, 0)),
+    "at a reader: failed for two reasons": (
+        [DECLINED, LOST, STOPPED],
+        (PaymentState.FAILED, 0, 0, 0, 0),
+    ),
+    "at a reader: said lost, and charged all the same": ([READER_DONE, LOST, STOPPED, READ], PAID),
+    "at a reader: paid and a part refunded": (
+        [READER_DONE, READ, PART_PENDING, PART_BACK, total(2000)],
+        (PaymentState.PAID, AMOUNT, 2000, 0, 3000),
+    ),
+    "at a reader: paid and refunded in two": (
+        [READ, PART_BACK, total(2000), REST_PENDING, REST_BACK, total(AMOUNT)],
+        REFUNDED,
+    ),
 }
 
 
-def started():
+def started(name=""):
+    if name.startswith("at a reader"):
+        return start_terminal("p1", "o1", 1, AMOUNT, "EUR", 1_000, "tmr_1")
     return start_stripe("p1", "o1", 1, AMOUNT, "EUR", 1_000)
 
 
@@ -111,17 +140,17 @@ def told(payment, events):
 @pytest.mark.parametrize("name", HISTORIES)
 def test_every_order_of_events_ends_in_the_same_payment(name):
     events, end = HISTORIES[name]
-    first = told(started(), events)
+    first = told(started(name), events)
     assert (first.state, first.captured, first.refunded, first.refund_pending, first.kept) == end
     for order in permutations(events):
-        assert told(started(), order) == first
+        assert told(started(name), order) == first
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_events_told_again_say_nothing_new(name):
     events, _ = HISTORIES[name]
     for order in permutations(events):
-        payment = told(started(), order)
+        payment = told(started(name), order)
         for again in order:
             assert on_provider_event(payment, again) == (payment, ())
 
@@ -133,14 +162,14 @@ def test_a_duplicate_in_the_middle_changes_nothing(name):
         doubled = [order[0]]
         for one in order[1:]:
             doubled += [one, order[0]]
-        assert told(started(), doubled) == told(started(), events)
+        assert told(started(name), doubled) == told(started(name), events)
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_no_event_leaves_the_transition_table(name):
     events, _ = HISTORIES[name]
     for order in permutations(events):
-        payment = started()
+        payment = started(name)
         for one in order:
             after, _ = on_provider_event(payment, one)
             assert after.state is payment.state or after.state in NEXT_STATES[payment.state]
@@ -158,8 +187,8 @@ def test_an_event_asks_only_for_what_was_not_due_already():
 class Desk:
     """An order desk reduced to its promise: seats sold with the money kept, or neither."""
 
-    def __init__(self):
-        self.payment = started()
+    def __init__(self, name=""):
+        self.payment = started(name)
         self.seats_held = True
         self.asked_back = []  # refunds sent to the provider
 
@@ -215,6 +244,17 @@ def test_money_is_kept_exactly_when_it_came_before_the_hold_was_lost(events):
         assert desk.payment.standing is (Standing.CONFIRMED if in_time else Standing.CLOSED)
         assert desk.asked_back == ([] if in_time else [AMOUNT])
         assert desk.payment.kept == (AMOUNT if in_time else 0)
+
+
+def test_a_card_that_a_reader_lost_sight_of_is_charged_once_or_given_back():
+    for steps in permutations([READER_DONE, READ, LOST, STOPPED, HOLD_LOST]):
+        desk = Desk("at a reader")
+        run(desk, [*steps, *steps])
+        assert desk.payment.captured == AMOUNT
+        if desk.payment.standing is Standing.CONFIRMED:
+            assert (desk.payment.kept, desk.asked_back) == (AMOUNT, [])
+        else:
+            assert (desk.payment.kept, desk.asked_back) == (0, [AMOUNT])
 
 
 def test_seats_and_money_never_part_even_when_reports_contradict_each_other():

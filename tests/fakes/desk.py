@@ -14,6 +14,7 @@ from engine.commands import TicketState
 from engine.credit import Credit
 from engine.ordering import bought
 from engine.orders import Bought, LineState, Order, OrderRefused, PlaceOrder
+from engine.payments import CardReader
 from gateway.backend import BackendUnavailable, SignatureInvalid
 from tests.fakes.credits import MemoryCredits
 from tests.fakes.performances import FakePerformances
@@ -43,7 +44,12 @@ class MemoryOrders:
         return self.by_id.get(id)
 
     async def by_intent(self, intent: str) -> Order | None:
-        return None
+        found = [
+            order
+            for order in self.by_id.values()
+            if any(payment.intent == intent for payment in order.payments)
+        ]
+        return found[0] if found else None
 
     async def unfinished(self) -> list[Order]:
         return [order for order in self.by_id.values() if not order.finished]
@@ -106,6 +112,15 @@ class FakeDesk:
 
     async def reissue(self, *arguments: object) -> Order | OrderRefused:
         return await self._ask("reissue", *arguments)
+
+    async def stop(self, *arguments: object) -> Order | OrderRefused:
+        return await self._ask("stop", *arguments)
+
+    async def readers(self) -> list[CardReader] | OrderRefused:
+        return await self._ask("readers")
+
+    async def present(self, *arguments: object) -> OrderRefused | None:
+        return await self._ask("present", *arguments)
 
     async def webhook(self, payload: bytes, signature: str) -> None:
         if self._stripe is not None:

@@ -32,6 +32,8 @@ from urllib.parse import parse_qsl
 import aiohttp
 from aiohttp import web
 
+from tests.fakes.stripe_terminal import FakeTerminal
+
 MIN_SESSION_S, MAX_SESSION_S = 30 * 60, 24 * 60 * 60
 MIN_CHARGE = 50
 DELIVERY_TRIES, DELIVERY_PAUSE_S = 5, 0.05
@@ -114,6 +116,7 @@ class FakeStripe:
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
         self._client: aiohttp.ClientSession | None = None
+        self.terminal = FakeTerminal(self, ApiError)
         self.url = ""
 
     async def start(self) -> None:
@@ -127,6 +130,7 @@ class FakeStripe:
                 web.get("/v1/refunds", self._api(self._list_refunds)),
                 web.get("/pay/{id}", self._pay_page),
                 web.post("/pay/{id}/{choice:pay|cancel}", self._pay_choice),
+                *self.terminal.routes(),
             ]
         )
         self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
@@ -578,7 +582,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         webhook_secret=arguments.webhook_secret,
         port=arguments.port,
     ) as server:
-        print(f"fake Stripe at {server.url}", flush=True)
+        reader = server.terminal.add_reader()
+        print(f"card reader {reader}, fake Stripe at {server.url}", flush=True)
         await asyncio.Event().wait()
 
 

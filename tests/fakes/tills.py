@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from engine.payments import TILL_METHODS
+from engine.payments import PaymentMethod
 from engine.tills import (
     AddEntry,
     CloseTill,
@@ -76,6 +76,9 @@ class FakeTills:
         closing = closed(wanted, report, now_ms)
         if isinstance(closing, TillRefused):
             return closing
+        for order in self._orders.by_id.values():
+            if not order.finished and order.till == session and report.session.closing is None:
+                return TillRefused(TillRefusal.TILL_BUSY, str(order.number))
         self.sessions[session] = replace(report.session, closing=closing)
         return self._report(self.sessions[session])
 
@@ -115,7 +118,7 @@ class FakeTills:
                 sum(one.captured for one in ours),
                 sum(one.given - one.change for one in ours),
             )
-            for method in TILL_METHODS
+            for method in PaymentMethod
             if (ours := [one for _, one in money if one.method is method])
         ]
         repaid = [

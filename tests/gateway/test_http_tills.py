@@ -44,6 +44,7 @@ async def test_a_shift_from_its_float_to_its_count(gateway: Running) -> None:
     assert await gateway.json("GET", "/api/tills/mine", token=ada) == {
         "required": False,
         "report": None,
+        "reader": "",
     }
     report = await gateway.json("POST", "/api/tills", opening(1), ada, expect=201)
     session = report["session"]

@@ -94,6 +94,7 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/api/orders/{order}/reserve", SELLERS | {"buyer"}, {"kind": "on_site"}),
     Endpoint("POST", "/api/orders/{order}/reserve", SELLERS, {"kind": "pick_up"},
              case="by phone"),
+    Endpoint("POST", "/api/orders/{order}/stop", SELLERS, {"attempt": "a"}),
     Endpoint("POST", "/api/orders/{order}/approve", SUPERVISING, {}),
     Endpoint("POST", "/api/orders/{order}/cancel", EVERYBODY, {}, token="ignored"),
     Endpoint("POST", "/api/orders/{order}/cancel", SELLERS, {}, case="of a till",
@@ -133,6 +134,9 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/api/tills/{till}/entries", SUPERVISING,
              {"id": "1", "kind": "in", "amount": 100, "reason": "change"}, case="of another"),
     Endpoint("POST", "/api/tills/{till}/close", SUPERVISING, {"id": "1"}, case="of another"),
+    Endpoint("GET", "/api/readers", SELLERS),
+    Endpoint("PUT", "/api/readers/{reader}", SUPERVISING, {"tills": []}),
+    Endpoint("POST", "/api/readers/{reader}/present", SUPERVISING, {}),
     # The doors
     Endpoint("GET", "/api/performances/{performance}/inside", STAFF_AT_DOORS),
     Endpoint("GET", "/api/performances/{performance}/conflicts", _OPERATORS_AT_DOORS),

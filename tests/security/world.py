@@ -47,6 +47,7 @@ class World:
             "mail": "99",
             "code": "0" * 16,
             "till": "e" * 32,
+            "reader": "tmr_1",
         }
         return self
 

@@ -1,0 +1,89 @@
+"""`strapontin terminal`: the card readers of the payment provider, and where they stand.
+
+Owns arguments, what is printed and exit codes: 0 done, 1 refused, 2 could not begin.
+"""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.operating import Token, operator, print_json, run
+
+app = App(name="terminal", help=t("cli.terminal.help"), help_format="plaintext")
+
+Reader = Annotated[str, Parameter(help=t("reader.cli.reader"))]
+Till = Annotated[str, Parameter(help=t("reader.cli.till"))]
+Card = Annotated[str, Parameter(name="--card", help=t("reader.cli.card"))]
+
+
+@app.command(name="list", help=t("reader.cli.list"))
+def list_(
+    *,
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    token: Token = "",
+    json: Json = False,
+) -> int:
+    async def work() -> int:
+        client = await operator(server, login, token)
+        found = await client.readers()
+        if json:
+            print_json(found)
+            return 0
+        for one in found:
+            state = t(f"reader.cli.{'online' if one.is_online else 'offline'}")
+            tills = ", ".join(one.tills) or t("reader.cli.nowhere")
+            print(f"{one.id}  {one.label}  {one.device_type}  {state}  {tills}")
+        if not found:
+            print(t("reader.cli.none"))
+        return 0
+
+    return run(work)
+
+
+@app.command(help=t("reader.cli.bind"))
+def bind(
+    reader: Reader,
+    /,
+    *till: Till,
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    token: Token = "",
+    json: Json = False,
+) -> int:
+    async def work() -> int:
+        client = await operator(server, login, token)
+        await client.bind_reader(reader, till)
+        if json:
+            print_json({"id": reader, "tills": list(till)})
+            return 0
+        tills = ", ".join(till)
+        told = t("reader.cli.bound", reader=reader, tills=tills)
+        print(told if till else t("reader.cli.unbound", reader=reader))
+        return 0
+
+    return run(work)
+
+
+@app.command(help=t("reader.cli.present"))
+def present(
+    reader: Reader,
+    /,
+    *,
+    card: Card = "",
+    server: Server = DEFAULT_SERVER,
+    login: Login = "",
+    token: Token = "",
+    json: Json = False,
+) -> int:
+    async def work() -> int:
+        client = await operator(server, login, token)
+        await client.present_card(reader, card)
+        if json:
+            print_json({"id": reader, "presented": True})
+        else:
+            print(t("reader.cli.presented", reader=reader))
+        return 0
+
+    return run(work)
