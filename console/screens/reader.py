@@ -1,7 +1,8 @@
 """A card at the reader: the amount in large figures, how it goes on, and a way to stop it.
 
-Owns the dialog while a card reader of the provider asks for a card. It asks the server for the
-same attempt again and again: that shows nothing twice, and goes through where the line was lost.
+Owns the dialog while a card reader of the provider asks for a card. It looks at the order, and
+every while asks for the same attempt again: that shows nothing twice, finds what no notice told,
+and goes through where the line was lost.
 """
 
 import asyncio
@@ -19,8 +20,10 @@ from console.widgets.chrome import Notice
 from console.words import error_words
 from engine.payments import PaymentMethod
 
-POLL_S: Final = 1.0
-"""Between two looks at a payment that waits for its card."""
+POLL_S: Final = 0.5
+"""Between two looks at the order while it waits for its card."""
+LOOKS_PER_ASK: Final = 4
+"""Looks before the attempt is asked for again: then the desk asks the provider."""
 
 
 class ReaderDialog(Dialog):
@@ -102,7 +105,18 @@ class ReaderDialog(Dialog):
                     self.dismiss(order)
                     return
                 notice.say(self.t("reader.screen.wait"), "wait")
+            await self._watch()
+
+    async def _watch(self) -> None:
+        """Until the order tells that something came of it, or it is time to ask."""
+        for _ in range(LOOKS_PER_ASK):
             await asyncio.sleep(POLL_S)
+            try:
+                await self.till.look_up_order()
+            except ClientError:
+                continue
+            if not self.till.at_reader:
+                return
 
     def action_again(self) -> None:
         """Try another card, or the same."""

@@ -553,8 +553,7 @@ class Saga:
 
     async def stop(self, order: Order, payment: Payment) -> Order:
         """Wait no longer for a payment at a reader, unless it turns out to be made."""
-        if has_page(payment):
-            order = await self._close_page(order, payment)
+        order = await self._close_page(order, payment)
         left = payment_of(order, payment.id)
         if left is not None and left.at_reader:
             order = await self.keep(order, with_payment(order, close(left)))
@@ -563,11 +562,13 @@ class Saga:
     async def close_pages(self, order: Order) -> Order:
         """End every page where somebody may still pay; what it says in ending is settled."""
         for payment in order.payments:
-            if has_page(payment):
+            if has_page(payment) or payment.at_reader:
                 order = await self._close_page(order, payment)
         return await self.settle(order)
 
     async def _close_page(self, order: Order, payment: Payment) -> Order:
+        if not has_page(payment):  # its reader was never asked
+            return await self.keep(order, with_payment(order, close(payment)))
         try:
             if self._stripe is None:
                 raise PaymentRefused("not_configured", "no payment provider is configured")

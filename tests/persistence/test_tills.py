@@ -11,8 +11,17 @@ from msgspec.structs import replace
 from engine.actors.desk import OrderDesk
 from engine.commands import Channel
 from engine.currency import cash_rounded
+from engine.ledger import FactKind
+from engine.ordering import at_rest
 from engine.orders import Order, OrderState, RefundRequest
-from engine.payments import Payment, PaymentMethod, Standing, begin_refund, pay_cash
+from engine.payments import (
+    Payment,
+    PaymentMethod,
+    Standing,
+    begin_refund,
+    pay_cash,
+    start_terminal,
+)
 from engine.tills import (
     AddEntry,
     AtTill,
@@ -104,6 +113,31 @@ async def test_a_session_is_not_closed_over_an_order_that_moves(
     await store.orders.save([settled(order)])
     report = decided(await store.tills.close(ada.id, EMPTY, NOW_MS))
     assert report.session.closing is not None and report.session.closing.expected == 17_000
+
+
+async def test_a_session_is_not_closed_while_a_reader_waits_for_a_card(
+    store: Store, opened: Opened
+) -> None:
+    """What the card brings belongs to it, and is in the books by its PaymentIntent."""
+    ada = (await opened_till(store)).session
+    order = new_order(opened.first, 1)
+    payment = start_terminal(f"{order.id}-1", order.id, 1, 2_000, "EUR", NOW_MS, "tmr_1")
+    assert isinstance(payment, Payment)
+    payment = replace(payment, till=ada.id, intent="pi_1")
+    [order] = await store.orders.save([at_rest(replace(order, payments=(payment,), till=ada.id))])
+    assert await store.tills.close(ada.id, EMPTY, NOW_MS) == TillRefused(
+        TillRefusal.TILL_BUSY, str(order.number)
+    )
+    report = decided(await store.tills.report(ada.id))
+    assert (report.sales, report.methods) == (0, ()), "nothing was taken yet"
+    read = replace(payment, captured=2_000)
+    [order] = await store.orders.save([settled(replace(order, payments=(read,)))])
+    report = decided(await store.tills.close(ada.id, EMPTY, NOW_MS))
+    [taken] = report.methods
+    assert (taken.method, taken.taken, report.expected) == ("stripe_terminal", 2_000, 15_000)
+    _, records = await store.ledger.records(opened.organiser, 0)
+    told = [one.ref for one in records if one.kind == FactKind.PAYMENT]
+    assert told == ["pi_1"]
 
 
 async def test_no_money_comes_into_a_closed_session_or_out_of_it(
