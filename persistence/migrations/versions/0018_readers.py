@@ -1,4 +1,4 @@
-"""Payments at card readers that the provider drives."""
+"""Payments at card readers that the provider drives; orders that are exchanged."""
 
 from typing import Final
 
@@ -13,13 +13,22 @@ _METHODS: Final = (
     "'cash', 'card_terminal', 'cheque', 'bank_transfer', 'test_card', 'stripe', "
     "'stripe_terminal', 'store_credit'"
 )
+_STATES: Final = (
+    "'open', 'awaiting_approval', 'awaiting_payment', 'selling', 'paid', 'part_refunded', "
+    "'exchanging', 'exchanged', 'refunded', 'cancelled', 'expired', 'failed'"
+)
+_KNOWN: Final = (
+    ("payments", "method", _METHODS),
+    ("till_repayments", "method", _METHODS),
+    ("orders", "state", _STATES),
+)
 STATEMENTS: Final = tuple(
     statement
-    for table in ("payments", "till_repayments")
+    for table, column, values in _KNOWN
     for statement in (
-        f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_method_known",
-        f"ALTER TABLE {table} ADD CONSTRAINT ck_{table}_method_known"
-        f" CHECK (method IN ({_METHODS}))",
+        f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_{column}_known",
+        f"ALTER TABLE {table} ADD CONSTRAINT ck_{table}_{column}_known"
+        f" CHECK ({column} IN ({values}))",
     )
 )
 
