@@ -22,9 +22,11 @@ from console.counter import Wanted, held
 from console.operating import Failure, Token, house_zone, moment, operator, print_json, run
 from console.programme import Performance
 from console.seating import Seating
+from console.terminal_cli import read_card
 from engine.commands import ID_BYTES
 from engine.credit import credits_of, spaced
 from engine.orders import Buyer, Delivery, Order, OrderHold, OrderLine, PlaceOrder, TermsKind
+from engine.payments import PaymentMethod
 from renderers.money import format_money, parse_money
 
 app = App(name="order", help=t("cli.order.help"), help_format="plaintext")
@@ -63,7 +65,10 @@ class Money:
     """How it is paid at once; nothing: later, with `strapontin order pay`."""
 
     pay: Annotated[
-        Literal["cash", "card_terminal", "cheque", "bank_transfer", "store_credit"] | None,
+        Literal[
+            "cash", "card_terminal", "stripe_terminal", "cheque", "bank_transfer", "store_credit"
+        ]
+        | None,
         Parameter(help=t("order.cli.pay_by")),
     ] = None
     given: Annotated[str, Parameter(help=t("order.cli.given"))] = ""
@@ -301,6 +306,12 @@ def _made(order: Order) -> Iterator[None]:
 async def _pay(client: Client, order: Order, money: Money, amount: str, attempt: str) -> Order:
     assert money.pay is not None
     part = _money(amount, order.currency)
+    if money.pay == PaymentMethod.STRIPE_TERMINAL:
+        reader = money.reference or (await client.own_till()).reader
+        if not reader:
+            raise Failure(t("reader.cli.no_reader"))
+        print(t("reader.screen.asking"), file=sys.stderr)
+        return await read_card(client, order, reader, attempt, part)
     given = None
     if money.pay == "cash":
         given = _money(money.given, order.currency) if money.given else part or order.due

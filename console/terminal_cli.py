@@ -3,12 +3,19 @@
 Owns arguments, what is printed and exit codes: 0 done, 1 refused, 2 could not begin.
 """
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.client import Client
 from console.operating import Token, operator, print_json, run
+from engine.orders import Order
+from engine.payments import PaymentMethod
+
+ASK_S: Final = 2.0
+"""Between two questions for a payment that waits for its card."""
 
 app = App(name="terminal", help=t("cli.terminal.help"), help_format="plaintext")
 
@@ -87,3 +94,21 @@ def present(
         return 0
 
     return run(work)
+
+
+async def read_card(client: Client, order: Order, reader: str, attempt: str, part: int) -> Order:
+    """Have a reader ask for a card until it is paid; interrupted, the reader is stopped.
+
+    Raises:
+        ClientError: among them why it is not paid.
+    """
+    method = PaymentMethod.STRIPE_TERMINAL.value
+    try:
+        while True:
+            order = await client.pay(order.id, method, attempt, None, reader, part)
+            if not any(one.at_reader for one in order.payments):
+                return order
+            await asyncio.sleep(ASK_S)
+    except asyncio.CancelledError:
+        await client.stop_payment(order.id, attempt)
+        raise

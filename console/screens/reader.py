@@ -34,6 +34,7 @@ class ReaderDialog(Dialog):
         Binding("escape", "stop", "console.key.card_stop"),
     ]
     DEFAULT_CSS = """
+    ReaderDialog > #box { min-height: 15; }
     ReaderDialog BigText { height: 7; color: $foreground; background: $surface; }
     ReaderDialog #currency { text-align: center; color: $muted; height: 1; }
     ReaderDialog #doing { text-align: center; text-style: bold; color: $brass-text; height: 1; }

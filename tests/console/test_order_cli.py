@@ -55,6 +55,14 @@ def test_an_order_from_the_counter_to_its_refund(
     assert "Credit" in capsys.readouterr().out
 
 
+def test_a_card_is_read_where_a_reader_stands(
+    served: House, capsys: pytest.CaptureFixture[str], who: tuple[str, ...]
+) -> None:
+    assert run("sell", 1, "--best", 1, "--pay", "stripe_terminal", *who) == 2
+    told = capsys.readouterr().err
+    assert order_cli.t("reader.cli.no_reader") in told and "order show" in told
+
+
 def test_places_are_exchanged_and_the_difference_is_paid(
     served: House, capsys: pytest.CaptureFixture[str], who: tuple[str, ...]
 ) -> None:

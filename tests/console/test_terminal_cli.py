@@ -1,12 +1,16 @@
 """The command of card readers over a real gateway."""
 
+import asyncio
+
 import pytest
+from msgspec.structs import replace
 
 from console import terminal_cli
-from engine.orders import OrderRefused
-from engine.payments import CardReader
+from engine.orders import Order, OrderRefused
+from engine.payments import CardReader, Payment, start_terminal
 from tests.console.server import CASHIER, House
 from tests.console.test_queue_cli import told
+from tests.persistence.test_orders import new_order
 
 READERS = [CardReader("tmr_1", "Foyer", "simulated_wisepos_e", True),
            CardReader("tmr_2", "Bar", "bbpos_wisepos_e", False)]  # fmt: skip
@@ -50,6 +54,49 @@ def test_readers_are_listed_and_bound_to_tills(
     assert [one["tills"] for one in told(capsys)] == [[], []]
     assert run("bind", "tmr_9", *readers) == 1
     assert "strapontin terminal list" in capsys.readouterr().err
+
+
+class Desk:
+    """A client whose order is paid when it is asked for the third time."""
+
+    def __init__(self) -> None:
+        payment = start_terminal("a-1", "a", 1, 5_000, "CHF", 1, "tmr_1")
+        assert isinstance(payment, Payment)
+        self.waits = replace(new_order(1, 1), payments=(payment,))
+        self.asked: list[tuple[object, ...]] = []
+        self.was_asked = asyncio.Event()
+        self.stopped: list[tuple[str, str]] = []
+
+    async def pay(self, *asked: object) -> Order:
+        self.asked.append(asked)
+        self.was_asked.set()
+        paid = tuple(replace(one, captured=5_000) for one in self.waits.payments)
+        return self.waits if len(self.asked) < 3 else replace(self.waits, payments=paid)
+
+    async def stop_payment(self, order: str, attempt: str) -> Order:
+        self.stopped.append((order, attempt))
+        return self.waits
+
+
+async def test_a_card_is_waited_for_under_one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal_cli, "ASK_S", 0)
+    desk = Desk()
+    order = await terminal_cli.read_card(desk, desk.waits, "tmr_1", "one", 0)  # type: ignore[arg-type]
+    assert order.payments[0].captured
+    assert set(desk.asked) == {(order.id, "stripe_terminal", "one", None, "tmr_1", 0)}
+    assert (len(desk.asked), desk.stopped) == (3, [])
+
+
+async def test_whoever_interrupts_the_command_clears_the_reader() -> None:
+    desk = Desk()
+    reading = asyncio.create_task(
+        terminal_cli.read_card(desk, desk.waits, "tmr_1", "one", 0)  # type: ignore[arg-type]
+    )
+    await desk.was_asked.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert desk.stopped == [(desk.waits.id, "one")]
 
 
 def test_a_card_is_presented_to_a_simulated_reader_alone(
