@@ -49,6 +49,7 @@ app.command("console.allocation_cli:app", name="allocation", help=t("cli.allocat
 app.command("console.device_cli:app", name="device", help=t("cli.device.help"))
 app.command("console.credit_cli:app", name="credit", help=t("cli.credit.help"))
 app.command("console.mail_cli:app", name="mail", help=t("cli.mail.help"))
+app.command("console.performance_cli:app", name="performance", help=t("cli.performance.help"))
 app.command("console.season.cli:app", name="programme", help=t("cli.programme.help"))
 app.command("bench.cli:app", name="bench", help=t("cli.bench.help"))
 app.command("bench.rehearsal.cli:app", name="rehearse", help=t("rehearse.help"))

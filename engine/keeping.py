@@ -25,10 +25,11 @@ from engine.commands import (
     Unblock,
     Unblocked,
 )
-from engine.holding import BUSY, MALFORMED, malformed
+from engine.holding import BUSY, MALFORMED, NOT_ON_SALE, malformed
 from engine.house import BLOCKED, HELD, SCATTERED, SOLD, SURPLUS
 from engine.limits import MAX_ALLOCATIONS
 from engine.pricing import is_till
+from engine.settings import SaleStatus
 from engine.state import State
 from engine.stock import Allocation
 
@@ -158,7 +159,9 @@ def count_quotas(state: State, command: CountQuotas, at_ms: int) -> QuotasAre:
 
 
 def configure(state: State, command: Configure, at_ms: int) -> Outcome:
-    """Settings are judged where they are made; here they are taken."""
+    """Settings are judged where they are made; here they are taken. What is cancelled stays so."""
+    if state.cancelled and command.settings.status is not SaleStatus.CANCELLED:
+        return NOT_ON_SALE
     outcome = Configured()
     # ---- nothing below can refuse or fail ----
     do_configure(state, command, outcome, at_ms)
@@ -166,5 +169,7 @@ def configure(state: State, command: Configure, at_ms: int) -> Outcome:
 
 
 def do_configure(state: State, command: Configure, outcome: Configured, at_ms: int) -> None:
-    """The settings hold from now on; holds made before keep their times."""
+    """The settings hold from now on; holds made before keep their times, unless it is cancelled."""
     state.configure(command.settings)
+    if state.cancelled:
+        state.end_all_holds(at_ms)

@@ -53,6 +53,7 @@ class MailKind(StrEnum):
     EXPIRED = "expired"  # the terms of a reservation are over
     FAILED = "failed"  # nothing is sold; what was paid goes back
     REFUNDED = "refunded"  # what, how much, and by which way
+    CALLED_OFF = "called_off"  # a performance is cancelled, and what goes back for it
     SALE = "sale"
     DIGEST = "digest"  # the sales of a day, by performance
 
@@ -172,6 +173,8 @@ def mails_of(before: Order | None, after: Order) -> list[Mail]:
 
 def _to_buyer(before: Order | None, after: Order) -> Iterator[Mail]:
     was = before.state if before is not None else None
+    known = {one.id for one in before.refunds if one.done} if before is not None else set()
+    refunds = [one for one in after.refunds if one.done and one.id not in known]
     if _became_sold(before, after):
         yield Mail(MailKind.PAID)
     if after.state is not was:
@@ -183,15 +186,19 @@ def _to_buyer(before: Order | None, after: Order) -> Iterator[Mail]:
             after.state is OrderState.EXPIRED and was is OrderState.SELLING
         ):
             yield Mail(MailKind.FAILED)
-        elif after.state in GIVEN_UP and was in RESERVED_STATES:
+        elif (
+            after.state in GIVEN_UP
+            and was in RESERVED_STATES
+            and not any(one.called_off for one in refunds)
+        ):
             yield Mail(MailKind(after.state.value))
     reminders = _reminded(after)
     if after.state is OrderState.AWAITING_PAYMENT and reminders > _reminded(before):
         yield Mail(MailKind.REMINDER, str(reminders))
-    known = {one.id for one in before.refunds if one.done} if before is not None else set()
-    for refund in after.refunds:
-        if refund.done and refund.id not in known and _gave_back(after, refund.id):
-            yield Mail(MailKind.REFUNDED, refund.id)
+    for refund in refunds:
+        if _gave_back(after, refund.id):
+            kind = MailKind.CALLED_OFF if refund.called_off else MailKind.REFUNDED
+            yield Mail(kind, refund.id)
     known = {one.id for one in before.reissues if one.done} if before is not None else set()
     for reissue in after.reissues:
         if reissue.done and reissue.id not in known and _versions(after) != _versions(before):

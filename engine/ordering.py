@@ -9,7 +9,7 @@ reads the saved orders sees every state.
 
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,7 +18,9 @@ from engine.commands import ID_BYTES, Quoted, QuotedFee, Ticket
 from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.orders import (
     GIVEN_UP,
+    RESERVED_STATES,
     STANDING,
+    UNSOLD_STATES,
     Bought,
     Charge,
     ChargeKind,
@@ -630,6 +632,11 @@ def sold_lines(order: Order) -> tuple[int, ...]:
     return tuple(line.number for line in order.lines if line.state is LineState.SOLD)
 
 
+def reserved_lines(order: Order) -> tuple[int, ...]:
+    """The numbers of the lines that have a ticket which is not paid."""
+    return tuple(line.number for line in order.lines if line.state is LineState.RESERVED)
+
+
 def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str) -> Order:
     """The refund is carried out: these lines' tickets have ended, and their money is due.
 
@@ -641,10 +648,12 @@ def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str
     done = replace(refund, done=True, undone=tuple(sorted(lines)), refused=refused)
     refunds = tuple(done if one.id == done.id else one for one in order.refunds)
     order = replace(order, refunds=refunds)
+    if refund.called_off and order.state in (*RESERVED_STATES, *UNSOLD_STATES):
+        return _unreserved(order, lines)
     if refund.amount:
         order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -refund.amount)
     elif lines:
-        order = _without_lines(order, lines)
+        order = _without_lines(order, lines, every_fee=refund.called_off)
     else:
         return order
     # What was given back as an amount is not given back again with the place it was given for.
@@ -764,18 +773,52 @@ def not_exchanged(order: Order, why: str) -> Order:
     return replace(order, total=order.worth)
 
 
-def _without_lines(order: Order, lines: Sequence[int]) -> Order:
-    kept = _kept_fees(order, lines)
-    order = replace(order, lines=_ended_lines(order, lines), charges=(*order.charges, *kept))
-    if sold_lines(order):
-        return order
+def _unreserved(order: Order, lines: Sequence[int]) -> Order:
+    """Without these reserved places: it waits for less, or, with none left, for nothing."""
+    order = replace(
+        order,
+        lines=tuple(
+            replace(line, state=LineState.CANCELLED) if line.number in lines else line
+            for line in order.lines
+        ),
+    )
+    if order.state not in RESERVED_STATES:
+        return order  # given up meanwhile
+    if not order.has_reserved:
+        return given_up(order, OrderState.CANCELLED)
+    left = {line.performance for line in order.lines if line.state is LineState.RESERVED}
     charges = tuple(
-        replace(one, state=LineState.REFUNDED)
-        if one.state is LineState.SOLD and one.refundable
+        replace(one, state=LineState.CANCELLED)
+        if one.state is LineState.PENDING and one.performance not in (-1, *left)
         else one
         for one in order.charges
     )
+    order = replace(order, charges=charges)
+    return replace(order, total=order.worth)
+
+
+def _without_lines(order: Order, lines: Sequence[int], *, every_fee: bool) -> Order:
+    kept = [] if every_fee else _kept_fees(order, lines)
+    order = replace(order, lines=_ended_lines(order, lines), charges=(*order.charges, *kept))
+    left = {line.performance for line in order.lines if line.state is LineState.SOLD}
+    if left and not every_fee:
+        return order
+    charges = tuple(
+        replace(one, state=LineState.REFUNDED) if _goes_back(one, left, every_fee) else one
+        for one in order.charges
+    )
     return replace(order, charges=charges)
+
+
+def _goes_back(charge: Charge, left: Collection[int], every_fee: bool) -> bool:
+    """A charge of an order that has places in the performances `left` only."""
+    if charge.state is not LineState.SOLD:
+        return False
+    if not every_fee:
+        return charge.refundable
+    # What an earlier refund kept, or made, stays.
+    own = not charge.refund and not charge.line
+    return own and (not left or charge.performance not in (-1, *left))
 
 
 def _with_charge(

@@ -248,7 +248,8 @@ class OrderRefund(Struct, frozen=True):
     `undone` are those of `lines` that it ended. Where a performance refused, `refused` is its
     code and its lines stay sold. `amount` minor units are given back while the places stay sold,
     0 for lines. `fee` is the most that the house keeps of what is given back. What is given back
-    goes to the credit `card`, or, "", to where it came from.
+    goes to the credit `card`, or, "", to where it came from. `called_off`: the performance is
+    cancelled, so that every fee goes back, and reserved places too (`engine.cancellation`).
     """
 
     id: str
@@ -262,6 +263,7 @@ class OrderRefund(Struct, frozen=True):
     amount: int = 0
     fee: int = 0
     card: str = ""
+    called_off: bool = False
 
 
 class OrderReissue(Struct, frozen=True):
@@ -330,6 +332,7 @@ class RefundRequest(Struct, frozen=True):
     amount: int = 0
     fee: int = 0
     to_credit: bool = False
+    called_off: bool = False
 
 
 class Order(Struct, frozen=True):

@@ -24,6 +24,7 @@ class Standing(StrEnum):
     ON_SALE = "on_sale"
     SOLD_OUT = "sold_out"
     ENDED = "ended"
+    CANCELLED = "cancelled"  # it will not take place
 
 
 class Outlook(NamedTuple):
@@ -38,6 +39,7 @@ _SHUT: Final = {
     SaleStatus.HIDDEN: Standing.HIDDEN,
     SaleStatus.CLOSED: Standing.CLOSED,
     SaleStatus.ENDED: Standing.ENDED,
+    SaleStatus.CANCELLED: Standing.CANCELLED,
 }
 
 

@@ -130,6 +130,7 @@ class Flaw(StrEnum):
     OTHER_CURRENCY = "other_currency"
     CURRENCY_SOLD = "currency_sold"
     PLAN_SOLD = "plan_sold"
+    CANCELLED = "cancelled"
 
 
 class Fault(Struct, frozen=True):
@@ -280,7 +281,9 @@ def _performances(
     changes: list[PerformanceChange] = []
     for one in wanted.performances:
         old = matched.get(one.key)
-        if old is None and one.key.startswith(NUMBERED):
+        if _cancels(old, one):
+            faults.append(Fault(Flaw.CANCELLED, wanted.key, one.key))
+        elif old is None and one.key.startswith(NUMBERED):
             faults.append(Fault(Flaw.NO_SUCH_NUMBER, wanted.key, one.key))
         elif old is None:
             changes.append(PerformanceChange(Act.ADD, None, one))
@@ -288,8 +291,8 @@ def _performances(
             faults.append(Fault(Flaw.PLAN_SOLD, wanted.key, one.key, str(old.sold)))
         elif old.plan != one.plan:
             changes.append(PerformanceChange(Act.REPLACE, old, one))
-        elif _differs(old, one):
-            changes.append(PerformanceChange(Act.CHANGE, old, one))
+        elif _differs(old, kept := _staying(old, one)):
+            changes.append(PerformanceChange(Act.CHANGE, old, kept))
     if before is not None and before.currency != wanted.currency:
         sold = sum(one.sold for one in there)
         if sold:
@@ -320,6 +323,14 @@ def _matched(
     return matched
 
 
+def _cancels(old: PerformanceFound | None, new: PerformanceWanted) -> bool:
+    """A file may keep what is cancelled, and cancels nothing: that gives money back."""
+    cancels = new.settings.status is SaleStatus.CANCELLED
+    if old is None or old.plan != new.plan:
+        return cancels
+    return cancels and old.settings.status is not SaleStatus.CANCELLED
+
+
 def _differs(old: PerformanceFound, new: PerformanceWanted) -> bool:
     return (
         old.withdrawn
@@ -328,14 +339,22 @@ def _differs(old: PerformanceFound, new: PerformanceWanted) -> bool:
     )
 
 
+def _staying(old: PerformanceFound, new: PerformanceWanted) -> PerformanceWanted:
+    """What is wanted; what is cancelled keeps its settings, whatever a file says of them."""
+    cancelled = old.settings.status is SaleStatus.CANCELLED
+    return replace(new, settings=old.settings) if cancelled else new
+
+
 def settings_after(change: PerformanceChange) -> Settings:
     """The settings of what was there, once the change is made.
 
     Who is withdrawn sells nothing more: hidden where nothing was sold, else closed, because who
-    has a ticket must find it.
+    has a ticket must find it. What is cancelled stays so.
     """
     before, after = change.before, change.after
+    assert before is not None, "what is added was not there"
     if change.act is Act.CHANGE and after is not None:
         return after.settings
-    assert before is not None, "what is added was not there"
+    if before.settings.status is SaleStatus.CANCELLED:
+        return before.settings
     return replace(before.settings, status=SaleStatus.CLOSED if before.sold else SaleStatus.HIDDEN)

@@ -92,7 +92,7 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
 def _refuse_checkout(state: State, command: Checkout, mine: HoldState | None) -> Refused | None:
     if not command.order or _malformed_lines(state, command.lines):
         return MALFORMED
-    if mine is None:
+    if mine is None or state.cancelled:
         return HOLD_UNKNOWN
     if mine.paying is not None and mine.paying.order != command.order:
         return _WRONG_ORDER
@@ -256,7 +256,7 @@ def sell(state: State, command: Sell, at_ms: int) -> Outcome:
     """Make the tickets of what was quoted: one a seat, one a place."""
     order = command.order
     mine = state.holds.get(command.token)
-    if mine is None:
+    if mine is None or state.cancelled:
         return HOLD_UNKNOWN
     paying = mine.paying
     if paying is None or paying.order != order:

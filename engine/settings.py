@@ -18,7 +18,8 @@ Moment = Annotated[int, Meta(ge=0, le=2**53)]
 class SaleStatus(StrEnum):
     """What the house wants. HIDDEN, CLOSED and ENDED sell nothing; BOX_OFFICE at tills only.
 
-    What may be sold is sold at its times: `engine.sale` tells what that comes to.
+    What may be sold is sold at its times: `engine.sale` tells what that comes to. CANCELLED is for
+    good: it ends every hold, and what was sold goes back (`engine.cancellation`).
     """
 
     HIDDEN = "hidden"
@@ -26,6 +27,7 @@ class SaleStatus(StrEnum):
     BOX_OFFICE = "box_office"
     ON_SALE = "on_sale"
     ENDED = "ended"
+    CANCELLED = "cancelled"
 
 
 class TypeStatus(StrEnum):

@@ -20,7 +20,7 @@ from engine.plan import Plan
 from engine.pricing import PriceList
 from engine.quotas import Counted, Quotas
 from engine.sale import FOREVER, opening
-from engine.settings import Settings
+from engine.settings import SaleStatus, Settings
 from engine.stock import Places, Stock
 
 _LOOK_AHEAD_MS: Final = 5_000
@@ -78,11 +78,13 @@ class State(Stock):
         kept: Scans that devices kept, when by the device's clock, by device and sequence.
         ending: The holds that end before `looked_to_ms`, first ended first. A hold alone
             says when it ends; what stands here may be out of date.
+        cancelled: It will not take place: nothing is sold, whatever is held.
         buyer_places: Live tickets and places in payment by buyer, for per-buyer limits.
     """
 
     __slots__ = (
         "buyer_places",
+        "cancelled",
         "disputed",
         "ending",
         "gates",
@@ -157,7 +159,8 @@ class State(Stock):
         self.quick_places, self.timed_places = (quickly, 0) if always else (0, quickly)
         # And up to this many lines a checkout may be priced quickly: no limit counts them.
         self.quick_lines = self.max_per_order
-        if self.limited_types or settings.max_per_buyer or settings.quotas:
+        self.cancelled = settings.status is SaleStatus.CANCELLED
+        if self.limited_types or settings.max_per_buyer or settings.quotas or self.cancelled:
             self.quick_lines = 0
         self.hold_ms = min(settings.hold_ms, settings.hold_cap_ms)
         self.recount_quotas()
@@ -215,6 +218,12 @@ class State(Stock):
             if self._is_current(entry) and (not due or due[-1] != entry):
                 due.append(entry)
         return tuple([token for _, token in due])
+
+    def end_all_holds(self, at_ms: int) -> None:
+        """The time of every hold is over: the next expiries take them."""
+        for hold in self.holds.values():
+            hold.expires_ms = min(hold.expires_ms, at_ms)
+        self.looked_to_ms = 0
 
     def _is_current(self, entry: tuple[int, bytes]) -> bool:
         hold = self.holds.get(entry[1])

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from gateway import (
     http_admin,
+    http_cancellation,
     http_credits,
     http_devices,
     http_documents,
@@ -122,6 +123,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
         http_list,
         http_tills,
         http_readers,
+        http_cancellation,
         http_doors,
         http_rooms,
         http_supervisor,

@@ -12,10 +12,11 @@ Errors that cross the seam:
 Whatever else a backend raises is a bug, and answered as one (HTTP 500).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from engine.cancellation import Cancellation, CancelledOrder
 from engine.credit import CreditView
 from engine.journal import JournalCheck, Page
 from engine.ledger import Head, Record
@@ -468,6 +469,30 @@ class Tills(Protocol):
         ...
 
 
+class Cancellations(Protocol):
+    """Performances that are cancelled, and how far each is."""
+
+    async def begin(self, performance: int, operator: str, reason: str) -> None:
+        """Ask for it; asked again, what was left to people is tried again."""
+        ...
+
+    async def get(self, performance: int) -> Cancellation | None:
+        """None for one that is not cancelled."""
+        ...
+
+    async def to_people(self, performance: int, after: int = 0) -> Sequence[CancelledOrder]:
+        """Orders that a person has to see to, or whose buyer to tell, a page by number."""
+        ...
+
+    async def page(self, performance: int, after: int, most: int) -> Sequence[Order]:
+        """Orders that have something in a performance, by number."""
+        ...
+
+    async def used(self, performance: int, tickets: Iterable[int]) -> set[int]:
+        """Those of the tickets that somebody came in with."""
+        ...
+
+
 class Ledger(Protocol):
     """The books of a house. None instead of a head: nothing was recorded yet."""
 
@@ -578,6 +603,7 @@ class Backend:
     sales: Sales
     ticket_list: TicketList
     tills: Tills
+    cancellations: Cancellations
     guests: Guests
     history: History
     ledger: Ledger

@@ -21,7 +21,7 @@ from engine.limits import MAX_HTTP_BODY_BYTES, MAX_TEXT_CHARS
 from engine.mails import is_address
 from engine.plan_check import PlanError
 from engine.plan_io import dump_plan, load_plan
-from engine.settings import Settings
+from engine.settings import SaleStatus, Settings
 from engine.settings_check import first_flaw
 from gateway.asking import ask
 from gateway.http import (
@@ -221,6 +221,7 @@ async def post_performance(request: web.Request) -> web.Response:
         raise Problem(
             "invalid", f"the production is in {production.currency}", field="$.settings.currency"
         )
+    _check_status(wanted.settings, SaleStatus.CLOSED, "$.settings.status")
     await _check_settings(edge, wanted.settings, wanted.plan, "$.settings.")
     try:
         number = await edge.backend.catalogue.create_performance(
@@ -252,6 +253,7 @@ async def put_settings(request: web.Request) -> web.Response:
     performance = number_in(request, "performance")
     settings = await read_json(request, Settings)
     entry = await edge.programme.entry(performance)
+    _check_status(settings, entry.settings.status, "$.status")
     await _check_settings(edge, settings, entry.plan, "$.")
     configure = Configure(secrets.token_bytes(ID_BYTES), settings)
     outcome = await ask(edge.hub.batcher, performance, "configure", configure)
@@ -260,6 +262,14 @@ async def put_settings(request: web.Request) -> web.Response:
     edge.programme.changed()
     edge.auditor.note(principal, "configure", performance)
     return answer(settings)
+
+
+def _check_status(settings: Settings, was: SaleStatus, field: str) -> None:
+    """Raises Problem("invalid"): settings cancel nothing, because cancelling gives money back."""
+    if (settings.status is SaleStatus.CANCELLED) is not (was is SaleStatus.CANCELLED):
+        raise Problem(
+            "invalid", "a performance is cancelled by its own command, for good", field=field
+        )
 
 
 async def _check_settings(edge: Edge, settings: Settings, plan_hash: str, at: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from engine.cancellation import live_lines, performance_of
 from engine.credit import spaced
 from engine.currency import cash_rounded
 from engine.ledger_periods import Closed, read_period
@@ -250,9 +251,7 @@ def _failed(told: _Told, cause: str) -> Letter:
 
 
 def _refunded(told: _Told, cause: str) -> Letter:
-    t = told.t
-    undone = {line for one in told.order.refunds if one.id == cause for line in one.undone}
-    lines = [line for line in told.order.lines if line.number in undone]
+    t, lines = told.t, _undone(told.order, cause)
     words = [t("mail.refunded.text" if lines else "mail.refunded.money_only")]
     words += _given_back(told, cause) or [t("mail.refunded.nothing")]
     return _letter(told, "refunded", words, lines, _rows(told)[:1])
@@ -261,6 +260,30 @@ def _refunded(told: _Told, cause: str) -> Letter:
 def _exchanged(told: _Told, cause: str) -> Letter:
     words = [told.t("mail.exchanged.text"), *_given_back(told, cause)]
     return _letter(told, "exchanged", words, sold_lines(told.order), _rows(told))
+
+
+def _called_off(told: _Told, cause: str) -> Letter:
+    """Of one performance alone, which is cancelled; a mail of its own for each."""
+    order, t, performance = told.order, told.t, performance_of(cause)
+    gone, left = _undone(order, cause), live_lines(order, performance)
+    words = [t("mail.called_off.text")]
+    if any(line.state is LineState.REFUNDED for line in gone):
+        back = _given_back(told, cause)
+        words += [t("mail.called_off.back"), *back] if back else [t("mail.called_off.free")]
+    elif gone:
+        words.append(t("mail.called_off.reserved"))
+    if left:
+        words.append(t("mail.called_off.left"))
+    if any(live_lines(order, other) for other in told.showings if other != performance):
+        words.append(t("mail.called_off.others"))
+    told = told._replace(showings={performance: told.showings[performance]})
+    return _letter(told, "called_off", words, [*gone, *left], _rows(told)[:1])
+
+
+def _undone(order: Order, refund: str) -> list[OrderLine]:
+    """The lines that a refund ended."""
+    undone = {line for one in order.refunds if one.id == refund for line in one.undone}
+    return [line for line in order.lines if line.number in undone]
 
 
 def _given_back(told: _Told, cause: str) -> list[str]:
@@ -341,6 +364,7 @@ _WRITERS: Final[dict[MailKind, Callable[[_Told, str], Letter]]] = {
     MailKind.EXPIRED: _expired,
     MailKind.FAILED: _failed,
     MailKind.REFUNDED: _refunded,
+    MailKind.CALLED_OFF: _called_off,
     MailKind.SALE: _sale,
 }
 

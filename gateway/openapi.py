@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from engine.cancellation import Cancellation, Preview
 from engine.commands import Channel
 from engine.credit import CreditView
 from engine.door_list import DoorList
@@ -22,6 +23,7 @@ from engine.orders import Order, PlaceOrder
 from engine.settings import Settings
 from engine.tills import TillReport, TillSession
 from gateway.http_admin import HouseLook, NewOperator, NewPerformance, NewProduction
+from gateway.http_cancellation import CancelledPage, CancelPerformance
 from gateway.http_devices import Enrolment, NewDevice
 from gateway.http_doors import Mark
 from gateway.http_keeping import GivenBack, NewAllocation
@@ -152,6 +154,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/performances/{performance}/allocations": Operation(NewAllocation, refuses=(409,)),
     "POST /api/performances/{performance}/allocations/release": Operation(
         GivenBack, refuses=(409,)
+    ),
+    "GET /api/performances/{performance}/cancellation": Operation(answers={200: Cancellation}),
+    "POST /api/performances/{performance}/cancellation": Operation(
+        CancelPerformance, answers={202: Cancellation}
+    ),
+    "GET /api/performances/{performance}/cancellation/preview": Operation(answers={200: Preview}),
+    "GET /api/performances/{performance}/cancellation/orders": Operation(
+        answers={200: CancelledPage}, query=("after",)
     ),
     "POST /api/performances/{performance}/queue": Operation(NewRoom, answers=_MADE, refuses=(409,)),
     "POST /api/operators": Operation(NewOperator, answers=_MADE, refuses=(409,)),

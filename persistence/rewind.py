@@ -79,6 +79,14 @@ _KEEP_SETTINGS: Final = sa.text("UPDATE performances SET settings = :settings WH
 _LATER_ORDERS: Final = (
     # What caused them has not happened; when it happens again, they are to be sent again.
     "DELETE FROM mails WHERE created_ms > :until_ms",
+    "DELETE FROM cancelled_orders c USING cancellations a, orders o "
+    "WHERE a.performance = c.performance AND o.number = c.order_number "
+    "AND (a.asked_ms > :until_ms OR o.created_ms > :until_ms)",
+    "DELETE FROM cancellations WHERE asked_ms > :until_ms",
+    # What was done since is done again: nobody is given back twice.
+    "UPDATE cancellations SET ended_ms = 0 WHERE ended_ms > :until_ms",
+    "UPDATE cancelled_orders c SET progress = 'todo' FROM cancellations a "
+    "WHERE a.performance = c.performance AND a.ended_ms = 0 AND a.asked_ms <= :until_ms",
     "DELETE FROM order_lines l USING orders o "
     "WHERE o.number = l.order_number AND o.created_ms > :until_ms",
     "DELETE FROM payments p USING orders o "

@@ -33,6 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from engine.cancellation import Progress
 from engine.commands import Channel, ScanMode, ScanOutcome, TicketState
 from engine.mails import MailState
 from engine.orders import LineState, OrderState
@@ -94,6 +95,8 @@ def _not_negative(*columns: str) -> list[CheckConstraint]:
 STOPPED_TICKETS: Final = "tickets.state IN ('blocked', 'revoked')"
 """Of `tickets`: the few that have an index of their own."""
 
+UNFINISHED_ORDERS: Final = "progress = 'todo' OR progress = 'waiting'"
+"""Of `cancelled_orders`."""
 _MAIL_WAITS: Final = "state = 'waiting' OR state = 'sending'"
 _NO_HASH: Final = "'\\x" + "00" * 32 + "'"
 
@@ -636,6 +639,39 @@ mails: Final = Table(
     Index("ix_mails_due", "due_ms", "id", postgresql_where=text(_MAIL_WAITS)),
     _one_of("state", MailState),
     *_not_negative("attempts"),
+)
+
+# Performances that are cancelled: what is to be done, until it has ended, and then a record of it.
+cancellations: Final = Table(
+    "cancellations",
+    metadata,
+    Column("performance", ForeignKey("performances.id"), primary_key=True),
+    Column("operator", Text, nullable=False),  # who asked first
+    Column("reason", Text, nullable=False),
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger, nullable=False, server_default=text("0")),
+    Index("ix_cancellations_unfinished", "performance", postgresql_where=text("ended_ms = 0")),
+)
+
+# An order that had something in a cancelled performance, written down before anything is done.
+cancelled_orders: Final = Table(
+    "cancelled_orders",
+    metadata,
+    Column("performance", ForeignKey("cancellations.performance"), nullable=False),
+    Column("order_number", ForeignKey("orders.number"), nullable=False),
+    Column("progress", Text, nullable=False),
+    Column("why", Text, nullable=False, server_default=text("''")),
+    Column("amount", BigInteger, nullable=False, server_default=text("0")),  # given back
+    Column("told", Boolean, nullable=False, server_default=text("true")),
+    PrimaryKeyConstraint("performance", "order_number"),
+    Index(
+        "ix_cancelled_orders_unfinished",
+        "performance",
+        "order_number",
+        postgresql_where=text(UNFINISHED_ORDERS),
+    ),
+    _one_of("progress", Progress),
+    *_not_negative("amount"),
 )
 
 audit_log: Final = Table(

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from persistence.access import Access
+from persistence.cancellations import Cancellations
 from persistence.catalogue import Catalogue
 from persistence.credit import Credits
 from persistence.door_lists import DoorLists
@@ -60,6 +61,7 @@ class Store:
         ticket_list: All places that orders are about, with filters, totals and pages.
         guests: Who is expected, and who has come.
         tills: Shifts at the cash desks.
+        cancellations: Performances that are cancelled, and how far each is.
         access: Operators, sessions, devices, audit.
         door_lists: What doors must know to be alone.
         history: The journal for those who only look.
@@ -79,6 +81,7 @@ class Store:
         self.ticket_list = TicketList(self._engine)
         self.guests = Guests(self._engine)
         self.tills = Tills(self._engine)
+        self.cancellations = Cancellations(self._engine)
         self.access = Access(self._engine)
         self.door_lists = DoorLists(self._engine)
         self.rooms = Rooms(self._engine)

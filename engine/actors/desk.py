@@ -44,6 +44,7 @@ from engine.ordering import (
     payment_of,
     reminded,
     reminder_ms,
+    reserved_lines,
     sold_lines,
     terms_from,
     to_be_paid_by,
@@ -52,6 +53,7 @@ from engine.ordering import (
 )
 from engine.orders import (
     GIVEN_UP,
+    RESERVED_STATES,
     SOLD_STATES,
     DeskRefusal,
     ExchangeRequest,
@@ -536,12 +538,14 @@ class OrderDesk:
             if found is None:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
             found = await self._saga.settle(found)
+            if wanted.called_off and found.state in RESERVED_STATES:
+                found = await self._saga.close_pages(found)
             known = next((one for one in found.refunds if one.id == wanted.id), None)
             if known is None and _exchange_of(found, wanted.id) is not None:
                 return _refuse(Refusal.ID_REUSED, "refund: an exchange has this id")
             if known is None:
                 lines = () if wanted.amount else tuple(sorted(wanted.lines)) or sold_lines(found)
-                refused = await self._refuse_refund(found, lines, wanted.amount)
+                refused = await self._refuse_refund(found, lines, wanted)
                 if refused is not None:
                     return refused
                 till = "" if wanted.to_credit else _session_of(found, at_till)
@@ -556,6 +560,7 @@ class OrderDesk:
                     amount=wanted.amount,
                     fee=wanted.fee,
                     card=code_of(secrets.token_bytes(CODE_BYTES)) if wanted.to_credit else "",
+                    called_off=wanted.called_off,
                 )
                 changed = replace(found, refunds=(*found.refunds, intent), till=till)
                 try:
@@ -571,13 +576,15 @@ class OrderDesk:
             return found
 
     async def _refuse_refund(
-        self, order: Order, lines: tuple[int, ...], amount: int
+        self, order: Order, lines: tuple[int, ...], wanted: RefundRequest
     ) -> OrderRefused | None:
-        if order.state not in SOLD_STATES:
+        reserved = wanted.called_off and order.state in RESERVED_STATES
+        if order.state not in SOLD_STATES and not reserved:
             return _refuse(DeskRefusal.NOTHING_TO_REFUND, order.state.value)
-        if len(set(lines)) != len(lines) or not set(lines).issubset(sold_lines(order)):
+        live = reserved_lines(order) if reserved else sold_lines(order)
+        if len(set(lines)) != len(lines) or not set(lines).issubset(live):
             return _refuse(DeskRefusal.LINE_NOT_SOLD)
-        if amount > order.value:
+        if wanted.amount > order.value:
             return _refuse(DeskRefusal.MORE_THAN_VALUE, str(order.value))
         if len(order.refunds) >= MAX_REFUNDS_PER_ORDER or _refunds_are_full(order):
             return _refuse(PaymentRefusal.TOO_MANY_REFUNDS)
@@ -732,7 +739,7 @@ def _same_sale(order: Order, request: PlaceOrder, payment_id: str, given: int) -
 
 def _same_refund(known: OrderRefund, wanted: RefundRequest) -> bool:
     lines = tuple(sorted(wanted.lines))
-    same = lines == known.lines or not lines
+    same = wanted.called_off == known.called_off and (lines == known.lines or not lines)
     return same and wanted.amount == known.amount and wanted.to_credit == bool(known.card)
 
 

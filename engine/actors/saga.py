@@ -72,6 +72,7 @@ from engine.ordering import (
     payment_of,
     reissued,
     reserved,
+    reserved_lines,
     sold,
     told_of,
     undone,
@@ -81,7 +82,6 @@ from engine.orders import (
     SOLD_STATES,
     DeskRefusal,
     ExchangeRequest,
-    LineState,
     Order,
     OrderExchange,
     OrderHold,
@@ -328,7 +328,7 @@ class Saga:
 
     async def _activate(self, order: Order) -> Order:
         """The tickets that were reserved admit from now on."""
-        for performance, lines in _by_performance(order, _numbers(order)).items():
+        for performance, lines in _by_performance(order, reserved_lines(order)).items():
             name = step_id(order.id, "activate", performance)
             numbers = tuple(line.ticket for line in lines)
             outcome = await self._ask(
@@ -339,7 +339,7 @@ class Saga:
 
     async def _free(self, order: Order) -> Order:
         """End the tickets that were reserved for an order which came to nothing."""
-        for performance, lines in _by_performance(order, _numbers(order)).items():
+        for performance, lines in _by_performance(order, reserved_lines(order)).items():
             name = step_id(order.id, "free", performance)
             numbers = tuple(line.ticket for line in lines)
             outcome = await self._ask(performance, Refund(name, order.id, numbers))
@@ -664,11 +664,6 @@ def _places(lines: Sequence[OrderLine]) -> tuple[tuple[int, ...], tuple[tuple[in
 def _look_up(order: Order, line: OrderLine) -> Scan:
     name = step_id(order.id, f"look up {line.ticket}", line.performance)
     return Scan(name, "", "", line.performance, line.ticket, line.version, ScanMode.LOOK_UP)
-
-
-def _numbers(order: Order) -> list[int]:
-    """The lines that are reserved."""
-    return [line.number for line in order.lines if line.state is LineState.RESERVED]
 
 
 def _by_performance(order: Order, lines: Sequence[int]) -> dict[int, list[OrderLine]]:

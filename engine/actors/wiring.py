@@ -27,6 +27,7 @@ from msgspec import Struct
 from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from engine.actors.canceller import Canceller
 from engine.actors.closer import Closer
 from engine.actors.desk import OrderDesk, Shop
 from engine.actors.directory import Directory
@@ -63,6 +64,7 @@ from engine.actors.use import own_use
 from engine.lead import Led
 from engine.mail_server import parse_mail_server
 from engine.mails import Composed, Due
+from engine.settings import Settings as PerformanceSettings
 from engine.status import MailStatus, Use
 from engine.waiting import Report
 from gateway.backend import BackendUnavailable
@@ -214,7 +216,15 @@ class DeskProcess(LedProcess):
             shop = Shop(settings.public_url, title)
         # Whoever writes the ledger closes its days.
         self._closer = Closer(store.ledger)
-        return OrderDesk(store.orders, asker.ask, stripe, shop)
+        desk = OrderDesk(store.orders, asker.ask, stripe, shop)
+
+        async def rules(performance: int) -> PerformanceSettings:
+            entry = await store.catalogue.performance(performance)
+            assert entry is not None, f"performance {performance} is cancelled"
+            return msgspec.json.decode(entry.settings, type=PerformanceSettings)
+
+        self._canceller = Canceller(store.cancellations, desk, asker.ask, rules)
+        return desk
 
     async def status(self) -> Use:
         return own_use()
@@ -388,6 +398,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         sales=store.sales,
         ticket_list=store.ticket_list,
         tills=store.tills,
+        cancellations=store.cancellations,
         guests=store.guests,
         history=store.history,
         ledger=store.ledger,

@@ -239,7 +239,11 @@ class World:
             wanted = [Mail(MailKind.SALE)] if was_sold else []
             if order.buyer.email:
                 wanted += [Mail(MailKind.PAID)] if was_sold else []
-                wanted += [Mail(MailKind.REFUNDED, one.id) for one in order.refunds if one.undone]
+                wanted += [
+                    Mail(MailKind.CALLED_OFF if one.called_off else MailKind.REFUNDED, one.id)
+                    for one in order.refunds
+                    if one.undone
+                ]
                 wanted += [Mail(MailKind.FAILED)] if OrderState.FAILED in states else []
             found += [f"{name} does not tell of {mail}" for mail in wanted if mail not in told]
         return found

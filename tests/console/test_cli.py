@@ -51,6 +51,7 @@ def imported(module: str) -> set[str]:
         ("console.journal_cli", (*HEAVY, "textual")),
         ("console.backup_cli", (*HEAVY, "textual")),
         ("console.doors_cli", (*HEAVY, "textual")),
+        ("console.performance_cli", (*HEAVY, "textual")),
     ],
 )
 def test_what_starts_must_not_pull_in_the_engine_room(module: str, absent: tuple[str, ...]) -> None:

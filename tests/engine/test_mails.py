@@ -175,6 +175,19 @@ def test_each_refund_is_told_once_when_it_is_done(
     assert told == [Mail(MailKind.REFUNDED, cause) for cause in causes]
 
 
+def test_a_cancelled_performance_is_told_instead_of_its_refund_or_the_end() -> None:
+    asked = structs.replace(refund("cancelled-1", 1, done=False), called_off=True)
+    done = structs.replace(refund("cancelled-1", 1), called_off=True)
+    told = [Mail(MailKind.CALLED_OFF, "cancelled-1")]
+    before, after = at(S.PAID, refunds=(asked,)), at(S.REFUNDED, refunds=(done,))
+    assert mails_of(before, after) == told
+    assert mails_of(after, after) == []
+    before = structs.replace(waiting(), refunds=(asked,))
+    assert mails_of(before, at(S.CANCELLED, refunds=(done,))) == told
+    nobody = structs.replace(after, buyer=Buyer())
+    assert mails_of(at(S.PAID), nobody) == []
+
+
 def test_new_tickets_are_told_once_when_there_are_some() -> None:
     asked = OrderReissue("n1", (1,), "ada", 1)
     before = at(S.PAID, reissues=(asked,))
@@ -219,6 +232,7 @@ WITH_TICKETS = {S.PAID, S.PART_REFUNDED, S.EXCHANGING, S.EXCHANGED}
         (MailKind.EXPIRED, {S.CANCELLED, S.EXPIRED}),
         (MailKind.FAILED, set(S)),
         (MailKind.REFUNDED, set(S)),
+        (MailKind.CALLED_OFF, set(S)),
         (MailKind.SALE, set(S)),
         (MailKind.DIGEST, set(S)),
     ],

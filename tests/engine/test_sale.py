@@ -21,7 +21,7 @@ PLAN = house(["aaaaaaaaaa"])
         ({}, 5, ON_SALE, 0, ON_SALE),
         ({"status": SaleStatus.BOX_OFFICE}, 5, TILLS, 0, TILLS),
         *[({"status": SaleStatus(one)} | TILLS_FIRST, 25, one, 0, one)
-          for one in (HIDDEN, CLOSED, ENDED)],
+          for one in (HIDDEN, CLOSED, ENDED, Standing.CANCELLED)],
         (TILLS_FIRST, 9, CLOSED, 10, TILLS),
         (TILLS_FIRST, 10, TILLS, 20, ON_SALE),
         (TILLS_FIRST, 19, TILLS, 20, ON_SALE),

@@ -47,6 +47,7 @@ def wanted_one(**values: Any) -> PerformanceWanted:
 
 
 OTHER = replace(SETTINGS, max_per_order=2)
+CANCELLED = replace(SETTINGS, status=SaleStatus.CANCELLED)
 TWICE = replace(SETTINGS, prices=(Price(0, "full", 5), Price(0, "full", 100)))
 
 
@@ -70,6 +71,11 @@ TWICE = replace(SETTINGS, prices=(Price(0, "full", 5), Price(0, "full", 100)))
         Case("made by hand, at another", {"key": "#7", "starts_ms": NOW_MS + 5}, {}, Act.ADD),
         Case("by its number", {"key": "#7"}, {"key": "#7", "settings": OTHER}, Act.CHANGE),
         Case("no such number", {}, {"key": "#8"}, Flaw.NO_SUCH_NUMBER),
+        Case("a file that cancels", {}, {"settings": CANCELLED}, Flaw.CANCELLED),
+        Case("a new one, cancelled", None, {"settings": CANCELLED}, Flaw.CANCELLED),
+        Case("cancelled already", {"settings": CANCELLED}, {"settings": OTHER}, None),
+        Case("cancelled, at another time", {"settings": CANCELLED}, {"starts_ms": NOW_MS + 1},
+             Act.CHANGE),
         Case("other currency", {}, {"settings": replace(SETTINGS, currency="CHF")},
              Flaw.OTHER_CURRENCY),
     ],
@@ -95,6 +101,15 @@ def test_who_is_taken_off_sells_nothing_more(sold: int, status: SaleStatus) -> N
     programme = Programme((ProductionWanted("p", {"fr": "P"}, "EUR"),))
     ((change,),) = [each.performances for each in compare(programme, found, NOW_MS).productions]
     assert settings_after(change) == replace(SETTINGS, status=status)
+
+
+@pytest.mark.parametrize("wanted", [(), (wanted_one(starts_ms=NOW_MS + 1, settings=OTHER),)])
+def test_what_is_cancelled_keeps_its_settings(wanted: tuple[PerformanceWanted, ...]) -> None:
+    there = (found_one(sold=1, settings=CANCELLED),)
+    found = [ProductionFound(1, "p", {"fr": "P"}, {}, "EUR", there)]
+    programme = Programme((ProductionWanted("p", {"fr": "P"}, "EUR", {}, wanted),))
+    ((change,),) = [each.performances for each in compare(programme, found, NOW_MS).productions]
+    assert settings_after(change) == CANCELLED
 
 
 def test_a_currency_stays_once_something_is_sold() -> None:

@@ -2,12 +2,14 @@
 
 from argon2 import PasswordHasher
 
+from engine.actors.canceller import Canceller
 from engine.plan import Plan
 from engine.settings import Settings
 from gateway.backend import Backend, BackendUnavailable
 from gateway.session import digest_of, new_token, now_ms
 from renderers.secret import generate_key
 from tests.fakes.access import FakeAccess, NameTaken
+from tests.fakes.cancellations import FakeCancellations
 from tests.fakes.catalogue import FakeCatalogue
 from tests.fakes.desk import FakeDesk, FakeGuests, FakeSales
 from tests.fakes.ledger import FakeLedger
@@ -37,6 +39,7 @@ class FakeBackend:
         self.sales = FakeSales(self.desk.orders)
         self.ticket_list = FakeTicketList(self.desk.orders, self.performances, self.catalogue)
         self.tills = FakeTills(self.desk.orders)
+        self.cancellations = FakeCancellations(self.desk.orders.by_id.values)
         self.ledger = FakeLedger()
         self.mails = FakeMails()
         self.guests = FakeGuests(self.desk.orders, self.performances)
@@ -52,6 +55,7 @@ class FakeBackend:
             sales=self.sales,
             ticket_list=self.ticket_list,
             tills=self.tills,
+            cancellations=self.cancellations,
             guests=self.guests,
             history=self.performances,
             ledger=self.ledger,
@@ -72,6 +76,15 @@ class FakeBackend:
         self.performances.add(number, plan, settings)
         self.rooms.store.performances.append(number)
         return number
+
+    def canceller(self) -> Canceller:
+        """Who carries out what was asked for; it ends with the loop, or by `close`."""
+
+        async def rules(performance: int) -> Settings:
+            return self.performances.live[performance].core.settings
+
+        ask = self.performances.ask
+        return Canceller(self.cancellations, self.desk._desk, ask, rules, look_s=0.01, pace_s=0)
 
     async def operator_token(self, name: str, *roles: str) -> str:
         """An operator with PASSWORD, logged in."""

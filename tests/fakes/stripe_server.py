@@ -217,7 +217,10 @@ class FakeStripe:
         times: int = 1,
         stored: bool = False,
     ) -> None:
-        """Refuse the next `times` requests; `stored`: for good, under their idempotency key."""
+        """Refuse the next `times` requests; `stored`: for good, under their idempotency key.
+
+        `path` here and below is a part of a method and a path, as "POST /v1/refunds".
+        """
         error = ApiError(status, f"ordered fault {status}", code=code, stored=stored)
         if status >= 500:
             error.body["error"]["type"] = "api_error"
@@ -304,7 +307,7 @@ class FakeStripe:
         async def handler(request: web.Request) -> web.Response:
             key = request.headers.get("Idempotency-Key", "")
             self.requests.append((request.method, request.path, key))
-            fault = self._next_fault(request.path)
+            fault = self._next_fault(f"{request.method} {request.path}")
             try:
                 if request.headers.get("Authorization") != f"Bearer {self.api_key}":
                     raise ApiError(401, "Invalid API Key provided")

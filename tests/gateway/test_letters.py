@@ -172,6 +172,14 @@ PART = order(
     refunds=(OrderRefund("r1", (1,), "ill", "caisse", NOW_MS, True, (1,)),),
 )
 ENDED = order(state=OrderState.FAILED, lines=lines(LineState.CANCELLED), payments=(BACK,))
+_CANCELLED = OrderRefund("cancelled-1", (1,), "ill", "ada", NOW_MS, True, (1,), called_off=True)
+CALLED_OFF = structs.replace(
+    PART,
+    payments=(
+        structs.replace(PAYMENT, refunds=(Refund("cancelled-1", 2_000, RefundState.REQUESTED),)),
+    ),
+    refunds=(_CANCELLED,),
+)
 EVERY_KIND = {
     MailKind.PAID: (order(), ""),
     MailKind.TICKETS: (order(), "x1"),
@@ -184,6 +192,7 @@ EVERY_KIND = {
     MailKind.EXPIRED: (structs.replace(ENDED, payments=()), ""),
     MailKind.FAILED: (ENDED, ""),
     MailKind.REFUNDED: (PART, "r1"),
+    MailKind.CALLED_OFF: (CALLED_OFF, "cancelled-1"),
     MailKind.SALE: (order(), ""),
 }
 
@@ -290,6 +299,33 @@ async def test_a_refund_says_what_how_much_and_which_way(writer: Letters) -> Non
     assert "cancelled" in said and "€5.00 in cash" in said
     said = words(await read(writer, due(MailKind.FAILED, structs.replace(ENDED, payments=()))))
     assert "You have paid nothing" in said
+
+
+async def test_a_cancelled_performance_is_told_alone_with_what_goes_back(writer: Letters) -> None:
+    async def said(of: Order) -> str:
+        return words(await read(writer, due(MailKind.CALLED_OFF, of, "cancelled-1")))
+
+    back = await said(CALLED_OFF)
+    assert "will not take place" in back and "fees included" in back
+    assert "€20.00 to the card or account" in back
+    assert "The Miser" in back and "Tartuffe" not in back
+    assert "other performances stay" in back
+    free = structs.replace(CALLED_OFF, payments=())
+    assert "nothing to pay back" in await said(free)
+    card = "ABCDEFGHJKLMNPQR"
+    credit = Charge(
+        1, "credit", 1_500, "credit", state=LineState.SOLD, refund="cancelled-1", card=card
+    )
+    credited = structs.replace(free, charges=(credit,))
+    assert "€15.00 as a credit" in await said(credited) and spaced(card) in await said(credited)
+    reserved = structs.replace(
+        RESERVED,
+        lines=(structs.replace(RESERVED.lines[0], state=LineState.CANCELLED), RESERVED.lines[1]),
+        refunds=(_CANCELLED,),
+    )
+    assert "reservation for it is cancelled" in await said(reserved)
+    left = await said(structs.replace(order(), refunds=()))
+    assert "ask the box office" in left and "admit nobody" not in left
 
 
 async def test_a_digest_sums_a_day_by_performance(writer: Letters) -> None:

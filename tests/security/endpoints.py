@@ -137,6 +137,11 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/readers", SELLERS),
     Endpoint("PUT", "/api/readers/{reader}", SUPERVISING, {"tills": []}),
     Endpoint("POST", "/api/readers/{reader}/present", SUPERVISING, {}),
+    # Cancelled performances
+    Endpoint("GET", "/api/performances/{performance}/cancellation/preview", SUPERVISING),
+    Endpoint("GET", "/api/performances/{performance}/cancellation", SUPERVISING),
+    Endpoint("GET", "/api/performances/{performance}/cancellation/orders", SUPERVISING),
+    Endpoint("POST", "/api/performances/{performance}/cancellation", ADMIN, {"reason": "ill"}),
     # The doors
     Endpoint("GET", "/api/performances/{performance}/inside", STAFF_AT_DOORS),
     Endpoint("GET", "/api/performances/{performance}/conflicts", _OPERATORS_AT_DOORS),

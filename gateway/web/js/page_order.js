@@ -259,6 +259,8 @@ class OrderPage {
       h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
       h("h2.stub-title", {}, pick(performance.title)),
       h("p.stub-place", {}, performance.venue),
+      performance.status === "cancelled"
+        && h("p.order-state.bad", {}, icon("alert"), t("web.status.cancelled")),
       h("ul.stub-lines", {}, lines.map((line) => this.#line(order, line)),
         feeRows(fees, named, order.currency)),
       stubTotal(staying.length, total, order.currency));
