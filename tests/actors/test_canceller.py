@@ -10,6 +10,7 @@ from typing import Any, Self
 import pytest
 
 from engine.actors import NotReady, order_keeper
+from engine.actors import canceller as canceller_module
 from engine.actors import desk as desk_module
 from engine.actors.canceller import Canceller
 from engine.actors.payments import StripeGateway
@@ -18,6 +19,7 @@ from engine.commands import Channel, Scan, ScanMode, Scanned, ScanOutcome
 from engine.mails import Mail, MailKind
 from engine.orders import (
     Buyer,
+    ExchangeRequest,
     LineState,
     Order,
     OrderRefused,
@@ -211,6 +213,45 @@ async def test_used_tickets_are_left_and_the_others_of_their_order_given_back() 
         await house.cancel()  # again changes nothing
         assert house.row(part) == (Progress.LEFT, Left.TICKET_USED, ADULT, True)
         assert len((await house.now(part)).refunds) == 1
+        assert await house.world.violations() == []
+
+
+async def test_an_exchange_for_it_is_given_up_and_any_other_waited_for() -> None:
+    async with House() as house:
+        world, desk = house.world, house.desk
+        into = placed(await desk.place(request(await world.hold(2, 0), buyer=ZOE)))
+        paid(await desk.pay(into.id, "test_card", "a"))
+        out = await house.buy(1, buyer=ZOE)
+        for order, to in ((into, 1), (out, 2)):
+            wanted = ExchangeRequest("x", (1,), await world.hold(to, 3, 4))
+            asked = placed(await desk.exchange(order.id, wanted))
+            assert asked.state is OrderState.EXCHANGING and asked.due == ADULT
+        await house.book.begin(1, "ada", "ill")
+        canceller = house.canceller()
+        await until(lambda: house.book.rows[1].get(into.number) is not None
+                    and house.row(into)[0] is Progress.DONE)  # fmt: skip
+        into = await house.now(into)
+        assert (into.state, into.paid, into.refunds) == (OrderState.PAID, ADULT, ())
+        assert house.row(out)[0] is Progress.TODO, "it may still become another place"
+        paid(await desk.pay(out.id, "test_card", "b"))
+        await house.ended()
+        await canceller.close()
+        out = await house.now(out)
+        assert (out.state, out.paid, out.refunds) == (OrderState.EXCHANGED, 2 * ADULT, ())
+        assert house.row(out) == (Progress.DONE, "", 0, True)
+        assert await world.violations() == []
+
+
+async def test_an_exchange_that_comes_to_nothing_is_refunded_then() -> None:
+    async with House() as house:
+        order = await house.buy(1, buyer=ZOE)
+        wanted = ExchangeRequest("x", (1,), await house.world.hold(2, 3, 4))
+        order = placed(await house.desk.exchange(order.id, wanted))
+        assert order.exchange is not None
+        await house.cancel()  # whose time passes
+        order = await house.now(order)
+        assert (order.state, order.paid) == (OrderState.REFUNDED, 0)
+        assert house.row(order) == (Progress.DONE, "", ADULT, True)
         assert await house.world.violations() == []
 
 
@@ -507,6 +548,32 @@ async def test_a_provider_that_is_away_is_waited_for_and_a_refusal_left_to_peopl
         await canceller.close()
         assert house.row(late)[:2] == (Progress.LEFT, Left.REFUND_FAILED)
         assert kept(server) == [2 * ADULT]
+
+
+async def test_no_more_is_begun_while_the_provider_has_enough(
+    stripe: tuple[FakeStripe, StripeGateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canceller_module, "PAGE", 1)
+    monkeypatch.setattr(canceller_module, "MAX_WAITING", 2)
+    server, gateway = stripe
+    async with House(stripe=gateway) as house:
+        orders = await on_the_page(house, server, 5)
+        server.fail_next(503, path=REFUNDS, times=4_000)
+        await house.book.begin(1, "ada", "ill")
+        canceller = house.canceller()
+        first, second, *rest = orders
+        await until(lambda: house.book.rows[1].get(second.number) is not None
+                    and house.row(second)[0] is Progress.WAITING)  # fmt: skip
+        for _ in range(200):  # it looks again and again
+            await asyncio.sleep(0.001)
+        assert house.row(first)[0] is Progress.WAITING
+        for order in rest:
+            assert house.row(order)[0] is Progress.TODO and not (await house.now(order)).refunds
+        server._faults.clear()
+        await house.ended()
+        await canceller.close()
+        assert kept(server) == [ADULT] * 5
+        assert await house.world.violations() == []
 
 
 async def test_many_orders_while_everything_fails_now_and_then() -> None:

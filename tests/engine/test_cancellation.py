@@ -41,6 +41,7 @@ from engine.orders import (
     LineFee,
     LineState,
     Order,
+    OrderExchange,
     OrderHold,
     OrderLine,
     OrderRefund,
@@ -99,6 +100,15 @@ def of(state: LineState) -> tuple[OrderLine, ...]:
     return tuple(replace(line, state=state) for line in LINES)
 
 
+def exchanging(to: int, *, covered: bool = False) -> Order:
+    """Its last place is to be given for one in performance `to`."""
+    coming = OrderLine(4, to, 9, -1, "full", 3_000)
+    asked = OrderExchange(
+        "x", (3,), (4,), OrderHold(to, "ef" * 16, ()), S.PAID, "ada", 1, 9, covered=covered
+    )
+    return order(state=S.EXCHANGING, lines=(*LINES, coming), exchanges=(asked,))
+
+
 CASH = PaymentMethod.CASH
 NOBODY = Buyer()
 DONE = OrderRefund(refund_id(1), (1,), "", "ada", 1, True, (1,), called_off=True)
@@ -130,6 +140,9 @@ FREE = tuple(replace(line, amount=0, fees=()) for line in LINES[:2])
          Plan(Step.REFUND, (1, 2))),
         (order(CASH, state=S.AWAITING_PAYMENT, lines=of(L.RESERVED)), (),
          Plan(Step.LEAVE, (), Left.DEPOSIT)),
+        (exchanging(1), (), Plan(Step.GIVE_UP)),
+        (exchanging(2), (), Plan(Step.WAIT)),
+        (exchanging(1, covered=True), (), Plan(Step.WAIT)),
         (order(state=S.REFUNDED, lines=of(L.REFUNDED)), (), Plan(Step.NOTHING)),
         (order(state=S.EXPIRED, lines=of(L.CANCELLED)), (), Plan(Step.NOTHING)),
     ],
@@ -249,6 +262,9 @@ def test_a_preview_sums_what_would_become_of_each_order() -> None:
         by_hand=4_300,
         untold=2,
     )
+    assert preview(Preview(1, "EUR"), [exchanging(2)], ()) == preview(
+        Preview(1, "EUR"), [order()], ()
+    ), "as if it were not exchanged"
     used = preview(Preview(1, "EUR"), [order()], {1})
     assert (used.left, used.back) == ({Left.TICKET_USED: 1}, {"stripe": 2_150})
 
