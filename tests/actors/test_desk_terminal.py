@@ -9,8 +9,16 @@ import pytest
 
 from engine.actors import NotReady, order_keeper
 from engine.actors import desk as desk_module
+from engine.actors.payments import StripeGateway
 from engine.commands import Channel
-from engine.orders import DeskRefusal, Order, OrderRefused, OrderState, RefundRequest
+from engine.orders import (
+    DeskRefusal,
+    ExchangeRequest,
+    Order,
+    OrderRefused,
+    OrderState,
+    RefundRequest,
+)
 from engine.payments import (
     READER_WAIT_MS,
     TIMED_OUT,
@@ -18,12 +26,15 @@ from engine.payments import (
     Payment,
     PaymentRefusal,
     PaymentState,
+    ProviderEvent,
+    ProviderEventKind,
     RefundState,
     Standing,
 )
 from engine.tills import AtTill
-from tests.actors.desks import ADULT, World, paid, placed, request
+from tests.actors.desks import ADULT, CHILD, World, paid, placed, request
 from tests.actors.shops import Shop, shop_of
+from tests.fakes.stripe_server import FakeStripe
 
 TILL = Channel.BOX_OFFICE
 METHOD = "stripe_terminal"
@@ -256,6 +267,20 @@ async def test_a_reader_that_is_offline_is_said_so_and_shows_nothing(counter: Co
     await counter.until(order, OrderState.PAID)
 
 
+async def test_a_reader_that_does_not_answer_in_time_charges_nothing(counter: Counter) -> None:
+    """Perhaps it heard: the PaymentIntent is cancelled, so that no card is charged for it."""
+    order = await counter.sale()
+    fault = "process_payment_intent"
+    counter.server.fail_next(400, path=fault, code="terminal_reader_timeout")
+    refused = await counter.ask(order)
+    assert refused == OrderRefused(DeskRefusal.PAYMENT_REFUSED, "terminal_reader_timeout")
+    [intent] = counter.server.terminal.intents.values()
+    assert intent["status"] == "canceled"
+    await counter.asked(order, "b")
+    counter.server.terminal.present(counter.reader)
+    await counter.until(order, OrderState.PAID)
+
+
 async def test_a_reader_that_nobody_knows(counter: Counter) -> None:
     order = await counter.sale()
     refused = await counter.ask(order, reference="tmr_of_another")
@@ -422,6 +447,44 @@ async def test_seats_that_were_lost_meanwhile_give_the_money_back(
     assert await counter.ask(order) == OrderRefused(DeskRefusal.SEATS_LOST)
 
 
+# Exchanges ---------------------------------------------------------------------------
+
+
+async def exchanging(counter: Counter) -> Order:
+    """A child's seat, paid in cash, to be given for an adult's in performance 2."""
+    hold = await counter.world.hold(1, 0, kind="child", channel=TILL)
+    order = placed(await counter.desk.place(request(hold, channel=TILL)))
+    await counter.desk.pay(order.id, "cash", "c", 2_000, "", "ada")
+    better = await counter.world.hold(2, 0, channel=TILL)
+    asked = ExchangeRequest("x", (1,), better, "ada")
+    return placed(await counter.desk.exchange(order.id, asked))
+
+
+async def test_the_difference_of_an_exchange_is_paid_at_the_reader(counter: Counter) -> None:
+    order = await exchanging(counter)
+    intent = await counter.asked(order)
+    assert counter.server.terminal.intents[intent]["amount"] == order.due == ADULT - CHILD
+    counter.server.terminal.present(counter.reader)
+    changed = await counter.until(order, OrderState.EXCHANGED)
+    assert changed.paid == changed.worth == ADULT
+
+
+@pytest.mark.parametrize("way", ["cancel", "time"])
+async def test_an_exchange_that_is_given_up_stops_the_reader(
+    world: World, counter: Counter, way: str
+) -> None:
+    order = await exchanging(counter)
+    intent = await counter.asked(order)
+    if way == "cancel":
+        placed(await counter.desk.cancel(order.id))
+    else:
+        assert order.exchange is not None
+        world.now_ms = order.exchange.expires_ms
+    kept = await counter.until(order, OrderState.PAID)
+    assert kept.paid == CHILD
+    assert counter.server.terminal.intents[intent]["status"] == "canceled"
+
+
 # Afterwards --------------------------------------------------------------------------
 
 
@@ -510,6 +573,37 @@ async def test_all_orders_of_the_notices_of_two_attempts_come_to_one_sale() -> N
             (PaymentState.PAID, Standing.CONFIRMED, "", ADULT),
         )
     }
+
+
+class Credulous(StripeGateway):
+    """Believes what a reader tells, and not the PaymentIntent."""
+
+    async def collect(self, payment: Payment) -> ProviderEvent:
+        event = await super().collect(payment)
+        if event.kind is ProviderEventKind.PAID:
+            told = (await self._reader(payment)).action
+            if told is not None and told.status == "failed":
+                return ProviderEvent(
+                    ProviderEventKind.FAILED, "told", payment.currency, intent=payment.intent
+                )
+        return event
+
+
+async def test_a_desk_that_believed_the_reader_would_take_money_for_nothing(world: World) -> None:
+    """So these tests can see it."""
+    async with FakeStripe(now_s=lambda: world.now_ms // 1_000) as server:
+        stripe = Credulous(server.api_key, server.webhook_secret, server.url)
+        desk = world.desk(stripe=stripe)
+        reader = server.terminal.add_reader()
+        hold = await world.hold(1, 0, channel=TILL)
+        order = placed(await desk.place(request(hold, channel=TILL)))
+        paid(await desk.pay(order.id, METHOD, "a", 0, reader, "ada"))
+        server.terminal.present(reader, told=False)
+        refused = await desk.pay(order.id, METHOD, "a", 0, reader, "ada")
+        assert refused == OrderRefused(DeskRefusal.ATTEMPT_OVER)
+        [charge] = server.charges.values()
+        assert charge["amount_captured"] == ADULT, "and nobody here knows"
+        await stripe.close()
 
 
 @pytest.mark.parametrize("seed", range(12))
