@@ -378,14 +378,17 @@ class ConsoleApp(App[None]):
             self._houses[performance_id] = found, seating
         return self._houses[performance_id]
 
-    async def print_paper(self, order: Order, what: str, lines: Sequence[int] = ()) -> Path:
+    async def print_paper(
+        self, order: Order, what: str, print_id: str, lines: Sequence[int] = ()
+    ) -> Path:
         """`what` is "tickets" (of these lines, or all) or "receipt".
 
+        Tickets that were printed before are marked, unless that was under the same `print_id`.
         Raises ClientError or PrintError.
         """
         language = order.buyer.language or self.t.language
         if what == "tickets":
-            pdf = await self.client.tickets_pdf(order.id, language, lines)
+            pdf = await self.client.print_tickets(order.id, print_id, language, lines)
         else:
             pdf = await self.client.receipt_pdf(order.id, language)
         return await self.printer.print(pdf, f"{order.number}-{what}")

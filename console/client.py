@@ -403,6 +403,18 @@ class Client:
         body = {"id": id, "lines": list(lines), "basket": basket, "fee": fee}
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/exchange", body)
 
+    async def undo(self, order: str, id: str) -> Order:
+        """Take back one's own sale, while none of its tickets is printed."""
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/undo", {"id": id})
+
+    async def print_tickets(
+        self, order: str, id: str, language: str, lines: Sequence[int] = ()
+    ) -> bytes:
+        """Tickets to be printed: what was before is marked. The same `id` is the same print."""
+        path = f"/api/orders/{quote(order)}/print?{urlencode({'lang': language})}"
+        body = {"id": id, "lines": list(lines)}
+        return await self._persist("POST", path, body, "application/pdf")
+
     async def tickets_pdf(self, order: str, language: str, lines: Sequence[int] = ()) -> bytes:
         """Those of lines by number; none named: all of them."""
         query = urlencode([("line", line) for line in lines])

@@ -196,6 +196,11 @@ def refund(
     return _changed(order, who, change)
 
 
+@app.command(help=t("order.cli.undo"))
+def undo(order: Named, /, *, id: Id = "", who: Asker = Asker()) -> int:
+    return _changed(order, who, lambda client, found: client.undo(found.id, id or _new_id()))
+
+
 @app.command(help=t("order.cli.exchange"))
 def exchange(
     order: Named,
@@ -241,6 +246,7 @@ def print_(
     *,
     output: Annotated[Path, Parameter(help=t("order.cli.output"))],
     lines: Lines = (),
+    id: Id = "",
     who: Asker = Asker(),
 ) -> int:
     async def work() -> int:
@@ -248,7 +254,7 @@ def print_(
         found = await _find(client, order)
         language = found.buyer.language or t.language
         if what == "tickets":
-            pdf = await client.tickets_pdf(found.id, language, lines)
+            pdf = await client.print_tickets(found.id, id or _new_id(), language, lines)
         else:
             pdf = await client.receipt_pdf(found.id, language)
         try:

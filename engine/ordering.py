@@ -32,6 +32,7 @@ from engine.orders import (
     OrderExchange,
     OrderHold,
     OrderLine,
+    OrderPrint,
     OrderRefund,
     OrderReissue,
     OrderState,
@@ -61,6 +62,8 @@ MAX_BASKETS_PER_ORDER: Final = 8
 MAX_PAYMENTS_PER_ORDER: Final = 10
 MAX_REISSUES_PER_ORDER: Final = 50
 MAX_EXCHANGES_PER_ORDER: Final = 20
+MAX_PRINTS_PER_ORDER: Final = 100
+"""The latest; those before are forgotten."""
 MAX_REFUNDS_PER_ORDER: Final = 90
 """Leaves room below MAX_REFUNDS_PER_PAYMENT for refunds made in the provider's own pages."""
 CLOSING_MS: Final = 20_000
@@ -677,6 +680,22 @@ def reissued(
     )
     reissues = tuple(done if one.id == done.id else one for one in order.reissues)
     return replace(order, lines=lines, reissues=reissues)
+
+
+def printed(order: Order, id: str, lines: Sequence[int], operator: str, now_ms: int) -> Order:
+    """The tickets of these lines are on paper, once more perhaps."""
+    tickets = tuple((line.number, line.version) for line in order.lines if line.number in lines)
+    one = OrderPrint(id, tickets, operator, now_ms)
+    return replace(order, prints=(*order.prints, one)[-MAX_PRINTS_PER_ORDER:])
+
+
+def copies(order: Order, id: str) -> dict[int, int]:
+    """For each line that a print has: how often its ticket was printed before."""
+    before = [one.id for one in order.prints].index(id)
+    return {
+        ticket[0]: sum(ticket in one.tickets for one in order.prints[:before])
+        for ticket in order.prints[before].tickets
+    }
 
 
 # Exchanges -----------------------------------------------------------------------

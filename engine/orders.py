@@ -280,6 +280,15 @@ class OrderReissue(Struct, frozen=True):
     refused: str = ""
 
 
+class OrderPrint(Struct, frozen=True):
+    """Tickets that the house printed: (line number, version of its ticket) each."""
+
+    id: str
+    tickets: tuple[tuple[int, int], ...]
+    operator: str
+    at_ms: int
+
+
 class OrderExchange(Struct, frozen=True):
     """Places of one performance that are given for others, saved before any of it is done.
 
@@ -322,7 +331,7 @@ class ExchangeRequest(Struct, frozen=True):
 class RefundRequest(Struct, frozen=True):
     """Ask for a refund, as an `OrderRefund`. `id` is made by the caller: one refund has one.
 
-    Neither lines nor an amount: all that is sold.
+    Neither lines nor an amount: all that is sold. `unprinted`: only while no ticket was printed.
     """
 
     id: str
@@ -333,6 +342,7 @@ class RefundRequest(Struct, frozen=True):
     fee: int = 0
     to_credit: bool = False
     called_off: bool = False
+    unprinted: bool = False
 
 
 class Order(Struct, frozen=True):
@@ -366,6 +376,7 @@ class Order(Struct, frozen=True):
     way_fees: tuple[WayFee, ...] = ()  # what ways to pay would cost
     reissues: tuple[OrderReissue, ...] = ()
     exchanges: tuple[OrderExchange, ...] = ()
+    prints: tuple[OrderPrint, ...] = ()
     till: str = ""  # the till session that money of it is moving in now, by hand
     unbooked: bool = False
     revision: int = 0  # of the stored order: a save that is not based on it is refused
@@ -489,6 +500,7 @@ class DeskRefusal(StrEnum):
     LINE_NOT_SOLD = "line_not_sold"  # a named line has no ticket now, or is named twice
     TOO_MANY_EXCHANGES = "too_many_exchanges"  # of this order: refund it and sell its places anew
     NOT_ONE_PERFORMANCE = "not_one_performance"  # an exchange is of places of one performance
+    PRINTED = "printed"  # a ticket of it is on paper: it is refunded, and not undone
     TOO_MANY_REISSUES = "too_many_reissues"  # of this order: refund it and sell its places anew
     MORE_THAN_VALUE = "more_than_value"  # what is sold is worth less, `detail` is how much
     CREDIT_UNKNOWN = "credit_unknown"  # there is no credit with this code in this currency

@@ -145,6 +145,12 @@ class Desk(Protocol):
         """Give places for others that are held. The same request again is done once."""
         ...
 
+    async def print_tickets(
+        self, order: str, id: str, lines: tuple[int, ...], operator: str
+    ) -> Order | OrderRefused:
+        """Note that tickets of these lines (none named: all) are printed."""
+        ...
+
     async def reissue(
         self, order: str, id: str, lines: tuple[int, ...], operator: str
     ) -> Order | OrderRefused:

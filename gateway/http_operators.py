@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from engine.limits import MAX_TEXT_CHARS
+from engine.ordering import copies
 from engine.orders import RefundRequest
 from gateway.http import (
     EDGE,
@@ -28,7 +29,14 @@ from gateway.http import (
     rows_wanted,
     somebody,
 )
-from gateway.http_orders import SELLERS, decided, may_refund, order_view
+from gateway.http_orders import (
+    SELLERS,
+    decided,
+    may_refund,
+    order_view,
+    tickets_as_pdf,
+    wanted_order,
+)
 from gateway.http_tills import at_till
 from gateway.limits import DEFAULT_ROWS_PER_PAGE, MAX_PASSWORD_CHARS, OPERATOR_LIFE_S
 from gateway.login import NOBODY
@@ -244,6 +252,37 @@ async def refund(request: web.Request) -> web.Response:
         to_credit=wanted.to_credit,
     )
     return answer(await order_view(edge, refunded))
+
+
+@routes.post("/api/orders/{order}/undo")
+async def undo(request: web.Request) -> web.Response:
+    """Take one's own sale back, while none of its tickets is printed."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *SELLERS)
+    wanted = await read_json(request, NewTickets)
+    order = await wanted_order(request)
+    if not principal.has(Role.ADMIN) and order.operator != principal.who:
+        raise Problem("forbidden", "a sale is undone by whoever made it")
+    asked = RefundRequest(wanted.id, (), "undone", principal.who, unprinted=True)
+    where = await at_till(edge, principal)
+    undone = decided(await edge.backend.desk.refund(order.id, asked, where))
+    edge.auditor.note(principal, "undo_sale", order.number)
+    return answer(await order_view(edge, undone))
+
+
+@routes.post("/api/orders/{order}/print")
+async def print_tickets(request: web.Request) -> web.Response:
+    """Tickets to be printed by the house, as a PDF: what was printed before is marked as a copy."""
+    edge = request.app[EDGE]
+    principal = await operator(request, *SELLERS)
+    wanted = await read_json(request, NewTickets)
+    order = await wanted_order(request)
+    noted = decided(
+        await edge.backend.desk.print_tickets(order.id, wanted.id, wanted.lines, principal.who)
+    )
+    edge.auditor.note(principal, "print_tickets", order.number, lines=list(wanted.lines))
+    before = copies(noted, wanted.id)
+    return await tickets_as_pdf(request, noted, set(before), before)
 
 
 @routes.post("/api/orders/{order}/reissue")

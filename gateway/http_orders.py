@@ -6,6 +6,8 @@ cashier's. Decides nothing: that is the order desk's.
 """
 
 import re
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -281,11 +283,25 @@ async def _open(edge: Edge, order: Order, what: str) -> list[tuple[OrderLine, Re
 
 @routes.get("/api/orders/{order}/tickets.pdf")
 async def tickets_pdf(request: web.Request) -> web.Response:
-    edge = request.app[EDGE]
     order = await wanted_order(request)
-    lines = query_numbers(request, "line")
+    return await tickets_as_pdf(request, order, query_numbers(request, "line"))
+
+
+async def tickets_as_pdf(
+    request: web.Request,
+    order: Order,
+    lines: Collection[int],
+    copies: Mapping[int, int] = MappingProxyType({}),
+) -> web.Response:
+    """The tickets of lines, or of all where none is named, as `Paper.tickets` draws them."""
+    edge = request.app[EDGE]
     body = await edge.paper.tickets(
-        order, await _showings(edge, order), await _house(edge), _language(request, order), lines
+        order,
+        await _showings(edge, order),
+        await _house(edge),
+        _language(request, order),
+        lines,
+        copies,
     )
     return _pdf(body, f"tickets-{order.number}.pdf")
 

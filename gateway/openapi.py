@@ -101,6 +101,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/orders/{order}/return": Operation(
         Return, answers={200: Order}, token=False, refuses=(409,)
     ),
+    "POST /api/orders/{order}/undo": Operation(NewTickets, answers={200: Order}, refuses=(409,)),
+    "POST /api/orders/{order}/print": Operation(
+        NewTickets, media="application/pdf", query=("lang",), refuses=(409,)
+    ),
     "POST /api/orders/{order}/exchange": Operation(
         Exchange, answers={200: Order}, refuses=(401, 404, 409)
     ),

@@ -8,7 +8,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from engine.orders import TICKETED_STATES, LineState, Order, OrderLine, OrderState
 from engine.payments import TILL_METHODS
@@ -66,13 +69,22 @@ class Paper:
         house: House,
         lang: str,
         only: Collection[int] = (),
+        copies: Mapping[int, int] = MappingProxyType({}),
     ) -> bytes:
-        """The tickets of the sold lines; of these line numbers alone where some are given."""
+        """The tickets of the sold lines; of these line numbers alone where some are given.
+
+        `copies` is how often a line's ticket was printed before: what is a copy says so.
+        """
         lines = [one for one in sold_lines(order) if not only or one.number in only]
         if not lines:
             raise Problem("tickets_not_ready", f"order {order.number} is {order.state}")
         t = translator(lang)
-        views = [self._ticket(order, one, showings[one.performance], house, t) for one in lines]
+        views = []
+        for one in lines:
+            view = self._ticket(order, one, showings[one.performance], house, t)
+            if before := copies.get(one.number, 0):
+                view = replace(view, marks=(t("paper.mark.copy", number=before), *view.marks))
+            views.append(view)
         return await self.draw(lambda: ticket_pdf(views, house.style, t.language))
 
     async def receipt(

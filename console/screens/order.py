@@ -6,6 +6,7 @@ it is told here so that nobody types for nothing.
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import ClassVar, Final
 
 from textual import on
@@ -57,6 +58,7 @@ class OrderScreen(TillScreen):
         Binding("r", "refund", "console.key.refund"),
         Binding("c", "exchange", "console.key.exchange"),
         Binding("n", "reissue", "console.key.reissue"),
+        Binding("u", "undo", "console.key.undo_sale"),
         Binding("t", "print('tickets')", "console.key.tickets"),
         Binding("e", "print('receipt')", "console.key.receipt"),
         Binding("m", "mail", "console.key.mail_tickets"),
@@ -77,6 +79,7 @@ class OrderScreen(TillScreen):
         super().__init__()
         self.order = order
         self._houses: dict[int, tuple[Performance, Seating]] = {}
+        self._print_id = secrets.token_hex(ID_BYTES)
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="facts")
@@ -203,6 +206,9 @@ class OrderScreen(TillScreen):
                 return state in RESERVED_STATES
             case "approve":
                 return state is OrderState.AWAITING_APPROVAL and self.console.supervises
+            case "undo":
+                own = self.order.operator == self.console.operator_name
+                return state is OrderState.PAID and own and not self.order.prints
             case "reissue" | "exchange":
                 return state in SOLD_STATES and self.console.sells
             case "mail":
@@ -241,6 +247,19 @@ class OrderScreen(TillScreen):
 
         key = f"console.give_up.{'paid' if order.paid else 'unpaid'}"
         sure = AskDialog(key, confirm=True, number=order.number, amount=back)
+        self.app.push_screen(sure, answered)
+
+    def action_undo(self) -> None:
+        """Take the whole sale back, after asking: nothing of it is on paper yet."""
+        order, id = self.order, secrets.token_hex(ID_BYTES)
+
+        def answered(sure: str | None) -> None:
+            if sure is not None:
+                undo = partial(self.console.client.undo, id=id)
+                self.run_worker(self._ask(undo), group="ask", exclusive=True)
+
+        amount = self.money(order.paid, order.currency)
+        sure = AskDialog("console.undo", confirm=True, number=order.number, amount=amount)
         self.app.push_screen(sure, answered)
 
     def action_exchange(self) -> None:
@@ -374,7 +393,8 @@ class OrderScreen(TillScreen):
         notice, t = self.query_one(Notice), self.t
         notice.say(t("console.print.doing"), "wait")
         try:
-            path = await self.console.print_paper(self.order, what)
+            marked = [line.number for line in self._chosen()] if what == "tickets" else []
+            path = await self.console.print_paper(self.order, what, self._print_id, marked)
         except PrintError as error:
             notice.say(t("console.print.failed", why=str(error)), "bad")
         except ClientError as error:
@@ -382,6 +402,10 @@ class OrderScreen(TillScreen):
         else:
             key = "printed" if self.console.printer.command else "kept"
             notice.say(t(f"console.print.{key}", path=str(path)), "good")
+            if what == "tickets":
+                self._print_id = secrets.token_hex(ID_BYTES)  # what is printed again is a copy
+                await self._load()
+                self.refresh_bindings()
 
     def action_mail(self) -> None:
         self.run_worker(self._mail(), group="mail", exclusive=True)

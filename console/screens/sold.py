@@ -10,6 +10,7 @@ from console.client import ClientError
 from console.printing import PrintError
 from console.screens.base import Dialog
 from console.slip import Exchange
+from console.till import new_id
 from console.widgets.big_text import BigText
 from console.widgets.chrome import Notice
 from console.words import error_words
@@ -41,6 +42,7 @@ class SoldDialog(Dialog):
         super().__init__()
         self.order = order
         self._ready = False
+        self._print_id = new_id().hex()
         done = [one for one in order.exchanges if exchange is not None and one.id == exchange.id]
         self._lines = done[0].coming if done else ()
         self._payments = order.payments[exchange.payments if exchange is not None else 0 :]
@@ -107,12 +109,13 @@ class SoldDialog(Dialog):
         notice, t = self.query_one(Notice), self.t
         notice.say(t("console.print.doing"), "wait")
         try:
-            path = await self.console.print_paper(self.order, what, self._lines)
+            path = await self.console.print_paper(self.order, what, self._print_id, self._lines)
         except PrintError as error:
             notice.say(t("console.print.failed", why=str(error)), "bad")
         except ClientError as error:
             notice.say(f"{error_words(t, error)} {t('console.print.retry')}", "bad")
         else:
+            self._print_id = new_id().hex()  # what is printed again is a copy
             key = "printed" if self.console.printer.command else "kept"
             notice.say(t(f"console.print.{key}", path=str(path)), "good")
 

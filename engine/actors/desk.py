@@ -42,6 +42,7 @@ from engine.ordering import (
     never_sold,
     over_ms,
     payment_of,
+    printed,
     reminded,
     reminder_ms,
     reserved_lines,
@@ -541,6 +542,8 @@ class OrderDesk:
             if wanted.called_off and found.state in RESERVED_STATES:
                 found = await self._saga.close_pages(found)
             known = next((one for one in found.refunds if one.id == wanted.id), None)
+            if known is None and wanted.unprinted and found.prints:
+                return _refuse(DeskRefusal.PRINTED)
             if known is None and _exchange_of(found, wanted.id) is not None:
                 return _refuse(Refusal.ID_REUSED, "refund: an exchange has this id")
             if known is None:
@@ -647,6 +650,28 @@ class OrderDesk:
         except TillSessionClosed:
             return _refuse(DeskRefusal.TILL_CLOSED)
         return await self._saga.settle(order)
+
+    async def print_tickets(
+        self, order: str, id: str, lines: tuple[int, ...], operator: str
+    ) -> Order | OrderRefused:
+        """Note that tickets (no line named: all) are printed; the same id again is the same print.
+
+        Saved before anything is on paper, so that no sale is undone whose ticket somebody has.
+        """
+        if not KEY.fullmatch(id):
+            return _refuse(Refusal.MALFORMED, "print: 1 to 64 letters, digits and dashes")
+        async with self._keeper.lock(order):
+            found = await self._keeper.load(order)
+            if found is None:
+                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+            found = await self._saga.settle(found)
+            if any(one.id == id for one in found.prints):
+                return found
+            wanted = tuple(sorted(lines)) or sold_lines(found)
+            if not wanted or not set(wanted).issubset(sold_lines(found)):
+                return _refuse(DeskRefusal.LINE_NOT_SOLD)
+            changed = printed(found, id, wanted, operator, self._clock_ms())
+            return await self._saga.keep(found, changed)
 
     async def reissue(
         self, order: str, id: str, lines: tuple[int, ...], operator: str

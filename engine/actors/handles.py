@@ -289,6 +289,12 @@ class RayDesk:
         answer: Order | OrderRefused = await self._ask("refund", order, wanted, at_till)
         return answer
 
+    async def print_tickets(
+        self, order: str, id: str, lines: tuple[int, ...], operator: str
+    ) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("print_tickets", order, id, lines, operator)
+        return answer
+
     async def reissue(
         self, order: str, id: str, lines: tuple[int, ...], operator: str
     ) -> Order | OrderRefused:

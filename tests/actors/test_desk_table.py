@@ -147,6 +147,10 @@ ASKED: dict[str, Ask] = {
         made[1].id, RefundRequest("r", (), "", "ada", to_credit=True)
     ),
     "reissue": lambda desk, made: desk.reissue(made[1].id, "n", (), "ada"),
+    "print": lambda desk, made: desk.print_tickets(made[1].id, "p", (), "ada"),
+    "undo": lambda desk, made: desk.refund(
+        made[1].id, RefundRequest("u", (), "", "ada", unprinted=True)
+    ),
     "exchange": lambda desk, made: desk.exchange(made[1].id, PRICIER),
 }
 PRICIER = ExchangeRequest(
@@ -157,19 +161,22 @@ SELLABLE = {
     "refund": "nothing_to_refund", "refund a line": "nothing_to_refund",
     "refund an amount": "nothing_to_refund", "keep as credit": "nothing_to_refund",
     "reissue": "line_not_sold", "cancel": State.CANCELLED, "exchange": "order_closed",
+    "print": "line_not_sold", "undo": "nothing_to_refund",
 }  # fmt: skip
 OVER = {
     "cash": "order_closed", "part": "order_closed", "credit": "order_closed",
     "reserve": "order_closed", "approve": "order_closed", "cancel": "order_closed",
     "refund": "nothing_to_refund", "refund a line": "nothing_to_refund",
     "refund an amount": "nothing_to_refund", "keep as credit": "nothing_to_refund",
-    "reissue": "line_not_sold", "exchange": "order_closed",
+    "reissue": "line_not_sold", "exchange": "order_closed", "print": "line_not_sold",
+    "undo": "nothing_to_refund",
 }  # fmt: skip
 TICKETED = {
     "cash": "order_closed", "part": "order_closed", "credit": None,
     "reserve": "order_closed", "approve": "order_closed", "cancel": "order_closed",
     "refund": State.REFUNDED, "refund an amount": State.PART_REFUNDED,
     "keep as credit": State.REFUNDED, "reissue": None, "exchange": State.EXCHANGING,
+    "print": None, "undo": State.REFUNDED,
 }  # fmt: skip
 # What is asked of an order in a state: its state then (None: as before), or the refusal's code.
 TABLE: dict[OrderState, dict[str, OrderState | str | None]] = {
@@ -190,7 +197,7 @@ TABLE: dict[OrderState, dict[str, OrderState | str | None]] = {
     },
     State.EXCHANGING: OVER | {
         "place": None, "cash": State.EXCHANGED, "part": "part_not_offered",
-        "credit": "credit_unknown", "cancel": State.PAID, "reissue": None,
+        "credit": "credit_unknown", "cancel": State.PAID, "reissue": None, "print": None,
     },
     State.EXCHANGED: TICKETED | {
         # Its second line is gone.

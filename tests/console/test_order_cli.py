@@ -9,6 +9,7 @@ from console import order_cli
 from engine.commands import SeatStatus
 from tests.console.server import CASHIER, House
 from tests.console.test_queue_cli import told
+from tests.renderers.paper import letters
 
 __all__ = ["told"]
 
@@ -61,6 +62,21 @@ def test_a_card_is_read_where_a_reader_stands(
     assert run("sell", 1, "--best", 1, "--pay", "stripe_terminal", *who) == 2
     told = capsys.readouterr().err
     assert order_cli.t("reader.cli.no_reader") in told and "order show" in told
+
+
+def test_a_sale_is_undone_until_it_is_printed(
+    served: House, capsys: pytest.CaptureFixture[str], tmp_path: Path, who: tuple[str, ...]
+) -> None:
+    first, second = (sold(capsys, who, "--best", 1, "--pay", "cash") for _ in range(2))
+    assert run("undo", first["number"], "--json", *who) == 0
+    assert told(capsys)["state"] == "refunded"
+    paper = tmp_path / "t.pdf"
+    assert run("print", second["number"], "--output", paper, *who) == 0
+    assert "Copy" not in letters(paper.read_bytes())
+    assert run("undo", second["number"], *who) == 1
+    assert "is printed" in capsys.readouterr().err
+    assert run("print", second["number"], "--output", paper, *who) == 0
+    assert "Copy1" in letters(paper.read_bytes())
 
 
 def test_places_are_exchanged_and_the_difference_is_paid(

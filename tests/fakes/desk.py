@@ -110,6 +110,9 @@ class FakeDesk:
     async def exchange(self, *arguments: object) -> Order | OrderRefused:
         return await self._ask("exchange", *arguments)
 
+    async def print_tickets(self, *arguments: object) -> Order | OrderRefused:
+        return await self._ask("print_tickets", *arguments)
+
     async def reissue(self, *arguments: object) -> Order | OrderRefused:
         return await self._ask("reissue", *arguments)
 

@@ -105,6 +105,9 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/api/orders/{order}/refund", ADMIN, {"id": "1"}, case="of others"),
     Endpoint("POST", "/api/orders/{order}/reissue", SELLERS, {"id": "1"}),
     Endpoint("POST", "/api/orders/{order}/exchange", SELLERS | {"buyer"}, _EXCHANGE),
+    # One's own sales, or an admin; in test_objects.py
+    Endpoint("POST", "/api/orders/{order}/undo", ADMIN, {"id": "1"}, case="of others"),
+    Endpoint("POST", "/api/orders/{order}/print", SELLERS, {"id": "1"}),
     Endpoint("POST", "/api/orders/{order}/return", EVERYBODY, {"id": "1", "lines": [1]},
              token="ignored"),
     # Operators and devices

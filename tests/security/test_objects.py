@@ -100,6 +100,35 @@ async def test_the_refund_role_is_for_ones_own_sales(gateway: Running) -> None:
     assert (await gateway.json("POST", path, refund, ours))["state"] == "refunded"
 
 
+async def test_a_sale_is_undone_by_whoever_made_it_and_not_once_it_is_on_paper(
+    gateway: Running,
+) -> None:
+    ours = await gateway.fake.operator_token("Ada", "cashier")
+    theirs = await gateway.fake.operator_token("Bob", "cashier", "refund")
+    pay = {"method": "cash", "attempt": "1", "given": 2_000}
+    for seat, printed in ((5, False), (6, True)):
+        body, _ = await order_for(gateway, seat, token=ours)
+        path = f"/api/orders/{body['id']}"
+        await gateway.json("POST", "/api/orders", body, ours, expect=201)
+        await gateway.json("POST", f"{path}/pay", pay, ours)
+        undo = {"id": "u1"}
+        told = await gateway.json("POST", f"{path}/undo", undo, theirs, expect=403)
+        assert told["code"] == "forbidden"
+        if printed:
+            headers = {"Authorization": f"Bearer {ours}"}
+            async with gateway.http.post(
+                f"{path}/print", json={"id": "p1"}, headers=headers
+            ) as answer:
+                assert (await answer.read()).startswith(b"%PDF")
+            told = await gateway.json("POST", f"{path}/undo", undo, ours, expect=409)
+            assert told["code"] == "printed"
+        else:
+            assert (await gateway.json("POST", f"{path}/undo", undo, ours))["state"] == "refunded"
+            # Undone is undone, also where the answer was lost.
+            again = await gateway.json("POST", f"{path}/undo", undo, ours)
+            assert again["state"] == "refunded"
+
+
 async def test_a_webhook_that_nobody_signed_changes_nothing(gateway: Running) -> None:
     body, token = await order_for(gateway, 5)
     await gateway.json("POST", "/api/orders", body, token, expect=201)
