@@ -261,6 +261,13 @@ class Orders:
         """Orders whose saga has a step left, newest first."""
         return await self._select(orders.c.unfinished, MAX_UNFINISHED)
 
+    async def unfinished_revisions(self) -> list[tuple[str, int]]:
+        """The same, as (id, revision)."""
+        query = sa.select(orders.c.id, orders.c.revision).where(orders.c.unfinished)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query.limit(MAX_UNFINISHED))
+            return [(id, revision) for id, revision in rows]
+
     async def provider_event(self, provider: str, id: str, payload: bytes, now_ms: int) -> bool:
         """Keep what a payment provider sent, for audit; False when it came before."""
         async with self._engine.begin() as connection:

@@ -104,6 +104,9 @@ SWEEP_S: Final = 1.0
 """Pause between two looks at the agenda."""
 AT_ONCE: Final = "buy"
 """The attempt of a payment that is made with its order."""
+LOOK_AGAIN_MS: Final = 30_000
+"""So often the desk looks for unfinished orders that are not in its agenda: a desk that died may
+have had one on its way to the database."""
 MAX_SWEEPS: Final = 64
 """Orders gone on with at once, so that one that waits for somebody does not hold up the others;
 fewer than calls to the payment provider, so that buyers still come through."""
@@ -709,13 +712,23 @@ class OrderDesk:
             except ActorFault as error:
                 log.warning("%s: %r", error, error.__cause__)
                 await asyncio.sleep(SWEEP_S)
+        look_ms = self._clock_ms() + LOOK_AGAIN_MS
         while True:
+            if self._clock_ms() >= look_ms:
+                look_ms = self._clock_ms() + LOOK_AGAIN_MS
+                await self._look_again()
             for order in self._keeper.take_due():
                 await self._slots.acquire()
                 sweep = asyncio.create_task(self._sweep(order))
                 self._sweeps.add(sweep)
                 sweep.add_done_callback(self._swept)
             await asyncio.sleep(SWEEP_S)
+
+    async def _look_again(self) -> None:
+        try:
+            await self._keeper.look_again()
+        except ActorFault as error:
+            log.warning("%s: %r", error, error.__cause__)
 
     def _swept(self, sweep: asyncio.Task[None]) -> None:
         self._sweeps.discard(sweep)

@@ -55,6 +55,10 @@ class OrdersPort(Protocol):
 
     async def unfinished(self) -> list[Order]: ...
 
+    async def unfinished_revisions(self) -> list[tuple[str, int]]:
+        """The same, as (id, revision)."""
+        ...
+
     async def provider_event(self, provider: str, id: str, payload: bytes, now_ms: int) -> bool:
         """Keep what a payment provider sent; False when it came before."""
         ...
@@ -168,6 +172,19 @@ class OrderKeeper:
             raise NotReady("unfinished orders cannot be read") from error
         for order in unfinished:
             self._due_ms.setdefault(order.id, comes_up_ms(order) if order.waits else 0)
+
+    async def look_again(self) -> None:
+        """Take up what another desk saved after this one began: it may have died over it."""
+        try:
+            stored = await self._orders.unfinished_revisions()
+        except Exception as error:
+            raise NotReady("unfinished orders cannot be read") from error
+        for id, revision in stored:
+            known = self._known.get(id)
+            if known is not None and known.revision < revision and not self.is_locked(id):
+                del self._known[id]
+            if id not in self._known:
+                self._due_ms.setdefault(id, 0)
 
     def take_due(self) -> list[str]:
         """The orders that are due now. Each comes up again later, until it is finished."""

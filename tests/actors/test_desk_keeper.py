@@ -189,6 +189,32 @@ async def test_the_agenda_has_what_is_not_finished(
     assert successor.open_orders == 1
 
 
+async def test_what_another_desk_saved_late_is_taken_up(
+    keeper: OrderKeeper, orders: SlowOrders, clock: Clock
+) -> None:
+    """A desk died, and its last transactions were written after this one had looked."""
+    known = await keeper.save(an_order(1))
+    over = await keeper.save(finished(await keeper.save(an_order(2))))
+    await keeper.resume()
+    await orders.save([an_order(3)])
+    [begun] = await orders.save([replace(over, state=OrderState.SELLING)])
+    clock.ms += 10 * PATIENCE_MS
+    late = {an_order(3).id, begun.id}
+    assert not late.intersection(keeper.take_due())
+
+    await keeper.look_again()
+    assert set(keeper.take_due()) >= late
+    assert await keeper.load(begun.id) == begun, "what is stored, not what was remembered"
+    assert keeper.open_orders == 3
+    async with keeper.lock(known.id):
+        await orders.save([finished(known)])
+        await keeper.look_again()
+        assert await keeper.load(known.id) == known, "somebody is at it, and will find out"
+    orders.down = True
+    with pytest.raises(NotReady):
+        await keeper.look_again()
+
+
 async def test_an_order_that_is_not_there_leaves_the_agenda(
     keeper: OrderKeeper, orders: SlowOrders, clock: Clock
 ) -> None:

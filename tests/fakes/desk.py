@@ -54,6 +54,9 @@ class MemoryOrders:
     async def unfinished(self) -> list[Order]:
         return [order for order in self.by_id.values() if not order.finished]
 
+    async def unfinished_revisions(self) -> list[tuple[str, int]]:
+        return [(order.id, order.revision) for order in await self.unfinished()]
+
     async def credit(self, code: str, performance: int) -> Credit | None:
         return self.credits.get(code)
 

@@ -78,6 +78,10 @@ class MemoryOrders:
         self._answer()
         return [order for order in reversed(self.all) if not order.finished]
 
+    async def unfinished_revisions(self) -> list[tuple[str, int]]:
+        self._answer()
+        return [(order.id, order.revision) for order in self.all if not order.finished]
+
     async def provider_event(self, provider: str, id: str, payload: bytes, now_ms: int) -> bool:
         self._answer()
         new = (provider, id) not in self.events
@@ -118,6 +122,9 @@ async def check_orders(orders: "MemoryOrders", first: Order, second: Order) -> N
     assert {order.id for order in await orders.unfinished()} >= {
         order.id for order in (again, other) if not order.finished
     }
+    assert sorted(await orders.unfinished_revisions()) == sorted(
+        (order.id, order.revision) for order in await orders.unfinished()
+    )
     assert await orders.by_intent("no such intent") is None
     assert await orders.by_intent("") is None
     for payment in second.payments:
