@@ -47,6 +47,7 @@ soak-decoders: .venv/tests
 proofs: .venv/tests
 	$(BIN)/python -m pytest -m soak tests --ignore tests/soak
 	$(BIN)/python -m tests.sim --seeds 20000 --processes 2
+	$(BIN)/python -m tests.sim --orders --seeds 5000 --processes 2
 	$(BIN)/python -m tests.renderers.forge --count 10000000
 	$(BIN)/python -m tests.doors_proof --scans 1000000
 	$(BIN)/python -m tests.fuzz.gateway --frames 1000000

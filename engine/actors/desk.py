@@ -712,10 +712,10 @@ class OrderDesk:
             except ActorFault as error:
                 log.warning("%s: %r", error, error.__cause__)
                 await asyncio.sleep(SWEEP_S)
-        look_ms = self._clock_ms() + LOOK_AGAIN_MS
+        again_ms = self._clock_ms() + LOOK_AGAIN_MS
         while True:
-            if self._clock_ms() >= look_ms:
-                look_ms = self._clock_ms() + LOOK_AGAIN_MS
+            if self._clock_ms() >= again_ms:
+                again_ms = self._clock_ms() + LOOK_AGAIN_MS
                 await self._look_again()
             for order in self._keeper.take_due():
                 await self._slots.acquire()

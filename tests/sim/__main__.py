@@ -23,17 +23,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="the first one (drawn)")
     parser.add_argument("--processes", type=int, default=1, help="that share the work")
     parser.add_argument("--ruled", action="store_true", help="with quotas, times and allocations")
+    parser.add_argument("--orders", action="store_true", help="with orders over performances")
     given = parser.parse_args()
     if given.seed is not None and given.seeds <= 1:
-        return tell_one(given.seed, given.ruled)
+        return tell_one(given.seed, given.ruled, given.orders)
     first = SystemRandom().randrange(2**32) if given.seed is None else given.seed
-    return run_all(first, given.seeds or 1_000, given.processes, given.ruled)
+    return run_all(first, given.seeds or 1_000, given.processes, given.ruled, given.orders)
 
 
-def tell_one(seed: int, ruled: bool) -> int:
+def tell_one(seed: int, ruled: bool, orders: bool) -> int:
     """Play one world and tell what happened in it."""
     with simulated():
-        world = World(seed, tells=True, ruled=ruled)
+        world = World(seed, tells=True, ruled=ruled, orders=orders)
         try:
             report = world.live()
         except Broken as broken:
@@ -43,11 +44,11 @@ def tell_one(seed: int, ruled: bool) -> int:
     return 0
 
 
-def run_all(first: int, seeds: int, processes: int, ruled: bool) -> int:
+def run_all(first: int, seeds: int, processes: int, ruled: bool, orders: bool) -> int:
     began_s = said_s = time.monotonic()
     total = Tally()
-    again = "--ruled --seed" if ruled else "--seed"
-    for tally in run_many(first, seeds, processes, ruled):
+    again = "--ruled " * ruled + "--orders " * orders + "--seed"
+    for tally in run_many(first, seeds, processes, ruled, orders):
         total = total.plus(tally)
         if total.broken:
             seed, why = min(total.broken)
@@ -70,10 +71,13 @@ def run_all(first: int, seeds: int, processes: int, ruled: bool) -> int:
         f"{total.fenced:,} batches of writers whose reign was over refused"
     )
     # A line for docs/simulation.md.
-    print(
+    line = (
         f"| {datetime.now(UTC):%Y-%m-%d} | {_commit()} | {first} to {first + seeds - 1} "
-        f"| {total.commands:,} | {total.reigns:,} | {total.fenced:,} | 0 |"
+        f"| {total.commands:,} | {total.reigns:,} | {total.fenced:,} |"
     )
+    if orders:
+        line += f" {total.orders:,} | {total.desks:,} | {total.conflicts:,} |"
+    print(f"{line} 0 |")
     return 0
 
 

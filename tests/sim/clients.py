@@ -83,6 +83,8 @@ class Crowd:
         self.performances = performances
         self.asked: list[Asked] = []
         self.issued: list[tuple[int, str, int]] = []  # (performance, order, ticket)
+        self.shown = self.issued
+        """The tickets that are brought to the doors."""
         self.broken: list[str] = []
         self.busy = 0
         self.answers = 0
@@ -326,7 +328,7 @@ class Door(Client):
         self._inside: dict[int, bool] = {}  # by ticket, as far as this door knows
 
     def next(self) -> Command | None:
-        mine = [one for one in self.crowd.issued if one[0] == self.performance]
+        mine = [one for one in self.crowd.shown if one[0] == self.performance]
         if not mine:
             self._left += self.draw() < 0.8  # nobody has come yet
             return None

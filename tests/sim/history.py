@@ -26,6 +26,7 @@ from engine.commands import (
     Refunded,
     Refusal,
     Refused,
+    Reissue,
     Released,
     Scan,
     ScanMode,
@@ -167,7 +168,8 @@ def ticket_actions(command: Command, outcome: Outcome) -> Iterable[tuple[int, Ac
     if kind is Refunded:
         return [(number, ("refund",)) for number in outcome.tickets]
     if kind is TicketsSet:
-        return [(number, ("set", outcome.state, version)) for number, version in outcome.tickets]
+        done = "reissued" if type(command) is Reissue else "set"
+        return [(number, (done, outcome.state, version)) for number, version in outcome.tickets]
     if kind is Refused and type(command) in (Refund, SetTickets) and len(command.tickets) == 1:
         return [(command.tickets[0], ("refused", outcome.code))]
     return ()

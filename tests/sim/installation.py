@@ -5,30 +5,29 @@ performance's writer, the journal and its lane, and the core behind them. Ours: 
 ends processes, and the database (`store`). Each part runs in a `Process` of its own.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
 from engine.actors.directory import Directory
-from engine.actors.handles import RayPerformances, RegisterInJournal
+from engine.actors.handles import RayDesk, RayPerformances, RegisterInJournal
 from engine.actors.journal import JournalActor
 from engine.actors.journal_handle import RayJournal, journal_lane, performance_lane
 from engine.actors.lane import Address
-from engine.actors.parts import OnePart
+from engine.actors.parts import DESK, OnePart
 from engine.actors.performance import PerformanceActor
 from engine.journal import Claimed
 from engine.performance import Performance
 from engine.status import PerformanceStatus
 from gateway.batcher import Batcher
 from gateway.limits import FEED_LINGER_S, RETRY_FOR_S
-from gateway.metrics import Metrics
 from gateway.replica import Feeds
 from tests.sim.loop import Process, Simulation
 from tests.sim.net import Handle, Net
 from tests.sim.store import Database, Store, Weather
+from tests.sim.surroundings import METRICS
 
-_METRICS = Metrics()
-"""Counted and never read."""
 RESTARTS_S = 0.3
 """Ray starts a dead actor again within about this time."""
 GATEWAYS = ("gateway 0", "gateway 1")
@@ -47,6 +46,7 @@ class Guards:
         reads_tail: bool = True,
         second_wall: bool = True,
         remembers_kept: bool = True,
+        desk_fencing: bool = True,
     ) -> None:
         self.waits_for_commit = waits_for_commit
         self.fencing = fencing
@@ -54,6 +54,7 @@ class Guards:
         self.reads_tail = reads_tail
         self.second_wall = second_wall
         self.remembers_kept = remembers_kept
+        self.desk_fencing = desk_fencing
 
 
 class JournalProcess(JournalActor):
@@ -106,8 +107,9 @@ class GatewayProcess:
 
     def __init__(self, net: Net) -> None:
         performances = RayPerformances(OnePart(Handle(net, "directory")))  # type: ignore[arg-type]
-        self.batcher = Batcher(performances, _METRICS, RETRY_FOR_S)
-        self.feeds = Feeds(performances, _METRICS, FEED_LINGER_S, _is_public)
+        self.batcher = Batcher(performances, METRICS, RETRY_FOR_S)
+        self.feeds = Feeds(performances, METRICS, FEED_LINGER_S, _is_public)
+        self.desk = RayDesk(OnePart(Handle(net, DESK)))  # type: ignore[arg-type]
 
 
 async def _is_public(performance: int) -> bool:
@@ -121,15 +123,19 @@ class Installation:
         self.simulation = simulation
         self.net = net
         self.store = store
+        self.guards = guards
         self.weather = Weather()
         self.writer = writer_of(guards)
         self.kills_miss = 0.0
         self.writers: list[str] = []
         self.zombies = 0
-        self.start_journal()
-        self.start_directory()
-        for name in GATEWAYS:
-            self.start_gateway(name)
+        self.restarts: dict[str, Callable[[], None]] = {
+            "journal": self.start_journal,
+            "directory": self.start_directory,
+            **{name: partial(self.start_gateway, name) for name in GATEWAYS},
+        }
+        for start in self.restarts.values():
+            start()
 
     # Processes --------------------------------------------------------------------
 
@@ -174,12 +180,8 @@ class Installation:
         process.die()
         self.net.bury(process)
         again_s = RESTARTS_S * (0.5 + self.simulation.draw())
-        if name == "journal":
-            self.simulation.after(again_s, self.start_journal)
-        elif name == "directory":
-            self.simulation.after(again_s, self.start_directory)
-        elif name in GATEWAYS:
-            self.simulation.after(again_s, self.start_gateway, name)
+        if name in self.restarts:
+            self.simulation.after(again_s, self.restarts[name])
 
     def alive(self, name: str) -> Process | None:
         entry = self.net.actors.get(name)

@@ -68,7 +68,7 @@ def judge_from_inside(end: End) -> None:
         mine = [one for one in end.asked if one.performance == number]
         _judge_answers(mine, house)
         _judge_times(house, end.settings)
-        live = _told_again(number, house, end)
+        live = told_again(number, house, end)
         _judge_snapshots(number, house, live, end)
         _judge_tables(live, house)
         _judge_ids_again(mine, live, end)
@@ -84,7 +84,7 @@ def judge_from_outside(end: End) -> None:
     _adopt_unanswered(end)
     histories = partition(end.asked) | quota_histories(end.asked, end.settings, end.plan)
     for number, house in end.store.houses.items():
-        _add_the_end(histories, number, _told_again(number, house, end), end.now_s)
+        _add_the_end(histories, number, told_again(number, house, end), end.now_s)
 
     def latest_ms(at_s: float) -> float:
         return inf if at_s == inf else NOW_MS + 1000 * at_s + end.fastest_ms
@@ -223,7 +223,7 @@ def _judge_times(house: House, settings: Settings) -> None:
                 del kept[command.name]
 
 
-def _told_again(number: int, house: House, end: End) -> Performance:
+def told_again(number: int, house: House, end: End) -> Performance:
     """What the journal says, from its beginning."""
     live = Performance(number, end.plan, end.settings)
     try:

@@ -179,6 +179,11 @@ def _ticket_step(ticket: Ticket, action: Action) -> Ticket | None:
         return None
     if kind == "refund":
         return None if ticket.passed else ticket._replace(state=TicketState.REFUNDED)
+    if kind == "reissued":
+        was_valid = state is action[1] is TicketState.VALID
+        return (
+            ticket._replace(version=action[2]) if was_valid and action[2] == version + 1 else None
+        )
     if kind == "set":
         raised = version + (action[1] is TicketState.REVOKED)
         return ticket._replace(state=action[1], version=raised) if action[2] == raised else None

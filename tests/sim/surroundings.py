@@ -6,21 +6,27 @@ Owns the list of it: clocks, random numbers, the process's costs, the log. For a
 
 import gc
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import engine.actors.desk
 import engine.actors.directory
+import engine.actors.handles
 import engine.actors.journal
 import engine.actors.lane
 import engine.actors.performance
 import gateway.batcher
 import gateway.replica
 from engine.status import Use
+from gateway.metrics import Metrics
 from tests.sim.loop import Simulation
 
 _NO_USE = Use(0, 0.0)
+METRICS = Metrics()
+"""Counted and never read."""
 
 
 class _Now:
@@ -59,8 +65,9 @@ class _Silent:
 
     debug = info = warning = error = _silent
 
-    def exception(self, text: str, **detail: Any) -> None:
-        _Now.simulation.unexpected.append(f"{text}: {detail}")
+    def exception(self, text: str, *args: Any, **detail: Any) -> None:
+        why = sys.exc_info()[1]
+        _Now.simulation.unexpected.append(f"{text}: {args or detail}: {why!r}")
 
 
 def _nothing() -> None:
@@ -81,6 +88,9 @@ _STAND_INS: list[tuple[Any, str, Any]] = [
     (engine.actors.directory, "uuid", SimpleNamespace(uuid4=_uuid4)),
     (engine.actors.directory, "time", SimpleNamespace(monotonic=_now_s)),
     (engine.actors.directory, "own_use", lambda: _NO_USE),
+    (engine.actors.desk, "secrets", _SECRETS),
+    (engine.actors.desk, "log", _Silent()),
+    (engine.actors.handles, "Metrics", lambda: METRICS),
     (gateway.batcher, "monotonic", _now_s),
     (gateway.batcher, "randrange", _randrange),
     (gateway.batcher, "log", _Silent()),

@@ -1,14 +1,23 @@
 """Each guard in turn is off, and the simulator finds it out: else whole worlds prove nothing."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 
 import pytest
+from msgspec.structs import replace
 
+import engine.ordering
+from engine.actors.order_keeper import OrderKeeper
+from engine.actors.saga import Saga
+from engine.commands import Ticket
+from engine.orders import Order
+from engine.payments import Payment
 from engine.performance import Performance
 from engine.quotas import Counted, Quotas
 from engine.stock import Stock
 from tests.sim.installation import Guards
 from tests.sim.many import first_found
+from tests.sim.provider import Account, Object
 
 SEEDS = 100
 """Within so many each must be found."""
@@ -96,3 +105,85 @@ def test_a_sale_outside_its_times_is_found_out(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Performance, "configure", always_open)
     assert first_found(Guards(), SEEDS, "sale times", ruled=True) is not None
+
+
+# With orders --------------------------------------------------------------------------
+
+
+def found_with_orders(kind: str, guards: Guards | None = None) -> bool:
+    return first_found(guards or Guards(), SEEDS, kind, orders=True) is not None
+
+
+def test_keys_that_change_with_every_try_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(
+        account: Account, key: str, form: Object, do: Callable[[Object], Object]
+    ) -> Object:
+        return do(form)
+
+    monkeypatch.setattr(Account, "once", forgetful)
+    assert found_with_orders("twice")
+
+
+def test_a_desk_that_steps_before_it_saves_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It saves where an order ends, and not what it is about to do."""
+    save = OrderKeeper.save
+
+    async def hasty(keeper: OrderKeeper, order: Order) -> Order:
+        if order.revision and not order.finished:
+            keeper._known[order.id] = order
+            return order
+        return await save(keeper, order)
+
+    monkeypatch.setattr(OrderKeeper, "save", hasty)
+    assert found_with_orders("tickets")
+
+
+def test_two_desks_that_nobody_keeps_apart_are_found_out() -> None:
+    assert found_with_orders("", Guards(desk_fencing=False))
+
+
+def test_what_stays_sold_of_an_order_that_failed_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail = Saga._fail
+
+    async def careless(saga: Saga, order: Order, tickets: dict[int, tuple[Ticket, ...]]) -> Order:
+        return await fail(saga, order, {})
+
+    monkeypatch.setattr(Saga, "_fail", careless)
+    assert found_with_orders("tickets")
+
+
+def test_money_that_comes_too_late_and_is_kept_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def keep(payment: Payment, till: str) -> Payment:
+        return payment
+
+    monkeypatch.setattr(engine.ordering, "_with_late_refund", keep)
+    assert found_with_orders("stuck")
+
+
+def test_a_desk_that_looks_for_unfinished_orders_once_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(keeper: OrderKeeper) -> None:
+        pass
+
+    monkeypatch.setattr(OrderKeeper, "look_again", never)
+    monkeypatch.setattr("tests.sim.desk.LATE_COMMITS", 0.7)
+    assert found_with_orders("stuck")
+
+
+def test_an_answer_before_the_save_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    save = OrderKeeper.save
+    saving = set()
+
+    async def early(keeper: OrderKeeper, order: Order) -> Order:
+        task = asyncio.ensure_future(save(keeper, order))
+        saving.add(task)
+        task.add_done_callback(saving.discard)
+        return replace(order, number=order.number or 1, revision=order.revision + 1)
+
+    monkeypatch.setattr(OrderKeeper, "save", early)
+    assert found_with_orders("not saved")

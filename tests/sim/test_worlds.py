@@ -17,6 +17,10 @@ EVERYTHING = {
     "kill journal", "kill writer", "passivated", "pause other", "pause writer", "store is slow",
     "store refuses", "zombie",
 }  # fmt: skip
+IN_TRADE = {
+    "cut desk", "desk clock jumps", "desk dies", "desk sleeps", "kill desk", "orders are slow",
+    "orders dropped", "orders refused", "orders unanswered", "pause desk", "zombie desk",
+}  # fmt: skip
 
 
 def check(tally: Tally) -> None:
@@ -29,9 +33,22 @@ def check(tally: Tally) -> None:
     assert tally.pictures > 2 * tally.worlds
 
 
+def check_orders(tally: Tally) -> None:
+    assert not tally.broken, "seed {}: {}".format(*tally.broken[0])
+    assert tally.kinds == EVERYTHING | IN_TRADE
+    assert tally.orders > 4 * tally.worlds
+    assert tally.desks > 2 * tally.worlds
+    assert tally.conflicts > tally.worlds / 4
+
+
 def test_worlds_with_quotas_times_and_allocations_stay_whole() -> None:
     """`python -m tests.sim --ruled --seed n` tells one of them."""
     check(run_some(0, WORLDS, ruled=True))
+
+
+def test_worlds_with_orders_stay_whole() -> None:
+    """`python -m tests.sim --orders --seed n` tells one of them."""
+    check_orders(run_some(0, WORLDS, orders=True))
 
 
 @pytest.mark.parametrize("first", [GIVEN] if GIVEN else range(0, 4 * WORLDS, WORLDS))

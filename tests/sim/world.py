@@ -17,12 +17,13 @@ from tests.engine.small import NOW_MS, house, settings
 from tests.sim.clients import Buyer, Client, Crowd, Door, House, Luck
 from tests.sim.history import Asked
 from tests.sim.installation import GATEWAYS, Guards, Installation
-from tests.sim.judge import Broken, End, judge_from_inside, judge_from_outside
+from tests.sim.judge import Broken, End, judge_from_inside, judge_from_outside, told_again
 from tests.sim.loop import Process, Simulation, Stuck
 from tests.sim.net import Net
 from tests.sim.store import House as StoredHouse
 from tests.sim.store import Store
 from tests.sim.surroundings import run_in
+from tests.sim.trade import Trade, with_prices
 from tests.sim.watching import Browser
 
 PLAN: Final = house(["aaaa", "bb"], tables=[(2, True)], areas=[(3, "c")])
@@ -56,13 +57,18 @@ class Report(NamedTuple):
     happened: int
     kinds: frozenset[str]
     """Of what went wrong."""
+    orders: int = 0
+    desks: int = 0
+    conflicts: int = 0
+    """Saves that were not based on what was stored."""
 
 
 class World:
     """`tells` keeps what happened, for people; `inside` False judges by the clients alone.
 
     `ruled`: it has quotas, times of sale and allocations too. What these are is drawn apart, so
-    that a seed without them stays the world that it was before they were thought of.
+    that a seed without them stays the world that it was before they were thought of. `orders`: the
+    places are sold by orders over several performances (`tests.sim.trade`).
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class World:
         tells: bool = False,
         inside: bool = True,
         ruled: bool = False,
+        orders: bool = False,
     ) -> None:
         guards = guards or Guards()
         self.seed = seed
@@ -85,6 +92,8 @@ class World:
         if ruled:
             self.rules = with_rules(self.rules, Random(seed))
         performances = [7] if draw() < 0.8 else [7, 8]
+        if orders:
+            self.rules, performances = with_prices(self.rules, Random(seed)), [7, 8, 9]
         for number in performances:
             self.store.houses[number] = StoredHouse(_PACKED, msgspec.json.encode(self.rules))
         rough = draw() < 0.85
@@ -102,17 +111,23 @@ class World:
             stored = self.store.houses[performances[0]]
             self.browsers.append(Browser(simulation, self.net, self.luck, stored, size))
         self.trouble = Trouble(self)
+        self.trade = Trade(self.installation, self.crowd, rough) if orders else None
+        if self.trade is not None:
+            self.trade.tell = self.tell
         self._let_in(outside)
 
     def _let_in(self, outside: Process) -> None:
         draw, crowd = self.simulation.draw, self.crowd
+        buyers = 4 + int(draw() * 4) if self.trade is None else 1
         clients: list[Client] = [
             Buyer(crowd, f"b{number}", 6 + int(draw() * 6), draw() < 0.08, _SEATS)
-            for number in range(4 + int(draw() * 4))
+            for number in range(buyers)
         ]
         clients += [Door(crowd, f"d{number}", 9, draw() < 0.05) for number in range(2)]
         many = 12 if self._ruled else 7
         clients.append(House(crowd, "house", many, _SEATS, self.rules, keeps=self._ruled))
+        if self.trade is not None:
+            clients += self.trade.customers()
         for client in clients:
             outside.begin(client.live)
 
@@ -144,6 +159,8 @@ class World:
                     waits = f"{crowd.busy} clients still wait at {LIVES_S} s"
                     raise Broken("unanswered", f"{waits}: {why}")
             self.trouble.ends()
+            if self.trade is not None:
+                self.trade.comes_to_rest()
             for browser in self.browsers:
                 browser.stopped = True
             # Whoever was paused or out of reach has its say: its time is over.
@@ -161,10 +178,13 @@ class World:
         if wrong and self._inside:
             raise Broken("unexpected", wrong[0])
         now_s, fastest_ms = self.simulation.now_s, self.trouble.fastest_ms
+        houses = self.store.houses.items()
         end = End(self.crowd.asked, self.store, self.browsers, PLAN, self.rules, now_s, fastest_ms)
         if self._inside:
             judge_from_inside(end)
         judge_from_outside(end)
+        if self.trade is not None:
+            self.trade.judge({number: told_again(number, one, end) for number, one in houses})
 
     def _report(self) -> Report:
         houses = self.store.houses.values()
@@ -173,6 +193,11 @@ class World:
             for batch in one.journal:
                 digest = crc32(batch.events, digest)
         digest = crc32(self.simulation.random.randbytes(8), digest)
+        kinds = self.trouble.kinds
+        trade: tuple[int, int, int] = 0, 0, 0
+        if self.trade is not None:
+            kinds, trade = kinds + self.trade.kinds, self.trade.counts
+            digest = crc32(self.trade.digest, digest)
         return Report(
             self.seed,
             digest,
@@ -184,7 +209,8 @@ class World:
             sum(len(one.pictures) for one in self.browsers),
             self.simulation.now_s,
             self.simulation.happened,
-            frozenset(self.trouble.kinds),
+            frozenset(kinds),
+            *trade,
         )
 
 
@@ -213,6 +239,8 @@ class Trouble:
     def ends(self) -> None:
         """From now on nothing goes wrong, and what was wrong is right again."""
         self._over = True
+        if self._world.trade is not None:
+            self._world.trade.ends()
         self._world.luck.settle()
         self._world.net.heal()
         weather = self._all.weather
@@ -340,7 +368,11 @@ def with_rules(settings: Settings, random: Random) -> Settings:
 
 
 def run(
-    seed: int, guards: Guards | None = None, inside: bool = True, ruled: bool = False
+    seed: int,
+    guards: Guards | None = None,
+    inside: bool = True,
+    ruled: bool = False,
+    orders: bool = False,
 ) -> Report:
     """A world of this seed, inside `surroundings.simulated()`. Raises Broken."""
-    return World(seed, guards, inside=inside, ruled=ruled).live()
+    return World(seed, guards, inside=inside, ruled=ruled, orders=orders).live()
