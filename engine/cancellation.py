@@ -19,10 +19,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.mails import is_address
-from engine.ordering import advance, not_exchanged, undone
+from engine.ordering import LATE_REFUND, advance, not_exchanged, undone
 from engine.orders import (
     RESERVED_STATES,
     SOLD_STATES,
+    UNSOLD_STATES,
     ChargeKind,
     LineState,
     Order,
@@ -148,7 +149,7 @@ def performance_of(refund: str) -> int:
 def cancelled(settings: Settings, at_ms: int) -> Settings:
     """The settings of a performance that will not take place: its doors are closed from now on.
 
-    Nor do buyers give places back by themselves, for less than all.
+    Nor do buyers give places back or exchange them by themselves, for less than all.
     """
     return replace(
         settings,
@@ -156,6 +157,7 @@ def cancelled(settings: Settings, at_ms: int) -> Settings:
         doors_open_ms=0,
         doors_close_ms=at_ms,
         returns=None,
+        exchanges=None,
     )
 
 
@@ -224,12 +226,16 @@ def standing_of(order: Order, performance: int) -> Standing:
 
 
 def given_back(order: Order, performance: int) -> Counter[str]:
-    """What was given back for the performance, in minor units by way."""
+    """What was given back for the performance, in minor units by way.
+
+    Of a reservation that came to nothing by it: the part that a credit had paid.
+    """
     back: Counter[str] = Counter()
     id = refund_id(performance)
+    ended = order.state in UNSOLD_STATES and _refund(order, performance) is not None
     for payment in order.payments:
         for refund in payment.refunds:
-            if refund.key == id:
+            if refund.key == id or (ended and refund.key == LATE_REFUND):
                 back[payment.method.value] += refund.amount
     for charge in order.charges:
         if charge.refund == id and charge.kind == ChargeKind.CREDIT:

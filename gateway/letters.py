@@ -271,7 +271,7 @@ def _called_off(told: _Told, cause: str) -> Letter:
         back = _given_back(told, cause)
         words += [t("mail.called_off.back"), *back] if back else [t("mail.called_off.free")]
     elif gone:
-        words.append(t("mail.called_off.reserved"))
+        words += [t("mail.called_off.reserved"), *_all_money_back(told)]
     if left:
         words.append(t("mail.called_off.left"))
     if any(live_lines(order, other) for other in told.showings if other != performance):

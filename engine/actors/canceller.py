@@ -120,10 +120,15 @@ class Canceller:
     async def _work_forever(self) -> None:
         while True:
             try:
-                for performance, operator, reason in await self._book.unfinished():
-                    await self._one(performance, operator, reason)
+                asked = await self._book.unfinished()
             except Exception as error:
-                log.warning("a cancelled performance waits: %r", error)
+                log.warning("cancelled performances cannot be read: %r", error)
+                asked = []
+            for performance, operator, reason in asked:
+                try:
+                    await self._one(performance, operator, reason)
+                except Exception as error:
+                    log.warning("cancelled performance %d waits: %r", performance, error)
             await asyncio.sleep(self._look_s)
 
     async def _one(self, performance: int, operator: str, reason: str) -> None:

@@ -199,6 +199,14 @@ def test_a_reservation_waits_for_less_or_for_nothing() -> None:
     alone = replace(waiting, lines=of(L.RESERVED)[:2])
     after = carried_out(alone, plan_of(alone, 1, ()))
     assert (after.state, after.worth, after.finished) == (S.CANCELLED, 0, True)
+    # What a credit had paid of it returns there, and is told.
+    [payment] = order(PaymentMethod.STORE_CREDIT).payments
+    credit = replace(payment, amount=900, captured=900, standing=Confirmed.WAITING)
+    in_part = replace(alone, payments=(credit,))
+    after = carried_out(in_part, plan_of(in_part, 1, ()))
+    assert (after.state, after.paid, after.finished) == (S.CANCELLED, 0, True)
+    assert given_back(after, 1) == {"store_credit": 900}
+    assert preview(Preview(1, "EUR"), [in_part], ()).back == {"store_credit": 900}
     # Its time passed while that was on its way: it stays what it became.
     expired = replace(alone, state=S.EXPIRED, lines=of(L.CANCELLED)[:2])
     assert carried_out(expired, Plan(Step.REFUND, (1, 2))).state is S.EXPIRED
@@ -314,7 +322,8 @@ PLAN = house(["aaaaaaaaaa"])
 @pytest.fixture
 def play() -> Play:
     """Two seats sold, two held, two in payment, two reserved."""
-    made = Play(PLAN, settings(returns=Returns(), doors_open_ms=5, orphan_rule=False))
+    policies = {"returns": Returns(), "exchanges": Returns()}
+    made = Play(PLAN, settings(doors_open_ms=5, orphan_rule=False, **policies))
     made.buy(0, 1)
     made.hold(2, 3, by="bob")
     made.hold(4, 5, by="eve")
@@ -351,7 +360,7 @@ def test_it_stays_so_after_a_restart_and_whatever_settings_say(play: Play) -> No
     for _ in range(2):
         assert play.configure() == Refused(Refusal.NOT_ON_SALE)
         assert play.live.settings.status is SaleStatus.CANCELLED
-        assert play.live.settings.returns is None
+        assert play.live.settings.returns is play.live.settings.exchanges is None
         play.live = Performance.restore(7, PLAN, play.live.snapshot())
     assert play.configure(status=SaleStatus.CANCELLED, max_per_order=3) == Configured()
     assert play.sell(by="eve", order="o2") == Refused(Refusal.HOLD_UNKNOWN)

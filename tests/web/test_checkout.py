@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from engine.commands import SeatStatus
 from engine.credit import CODE_BYTES, code_of, credits_of, spaced
 from engine.orders import LineState, Order, OrderState
-from engine.settings import Price, Returns, ReturnWay
+from engine.settings import Price, Returns, ReturnWay, SaleStatus
 from tests.web.buyer import (
     basket_line,
     click_seat,
@@ -361,6 +361,19 @@ async def test_an_order_on_an_invoice_is_approved_and_paid_from_its_page(
         await page.locator("#pay-now").click()
         await expect(page.locator("#order h1")).to_have_text("Enjoy the show")
         await expect(page.locator("#tickets")).to_be_visible()
+
+
+async def test_the_order_page_says_that_its_performance_is_cancelled(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 2)
+    await go_to_payment(page)
+    await pay(page)
+    await expect(page.locator(".stub")).not_to_contain_text("Cancelled")
+    stand.tell(performance, status=SaleStatus.CANCELLED)
+    await page.reload()
+    await expect(page.locator(".stub")).to_contain_text("Cancelled: it will not take place")
 
 
 async def test_an_unknown_order_is_told(

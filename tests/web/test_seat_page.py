@@ -267,6 +267,17 @@ async def test_a_house_that_is_not_on_sale_is_shown_and_sells_nothing(
     await expect(page.locator("#panel")).not_to_contain_text("one left")
 
 
+async def test_a_cancelled_performance_says_so(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    stand.set_status(performance, SaleStatus.CANCELLED)
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await expect(page.locator("#closed")).to_have_text("Cancelled: it will not take place")
+    await expect(page.locator(".price-left").first).to_have_text("Not on sale")
+    await page.goto(f"{stand.url}/")
+    await expect(page.locator(f"a[href='/p/{performance}']")).to_contain_text("Cancelled")
+
+
 async def test_a_sale_that_begins_by_itself_opens_the_page_by_itself(
     stand: Stand, open_page: OpenPage
 ) -> None:
