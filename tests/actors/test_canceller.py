@@ -256,6 +256,15 @@ async def test_an_exchange_that_comes_to_nothing_is_refunded_then() -> None:
         assert await house.world.violations() == []
 
 
+async def test_a_refund_that_somebody_made_under_its_id_is_left_to_a_person() -> None:
+    async with House() as house:
+        order = await house.buy(0, 1, buyer=ZOE)
+        placed(await house.desk.refund(order.id, RefundRequest(refund_id(1), (1,))))
+        await house.cancel()
+        assert house.row(order)[:2] == (Progress.LEFT, "id_reused")
+        assert (await house.now(order)).paid == ADULT
+
+
 # At the same time ----------------------------------------------------------------------
 
 

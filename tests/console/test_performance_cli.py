@@ -8,7 +8,7 @@ import pytest
 
 from console import performance_cli
 from engine.actors.canceller import Canceller
-from engine.cancellation import CancelledOrder, Preview, Progress
+from engine.cancellation import Cancellation, CancelledOrder, Preview, Progress
 from engine.commands import Channel, Line
 from engine.orders import Buyer, OrderHold, PlaceOrder
 from tests.console.server import CASHIER, House
@@ -124,6 +124,25 @@ def test_who_interrupts_it_is_told_that_it_goes_on(
         run("cancel", 1, "--yes", *who)
     assert t("cancel.cli.goes_on", number=1) in capsys.readouterr().err
     assert not book.asked[1].ended_ms
+
+
+def test_the_bar_is_for_who_looks_at_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = performance_cli._Cancelling(None, 1, False)  # type: ignore[arg-type]
+    counts = {"todo": 6, "waiting": 1, "done": 2, "left": 1}
+    view._progress(Cancellation(1, "ada", "", 1, 0, counts, 0, 0))
+    assert capsys.readouterr().err == "", "a program that reads it sees none"
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    view._progress(Cancellation(1, "ada", "", 1, 0, counts, 0, 0))
+    said = terminal.getvalue()
+    assert said.count("█") == performance_cli.BAR * 3 // 10
+    assert said.count("█") + said.count("░") == performance_cli.BAR
+    assert t("cancel.cli.progress", done=3, total=10) in said
+    view._progress(Cancellation(1, "ada", "", 1, 2, {**counts, "todo": 0}, 0, 0))
+    view._progress(Cancellation(1, "ada", "", 1, 2, dict.fromkeys(counts, 0), 0, 0))
 
 
 def test_every_reason_and_way_has_words(capsys: pytest.CaptureFixture[str]) -> None:

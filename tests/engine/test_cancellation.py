@@ -132,6 +132,7 @@ FREE = tuple(replace(line, amount=0, fees=()) for line in LINES[:2])
         (order(refunds=(replace(DONE, refused="ticket_state"),)), (),
          Plan(Step.LEAVE, (), "ticket_state")),
         (order(refunds=(replace(DONE, done=False),)), (), Plan(Step.REFUND, (1,))),
+        (order(refunds=(replace(DONE, called_off=False),)), (), Plan(Step.REFUND, (1, 2))),
         (order(state=S.SELLING, lines=of(L.PENDING)), (), Plan(Step.WAIT)),
         (order(state=S.SELLING, lines=of(L.RESERVED)), (), Plan(Step.WAIT)),
         (order(state=S.OPEN, lines=of(L.PENDING), payments=()), (), Plan(Step.GIVE_UP)),
