@@ -458,7 +458,7 @@ def recovery(*, run: Run = AS_USUAL, restarts: int = 25) -> int:
 
 @app.command
 def orders(*, run: Run = AS_USUAL) -> int:
-    """Orders of two seats paid in cash over 200 websockets, beside the same written by hand."""
+    """Orders of two seats paid in cash over 500 websockets, beside the same written by hand."""
     from bench.orders import CLIENTS, by_hand, check_paid, open_till, paid_orders, rows_for
     from bench.sockets import login
     from bench.throwaway import PASSWORD, ground

@@ -28,7 +28,7 @@ from bench.durable import WARM_UP_S
 from bench.figures import Rate
 from persistence.url import connect as connect_database
 
-CLIENTS: Final = 200
+CLIENTS: Final = 500
 CONNECTIONS: Final = 16
 SEATS_AN_ORDER: Final = 2
 PRICE: Final = 3_000

@@ -55,7 +55,7 @@ class FactKind(StrEnum):
     RESTORE = "restore"  # this database was restored from a copy; `ref` says from when
 
 
-class Fact(Struct, frozen=True):
+class Fact(Struct, frozen=True, gc=False):
     """What is to be recorded. `line` and `order` are numbers, 0 for none.
 
     `price_type` is that of the place; of a fee, which one it is.
@@ -75,7 +75,7 @@ class Fact(Struct, frozen=True):
     ref: str = ""
 
 
-class Record(Struct, array_like=True, frozen=True):
+class Record(Struct, array_like=True, frozen=True, gc=False):
     """A fact in its place. `tax_bp` is the rate contained in the amount, in hundredths of a
     percent. `hash` is hex."""
 

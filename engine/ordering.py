@@ -74,6 +74,7 @@ LATE_REFUND: Final = "late"
 KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 """Ids of payment attempts and of refunds. No underscore: those of the provider have one."""
 
+_HEX_DIGITS: Final = string.hexdigits[:16]
 _Asked = tuple[Payment, Refund]
 
 
@@ -132,7 +133,7 @@ def malformed_exchange(wanted: ExchangeRequest) -> str:
 
 
 def _is_hex(text: str) -> bool:
-    return len(text) == 2 * ID_BYTES and all(digit in string.hexdigits[:16] for digit in text)
+    return len(text) == 2 * ID_BYTES and not text.strip(_HEX_DIGITS)
 
 
 def buyer_key(wanted: PlaceOrder | Order) -> str:

@@ -3,6 +3,9 @@
 Pure values and the transition table; the rules are in `engine.ordering`, and the
 order desk drives them. An order may touch several performances, each through one
 hold. Money is integer minor units.
+
+These values cannot hold each other in a circle, so the collector need not follow them
+(`gc=False`): the desk remembers ten thousand orders.
 """
 
 from enum import StrEnum
@@ -115,13 +118,13 @@ class Delivery(StrEnum):
     POST = "post"
 
 
-class Buyer(Struct, frozen=True):
+class Buyer(Struct, frozen=True, gc=False):
     name: str = ""
     email: str = ""
     language: str = "fr"
 
 
-class OrderHold(Struct, frozen=True):
+class OrderHold(Struct, frozen=True, gc=False):
     """One hold to buy: its performance, its token (hex), and what each place is priced as."""
 
     performance: int
@@ -142,7 +145,7 @@ class TermsKind(StrEnum):
     ON_SITE = "on_site"  # the buyer pays at the box office before the performance
 
 
-class Terms(Struct, frozen=True):
+class Terms(Struct, frozen=True, gc=False):
     """How long an order is reserved. Durations in milliseconds, 0 for none.
 
     Its reminders are due `first_ms` after `since_ms`, and then every `interval_ms`. `until_ms` is
@@ -159,7 +162,7 @@ class Terms(Struct, frozen=True):
     reminded: int = 0  # how many have been
 
 
-class PlaceOrder(Struct, frozen=True):
+class PlaceOrder(Struct, frozen=True, gc=False):
     """Ask for an order. `id` is 32 hex digits made by the caller, and the order's bearer key."""
 
     id: str
@@ -171,7 +174,7 @@ class PlaceOrder(Struct, frozen=True):
     delivery: Delivery = Delivery.E_TICKET
 
 
-class LineFee(Struct, array_like=True, frozen=True):
+class LineFee(Struct, array_like=True, frozen=True, gc=False):
     """What is charged with a place: `fee` is the id in its performance's settings."""
 
     fee: str
@@ -189,7 +192,7 @@ class ChargeKind(StrEnum):
     EXCHANGE = "exchange"  # for places that were given for others
 
 
-class Charge(Struct, frozen=True):
+class Charge(Struct, frozen=True, gc=False):
     """What is charged with an order as a whole, as `LineFee`. `performance` -1: of no one alone.
 
     `payment` is the payment that a fee for a way to pay belongs to; `line` the refunded line whose
@@ -211,7 +214,7 @@ class Charge(Struct, frozen=True):
     card: str = ""
 
 
-class WayFee(Struct, array_like=True, frozen=True):
+class WayFee(Struct, array_like=True, frozen=True, gc=False):
     """What a way to pay costs, once it is chosen."""
 
     fee: str
@@ -222,7 +225,7 @@ class WayFee(Struct, array_like=True, frozen=True):
     refundable: bool = True
 
 
-class OrderLine(Struct, frozen=True):
+class OrderLine(Struct, frozen=True, gc=False):
     """One place of an order: a seat, or one place of an area. `ticket` is -1 until sold."""
 
     number: int
@@ -239,10 +242,12 @@ class OrderLine(Struct, frozen=True):
     @property
     def price(self) -> int:
         """What the buyer pays for it, with its fees."""
+        if not self.fees:
+            return self.amount
         return self.amount + sum(fee.amount for fee in self.fees if not fee.absorbed)
 
 
-class OrderRefund(Struct, frozen=True):
+class OrderRefund(Struct, frozen=True, gc=False):
     """A refund of whole lines or of an amount, saved before anything is undone.
 
     `undone` are those of `lines` that it ended. Where a performance refused, `refused` is its
@@ -266,7 +271,7 @@ class OrderRefund(Struct, frozen=True):
     called_off: bool = False
 
 
-class OrderReissue(Struct, frozen=True):
+class OrderReissue(Struct, frozen=True, gc=False):
     """New tickets for lines whose tickets were lost, saved before they are made.
 
     Where a performance refused, `refused` is its code.
@@ -280,7 +285,7 @@ class OrderReissue(Struct, frozen=True):
     refused: str = ""
 
 
-class OrderPrint(Struct, frozen=True):
+class OrderPrint(Struct, frozen=True, gc=False):
     """Tickets that the house printed: (line number, version of its ticket) each."""
 
     id: str
@@ -289,7 +294,7 @@ class OrderPrint(Struct, frozen=True):
     at_ms: int
 
 
-class OrderExchange(Struct, frozen=True):
+class OrderExchange(Struct, frozen=True, gc=False):
     """Places of one performance that are given for others, saved before any of it is done.
 
     The lines `leaving` go, and `coming` come from `hold`: they are lines of the order too, pending
@@ -314,7 +319,7 @@ class OrderExchange(Struct, frozen=True):
     refused: str = ""
 
 
-class ExchangeRequest(Struct, frozen=True):
+class ExchangeRequest(Struct, frozen=True, gc=False):
     """Ask for an exchange, as an `OrderExchange`: `lines` for what `hold` holds.
 
     `id` is made by the caller: one exchange has one.
@@ -328,7 +333,7 @@ class ExchangeRequest(Struct, frozen=True):
     to_credit: bool = False
 
 
-class RefundRequest(Struct, frozen=True):
+class RefundRequest(Struct, frozen=True, gc=False):
     """Ask for a refund, as an `OrderRefund`. `id` is made by the caller: one refund has one.
 
     Neither lines nor an amount: all that is sold. `unprinted`: only while no ticket was printed.
@@ -345,7 +350,7 @@ class RefundRequest(Struct, frozen=True):
     unprinted: bool = False
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """An order as everyone sees it. `number` is for people, `id` is the key to the order page.
 
     `operator` is who placed it ("" for a buyer), and stays so whoever takes the money.
@@ -507,7 +512,7 @@ class DeskRefusal(StrEnum):
     CREDIT_TOO_SMALL = "credit_too_small"  # there is less on it, `detail` is how much
 
 
-class Bought(Struct, array_like=True, frozen=True):
+class Bought(Struct, array_like=True, frozen=True, gc=False):
     """What a sale at once came to, in minor units; `number` is the order's.
 
     Each ticket is (performance, number, seat, area, price type, amount without fees).
@@ -519,7 +524,7 @@ class Bought(Struct, array_like=True, frozen=True):
     tickets: tuple[tuple[int, int, int, int, str, int], ...]
 
 
-class OrderRefused(Struct, frozen=True):
+class OrderRefused(Struct, frozen=True, gc=False):
     """Nothing was done. `code` is a `DeskRefusal`, `Refusal` or `PaymentRefusal`."""
 
     code: str

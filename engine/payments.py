@@ -64,7 +64,7 @@ class WebhookRejected(PaymentError):
     """Not a notice to act on: unsigned, signed by another, too old, too large or garbled."""
 
 
-class CheckoutLine(Struct, frozen=True):
+class CheckoutLine(Struct, frozen=True, gc=False):
     """A line of the payment page: `amount` minor units each, of the payment's currency."""
 
     name: str
@@ -134,7 +134,7 @@ class Standing(StrEnum):
     CLOSED = "closed"  # the order went on without it: any money that comes goes back
 
 
-class Refund(Struct, frozen=True):
+class Refund(Struct, frozen=True, gc=False):
     """Money going back. `key` is the caller's, or the provider's id when made elsewhere."""
 
     key: str
@@ -144,7 +144,7 @@ class Refund(Struct, frozen=True):
     till: str = ""  # the till session whose drawer it was handed back from
 
 
-class Payment(Struct, frozen=True):
+class Payment(Struct, frozen=True, gc=False):
     """One movement of money. Make it with a `pay_*` or `start_*` function of this module.
 
     `started_ms` is when a page or a reader was first wanted, 0 for methods without one.
@@ -200,6 +200,8 @@ class Payment(Struct, frozen=True):
     @property
     def kept(self) -> int:
         """Captured, neither paid back nor on its way back: the most that can be refunded."""
+        if not self.refunds and not self.charge_refunded:
+            return self.captured
         return max(0, self.captured - self.refunded - self.refund_pending)
 
     @property
@@ -236,7 +238,7 @@ class ActionKind(StrEnum):
     REFUND_FAILED = "refund_failed"  # tell people: refund `refund` of `amount` was not paid
 
 
-class Action(Struct, frozen=True):
+class Action(Struct, frozen=True, gc=False):
     kind: ActionKind
     amount: int = 0
     refund: str = ""
@@ -251,7 +253,7 @@ class ProviderEventKind(StrEnum):
     CHARGE_REFUNDED = "charge_refunded"  # the total refunded of the charge so far
 
 
-class ProviderEvent(Struct, frozen=True):
+class ProviderEvent(Struct, frozen=True, gc=False):
     """What a provider says of one payment.
 
     `payment` is our id, empty for a refund made in the provider's own pages: find the payment
@@ -284,7 +286,7 @@ class SessionStatus(StrEnum):
     EXPIRED = "expired"
 
 
-class CheckoutSession(Struct, frozen=True):
+class CheckoutSession(Struct, frozen=True, gc=False):
     """A provider's payment page for one payment. `url` is empty once it is not open."""
 
     id: str
@@ -316,7 +318,7 @@ class CheckoutSession(Struct, frozen=True):
         )
 
 
-class CardReader(Struct, frozen=True):
+class CardReader(Struct, frozen=True, gc=False):
     """A card reader that Stripe drives. `device_type` says which, and whether it is simulated."""
 
     id: str

@@ -8,12 +8,13 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from persistence.schema import audit_log, devices, operator_sessions, operators
+from persistence.schema import audit_log, devices, operator_sessions, operators, without_nul
 
 MAX_LISTED: Final = 500
 MAX_SESSIONS_PER_OPERATOR: Final = 20
@@ -308,7 +309,19 @@ class Access:
     async def audit(self, acts: Sequence[Mapping[str, Any]]) -> None:
         """Write down who did what to which subject, all of it or nothing."""
         async with self._engine.begin() as connection:
-            await connection.execute(audit_log.insert(), [dict(act) for act in acts])
+            await connection.execute(
+                _AUDIT,
+                {
+                    "at_ms": [act["at_ms"] for act in acts],
+                    **{
+                        name: [without_nul(act[name]) for act in acts]
+                        for name in ("who", "act", "subject")
+                    },
+                    "detail": [
+                        msgspec.json.encode(without_nul(act["detail"])).decode() for act in acts
+                    ],
+                },
+            )
 
     async def list_audit(self, *, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
         """Newest first. `before` is the id of the last entry of the page before."""
@@ -327,6 +340,15 @@ _DEVICE: Final = [devices.c[name] for name in Device.__struct_fields__]
 def _key(name: str) -> str:
     """A name without its capitals. Not made by SQL: what `lower` knows depends on the server."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+_AUDIT: Final = sa.text("""
+INSERT INTO audit_log (at_ms, who, act, subject, detail)
+SELECT at_ms, who, act, subject, CAST(detail AS jsonb)
+FROM unnest(CAST(:at_ms AS int8[]), CAST(:who AS text[]), CAST(:act AS text[]),
+    CAST(:subject AS text[]), CAST(:detail AS text[]))
+    AS act (at_ms, who, act, subject, detail)
+""")
 
 
 def _operator(row: sa.Row[*tuple[Any, ...]]) -> Operator:

@@ -122,6 +122,9 @@ SELECT * FROM unnest(CAST(:order_number AS int8[]), CAST(:payment AS text[]),
     CAST(:key AS text[]), CAST(:till AS text[]), CAST(:method AS text[]), CAST(:amount AS int8[]))
 ON CONFLICT DO NOTHING
 """)
+_BY_IDS: Final = sa.text("""
+SELECT CAST(body AS text), number, revision FROM orders WHERE id = ANY(CAST(:ids AS text[]))
+""")
 # Shared: sales at one till do not wait for each other, and whoever closes it waits for them all.
 _LOCK_TILLS: Final = sa.text("""
 SELECT id FROM till_sessions WHERE id = ANY(:ids) AND closed_ms IS NULL ORDER BY id FOR SHARE
@@ -237,7 +240,9 @@ class Orders:
         return await self._reads.get(order)
 
     async def _by_ids(self, ids: Sequence[str]) -> dict[str, Order]:
-        return {order.id: order for order in await self.among(ids)}
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_BY_IDS, {"ids": ids})
+            return {order.id: order for order in self._read(rows)}
 
     async def among(self, ids: Sequence[str]) -> list[Order]:
         """Those of them that there are, newest first."""
@@ -288,11 +293,13 @@ class Orders:
             .limit(limit)
         )
         async with self._engine.connect() as connection:
-            rows = await connection.execute(query)
-            return [
-                structs.replace(self._decode(body), number=number, revision=revision)
-                for body, number, revision in rows
-            ]
+            return self._read(await connection.execute(query))
+
+    def _read(self, rows: Iterable[Any]) -> list[Order]:
+        return [
+            structs.replace(self._decode(body), number=number, revision=revision)
+            for body, number, revision in rows
+        ]
 
 
 async def _check_tills(connection: AsyncConnection, changed: list[_Change]) -> None:

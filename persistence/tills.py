@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.tills import (
@@ -42,6 +43,9 @@ OPENING_TRIES: Final = 5
 _SESSION: Final = [till_sessions.c[name] for name in TillSession.__struct_fields__]
 _ENTRY: Final = [till_entries.c[name] for name in Entry.__struct_fields__]
 _IS_OPEN: Final = till_sessions.c.closed_ms.is_(None)
+_OPEN_OF: Final = sa.select(*_SESSION).where(
+    _IS_OPEN, till_sessions.c.operator == sa.func.any(sa.bindparam("operators", type_=ARRAY(Text)))
+)
 
 
 class Tills:
@@ -120,9 +124,9 @@ class Tills:
         return await self._opened.get(operator)
 
     async def _open_of(self, operators: Sequence[str]) -> dict[str, TillSession]:
-        query = sa.select(*_SESSION).where(_IS_OPEN, till_sessions.c.operator.in_(operators))
         async with self._engine.connect() as connection:
-            found = [_read(row) for row in await connection.execute(query)]
+            rows = await connection.execute(_OPEN_OF, {"operators": operators})
+            found = [_read(row) for row in rows]
         return {session.operator: session for session in found}
 
     async def report(self, session: str) -> TillReport | None:

@@ -19,37 +19,35 @@ class Together(Generic[T]):
 
     def __init__(self, ask: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]]) -> None:
         self._ask = ask
-        self._waiting: dict[str, asyncio.Future[T | None]] = {}
+        self._waiting: dict[str, list[asyncio.Future[T | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> T | None:
         """What there is for this key. Raises what `ask` raised."""
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
-            # Perhaps everybody who waits gives up.
-            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        future: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
         if self._asking is None:
             self._asking = asyncio.create_task(self._run())
-        return await asyncio.shield(future)
+        return await future
 
     async def _run(self) -> None:
         try:
             while self._waiting:
                 keys = list(self._waiting)[:MAX_TOGETHER]
-                futures = {key: self._waiting.pop(key) for key in keys}
+                asked = [(key, future) for key in keys for future in self._waiting.pop(key)]
                 try:
                     found = await self._ask(keys)
-                except BaseException as error:
-                    for future in futures.values():
-                        if isinstance(error, Exception):
+                except Exception as error:
+                    for _, future in asked:
+                        if not future.done():
                             future.set_exception(error)
-                        else:
-                            future.cancel()
-                    if not isinstance(error, Exception):
-                        raise
+                except BaseException:
+                    for _, future in asked:
+                        future.cancel()
+                    raise
                 else:
-                    for key, future in futures.items():
-                        future.set_result(found.get(key))
+                    for key, future in asked:
+                        if not future.done():  # whoever waited may have given up
+                            future.set_result(found.get(key))
         finally:
             self._asking = None

@@ -393,7 +393,7 @@ class OrderDesk:
             return _refuse(DeskRefusal.CREDIT_TOO_SMALL)
         except TillSessionClosed:
             return _refuse(DeskRefusal.TILL_CLOSED)
-        return await self._saga.settle(order)
+        return await self._saga.go_on(order)
 
     async def _on_credit(self, text: str, order: Order) -> int | OrderRefused:
         """What is on a credit, in minor units."""

@@ -137,12 +137,16 @@ class Asker:
         self._batcher = Batcher(performances, Metrics(), ASK_FOR_S)
         self._encode = msgspec.msgpack.Encoder().encode
 
-    async def ask(self, performance: int, command: Command) -> Outcome:
-        """Raises ActorFault when the performance could not be asked."""
+    def ask(self, performance: int, command: Command) -> asyncio.Future[Outcome]:
+        """Fails with ActorFault when the performance could not be asked.
+
+        What is asked one after the other is decided one after the other, also before the first
+        answer is awaited.
+        """
         receiver = _Answer(asyncio.get_running_loop().create_future())
         kind = type(command).__name__
         self._batcher.offer(performance, receiver, command.id, kind, self._encode(command))
-        return await receiver.future
+        return receiver.future
 
 
 class _Answer:

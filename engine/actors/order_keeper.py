@@ -73,8 +73,8 @@ class OrderKeeper:
         self._known: OrderedDict[str, Order] = OrderedDict()
         self._due_ms: dict[str, int] = {}
         self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
-        self._waiting: dict[str, _Waiting] = {}
-        self._flight: asyncio.Task[None] | None = None
+        # New orders wait for no books: what is told of the others is written one after the other.
+        self._new, self._changed = _Line(), _Line()
 
     @contextlib.asynccontextmanager
     async def lock(self, id: str) -> AsyncIterator[None]:
@@ -138,10 +138,11 @@ class OrderKeeper:
             TillSessionClosed: the session that it takes money in is; nothing was saved.
         """
         future: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
+        line = self._changed if order.revision else self._new
         # One that waits under this id belongs to a call that was given up: this one replaces it.
-        self._waiting[order.id] = (order, future)
-        if self._flight is None:
-            self._flight = asyncio.create_task(self._fly())
+        line.waiting[order.id] = (order, future)
+        if line.flight is None:
+            line.flight = asyncio.create_task(self._fly(line))
         try:
             saved = await future
         except BaseException as error:
@@ -195,10 +196,11 @@ class OrderKeeper:
         return due
 
     async def close(self) -> None:
-        """End the flight; what waits to be saved is not."""
-        if self._flight is not None:
-            self._flight.cancel()
-            await asyncio.gather(self._flight, return_exceptions=True)
+        """End the flights; what waits to be saved is not."""
+        flights = [one.flight for one in (self._new, self._changed) if one.flight is not None]
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
 
     # -----------------------------------------------------------------------------
 
@@ -217,18 +219,18 @@ class OrderKeeper:
             self._due_ms.setdefault(order.id, due_ms)
         return order
 
-    async def _fly(self) -> None:
+    async def _fly(self, line: "_Line") -> None:
         """One transaction is in flight, the next fills meanwhile."""
         try:
-            while self._waiting:
-                ids = list(self._waiting)[:MAX_ORDERS_PER_SAVE]
-                batch = [self._waiting.pop(id) for id in ids]
+            while line.waiting:
+                ids = list(line.waiting)[:MAX_ORDERS_PER_SAVE]
+                batch = [line.waiting.pop(id) for id in ids]
                 try:
                     await self._store(batch)
                 except Exception as error:
                     _fail(batch, error)
         finally:
-            self._flight = None
+            line.flight = None
 
     async def _store(self, batch: list[_Waiting]) -> None:
         """Save a batch. Those that are refused are told, and the rest saved."""
@@ -246,6 +248,14 @@ class OrderKeeper:
                 if not future.done():
                     future.set_result(order)
             return
+
+
+class _Line:
+    """Orders that wait to be saved, by id, and the transaction before theirs."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, _Waiting] = {}
+        self.flight: asyncio.Task[None] | None = None
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:

@@ -205,25 +205,26 @@ class Saga:
     ) -> Outcome:
         performance, token = hold.performance, bytes.fromhex(hold.token)
 
-        def checking(step: str) -> Awaitable[Outcome]:
+        def pricing(step: str) -> Checkout:
             name = step_id(subject, step, performance)
-            wanted = Checkout(name, token, request.id, buyer_key(request), hold.lines)
-            return self._ask(performance, wanted)
+            return Checkout(name, token, request.id, buyer_key(request), hold.lines)
 
         if not claiming:
-            return await checking("checkout")
+            return await self._ask(performance, pricing("checkout"))
         name = step_id(subject, "claim", performance)
         holder = request.session or f"operator:{request.operator}"
         seats, areas = _wanted(hold)
         # One after the other in one batch: the second is refused by itself where the first was.
-        held, outcome = await asyncio.gather(
-            self._ask(performance, Hold(name, token, holder, request.channel, seats, areas)),
-            checking("checkout"),
-        )
+        claim = Hold(name, token, holder, request.channel, seats, areas)
+        ask = self._ask_performance
+        both = ask(performance, claim), ask(performance, pricing("checkout"))
+        held, outcome = [_decided(performance, one) for one in await asyncio.gather(*both)]
         not_held = (Refusal.HOLD_UNKNOWN, Refusal.NOT_IN_HOLD)
         if isinstance(outcome, Refused) and outcome.code in not_held:
             # A claim that was not decided the first time leaves a refusal that is remembered.
-            return held if isinstance(held, Refused) else await checking("checkout once claimed")
+            if isinstance(held, Refused):
+                return held
+            return await self._ask(performance, pricing("checkout once claimed"))
         return outcome
 
     async def unlock(self, request: PlaceOrder, subject: str) -> None:
@@ -244,7 +245,10 @@ class Saga:
 
     async def settle(self, order: Order) -> Order:
         """Take every step that is due."""
-        order = await self.keep(order, advance(order))
+        return await self.go_on(await self.keep(order, advance(order)))
+
+    async def go_on(self, order: Order) -> Order:
+        """Take every step that is due of an order that was just kept."""
         if order.state is OrderState.SELLING:
             order = await self._sell(order)
             if order.state is OrderState.SELLING:  # the money was there when it was reserved
@@ -564,7 +568,7 @@ class Saga:
         for payment in order.payments:
             if has_page(payment) or payment.at_reader:
                 order = await self._close_page(order, payment)
-        return await self.settle(order)
+        return await self.settle(order) if order.payments else order
 
     async def _close_page(self, order: Order, payment: Payment) -> Order:
         if not has_page(payment):  # its reader was never asked
@@ -625,10 +629,13 @@ class Saga:
         return await self.settle(order)
 
     async def _ask(self, performance: int, command: Command) -> Outcome:
-        outcome = await self._ask_performance(performance, command)
-        if isinstance(outcome, Refused) and outcome.code is Refusal.BUSY:
-            raise NotReady(f"performance {performance} is busy")
-        return outcome
+        return _decided(performance, await self._ask_performance(performance, command))
+
+
+def _decided(performance: int, outcome: Outcome) -> Outcome:
+    if isinstance(outcome, Refused) and outcome.code is Refusal.BUSY:
+        raise NotReady(f"performance {performance} is busy")
+    return outcome
 
 
 def step_id(subject: str, step: str, performance: int) -> bytes:

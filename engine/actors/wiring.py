@@ -181,7 +181,9 @@ class DeskProcess(LedProcess):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lane = desk_lane(ray.util.get_node_ip_address(), self.ask)
+        # Not the method: Ray has put its tracing around the methods of its actors' classes.
+        ask = partial(LedProcess.ask, self)
+        self._lane = desk_lane(ray.util.get_node_ip_address(), ask)
         super().__init__(settings.node)
 
     async def lane(self) -> Address:

@@ -16,7 +16,6 @@ from engine.ordering import (
     MAX_REISSUES_PER_ORDER,
 )
 from engine.orders import (
-    WAITING_STATES,
     Buyer,
     DeskRefusal,
     Order,
@@ -199,7 +198,7 @@ async def test_a_refusal_has_its_code_and_the_same_one_when_repeated(
     assert isinstance(refused, OrderRefused)
     assert refused.code == code.value
     for order in world.orders.all:
-        if order.state not in WAITING_STATES:
+        if not order.waits:
             again = await desk.pay(order.id, "cash", "a", ADULT, operator="ada")
             if code in (DeskRefusal.GIVE_MONEY_BACK, DeskRefusal.ORDER_CLOSED):
                 assert again == refused
