@@ -9,7 +9,7 @@ ledger is recorded in the same transaction: neither is ever there without the ot
 import re
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -165,7 +165,9 @@ class Orders:
             sqlalchemy.exc.DBAPIError: The database failed. When the connection was lost while
                 committing, they may be saved: read again.
         """
-        changes = [_storable(order) for order in changes]
+        storable = [_storable(order) for order in changes]
+        changes = [order for order, _ in storable]
+        bodies = {order.id: body for order, body in storable}
         if len({order.id for order in changes}) != len(changes):
             raise ValueError("an order is saved once in a transaction")
         if not changes:
@@ -180,7 +182,7 @@ class Orders:
             ):
                 if group:
                     group.sort(key=lambda order: order.id)  # one lock order for everybody
-                    values = order_columns(group) | {"now_ms": now_ms}
+                    values = order_columns(group, bodies) | {"now_ms": now_ms}
                     values["unknown"] = [one.id for one in group if self._known(one) is None]
                     rows = await connection.execute(statement, values)
                     for row in rows:
@@ -358,14 +360,21 @@ def _quoted(word: str) -> str:
     return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def _storable(order: Order) -> Order:
-    """The order without NUL characters, which Postgres cannot keep in a text."""
-    if b"\\u0000" not in msgspec.json.encode(order):
-        return order
-    return msgspec.convert(without_nul(msgspec.to_builtins(order)), Order)
+def _storable(order: Order) -> tuple[Order, str]:
+    """The order without NUL characters, which Postgres cannot keep in a text, and as JSON."""
+    body = msgspec.json.encode(order)
+    if b"\\u0000" in body:
+        order = msgspec.convert(without_nul(msgspec.to_builtins(order)), Order)
+        body = msgspec.json.encode(order)
+    return order, body.decode()
 
 
-def order_columns(group: list[Order]) -> dict[str, list[Any]]:
+def order_columns(
+    group: list[Order], bodies: Mapping[str, str] | None = None
+) -> dict[str, list[Any]]:
+    """The columns of orders; `bodies` are their JSON by id, where it was made already."""
+    if bodies is None:
+        bodies = {order.id: msgspec.json.encode(order).decode() for order in group}
     return {
         "id": [order.id for order in group],
         "revision": [order.revision for order in group],
@@ -383,7 +392,7 @@ def order_columns(group: list[Order]) -> dict[str, list[Any]]:
         "operator": [order.operator for order in group],
         "session": [order.session for order in group],
         "unfinished": [not order.finished for order in group],
-        "body": [msgspec.json.encode(order).decode() for order in group],
+        "body": [bodies[order.id] for order in group],
     }
 
 

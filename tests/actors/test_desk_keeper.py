@@ -53,8 +53,10 @@ class SlowOrders(MemoryOrders):
 
     async def save(self, orders: Sequence[Order]) -> list[Order]:
         self.under_way += 1
-        await self.gate.wait()
-        self.under_way -= 1
+        try:
+            await self.gate.wait()
+        finally:
+            self.under_way -= 1
         return await super().save(orders)
 
 
@@ -128,9 +130,10 @@ async def test_a_failed_save_is_not_ready_and_forgotten(
 
 async def test_a_caller_who_left_spoils_nothing(keeper: OrderKeeper, orders: SlowOrders) -> None:
     """Its order is saved or not; a later save of it, and those of others, are not harmed."""
-    order = await keeper.save(an_order(1))
+    order, other = await keeper.save(an_order(1)), await keeper.save(an_order(2))
+    orders.saves.clear()
     orders.gate.clear()
-    flying = asyncio.create_task(keeper.save(an_order(2)))
+    flying = asyncio.create_task(keeper.save(replace(other, total=3)))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     left = asyncio.create_task(keeper.save(replace(order, total=1)))
@@ -141,8 +144,26 @@ async def test_a_caller_who_left_spoils_nothing(keeper: OrderKeeper, orders: Slo
     await asyncio.sleep(0)
     orders.gate.set()
     assert (await later).total == 2
-    assert (await flying).number
-    assert [[one.total for one in saved] for saved in orders.saves] == [[2_000], [2_000], [2]]
+    assert (await flying).total == 3
+    assert [[one.total for one in saved] for saved in orders.saves] == [[3], [2]]
+
+
+async def test_new_orders_wait_for_no_changed_ones(keeper: OrderKeeper, orders: SlowOrders) -> None:
+    """Two transactions may be in flight: one of new orders, and one of changed ones."""
+    known = [await keeper.save(an_order(number)) for number in (1, 2)]
+    orders.saves.clear()
+    orders.gate.clear()
+    saves = [asyncio.create_task(keeper.save(replace(one, total=1))) for one in known]
+    await asyncio.sleep(0)
+    saves += [asyncio.create_task(keeper.save(an_order(number))) for number in (3, 4)]
+    await asyncio.sleep(0.005)
+    assert orders.under_way == 2
+    await keeper.close()
+    assert orders.under_way == 0, "closing ends both"
+    orders.gate.set()
+    for one in saves:
+        one.cancel()
+    await asyncio.gather(*saves, return_exceptions=True)
 
 
 async def test_what_is_read_does_not_replace_what_was_saved_meanwhile(
