@@ -21,6 +21,8 @@ from engine.payments import (
     begin_refund,
     on_provider_event,
     start_stripe,
+    start_terminal,
+    with_intent,
     with_session,
 )
 from tests.fakes.stripe_server import FakeStripe
@@ -141,6 +143,30 @@ async def test_a_price_stripe_cannot_express_is_refused_before_asking(gateway, s
         await page(gateway, payment(5124, "KWD"), (CheckoutLine("Parterre", 5124),))
     assert refused.value.code == "amount_not_payable"
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "units"),
+    [("EUR", 1_500, 1_500), ("JPY", 1_500, 1_500), ("ISK", 1_500, 150_000), ("KWD", 1_510, 1_510)],
+)
+async def test_a_reader_is_asked_in_stripes_units_and_answers_in_ours(
+    gateway, server, currency, amount, units
+):
+    reader = server.terminal.add_reader()
+    payment = start_terminal("p1", "o1", 1, amount, currency, 1_000, reader)
+    payment = with_intent(payment, await gateway.create_intent(payment))
+    assert server.terminal.intents[payment.intent]["amount"] == units
+    assert (await gateway.collect(payment)).kind is ProviderEventKind.PROCESSING
+    server.terminal.present(reader)
+    event = await gateway.collect(payment)
+    assert (event.kind, event.amount, event.currency) == (ProviderEventKind.PAID, amount, currency)
+
+
+async def test_a_reader_is_not_asked_for_what_stripe_cannot_express(gateway, server):
+    payment = start_terminal("p1", "o1", 1, 1_511, "KWD", 1_000, "tmr_1")
+    with pytest.raises(PaymentRefused) as refused:
+        await gateway.create_intent(payment)
+    assert refused.value.code == "amount_not_payable" and not server.requests
 
 
 async def test_stripes_own_refusal_keeps_its_code(gateway):

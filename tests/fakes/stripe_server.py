@@ -116,7 +116,7 @@ class FakeStripe:
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
         self._client: aiohttp.ClientSession | None = None
-        self.terminal = FakeTerminal(self, ApiError)
+        self.terminal = FakeTerminal(self, ApiError, _check_amount)
         self.url = ""
 
     async def start(self) -> None:

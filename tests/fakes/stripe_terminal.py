@@ -32,9 +32,15 @@ CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmat
 class FakeTerminal:
     """See the module. `intents` and `readers` are by id."""
 
-    def __init__(self, stripe: "FakeStripe", refuse: Callable[..., Exception]) -> None:
+    def __init__(
+        self,
+        stripe: "FakeStripe",
+        refuse: Callable[..., Exception],
+        check_amount: Callable[[int, str], None],
+    ) -> None:
         self._stripe = stripe
         self._refuse = refuse
+        self._check_amount = check_amount
         self.intents: dict[str, Object] = {}
         self.readers: dict[str, Object] = {}
         self.processing: set[str] = set()
@@ -156,6 +162,7 @@ class FakeTerminal:
         amount, currency = form["amount"], form["currency"]
         if re.fullmatch("[0-9]+", amount) is None:
             raise self._refuse(400, f"Invalid integer: {amount}", param="amount")
+        self._check_amount(int(amount), currency)
         if int(amount) < 50:
             raise self._refuse(400, "Amount must be at least 50.", code="amount_too_small")
         types = list(form["payment_method_types"].values())
