@@ -70,7 +70,7 @@ def used_keys() -> set[str]:
     found = set()
     for path in SOURCES:
         text = path.read_text()
-        found |= set(re.findall(r"[\"']((?:console|cli)\.[a-z_.]+)[\"'{]", text))
+        found |= set(re.findall(r"[\"']((?:console|cli|order)\.[a-z_.]+)[\"'{]", text))
     return found
 
 
