@@ -43,11 +43,12 @@ soak-decoders: .venv/tests
 	$(BIN)/python -m tests.fuzz --minutes 10
 
 # What takes long because it counts far: clusters broken by turns, twenty thousand simulated
-# worlds, ten million forged tickets, a million scans, a million frames of nonsense, every guard off.
+# worlds, a day of 300 orders, ten million forged tickets, a million scans, a million frames of nonsense, every guard off.
 proofs: .venv/tests
 	$(BIN)/python -m pytest -m soak tests --ignore tests/soak
 	$(BIN)/python -m tests.sim --seeds 20000 --processes 2
 	$(BIN)/python -m tests.sim --orders --seeds 5000 --processes 2
+	$(BIN)/python -m tests.day --orders 300
 	$(BIN)/python -m tests.renderers.forge --count 10000000
 	$(BIN)/python -m tests.doors_proof --scans 1000000
 	$(BIN)/python -m tests.fuzz.gateway --frames 1000000
