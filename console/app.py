@@ -381,17 +381,27 @@ class ConsoleApp(App[None]):
     async def print_paper(
         self, order: Order, what: str, print_id: str, lines: Sequence[int] = ()
     ) -> Path:
-        """`what` is "tickets" (of these lines, or all) or "receipt".
+        """`what` is "tickets" (of these lines, or all), "receipt" or "invoice".
 
         Tickets that were printed before are marked, unless that was under the same `print_id`.
         Raises ClientError or PrintError.
         """
         language = order.buyer.language or self.t.language
+        if what == "invoice":
+            return await self._print_invoice(order, language)
         if what == "tickets":
             pdf = await self.client.print_tickets(order.id, print_id, language, lines)
         else:
             pdf = await self.client.receipt_pdf(order.id, language)
         return await self.printer.print(pdf, f"{order.number}-{what}")
+
+    async def _print_invoice(self, order: Order, language: str) -> Path:
+        """The order's invoice, and the credit notes that followed it; where the last one is."""
+        await self.client.invoice(order.id, language)
+        for row in await self.client.papers_of(order.id):
+            pdf = await self.client.paper_pdf(order.id, row.name)
+            path = await self.printer.print(pdf, row.name)
+        return path
 
     def clock(self) -> str:
         """The time of day in the house."""

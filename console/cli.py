@@ -48,6 +48,8 @@ app.command("console.tickets_cli:app", name="tickets", help=t("cli.tickets.help"
 app.command("console.allocation_cli:app", name="allocation", help=t("cli.allocation.help"))
 app.command("console.device_cli:app", name="device", help=t("cli.device.help"))
 app.command("console.credit_cli:app", name="credit", help=t("cli.credit.help"))
+app.command("console.papers_cli:invoice", name="invoice", help=t("cli.invoice.help"))
+app.command("console.papers_cli:settlement", name="settlement", help=t("cli.settlement.help"))
 app.command("console.mail_cli:app", name="mail", help=t("cli.mail.help"))
 app.command("console.performance_cli:app", name="performance", help=t("cli.performance.help"))
 app.command("console.season.cli:app", name="programme", help=t("cli.programme.help"))

@@ -30,7 +30,9 @@ from engine.ledger import Head, Record
 from engine.ledger_periods import Closed
 from engine.mails import MailRow
 from engine.orders import Order, OrderHold, PlaceOrder
+from engine.papers import PaperRow
 from engine.payments import CardReader
+from engine.settlement import Settlement
 from engine.tills import AddEntry, CloseTill, OpenTill, TillReport, TillSession
 
 T = TypeVar("T")
@@ -423,12 +425,46 @@ class Client:
     async def receipt_pdf(self, order: str, language: str) -> bytes:
         return await self._pdf(f"/api/orders/{quote(order)}/receipt.pdf", language)
 
+    async def invoice(
+        self, order: str, language: str, name: str = "", address: Sequence[str] = ()
+    ) -> PaperRow:
+        """The order's invoice: issued if there is none, for its buyer unless a name is given."""
+        path = f"/api/orders/{quote(order)}/invoice?{urlencode({'lang': language})}"
+        return await self.ask(PaperRow, "POST", path, {"name": name, "address": list(address)})
+
+    async def papers_of(self, order: str) -> list[PaperRow]:
+        """The invoice and the credit notes of an order."""
+        return await self.ask(list[PaperRow], "GET", f"/api/orders/{quote(order)}/papers")
+
+    async def paper_pdf(self, order: str, name: str) -> bytes:
+        path = f"/api/orders/{quote(order)}/papers/{quote(name)}"
+        return await self._persist("GET", path, None, "application/pdf")
+
     async def sales(self, performance: int, text: str, limit: int) -> list[Order]:
         """Latest orders first, of one performance (or all: -1), matching `text`."""
         query = {"limit": str(limit)} | ({"q": text} if text else {})
         if performance >= 0:
             query["performance"] = str(performance)
         return await self.ask(list[Order], "GET", f"/api/sales?{urlencode(query)}")
+
+    # Settlements -------------------------------------------------------------
+
+    async def settlement(self, from_day: str, to_day: str, performance: int) -> Settlement:
+        """What a period comes to; of one performance, or all (0)."""
+        content = await self.settlement_file(from_day, to_day, performance, "json", "")
+        return _read(content, Settlement)
+
+    async def settlement_file(
+        self, from_day: str, to_day: str, performance: int, form: str, language: str
+    ) -> bytes:
+        query = {"from": from_day, "to": to_day, "performance": performance}
+        query |= {"format": form, "lang": language}
+        return await self._persist("GET", f"/api/settlement?{urlencode(query)}", None, "*/*")
+
+    async def issue_settlement(self, from_day: str, to_day: str, performance: int) -> PaperRow:
+        """Give it its number; the same period again has the same one."""
+        body = {"from_day": from_day, "to_day": to_day, "performance": performance}
+        return await self.ask(PaperRow, "POST", "/api/settlements", body)
 
     # Mails -------------------------------------------------------------------
 

@@ -4,14 +4,23 @@ Owns arguments, what is printed and exit codes: 0 done, 1 refused, 2 could not b
 """
 
 import secrets
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
 from console.client import Client
-from console.operating import Failure, Token, house_zone, moment, operator, print_json, run
+from console.operating import (
+    Failure,
+    Token,
+    house_zone,
+    moment,
+    operator,
+    order_of,
+    print_json,
+    run,
+)
 from engine.commands import ID_BYTES
 from engine.mails import MailRow
 
@@ -24,7 +33,6 @@ State = Annotated[
     Parameter(help=t("mailing.cli.state")),
 ]
 Before = Annotated[int, Parameter(help=t("mailing.cli.before"))]
-MAX_SEARCHED: Final = 50
 
 
 @app.command(name="list", help=t("mailing.cli.list"))
@@ -100,11 +108,10 @@ def send(
 ) -> int:
     async def work() -> int:
         client = await operator(server, login, token)
-        found = await client.sales(-1, str(order), MAX_SEARCHED)
-        id = next((one.id for one in found if one.number == order), None)
-        if id is None:
+        found = await order_of(client, order)
+        if found is None:
             raise Failure(t("mailing.cli.no_order", order=order))
-        sent = await client.send_tickets(id, secrets.token_hex(ID_BYTES))
+        sent = await client.send_tickets(found.id, secrets.token_hex(ID_BYTES))
         await _tell(client, sent, json)
         return 0
 

@@ -15,8 +15,11 @@ from cyclopts import Parameter
 from console.cli import fail, password, t
 from console.client import TIMEOUT_S, Client, ClientError, Problem
 from console.words import error_words
+from engine.orders import Order
 
 REFUSED: Final = 1
+MAX_SEARCHED: Final = 50
+"""Orders among which one is looked for by its number: others have it in their texts."""
 
 Token = Annotated[str, Parameter(help=t("cli.operator_token"), env_var="STRAPONTIN_TOKEN")]
 
@@ -68,3 +71,9 @@ async def operator(
             raise Failure(who)
         await client.login(login, password(t))
     return client
+
+
+async def order_of(client: Client, number: int) -> Order | None:
+    """The order with this number; None where there is none."""
+    found = await client.sales(-1, str(number), MAX_SEARCHED)
+    return next((one for one in found if one.number == number), None)

@@ -1,15 +1,18 @@
-"""The report of a till session as lines of a terminal of 80 columns."""
+"""Reports as lines of a terminal of 80 columns: that of a till session, and tables of others."""
 
 from typing import Final, NamedTuple
 
 from engine.tills import TillReport
 from renderers.i18n import Translator
-from renderers.till_words import Part, report_parts
+from renderers.parts import Part
+from renderers.till_words import report_parts
 
 COLUMNS: Final = 72
 FIGURE: Final = 16
 TABLE: Final = (15, 9, 13, 7, 14, 14)
 """Widths of a table's columns, the words' first."""
+AMOUNTS: Final = (30, 14, 14, 14)
+"""Those of one that has amounts alone."""
 
 
 class Line(NamedTuple):
@@ -24,16 +27,22 @@ def report_lines(report: TillReport, t: Translator, timezone: str) -> list[Line]
     lines: list[Line] = []
     for part in report_parts(report, t, timezone):
         lines += [Line("")] if lines else []
-        lines += _part(part)
+        lines += table_lines(part)
     return lines
 
 
-def _part(part: Part) -> list[Line]:
-    widths = TABLE if part.head else (COLUMNS - FIGURE, FIGURE)
+def table_lines(part: Part) -> list[Line]:
+    widths = AMOUNTS if part.amounts else TABLE if part.head else (COLUMNS - FIGURE, FIGURE)
     lines = [Line(part.title, "title")]
     if part.head:
         lines.append(Line(_row(("", *part.head), widths), "note"))
-    lines += [Line(_row(row.cells, widths), "strong" if row.strong else "") for row in part.rows]
+    for row in part.rows:
+        kind = "strong" if row.strong else ""
+        words, *figures = row.cells
+        if row.whole and len(words) >= widths[0]:  # on a line of its own, rather than cut
+            lines.append(Line(words, kind))
+            words = ""
+        lines.append(Line(_row((words, *figures), widths), kind))
     return lines + [Line(note, "note") for note in part.notes]
 
 

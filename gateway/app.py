@@ -31,6 +31,7 @@ from gateway import (
     http_mails,
     http_operators,
     http_orders,
+    http_papers,
     http_public,
     http_readers,
     http_rooms,
@@ -119,6 +120,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
     for part in (
         http_public,
         http_orders,
+        http_papers,
         http_operators,
         http_list,
         http_tills,

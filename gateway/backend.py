@@ -32,8 +32,10 @@ from engine.orders import (
     RefundRequest,
     Terms,
 )
+from engine.papers import Paper, PaperKind, PaperRefused, PaperRow, Wording
 from engine.payments import CardReader
 from engine.season import Changed, Pending, ProductionFound, Programme, Unchanged
+from engine.settlement import Settlement
 from engine.status import EngineStatus
 from engine.tills import (
     NO_TILL,
@@ -521,6 +523,41 @@ class Ledger(Protocol):
         ...
 
 
+class Papers(Protocol):
+    """Invoices, credit notes and settlements: numbered, and never changed."""
+
+    async def invoice(self, order: str, wording: Wording) -> PaperRow | PaperRefused:
+        """The invoice of an order by its id: the one that there is, or a new one."""
+        ...
+
+    async def of_order(self, order: int) -> Sequence[PaperRow]:
+        """The papers of an order by its number, the first first."""
+        ...
+
+    async def issued(
+        self,
+        organiser: int,
+        *,
+        kind: PaperKind | None = None,
+        after: str = "",
+        limit: int = 1_000,
+    ) -> Sequence[PaperRow]:
+        """As they were issued, after the one of a name."""
+        ...
+
+    async def get(self, organiser: int, name: str) -> Paper | Settlement | None: ...
+
+    async def settlement(
+        self, organiser: int, from_day: str, to_day: str, performance: int = 0
+    ) -> Settlement | PaperRefused:
+        """What a period (days as 2026-11-21) comes to; the paper, where one was issued of it."""
+        ...
+
+    async def issue_settlement(
+        self, organiser: int, from_day: str, to_day: str, performance: int = 0
+    ) -> PaperRow | PaperRefused: ...
+
+
 class Credits(Protocol):
     """Store credit."""
 
@@ -613,6 +650,7 @@ class Backend:
     guests: Guests
     history: History
     ledger: Ledger
+    papers: Papers
     mails: Mails
     credits: Credits
     door_lists: DoorLists

@@ -89,9 +89,10 @@ class HouseLook(HouseStyle, frozen=True, kw_only=True):
     """The house as pages, tickets and receipts show it. `logo` is base64, `vat_bp` basis points.
 
     `invoice` and `on_site` let buyers pay later, on these terms; `bank_account` is where an
-    invoice is paid. `sales_mail` says who of the house is told of sales. With
-    `till_sessions_required` nobody takes money by hand, or hands it back, without a till session
-    that is open.
+    invoice is paid. `legal_name` is who bills, where that is not the house's name, `no_vat` why no
+    VAT is charged, and `late_payment` what a professional owes who pays late. `sales_mail` says
+    who of the house is told of sales. With `till_sessions_required` nobody takes money by hand, or
+    hands it back, without a till session that is open.
     """
 
     name: Name
@@ -101,6 +102,9 @@ class HouseLook(HouseStyle, frozen=True, kw_only=True):
     trim: Colour = BRASS
     vat_bp: Annotated[int, Meta(ge=0, le=10_000)] | None = None
     bank_account: Text = ""
+    legal_name: Text = ""
+    no_vat: Text = ""
+    late_payment: Text = ""
     invoice: OfferedTerms | None = None
     on_site: OfferedTerms | None = None
     sales_mail: SalesMail | None = None

@@ -297,13 +297,13 @@ async def tickets_as_pdf(
     edge = request.app[EDGE]
     body = await edge.paper.tickets(
         order,
-        await _showings(edge, order),
+        await showings(edge, order),
         await _house(edge),
-        _language(request, order),
+        language(request, order),
         lines,
         copies,
     )
-    return _pdf(body, f"tickets-{order.number}.pdf")
+    return pdf(body, f"tickets-{order.number}.pdf")
 
 
 @routes.get("/api/orders/{order}/receipt.pdf")
@@ -311,9 +311,9 @@ async def receipt_pdf(request: web.Request) -> web.Response:
     edge = request.app[EDGE]
     order = await wanted_order(request)
     body = await edge.paper.receipt(
-        order, await _showings(edge, order), await _house(edge), _language(request, order)
+        order, await showings(edge, order), await _house(edge), language(request, order)
     )
-    return _pdf(body, f"receipt-{order.number}.pdf")
+    return pdf(body, f"receipt-{order.number}.pdf")
 
 
 @routes.post("/api/stripe/webhook")
@@ -418,7 +418,8 @@ def _check_hold(hold: OrderHold, field: str) -> None:
         raise Problem("invalid", "no performance has this number", field=f"{field}.performance")
 
 
-async def _showings(edge: Edge, order: Order) -> dict[int, Showing]:
+async def showings(edge: Edge, order: Order) -> dict[int, Showing]:
+    """The performances of an order, by number."""
     found = {}
     for performance in {line.performance for line in order.lines}:
         entry = await edge.programme.entry(performance)
@@ -431,11 +432,13 @@ async def _house(edge: Edge) -> House:
     return House(style_of(house), house.time_zone, house.settings.get("vat_bp"))
 
 
-def _language(request: web.Request, order: Order) -> str:
+def language(request: web.Request, order: Order) -> str:
+    """That of the order's paper: as asked for, else the buyer's."""
     wanted = i18n.match(request.query.get("lang")) or i18n.match(order.buyer.language)
     return wanted or i18n.preferred(request.headers.get("Accept-Language"))
 
 
-def _pdf(body: bytes, name: str) -> web.Response:
+def pdf(body: bytes, name: str) -> web.Response:
+    """A PDF to be looked at, kept by nobody on its way."""
     headers = {"Cache-Control": "no-store", "Content-Disposition": f'inline; filename="{name}"'}
     return web.Response(body=body, content_type="application/pdf", headers=headers)

@@ -20,6 +20,7 @@ from engine.door_list import DoorList
 from engine.listing import ListedStatus, ListTotals, PlaceKind
 from engine.mails import MailRow
 from engine.orders import Order, PlaceOrder
+from engine.papers import PAPER_NAME, PaperKind, PaperRow
 from engine.settings import Settings
 from engine.tills import TillReport, TillSession
 from gateway.http_admin import HouseLook, NewOperator, NewPerformance, NewProduction
@@ -32,6 +33,7 @@ from gateway.http_list import ListPage
 from gateway.http_mails import SendTickets
 from gateway.http_operators import GiveBack, Login, NewTickets
 from gateway.http_orders import Exchange, Pay, Reserve, Return
+from gateway.http_papers import NewInvoice, NewSettlement
 from gateway.http_public import SessionRequest
 from gateway.http_readers import Card, StandsAt, Stop
 from gateway.http_rooms import NewRoom
@@ -97,6 +99,19 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "POST /api/orders/{order}/cancel": Operation(answers={200: Order}, refuses=(409,)),
     "GET /api/orders/{order}/tickets.pdf": msgspec.structs.replace(_PDF, query=("lang", "line")),
     "GET /api/orders/{order}/receipt.pdf": _PDF,
+    "GET /api/orders/{order}/papers": Operation(answers={200: list[PaperRow]}, token=False),
+    "POST /api/orders/{order}/invoice": Operation(
+        NewInvoice, answers={200: PaperRow}, token=False, query=("lang",), refuses=(409,)
+    ),
+    "GET /api/orders/{order}/papers/{paper}": _PDF,
+    "GET /api/papers": Operation(
+        answers={200: list[PaperRow]}, query=("series", "after_name", "limit")
+    ),
+    "GET /api/papers/{paper}": Operation(media="*/*", query=("format", "lang")),
+    "GET /api/settlement": Operation(
+        media="*/*", query=("from", "to", "performance", "format", "lang"), refuses=(409,)
+    ),
+    "POST /api/settlements": Operation(NewSettlement, answers={200: PaperRow}, refuses=(409,)),
     "POST /api/orders/{order}/refund": Operation(GiveBack, answers={200: Order}, refuses=(409,)),
     "POST /api/orders/{order}/return": Operation(
         Return, answers={200: Order}, token=False, refuses=(409,)
@@ -198,6 +213,7 @@ _IN_PATH: Final[dict[str, dict[str, Any]]] = {
     "period": _NUMBER,
     "device": _NUMBER,
     "mail": _NUMBER,
+    "paper": {"type": "string", "pattern": PAPER_NAME},
     "till": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "order": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
@@ -220,6 +236,9 @@ _IN_QUERY: Final[dict[str, dict[str, Any]]] = {
     "kind": {"enum": [one.value for one in PlaceKind]},
     "status": {"type": "array", "items": {"enum": [one.value for one in ListedStatus]}},
     "used": {"enum": ["yes", "no"]},
+    "series": {"enum": [one.value for one in PaperKind]},
+    "after_name": {"type": "string", "pattern": PAPER_NAME},
+    **{name: {"type": "string", "pattern": DATE} for name in ("from", "to")},
     **{
         name: {"type": "array", "items": {"type": "string"}}
         for name in ("price_type", "category", "operator")

@@ -22,6 +22,7 @@ from gateway.programme import Entry, text_in
 from renderers import secret
 from renderers.house_style import HouseStyle
 from renderers.i18n import Translator, translator
+from renderers.places import rows_words
 from renderers.receipt import (
     ReceiptLine,
     ReceiptPayment,
@@ -248,21 +249,7 @@ def _receipt_lines(
 
 def rows_of(plan: Plan, lines: Sequence[OrderLine], t: Translator) -> list[str]:
     """ "Circle, row B, seats 12, 13", one text a row."""
-    rows: dict[tuple[str, str], list[str]] = {}
-    for line in lines:
-        section, row, seat = place_words(plan, line)
-        rows.setdefault((section, row), []).append(seat)
-    texts = []
-    for (section, row), seats in rows.items():
-        named = [seat for seat in seats if seat]
-        if not named:
-            texts.append(section)
-        else:
-            key = "paper.row" if row else "paper.no_row"
-            texts.append(
-                t.plural(key, len(named), section=section, row=row, seats=", ".join(named))
-            )
-    return texts
+    return rows_words([place_words(plan, line) for line in lines], t)
 
 
 def place_words(plan: Plan, line: OrderLine) -> tuple[str, str, str]:

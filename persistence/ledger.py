@@ -11,7 +11,7 @@ period comes to is the engine's (`engine.ledger`, `engine.ledger_periods`).
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -235,9 +235,17 @@ async def _taxes(
         if (fact.line and fact.kind in (FactKind.REFUND, FactKind.CANCELLATION))
         or (fact.kind is FactKind.FEE and fact.amount < 0)
     }
-    if not orders:
+    return await sold_at(connection, orders)
+
+
+async def sold_at(
+    connection: AsyncConnection, orders: Iterable[int]
+) -> dict[tuple[int, int, str], int]:
+    """The rates at which orders were sold: by order, line, and fee or "" for the line itself."""
+    wanted = sorted(orders)
+    if not wanted:
         return {}
-    rows = await connection.execute(_SOLD_AT, {"orders": sorted(orders)})
+    rows = await connection.execute(_SOLD_AT, {"orders": wanted})
     return {(row.order_number, row.line, row.fee): row.tax_bp for row in rows}
 
 

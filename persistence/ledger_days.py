@@ -20,3 +20,7 @@ def begin_ms(day: str, zone: ZoneInfo) -> int:
 
 def day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
+def day_before(day: str) -> str:
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()

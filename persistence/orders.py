@@ -27,6 +27,7 @@ from persistence.clock import now_ms
 from persistence.credit import Credits, move
 from persistence.ledger import record
 from persistence.mails import queue
+from persistence.papers import correct
 from persistence.schema import (
     order_lines,
     orders,
@@ -201,6 +202,7 @@ class Orders:
             await move(connection, changed, now_ms)
             told = [(after, mail) for known, after in changed for mail in mails_of(known, after)]
             await queue(connection, told, now_ms)
+            await correct(connection, changed, now_ms)
             # Last in its transaction: the ledger's lock, which all orders share, is held for as
             # short as can be.
             await record(connection, self._facts(changed), now_ms)

@@ -7,7 +7,9 @@ tables are made of its events again. Orders come back from their history, the bo
 the last record of that time, and tills that were closed since are open again.
 
 Not taken back: the house, its plans and programme, people and devices, the audit log, waiting
-rooms, and what payment providers told. Money that moved since has moved.
+rooms, and what payment providers told. Money that moved since has moved. Papers that were issued
+are in other people's hands, and their numbers are not given again: the next change of their order
+makes the paper that sets them right.
 """
 
 import re

@@ -37,6 +37,7 @@ from engine.cancellation import Progress
 from engine.commands import Channel, ScanMode, ScanOutcome, TicketState
 from engine.mails import MailState
 from engine.orders import LineState, OrderState
+from engine.papers import PaperKind
 from engine.payments import PaymentMethod, PaymentState
 from engine.tills import EntryKind
 
@@ -604,6 +605,41 @@ ledger_periods: Final = Table(
     Column("hash", LargeBinary, nullable=False),
     Column("signature", LargeBinary, nullable=False),
     PrimaryKeyConstraint("organiser", "number"),
+)
+
+# The last number of each series of papers, and when it was given. The row is locked by whoever
+# gives the next one until its paper is kept, which is what numbers them without gaps.
+paper_series: Final = Table(
+    "paper_series",
+    metadata,
+    Column("organiser", ForeignKey("house.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("year", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organiser", "kind", "year"),
+    _one_of("kind", PaperKind),
+)
+
+# Papers that were issued. Nothing here is ever changed or removed.
+papers: Final = Table(
+    "papers",
+    metadata,
+    Column("id", BigInteger, Identity(), nullable=False, unique=True),  # in the order of issue
+    Column("organiser", ForeignKey("house.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("year", Integer, nullable=False),
+    Column("number", Integer, nullable=False),  # from 1, without gaps
+    Column("order_number", BigInteger, nullable=False),  # 0 for none
+    Column("cause", Text, nullable=False),  # what it is of: one paper for each
+    Column("at_ms", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),  # "" for several
+    Column("total", BigInteger, nullable=False),
+    # JSON of engine.papers.Paper or engine.settlement.Settlement.
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("organiser", "kind", "year", "number"),
+    UniqueConstraint("order_number", "kind", "cause", "organiser"),
+    _one_of("kind", PaperKind),
 )
 
 # Orders as they were before they were last saved, for whoever goes back in time.

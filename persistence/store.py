@@ -25,6 +25,7 @@ from persistence.journal import Journal
 from persistence.ledger import Ledger
 from persistence.mails import Mails
 from persistence.orders import Orders
+from persistence.papers import Papers
 from persistence.pool import open_pool
 from persistence.rooms import Rooms
 from persistence.sales import Sales
@@ -53,6 +54,7 @@ class Store:
         journal: What performances decided. See persistence.journal for its errors.
         orders: What was bought, and the money for it.
         ledger: What concerns money, chained and closed by the day.
+        papers: What was issued: invoices, credit notes, settlements.
         mails: What is to be sent, and what became of it.
         credits: What the house keeps for whoever has its code.
         catalogue: The house, plans, productions, performances.
@@ -73,6 +75,7 @@ class Store:
         self.journal = Journal(url)
         self.orders = Orders(self._engine)
         self.ledger = Ledger(self._engine)
+        self.papers = Papers(self._engine)
         self.mails = Mails(self._engine)
         self.credits = Credits(self._engine)
         self.catalogue = Catalogue(self._engine)

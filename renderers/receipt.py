@@ -16,6 +16,7 @@ from msgspec import Struct
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
+from engine.papers import vat_in
 from renderers import money
 from renderers.house_style import HouseStyle, legal_mentions
 from renderers.i18n import Translator, translator
@@ -193,11 +194,9 @@ class _Strip:
         rows.append(_pair(self.t("receipt.total"), self._money(total), SANS_BOLD, TOTAL_PT))
         bp = self.receipt.vat_bp
         if bp is not None:
-            # Half up, on the exact fraction of the total that is tax.
-            vat = (2 * total * bp + 10_000 + bp) // (2 * (10_000 + bp))
             rate = money.format_percent(bp, self.t.language)
             label = self.t("receipt.vat", rate=rate)
-            rows.append(_pair(label, self._money(vat), size=SMALL_PT))
+            rows.append(_pair(label, self._money(vat_in(total, bp)), size=SMALL_PT))
         return rows
 
     def _payments(self) -> list[_Row]:

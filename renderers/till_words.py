@@ -5,27 +5,10 @@ Values in, parts with headings and rows out; how they stand on a page is others'
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from engine.tills import Entry, EntryKind, Pieces, TillReport
 from renderers.i18n import Translator
 from renderers.money import format_date, format_money, format_time
-
-
-class Row(NamedTuple):
-    """Cells from left to right: the first is words, the others are figures."""
-
-    cells: tuple[str, ...]
-    strong: bool = False
-
-
-class Part(NamedTuple):
-    """A piece of the report. `head` names the columns after the first; empty: they need no name."""
-
-    title: str
-    rows: tuple[Row, ...]
-    head: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+from renderers.parts import Part, Row
 
 
 def title_of(report: TillReport, t: Translator) -> str:

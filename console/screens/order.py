@@ -42,6 +42,10 @@ _BACK_BY_METHOD: Final = (*TILL_METHODS, PaymentMethod.STORE_CREDIT)
 """What becomes of the money given back has words of its own."""
 
 
+_BILLED: Final = (*SOLD_STATES, OrderState.AWAITING_PAYMENT, OrderState.REFUNDED)
+"""It may have an invoice."""
+
+
 class OrderLines(SelectionList[int]):
     """The lines of an order; space marks one."""
 
@@ -61,6 +65,7 @@ class OrderScreen(TillScreen):
         Binding("u", "undo", "console.key.undo_sale"),
         Binding("t", "print('tickets')", "console.key.tickets"),
         Binding("e", "print('receipt')", "console.key.receipt"),
+        Binding("i", "print('invoice')", "console.key.invoice", show=False),
         Binding("m", "mail", "console.key.mail_tickets"),
         Binding("escape", "back", "console.key.back"),
     ]
@@ -213,6 +218,8 @@ class OrderScreen(TillScreen):
                 return state in SOLD_STATES and self.console.sells
             case "mail":
                 return state in SOLD_STATES and bool(self.order.buyer.email)
+            case "print" if parameters == ("invoice",):
+                return state in _BILLED
             case "print":
                 return state not in RESERVED_STATES
         return True

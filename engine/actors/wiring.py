@@ -404,6 +404,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
         guests=store.guests,
         history=store.history,
         ledger=store.ledger,
+        papers=store.papers,
         mails=store.mails,
         credits=store.credits,
         door_lists=store.door_lists,

@@ -409,12 +409,15 @@ async def test_papers_are_printed_again(house: House, tmp_path: Path) -> None:
     async with cashier(house, tmp_path) as me:
         await me.open_sale(house.password)
         order = await a_sold_order(me, 1)
+        await until((tmp_path / f"papers/{order.number}-tickets.pdf").exists)
         for path in (tmp_path / "papers").iterdir():
             path.unlink()
         await open_order(me)
         for key, what in (("t", "tickets"), ("e", "receipt")):
             await me.press(key)
             await until(lambda what=what: (tmp_path / f"papers/{order.number}-{what}.pdf").exists())  # type: ignore[misc]
+        await me.press("i")
+        await until(lambda: (tmp_path / "papers/F2026-000001.pdf").exists())
 
 
 # The door ------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from tests.fakes.desk import FakeDesk, FakeGuests, FakeSales
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.listing import FakeTicketList
 from tests.fakes.mails import FakeMails
+from tests.fakes.papers import FakePapers
 from tests.fakes.performances import FakePerformances
 from tests.fakes.rooms import FakeRooms
 from tests.fakes.season import FakeSeason
@@ -41,6 +42,7 @@ class FakeBackend:
         self.tills = FakeTills(self.desk.orders)
         self.cancellations = FakeCancellations(self.desk.orders.by_id.values)
         self.ledger = FakeLedger()
+        self.papers = FakePapers(self.desk.orders, self.ledger, self.catalogue)
         self.mails = FakeMails()
         self.guests = FakeGuests(self.desk.orders, self.performances)
         self.rooms = FakeRooms()
@@ -59,6 +61,7 @@ class FakeBackend:
             guests=self.guests,
             history=self.performances,
             ledger=self.ledger,
+            papers=self.papers,
             mails=self.mails,
             credits=self.desk.orders.credits,
             door_lists=self.performances,

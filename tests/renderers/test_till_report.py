@@ -15,8 +15,9 @@ from engine.tills import (
 )
 from renderers.house_style import HouseStyle
 from renderers.i18n import translator
+from renderers.parts import Row
 from renderers.till_report import till_report_pdf
-from renderers.till_words import Row, report_parts, signed
+from renderers.till_words import report_parts, signed
 from tests.renderers.paper import collisions, glyphs, letters, pages, squeezed
 
 AT_MS = 1_790_000_000_000

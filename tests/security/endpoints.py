@@ -101,6 +101,9 @@ ENDPOINTS: Final = (
              fill=(("order", "{till_order}"),)),
     Endpoint("GET", "/api/orders/{order}/tickets.pdf", EVERYBODY, token="ignored"),
     Endpoint("GET", "/api/orders/{order}/receipt.pdf", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/api/orders/{order}/papers", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/api/orders/{order}/papers/{paper}", EVERYBODY, token="ignored"),
+    Endpoint("POST", "/api/orders/{order}/invoice", EVERYBODY, {}, token="ignored"),
     # One's own sales are in test_objects.py
     Endpoint("POST", "/api/orders/{order}/refund", ADMIN, {"id": "1"}, case="of others"),
     Endpoint("POST", "/api/orders/{order}/reissue", SELLERS, {"id": "1"}),
@@ -160,6 +163,11 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/api/ledger/close", ADMIN, {}),
     Endpoint("GET", "/api/ledger/journals", BOOKS),
     Endpoint("GET", "/api/ledger/journals/{performance}", BOOKS),
+    Endpoint("GET", "/api/papers", BOOKS),
+    Endpoint("GET", "/api/papers/{paper}", BOOKS),
+    Endpoint("GET", "/api/settlement", BOOKS, query="from=2026-11-20&to=2026-11-21"),
+    Endpoint("POST", "/api/settlements", ADMIN,
+             {"from_day": "2026-11-20", "to_day": "2026-11-21"}),
     # Mails
     Endpoint("GET", "/api/credits/{code}", SELLERS),
     Endpoint("GET", "/api/mails", SELLERS),

@@ -48,6 +48,7 @@ class World:
             "code": "0" * 16,
             "till": "e" * 32,
             "reader": "tmr_1",
+            "paper": "F2026-000001",
         }
         return self
 
@@ -81,6 +82,7 @@ class World:
             catalogue.the_house,
             dict(fake.desk.orders.by_id),
             dict(fake.mails.rows),
+            dict(fake.papers.kept),
             dict(fake.tills.sessions),
             {session: tuple(entries) for session, entries in fake.tills.entries.items()},
             fake.performances.live[1].feed.seq,

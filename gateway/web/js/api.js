@@ -37,6 +37,8 @@ export const pay = (id, payment) => asSession("POST", `/api/orders/${id}/pay`, p
 export const reserve = (id, kind) => asSession("POST", `/api/orders/${id}/reserve`, { kind });
 export const exchange = (id, wanted) => asSession("POST", `/api/orders/${id}/exchange`, wanted);
 export const giveBack = (id, wanted) => asSession("POST", `/api/orders/${id}/return`, wanted);
+export const papers = (id) => asSession("GET", `/api/orders/${id}/papers`);
+export const invoice = (id, client, language) => asSession("POST", `/api/orders/${id}/invoice?lang=${language}`, client);
 export const cancelOrder = (id) => asSession("POST", `/api/orders/${id}/cancel`, {});
 export const enrol = (token) => send("POST", "/api/enrol", { token });
 /** What changed at a performance's doors after `since`, its tickets from `first`; `kept` are not sent. */
@@ -45,6 +47,7 @@ export const doorList = (token, performance, since, first, kept) => {
   return send("GET", `/api/performances/${performance}/door-list?${query}`, undefined, token);
 };
 export const ticketsAddress = (id, language) => `/api/orders/${id}/tickets.pdf?lang=${language}`;
+export const paperAddress = (id, name) => `/api/orders/${id}/papers/${name}`;
 export const receiptAddress = (id, language) => `/api/orders/${id}/receipt.pdf?lang=${language}`;
 
 async function asSession(method, path, body) {

@@ -8,6 +8,7 @@ import { feeRows, feesOf, stubRow, stubTotal } from "./checkout.js";
 import { byId, h, icon } from "./dom.js";
 import { ExchangeForm } from "./exchange.js";
 import { GiveBack } from "./give_back.js";
+import { Invoice } from "./invoice.js";
 import { clock, currentLanguage, longDate, moneyExact, pick, plural, t } from "./i18n.js";
 import {
   forgetAttempt, forgetBasket, forgetOrder, freshId, keepAttempt, keptAttempt, keptBasket, keptOrder,
@@ -156,9 +157,44 @@ class OrderPage {
     const keep = order.state === "exchanging" && order.due > 0
       && h("button.button.quiet", { type: "button", id: "no-exchange", onclick: () => this.#noExchange(order) },
         t("web.return.leave"));
+    const invoice = (SOLD.has(order.state) || order.state === "awaiting_payment" || order.state === "refunded")
+      && h("button.button.quiet", { type: "button", id: "invoice", onclick: () => this.#invoice(order) },
+        t("web.invoice.button"));
     return order.state === "exchanging"
       ? h("div.order-buttons", {}, payNow, keep, tickets)
-      : h("div.order-buttons", {}, tickets, receipt, pay, payNow, again, exchange, giveBack);
+      : h("div.order-buttons", {}, tickets, receipt, pay, payNow, again, exchange, giveBack, invoice);
+  }
+
+  /** Shows the order's papers, or asks whom its invoice is for. */
+  async #invoice(order) {
+    const panel = new Invoice(order, (name) => api.paperAddress(order.id, name),
+      (client) => this.#whileBusy(async () => {
+        await api.invoice(order.id, client, currentLanguage());
+        panel.show(await api.papers(order.id));
+      }),
+      () => this.giving.replaceChildren());
+    await this.#whileBusy(async () => {
+      const papers = await api.papers(order.id);
+      this.giving.replaceChildren(panel.element);
+      if (papers.length) panel.show(papers);
+      else panel.ask();
+    });
+  }
+
+  /** Does one thing at a time, and says why it was not done. */
+  async #whileBusy(work) {
+    if (this.busy) return;
+    this.busy = true;
+    this.problem.textContent = "";
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof api.Problem || error instanceof api.Unreachable)) throw error;
+      this.problem.textContent = error instanceof api.Problem
+        ? refusalText(null, error.code) : t("web.checkout.unreachable");
+    } finally {
+      this.busy = false;
+    }
   }
 
   #askExchange(order) {
@@ -187,21 +223,12 @@ class OrderPage {
   }
 
   /** Asks for a change of the order, and shows what it is then. */
-  async #ask(request) {
-    if (this.busy) return;
-    this.busy = true;
-    this.problem.textContent = "";
-    try {
+  #ask(request) {
+    return this.#whileBusy(async () => {
       const changed = await request();
       this.giving.replaceChildren();
       await this.#show(changed);
-    } catch (error) {
-      if (!(error instanceof api.Problem || error instanceof api.Unreachable)) throw error;
-      this.problem.textContent = error instanceof api.Problem
-        ? refusalText(null, error.code) : t("web.checkout.unreachable");
-    } finally {
-      this.busy = false;
-    }
+    });
   }
 
   /** Pays what is reserved. The attempt is kept: asked again, it takes no money twice. */

@@ -5,7 +5,7 @@ from typing import Final
 from alembic import op
 
 revision: Final = "0018"
-down_revision: Final = "0014"
+down_revision: Final = "0015"
 branch_labels: Final = None
 depends_on: Final = None
 
