@@ -18,8 +18,6 @@ from console.words import error_words
 from engine.orders import Order
 
 REFUSED: Final = 1
-MAX_SEARCHED: Final = 50
-"""Orders among which one is looked for by its number: others have it in their texts."""
 
 Token = Annotated[str, Parameter(help=t("cli.operator_token"), env_var="STRAPONTIN_TOKEN")]
 
@@ -75,5 +73,5 @@ async def operator(
 
 async def order_of(client: Client, number: int) -> Order | None:
     """The order with this number; None where there is none."""
-    found = await client.sales(-1, str(number), MAX_SEARCHED)
-    return next((one for one in found if one.number == number), None)
+    found = await client.sales(-1, f"#{number}", 1)
+    return found[0] if found and found[0].number == number else None

@@ -19,7 +19,16 @@ from cyclopts import App, Parameter
 from console.cli import DEFAULT_SERVER, Json, Login, Server, t
 from console.client import Client, ClientError
 from console.counter import Wanted, held
-from console.operating import Failure, Token, house_zone, moment, operator, print_json, run
+from console.operating import (
+    Failure,
+    Token,
+    house_zone,
+    moment,
+    operator,
+    order_of,
+    print_json,
+    run,
+)
 from console.programme import Performance
 from console.seating import Seating
 from console.terminal_cli import read_card
@@ -288,9 +297,8 @@ async def _find(client: Client, named: str) -> Order:
     """The order with this number, or this id."""
     if len(named) == 2 * ID_BYTES:
         return await client.order(named)
-    for order in await client.sales(-1, named, MAX_FOUND) if named.isdigit() else ():
-        if order.number == int(named):
-            return await client.order(order.id)
+    if named.isdigit() and (found := await order_of(client, int(named))) is not None:
+        return await client.order(found.id)
     raise Failure(t("order.cli.no_order", order=named))
 
 
