@@ -187,6 +187,8 @@ class Payment(Struct, frozen=True, gc=False):
     @property
     def refunded(self) -> int:
         """Paid back for certain, refunds made elsewhere included."""
+        if not self.refunds:
+            return self.charge_refunded
         # A charge's total counts every refund made on it, those that bounced too; what it
         # has beyond the refunds known by name was made elsewhere and not yet reported.
         elsewhere = max(0, self.charge_refunded - sum(refund.amount for refund in self.refunds))
@@ -200,7 +202,7 @@ class Payment(Struct, frozen=True, gc=False):
     @property
     def kept(self) -> int:
         """Captured, neither paid back nor on its way back: the most that can be refunded."""
-        if not self.refunds and not self.charge_refunded:
+        if not self.refunds and not self.charge_refunded:  # as nearly all are
             return self.captured
         return max(0, self.captured - self.refunded - self.refund_pending)
 

@@ -211,8 +211,8 @@ class RayDesk:
         self._encode = msgspec.msgpack.Encoder().encode
         self._told = msgspec.msgpack.Decoder(_Told).decode
 
-    def leave(self) -> None:
-        """Another node leads: of the desk that was, no answer is waited for."""
+    def close(self) -> None:
+        """Close the lane: of the desk that was, no answer is waited for."""
         if self._lane is not None:
             self._lane.close()
 

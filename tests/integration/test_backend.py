@@ -76,7 +76,7 @@ def test_ray_runs_nothing_that_is_not_used(installed: str) -> None:
 class TestReal(BackendContract):
     @pytest.fixture
     async def subject(self, installed: str) -> AsyncIterator[Subject]:
-        from engine.actors.handles import RayPerformances
+        from engine.actors.handles import RayDesk, RayPerformances
         from engine.actors.wiring import backend
 
         async with Store(installed) as store:
@@ -92,3 +92,5 @@ class TestReal(BackendContract):
             yield Subject(edge, number, PLAN, HOLD_MS)
             assert isinstance(edge.performances, RayPerformances)
             edge.performances.close()
+            assert isinstance(edge.desk, RayDesk)
+            edge.desk.close()
