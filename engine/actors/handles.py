@@ -211,7 +211,7 @@ class RayDesk:
         self._encode = msgspec.msgpack.Encoder().encode
         self._told = msgspec.msgpack.Decoder(_Told).decode
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Close the lane: of the desk that was, no answer is waited for."""
         if self._lane is not None:
             self._lane.close()

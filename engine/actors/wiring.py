@@ -388,7 +388,7 @@ def backend(store: "Store", node: str = "") -> "Backend":
 
         def leave(led: Led) -> None:
             performances.leave_lost_nodes(led)
-            desk.close()
+            desk.leave()
 
         following.told = leave
     return Backend(

@@ -93,4 +93,4 @@ class TestReal(BackendContract):
             assert isinstance(edge.performances, RayPerformances)
             edge.performances.close()
             assert isinstance(edge.desk, RayDesk)
-            edge.desk.close()
+            edge.desk.leave()
