@@ -111,15 +111,25 @@ def _judge_tickets(orders: list[Order], houses: dict[int, Performance]) -> None:
         found = live.pop(order.id, [])
         if sorted(lines) != sorted(found):
             raise Broken("tickets", f"{_name(order)} has lines {lines} and tickets {found}")
-        states = {line.state for line in order.lines}
-        if order.waits and states != {LineState.RESERVED}:
-            raise Broken("half", f"{_name(order)} waits with {order.lines}")
-        given_up = {number for one in order.exchanges if one.refused for number in one.coming}
-        ended = {line.number for line in order.lines if line.state is LineState.CANCELLED}
-        if order.state in SOLD_STATES and ended != given_up:
-            raise Broken("half", f"{_name(order)} is sold with {order.lines}")
+        _judge_lines(order)
     if live:
         raise Broken("tickets", f"of orders that are not there: {live}")
+
+
+def _judge_lines(order: Order) -> None:
+    """All or nothing, save for what was to come by an exchange, or was reserved and called off."""
+    may_end = {number for one in order.exchanges if one.refused for number in one.coming}
+    may_end.update(number for one in order.refunds if one.called_off for number in one.undone)
+    for line in order.lines:
+        ended = line.state is LineState.CANCELLED and line.number in may_end
+        if order.waits:
+            right = ended or line.state is LineState.RESERVED
+        elif order.state in SOLD_STATES:
+            right = ended or line.state in (LineState.SOLD, LineState.REFUNDED)
+        else:
+            right = line.state in (LineState.CANCELLED, LineState.REFUNDED)
+        if not right:
+            raise Broken("half", f"{_name(order)} with {order.lines}")
 
 
 # Money --------------------------------------------------------------------------------

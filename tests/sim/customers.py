@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from engine.commands import Channel, Command, Held, Hold, HoldBest, Line, Outcome, Release, Reopen
 from engine.orders import (
+    RESERVED_STATES,
     SOLD_STATES,
     Bought,
     Buyer,
@@ -172,6 +173,12 @@ def _settle(waiting: "asyncio.Future[bool] | None", again: bool) -> None:
         waiting.set_result(again)
 
 
+def _at_one(order: Order) -> tuple[int, ...]:
+    """The places in its first performance that there are tickets for."""
+    lines = [line for line in order.lines if line.state in (LineState.SOLD, LineState.RESERVED)]
+    return tuple(line.number for line in lines if line.performance == lines[0].performance)
+
+
 class Gone(Exception):
     """The customer is never seen again."""
 
@@ -319,6 +326,9 @@ class Customer(Client):
             return self._after(order, await self._call("get", order.id))
         if draw < 0.34:
             return None
+        if draw < 0.38 and order.state in RESERVED_STATES:
+            called_off = RefundRequest(self.id().hex(), _at_one(order), called_off=True)
+            return self._after(order, await self._call("refund", order.id, called_off))
         if order.state is OrderState.AWAITING_APPROVAL and draw < 0.9:
             return self._after(order, await self._call("approve", order.id))
         self._attempts += 1
@@ -394,6 +404,11 @@ class Customer(Client):
             amount = self.pick((1, 150, 700))
             wanted = RefundRequest(id, (), "cold", "ada", amount, 0, to_credit)
             return self._refunded(order, await self._call("refund", order.id, wanted))
+        elif draw < 0.6:
+            wanted = RefundRequest(id, _at_one(order), "called off", "ada", called_off=True)
+            return self._refunded(order, await self._call("refund", order.id, wanted))
+        elif draw < 0.65:
+            return self._after(order, await self._call("print_tickets", order.id, id, (), "ada"))
         elif draw < 0.85:
             return await self._exchange(order, self.pick(sold), fee, to_credit)
         elif draw < 0.92:
@@ -401,7 +416,8 @@ class Customer(Client):
             return self._after(order, await self._call("reissue", order.id, id, some, "ada"))
         else:
             return None
-        wanted = RefundRequest(id, lines, "", "ada", 0, fee, to_credit)
+        unprinted = not lines and self.draw() < 0.5
+        wanted = RefundRequest(id, lines, "", "ada", 0, fee, to_credit, unprinted=unprinted)
         if self.draw() < 0.1:
             self._begin("refund", order.id, RefundRequest(self.id().hex(), (), "", "ada"))
         return self._refunded(order, await self._call("refund", order.id, wanted))
