@@ -88,7 +88,7 @@ def _judge_life(history: list[Order]) -> None:
 def _judge_tickets(orders: list[Order], houses: dict[int, Performance]) -> None:
     """Every line that is sold or reserved has its ticket, and every live ticket its line."""
     named = {order.id for order in orders}
-    live: dict[str, list[tuple[int, int, int, int, int, bool]]] = {}
+    live: dict[str, list[tuple[int, int, int, int, int, int, bool]]] = {}
     for performance, house in houses.items():
         for ticket in house.tickets:
             of = house.ticket_sales[ticket.number - 1][0]
@@ -97,12 +97,13 @@ def _judge_tickets(orders: list[Order], houses: dict[int, Performance]) -> None:
                 continue  # it has ended, or who bought it knows no desk
             version = house.ticket_versions.get(ticket.number, 0)
             paid = state is not TicketState.UNPAID
-            row = performance, ticket.number, ticket.seat, ticket.area, version, paid
+            place = ticket.number, ticket.seat, ticket.area
+            row = performance, *place, ticket.amount, version, paid
             live.setdefault(of, []).append(row)
     for order in orders:
         lines = [
             (
-                *(line.performance, line.ticket, line.seat, line.area, line.version),
+                *(line.performance, line.ticket, line.seat, line.area, line.amount, line.version),
                 line.state is LineState.SOLD,
             )
             for line in order.lines

@@ -385,10 +385,14 @@ class House(Client):
         self._seats = seats
         self._settings = settings
         self._keeps = keeps
+        self.others: tuple[Any, ...] = ()
+        """Settings that it changes to now and then, where it has any."""
 
     def next(self) -> Command | None:
         if self._keeps and self.draw() < 0.5:
             return self._allocate(self.id())
+        if self.others and self.draw() < 0.4:
+            return Configure(self.id(), self.pick(self.others))
         draw, id = self.draw(), self.id()
         mine = [one for one in self.crowd.issued if one[0] == self.performance]
         if draw < 0.2 or not mine:

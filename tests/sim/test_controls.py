@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import count
 
 import pytest
 from msgspec.structs import replace
 
 import engine.ordering
 from engine.actors.order_keeper import OrderKeeper
-from engine.actors.saga import Saga
+from engine.actors.saga import Saga, step_id
 from engine.commands import Ticket
 from engine.orders import Order
 from engine.payments import Payment
@@ -135,6 +136,18 @@ def test_a_desk_that_steps_before_it_saves_is_found_out(monkeypatch: pytest.Monk
         return await save(keeper, order)
 
     monkeypatch.setattr(OrderKeeper, "save", hasty)
+    assert found_with_orders("tickets")
+
+
+def test_ids_of_steps_that_change_with_every_try_are_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries = count()
+
+    def fresh(subject: str, step: str, performance: int) -> bytes:
+        return step_id(f"{subject}/{next(tries)}", step, performance)
+
+    monkeypatch.setattr("engine.actors.saga.step_id", fresh)
     assert found_with_orders("tickets")
 
 

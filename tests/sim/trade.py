@@ -187,3 +187,9 @@ def with_prices(settings: Settings, random: Random) -> Settings:
         hold_cap_ms=random.choice((23_000, 26_000, 32_000)),
         orphan_rule=False,
     )
+
+
+def dearer(settings: Settings) -> Settings:
+    """Other prices for the same places."""
+    prices = tuple(msgspec.structs.replace(one, amount=one.amount * 2) for one in settings.prices)
+    return msgspec.structs.replace(settings, prices=prices)

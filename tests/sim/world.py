@@ -23,7 +23,7 @@ from tests.sim.net import Net
 from tests.sim.store import House as StoredHouse
 from tests.sim.store import Store
 from tests.sim.surroundings import run_in
-from tests.sim.trade import Trade, with_prices
+from tests.sim.trade import Trade, dearer, with_prices
 from tests.sim.watching import Browser
 
 PLAN: Final = house(["aaaa", "bb"], tables=[(2, True)], areas=[(3, "c")])
@@ -125,8 +125,10 @@ class World:
         ]
         clients += [Door(crowd, f"d{number}", 9, draw() < 0.05) for number in range(2)]
         many = 12 if self._ruled else 7
-        clients.append(House(crowd, "house", many, _SEATS, self.rules, keeps=self._ruled))
+        house = House(crowd, "house", many, _SEATS, self.rules, keeps=self._ruled)
+        clients.append(house)
         if self.trade is not None:
+            house.others = self.rules, dearer(self.rules)
             clients += self.trade.customers()
         for client in clients:
             outside.begin(client.live)
