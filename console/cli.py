@@ -247,13 +247,22 @@ def _translator(language: str | None) -> Translator:
 
 
 def password(words: Translator) -> str:
-    """From the environment, else asked for on the terminal: never an argument that `ps` shows."""
+    """From the environment, else asked for on the terminal: never an argument that `ps` shows.
+
+    Ends the command where there is no terminal to ask on.
+    """
     known = os.environ.get("STRAPONTIN_PASSWORD")
     if known is not None:
         return known
-    from getpass import getpass
+    import warnings
+    from getpass import GetPassWarning, getpass
 
-    return getpass(words("cli.scan.password"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", GetPassWarning)
+            return getpass(words("cli.scan.password"))
+    except EOFError:
+        sys.exit(fail(words("cli.no_password")))
 
 
 def fail(text: str) -> int:

@@ -223,15 +223,15 @@ async def _seats_meant(edge: Edge, performance: int | None, text: str) -> list[i
 
 @routes.post("/api/orders/{order}/refund")
 async def refund(request: web.Request) -> web.Response:
-    """Lines, all, or an amount: by an admin any order, by the refund role one's own sales."""
+    """Lines, all, or an amount, by whom `may_refund` says."""
     edge = request.app[EDGE]
     principal = await operator(request, *REFUND_ROLES)
     wanted = await read_json(request, GiveBack)
     order = await edge.backend.desk.get(request.match_info["order"])
     if order is None:
         raise Problem("order_unknown")
-    if not may_refund(principal, order):
-        raise Problem("forbidden", "the refund role is for one's own sales")
+    if not await may_refund(edge, principal, order):
+        raise Problem("forbidden", "the refund role is for sales of one's own, and of one's till")
     asked = RefundRequest(
         wanted.id,
         wanted.lines,

@@ -32,7 +32,7 @@ from engine.orders import (
 from engine.payments import TILL_METHODS, PaymentMethod
 from engine.returns import Policy, kept, offers, returnable
 from engine.settings import Returns
-from engine.tills import NO_TILL
+from engine.tills import NO_TILL, till_key
 from gateway.backend import SignatureInvalid
 from gateway.http import EDGE, Edge, answer, operator, query_numbers, read_body, read_json, somebody
 from gateway.http_tills import at_till
@@ -243,7 +243,7 @@ async def exchange(request: web.Request) -> web.Response:
     elif principal.is_buyer:
         fee, to_credit = await _exchange_terms(edge, order, wanted)
     else:
-        to_credit = to_credit or not may_refund(principal, order)
+        to_credit = to_credit or not await may_refund(edge, principal, order)
         where = await at_till(edge, principal)
     asked = ExchangeRequest(wanted.id, wanted.lines, wanted.basket, who, fee, to_credit)
     changed = decided(await edge.backend.desk.exchange(order.id, asked, where))
@@ -266,10 +266,22 @@ async def _exchange_terms(edge: Edge, order: Order, wanted: Exchange) -> tuple[i
     return kept(taken), not offers(taken, to_credit=False)
 
 
-def may_refund(principal: Principal, order: Order) -> bool:
-    """May this operator give money of this order back? An admin of any, the role of one's own."""
-    own = principal.has(Role.REFUND) and order.operator == principal.who
-    return principal.has(Role.ADMIN) or own
+async def may_refund(edge: Edge, principal: Principal, order: Order) -> bool:
+    """May this operator give money of this order back? An admin of any; the refund role of one's
+    own sales, and of those that were paid at the till where one has a session open."""
+    if principal.has(Role.ADMIN):
+        return True
+    if not principal.has(Role.REFUND):
+        return False
+    if order.operator == principal.who:
+        return True
+    mine = await edge.backend.tills.open_of(principal.who)
+    sessions = {payment.till for payment in order.payments if payment.till}
+    if mine is None or not sessions:
+        return False
+    reports = [await edge.backend.tills.report(session) for session in sorted(sessions)]
+    there = {till_key(one.session.till) for one in reports if one is not None}
+    return till_key(mine.till) in there
 
 
 async def _open(edge: Edge, order: Order, what: str) -> list[tuple[OrderLine, Returns]]:

@@ -169,9 +169,13 @@ class OrderScreen(TillScreen):
         return f"{due} · {self.t('console.order.until', when=self.when(until_ms))}"
 
     def _why_no_refund(self) -> str:
-        """Why this operator's roles do not refund this order, "" where they do."""
+        """Why this operator's roles do not refund this order, "" where they do, or may: whether it
+        was paid at the till where the operator works, the server knows."""
         roles, seller = self.console.roles, self.order.operator
         if "admin" in roles or ("refund" in roles and seller == self.console.operator_name):
+            return ""
+        at_work = self.console.own_till is not None and self.console.own_till.report is not None
+        if "refund" in roles and at_work and any(one.till for one in self.order.payments):
             return ""
         if "refund" not in roles:
             return self.t("console.order.no_refund_role")

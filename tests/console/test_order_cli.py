@@ -154,3 +154,17 @@ def test_what_cannot_be_done_says_why(
     error = capsys.readouterr().err
     assert error.strip() and words in error
     assert "Traceback" not in error
+
+
+def test_a_password_that_nobody_can_type_is_said_so(
+    served: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.delenv("STRAPONTIN_PASSWORD", raising=False)
+    monkeypatch.setattr("getpass.getpass", nobody)
+    with pytest.raises(SystemExit) as ended:
+        run("list", "--server", served.url, "--login", CASHIER)
+    assert ended.value.code == 2
+    assert "STRAPONTIN_PASSWORD" in capsys.readouterr().err

@@ -100,6 +100,33 @@ async def test_the_refund_role_is_for_ones_own_sales(gateway: Running) -> None:
     assert (await gateway.json("POST", path, refund, ours))["state"] == "refunded"
 
 
+async def test_the_refund_role_is_for_sales_of_ones_till_too(gateway: Running) -> None:
+    """Who works there next hands back what was paid there, also of a session that is closed."""
+    tokens = {
+        name: await gateway.fake.operator_token(name, "cashier", "refund")
+        for name in ("Ada", "Bob", "Eve")
+    }
+
+    async def open_till(name: str, till: str) -> str:
+        shift = {"id": secrets.token_hex(16), "till": till, "currency": "EUR"}
+        told = await gateway.json("POST", "/api/tills", shift, tokens[name], expect=201)
+        return str(told["session"]["id"])
+
+    session = await open_till("Ada", "Foyer")
+    body, _ = await order_for(gateway, 5, token=tokens["Ada"])
+    await gateway.json("POST", "/api/orders", body, tokens["Ada"], expect=201)
+    pay = {"method": "cash", "attempt": "1", "given": 2_000}
+    await gateway.json("POST", f"/api/orders/{body['id']}/pay", pay, tokens["Ada"])
+    closing = {"id": "c", "pieces": [[2_000, 1]]}
+    await gateway.json("POST", f"/api/tills/{session}/close", closing, tokens["Ada"])
+    await open_till("Bob", "foyer")
+    await open_till("Eve", "Balcony")
+    refund, path = {"id": "r1"}, f"/api/orders/{body['id']}/refund"
+    told = await gateway.json("POST", path, refund, tokens["Eve"], expect=403)
+    assert told["code"] == "forbidden"
+    assert (await gateway.json("POST", path, refund, tokens["Bob"]))["state"] == "refunded"
+
+
 async def test_a_sale_is_undone_by_whoever_made_it_and_not_once_it_is_on_paper(
     gateway: Running,
 ) -> None:
