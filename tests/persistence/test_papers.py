@@ -30,6 +30,7 @@ from engine.settlement import Settlement, rates, totals
 from persistence import papers as papers_module
 from persistence.orders import OrderConflict
 from persistence.papers import Papers
+from persistence.rewind import rewind
 from persistence.url import sqlalchemy_url
 from tests.fakes.papers import check_papers, wording_of
 from tests.persistence.houses import Opened
@@ -304,6 +305,30 @@ async def test_a_refund_that_is_not_saved_makes_no_paper(accounts: Accounts) -> 
     with pytest.raises(OrderConflict):
         await accounts.refund(order, 2)  # it was saved since
     assert await accounts.numbers(PaperKind.CREDIT_NOTE) == [1]
+
+
+async def test_going_back_in_time_takes_no_paper_back_and_the_next_sets_it_right(
+    accounts: Accounts,
+) -> None:
+    order = await accounts.sell(3, 4)
+    await accounts.invoice(order)
+    before_ms = accounts.clock.now_ms
+    accounts.clock.now_ms += 1_000
+    await accounts.refund(order, 1)
+    async with accounts.engine.begin() as connection:
+        await rewind(connection, before_ms, lambda *_: None)
+    rows = await accounts.papers.of_order(order.number)
+    assert [row.total for row in rows] == [4_000, -2_000]
+    anew = Accounts(accounts.url, Opened(accounts.house, 0, accounts.performance, 0))
+    try:
+        anew.clock.now_ms = accounts.clock.now_ms
+        back = await anew.orders.get(order.id)
+        assert back is not None and back.revision == order.revision
+        await anew.refund(back, 2)
+    finally:
+        await anew.engine.dispose()
+    assert sum(row.total for row in await accounts.papers.of_order(order.number)) == 2_000
+    assert without_gaps(await accounts.numbers(PaperKind.CREDIT_NOTE))
 
 
 # Settlements ---------------------------------------------------------------------------

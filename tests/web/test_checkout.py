@@ -9,6 +9,7 @@ from playwright.async_api import expect
 from engine.commands import SeatStatus
 from engine.credit import CODE_BYTES, code_of, credits_of, spaced
 from engine.orders import LineState, Order, OrderState
+from engine.papers import Paper
 from engine.settings import Price, Returns, ReturnWay, SaleStatus
 from tests.web.buyer import (
     basket_line,
@@ -265,6 +266,34 @@ async def test_papers_open_beside_the_order_or_are_saved(
         async with page.expect_download() as saved:
             await link.click(modifiers=["Alt"])
         assert (await saved.value).suggested_filename.endswith(".pdf")
+
+
+async def test_an_invoice_is_issued_for_whom_the_buyer_says_and_shown_again(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{stand.url}/p/{performance}")
+    await find_best(page, 2)
+    await go_to_payment(page)
+    await pay(page)
+    await page.locator("#invoice").click()
+    name = page.get_by_label("Name, or company")
+    await expect(name).to_be_focused()
+    await name.fill("Chaises SA")
+    await page.get_by_label("Billing address").fill("4 bis, boulevard Long\n\n86000 Poitiers\n")
+    await page.locator("#invoice-now").click()
+    link = page.get_by_role("link", name="Invoice F2026-000001")
+    await expect(link).to_be_focused()
+    [issued] = stand.fake.papers.kept.values()
+    assert isinstance(issued, Paper)
+    assert issued.client.name == "Chaises SA"
+    assert issued.client.address == ("4 bis, boulevard Long", "86000 Poitiers")
+    async with page.expect_download() as saved:
+        await link.click(modifiers=["Alt"])
+    assert (await saved.value).suggested_filename == "F2026-000001.pdf"
+    await page.reload()
+    await page.locator("#invoice").click()
+    await expect(link).to_be_visible()
+    await expect(page.locator("#invoice-now")).to_have_count(0)
 
 
 async def test_an_order_that_costs_nothing_is_never_asked_to_be_paid(

@@ -38,7 +38,9 @@ export const reserve = (id, kind) => asSession("POST", `/api/orders/${id}/reserv
 export const exchange = (id, wanted) => asSession("POST", `/api/orders/${id}/exchange`, wanted);
 export const giveBack = (id, wanted) => asSession("POST", `/api/orders/${id}/return`, wanted);
 export const papers = (id) => asSession("GET", `/api/orders/${id}/papers`);
-export const invoice = (id, client, language) => asSession("POST", `/api/orders/${id}/invoice?lang=${language}`, client);
+export const invoice = (id, client, language) => (
+  asSession("POST", `/api/orders/${id}/invoice?lang=${language}`, client)
+);
 export const cancelOrder = (id) => asSession("POST", `/api/orders/${id}/cancel`, {});
 export const enrol = (token) => send("POST", "/api/enrol", { token });
 /** What changed at a performance's doors after `since`, its tickets from `first`; `kept` are not sent. */

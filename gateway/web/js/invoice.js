@@ -19,9 +19,13 @@ export class Invoice {
 
   /** Asks whom the invoice is for. */
   ask() {
-    const always = { required: true, maxlength: 200 };
-    this.name = h("input", { id: "invoice-name", autocomplete: "billing name", value: this.order.buyer.name, ...always });
-    this.lines = h("textarea", { id: "invoice-address", autocomplete: "billing street-address", rows: 4, maxlength: 800 });
+    const { name: value } = this.order.buyer;
+    this.name = h("input", {
+      id: "invoice-name", autocomplete: "billing name", value, required: true, maxlength: 200,
+    });
+    this.lines = h("textarea", {
+      id: "invoice-address", autocomplete: "billing street-address", rows: 4, maxlength: 800,
+    });
     const field = (input, words) => h("div.field", {}, h("label.field-label", { for: input.id }, words), input);
     this.element.replaceChildren(h("form", { onsubmit: (event) => this.#submit(event) },
       h("h2", {}, t("web.invoice.title")),
@@ -36,10 +40,14 @@ export class Invoice {
   /** Shows the papers that there are, each a link. */
   show(papers) {
     this.element.replaceChildren(h("h2", {}, t("web.invoice.papers")),
-      h("div.order-buttons", {}, papers.map(({ name, kind, total, currency }) => h("a.button",
-        { href: this.address(name), id: `paper-${name}`, ...APART }, icon("receipt"),
-        t(`web.invoice.${kind}`, { name, amount: moneyExact(total, currency) })))));
+      h("div.order-buttons", {}, papers.map((paper) => this.#link(paper))));
     this.element.querySelector("a")?.focus();
+  }
+
+  #link({ name, kind, total, currency }) {
+    const words = { name, amount: moneyExact(total, currency) };
+    return h("a.button", { href: this.address(name), ...APART }, icon("receipt"),
+      kind === "invoice" ? t("web.invoice.invoice", words) : t("web.invoice.credit_note", words));
   }
 
   #submit(event) {
