@@ -310,6 +310,8 @@ def to_be_paid_by(order: Order, method: PaymentMethod, payment: str) -> Order:
 
 def _without_stale_fees(order: Order) -> Order:
     """Fees for a way to pay go with a payment that is waited for no longer."""
+    if not order.charges:
+        return order
     closed = {one.id for one in order.payments if one.standing is Standing.CLOSED}
     if not any(one.payment in closed and one.state is LineState.PENDING for one in order.charges):
         return order

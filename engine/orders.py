@@ -356,8 +356,8 @@ class Order(Struct, frozen=True, gc=False):
     `operator` is who placed it ("" for a buyer), and stays so whoever takes the money.
     `expires_ms` is when it is given up, a little before its holds end.
 
-    `unbooked`: it was first saved on its way to be sold, with its money, and stands in no other
-    table and in no book until it is known how that ended.
+    `unbooked`: it was first saved on its way to be sold, with its money, which stands in no book
+    and no drawer until it is known how that ended.
     """
 
     id: str

@@ -29,7 +29,6 @@ from persistence.ledger import record
 from persistence.mails import queue
 from persistence.papers import correct
 from persistence.schema import (
-    order_lines,
     orders,
     payments,
     provider_events,
@@ -321,11 +320,9 @@ async def _check_tills(connection: AsyncConnection, changed: list[_Change]) -> N
 async def put_back(connection: AsyncConnection, earlier: list[Order]) -> None:
     """Make orders what they were, in a database that nobody else writes."""
     await connection.execute(_PUT_BACK, order_columns(earlier))
-    # An order begins payments and never forgets one: later ones are there too many. One that is
-    # not booked yet has no lines either.
+    # An order begins payments and never forgets one: later ones are there too many.
     numbers = [order.number for order in earlier]
     await connection.execute(payments.delete().where(payments.c.order_number.in_(numbers)))
-    await connection.execute(order_lines.delete().where(order_lines.c.order_number.in_(numbers)))
     await connection.execute(
         till_repayments.delete().where(till_repayments.c.order_number.in_(numbers))
     )
@@ -398,8 +395,7 @@ def order_columns(
     }
 
 
-async def _save_parts(connection: AsyncConnection, orders: list[Order]) -> None:
-    stored = [order for order in orders if not order.unbooked]
+async def _save_parts(connection: AsyncConnection, stored: list[Order]) -> None:
     lines = [(order.number, line) for order in stored for line in order.lines]
     if lines:
         await connection.execute(
@@ -416,7 +412,12 @@ async def _save_parts(connection: AsyncConnection, orders: list[Order]) -> None:
                 },
             },
         )
-    money = [(order.number, payment) for order in stored for payment in order.payments]
+    money = [
+        (order.number, payment)
+        for order in stored
+        for payment in order.payments
+        if not order.unbooked
+    ]
     if money:
         await connection.execute(
             _UPSERT_PAYMENTS,

@@ -11,6 +11,7 @@ from engine.commands import Channel, Ticket
 from engine.ordering import advance, at_rest, lost, sold
 from engine.orders import LineState, Order, OrderState
 from engine.payments import pay_cash
+from persistence.cancellations import Cancellations
 from persistence.orders import Orders
 from persistence.rewind import rewind
 from tests.persistence.houses import Opened
@@ -63,8 +64,10 @@ async def kinds(books: Books) -> list[str]:
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_it_is_booked_once_it_is_sold(books: Books, restarted: bool) -> None:
     [first] = await books.orders.save([begun(books)])
-    assert await counts(books) == [0, 0, 0, 0]
+    assert await counts(books) == [2, 0, 0, 0]
     assert await books.orders.unfinished() == [first]
+    whoever_cancels = Cancellations(books.engine)
+    assert await whoever_cancels.page(books.performance, 0, 10) == [first]
     # Another process has saved nothing itself, and is told by the database what was.
     orders = Orders(books.engine, books.clock) if restarted else books.orders
     [second] = await orders.save([ended(first)])
@@ -90,7 +93,7 @@ async def test_back_between_its_two_saves_it_is_gone_on_with(books: Books) -> No
     await books.orders.save([ended(first)])
     async with books.engine.begin() as connection:
         await rewind(connection, between_ms, lambda *_: None)
-    assert await counts(books) == [0, 0, 0, 0]
+    assert await counts(books) == [2, 0, 0, 0]
     restored = Orders(books.engine, books.clock)
     assert await restored.unfinished() == [first]
     await restored.save([ended(first)])
