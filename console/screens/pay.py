@@ -45,7 +45,7 @@ class PayDialog(Dialog):
     BINDINGS: ClassVar = [
         Binding("c", "cash", "console.key.cash"),
         Binding("t", "card", "console.key.card"),
-        Binding("n", "note", "console.key.card_note"),
+        Binding("n", "note", show=False),  # it stands among the ways
         Binding("k", "cheque", "console.key.cheque"),
         Binding("v", "transfer", "console.key.transfer"),
         Binding("g", "credit", "console.key.credit"),
@@ -122,8 +122,11 @@ class PayDialog(Dialog):
         is_reserved = order is not None and order.state is not OrderState.OPEN
         ways = "free" if self._free else "ways_reserved" if is_reserved else "ways"
         words = self.t(f"console.pay.{ways}")
-        if self.reader and not self._free:
-            words = f"{words}  {self.t('reader.screen.way_note')}"
+        if not self._free:
+            if self.reader:
+                words = f"{words}  {self.t('reader.screen.way_note')}"
+            # A line ends between two ways, and not between a key and its word.
+            words = "  ".join(way.replace(" ", "\u00a0") for way in words.split("  "))
         self.query_one("#ways", Static).update(words)
         self._show_method()
         if order is not None:
