@@ -440,9 +440,13 @@ class Client:
         path = f"/api/orders/{quote(order)}/papers/{quote(name)}"
         return await self._persist("GET", path, None, "application/pdf")
 
-    async def sales(self, performance: int, text: str, limit: int) -> list[Order]:
-        """Latest orders first, of one performance (or all: -1), matching `text`."""
+    async def sales(self, performance: int, text: str, limit: int, state: str = "") -> list[Order]:
+        """Latest orders first, of one performance (or all: -1), matching `text`.
+
+        Where there is no text: those in `state`, one of RESERVED_STATES, or all.
+        """
         query = {"limit": str(limit)} | ({"q": text} if text else {})
+        query |= {"state": state} if state else {}
         if performance >= 0:
             query["performance"] = str(performance)
         return await self.ask(list[Order], "GET", f"/api/sales?{urlencode(query)}")

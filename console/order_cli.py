@@ -96,12 +96,17 @@ def list_(
     /,
     *,
     performance: Number = -1,
+    state: Annotated[
+        Literal["awaiting_approval", "awaiting_payment"] | None,
+        Parameter(help=t("order.cli.state")),
+    ] = None,
     limit: Annotated[int, Parameter(help=t("order.cli.limit"))] = 20,
     who: Asker = Asker(),
 ) -> int:
     async def work() -> int:
         client = await operator(who.server, who.login, who.token)
-        found = await client.sales(performance, text, min(max(limit, 1), MAX_FOUND))
+        most = min(max(limit, 1), MAX_FOUND)
+        found = await client.sales(performance, text, most, state or "")
         if who.json:
             print_json(found)
             return 0

@@ -28,6 +28,7 @@ from engine.orders import (
     ExchangeRequest,
     Order,
     OrderRefused,
+    OrderState,
     PlaceOrder,
     RefundRequest,
     Terms,
@@ -395,7 +396,12 @@ class Sales(Protocol):
         ...
 
     async def latest(
-        self, *, performance: int | None = None, before: int | None = None, limit: int = 50
+        self,
+        *,
+        performance: int | None = None,
+        state: OrderState | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> Sequence[Any]: ...
 
     async def search(

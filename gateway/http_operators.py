@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 
 from engine.limits import MAX_TEXT_CHARS
 from engine.ordering import copies
-from engine.orders import RefundRequest
+from engine.orders import RESERVED_STATES, OrderState, RefundRequest
 from gateway.http import (
     EDGE,
     Edge,
@@ -153,12 +153,22 @@ async def sales(request: web.Request) -> web.Response:
             text, performance=performance, seats=seats, before=before, limit=limit
         )
     else:
-        found = await queries.latest(performance=performance, before=before, limit=limit)
+        found = await queries.latest(
+            performance=performance, state=_waiting(request), before=before, limit=limit
+        )
     orders = await queries.orders([sale.id for sale in found])
     # Side by side, for the views: sales of long ago are of many performances.
-    shown = {hold.performance for order in orders for hold in order.holds}
+    shown = {line.performance for order in orders for line in order.lines}
     await asyncio.gather(*map(edge.programme.entry, shown))
     return answer([await order_view(edge, order) for order in orders])
+
+
+def _waiting(request: web.Request) -> OrderState | None:
+    """Which reserved orders are wanted alone. Raises Problem for any other state."""
+    text = request.query.get("state", "")
+    if text not in ("", *RESERVED_STATES):
+        raise Problem("invalid", f"state: {' or '.join(RESERVED_STATES)}", field="state")
+    return OrderState(text) if text else None
 
 
 @routes.get("/api/tickets")

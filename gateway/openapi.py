@@ -124,7 +124,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
         Exchange, answers={200: Order}, refuses=(401, 404, 409)
     ),
     "POST /api/orders/{order}/reissue": Operation(NewTickets, answers={200: Order}, refuses=(409,)),
-    "GET /api/sales": Operation(query=("performance", "q", "limit", "before"), refuses=(404,)),
+    "GET /api/sales": Operation(
+        query=("performance", "q", "state", "limit", "before"), refuses=(404,)
+    ),
     "GET /api/ticket-list": Operation(answers={200: ListPage}, query=(*FILTERS, "limit", "next")),
     "GET /api/ticket-list/totals": Operation(answers={200: ListTotals}, query=FILTERS),
     "GET /api/ticket-list/export": Operation(

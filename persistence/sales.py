@@ -13,7 +13,7 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from engine.commands import TicketState
-from engine.orders import Order
+from engine.orders import Order, OrderState
 from persistence.guests import LET_IN
 from persistence.orders import Orders, by_words
 from persistence.schema import order_lines, orders, scans, tickets
@@ -98,9 +98,26 @@ class Sales:
         return await self._orders.among(ids)
 
     async def latest(
-        self, *, performance: int | None = None, before: int | None = None, limit: int = 50
+        self,
+        *,
+        performance: int | None = None,
+        state: OrderState | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[Sale]:
-        """Newest orders first. `before` is the number of the last order of the page before."""
+        """Newest orders first. `before` is the number of the last order of the page before.
+
+        `state` is one of RESERVED_STATES: of those there are few among very many orders.
+        """
+        if state is not None:
+            which = orders.c.unfinished & (orders.c.state == state.value)
+            if performance is not None:
+                there = sa.select(order_lines.c.order_number).where(
+                    order_lines.c.order_number == orders.c.number,
+                    order_lines.c.performance == performance,
+                )
+                which &= there.exists()
+            return await self._sales(which, before, limit)
         if performance is None:
             return await self._sales(sa.true(), before, limit)
         page = sa.select(order_lines.c.order_number).where(order_lines.c.performance == performance)

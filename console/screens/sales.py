@@ -12,7 +12,7 @@ from console.screens.base import TillScreen
 from console.screens.order import OrderScreen
 from console.widgets.chrome import Notice
 from console.words import error_words
-from engine.orders import LineState, Order
+from engine.orders import RESERVED_STATES, LineState, Order
 
 LIMIT = 50
 """Orders listed at once: beyond that one searches."""
@@ -25,6 +25,7 @@ class SalesScreen(TillScreen):
     BINDINGS: ClassVar = [
         Binding("enter", "open", "console.key.open", priority=True),
         Binding("slash", "search", "console.key.search"),
+        Binding("w", "waiting", "console.key.waiting"),
         Binding("r", "reload", "console.key.reload"),
         Binding("escape", "back", "console.key.back"),
     ]
@@ -37,6 +38,7 @@ class SalesScreen(TillScreen):
         super().__init__()
         self.performance = performance
         self._orders: list[Order] = []
+        self._state = ""  # of those that are shown alone
 
     def compose_body(self) -> ComposeResult:
         yield Input(id="search")
@@ -53,7 +55,10 @@ class SalesScreen(TillScreen):
         self.action_reload()
 
     def place_words(self) -> str:
-        return self.t("console.sales.title")
+        title = self.t("console.sales.title")
+        if not self._state:
+            return title
+        return f"{title} · {self.t(f'console.order_state.{self._state}')}"
 
     def speak(self) -> None:
         super().speak()
@@ -93,7 +98,9 @@ class SalesScreen(TillScreen):
         await asyncio.sleep(wait_s)
         notice, text = self.query_one(Notice), self.query_one(Input).value.strip()
         try:
-            self._orders = await self.console.client.sales(self.performance, text, LIMIT)
+            self._orders = await self.console.client.sales(
+                self.performance, text, LIMIT, "" if text else self._state
+            )
         except ClientError as error:
             notice.say(error_words(self.t, error), "bad")
             return
@@ -103,7 +110,15 @@ class SalesScreen(TillScreen):
         if self._orders:
             notice.say(self.t("console.sales.hint"))
         else:
-            notice.say(self.t("console.sales.none" if text else "console.sales.empty"), "warn")
+            key = "none" if text else "none_wait" if self._state else "empty"
+            notice.say(self.t(f"console.sales.{key}"), "warn")
+
+    def action_waiting(self) -> None:
+        """Those that somebody has to approve, those that are to be paid, and all again."""
+        states = ("", *RESERVED_STATES)
+        self._state = states[(states.index(self._state) + 1) % len(states)]
+        self.show_status()
+        self.action_reload()
 
     def action_search(self) -> None:
         self.query_one(Input).focus()

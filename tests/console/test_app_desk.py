@@ -34,7 +34,17 @@ from engine.commands import (
 )
 from engine.credit import CODE_BYTES, code_of, credits_of, spaced
 from engine.mails import MailKind
-from engine.orders import Buyer, LineState, Order, OrderHold, OrderRefund, OrderState, PlaceOrder
+from engine.orders import (
+    Buyer,
+    LineState,
+    Order,
+    OrderHold,
+    OrderRefund,
+    OrderState,
+    PlaceOrder,
+    Terms,
+    TermsKind,
+)
 from engine.payments import Payment, PaymentMethod, Refund, RefundState
 from engine.settings import Gate
 from renderers import secret as ticket_secrets
@@ -152,8 +162,8 @@ async def test_a_role_that_was_taken_away_is_refused_by_the_server(
 NOBODY = Buyer()
 
 
-async def sold_on_the_web(house: House, buyer: Buyer = NOBODY) -> Order:
-    """One seat, by test card."""
+async def ordered_on_the_web(house: House, buyer: Buyer = NOBODY) -> Order:
+    """One seat, not paid yet."""
     core, desk = house.fake.performances, house.fake.desk
     token = secrets.token_bytes(16)
     held = await core.ask(1, Hold(token, token, "a buyer", Channel.WEB, (3,)))
@@ -163,7 +173,13 @@ async def sold_on_the_web(house: House, buyer: Buyer = NOBODY) -> Order:
         PlaceOrder(secrets.token_hex(16), (basket,), session="a buyer", buyer=buyer)
     )
     assert isinstance(placed, Order)
-    paid = await desk.pay(placed.id, "test_card", "a", 0, "", "")
+    return placed
+
+
+async def sold_on_the_web(house: House, buyer: Buyer = NOBODY) -> Order:
+    """One seat, by test card."""
+    placed = await ordered_on_the_web(house, buyer)
+    paid = await house.fake.desk.pay(placed.id, "test_card", "a", 0, "", "")
     assert isinstance(paid, tuple)
     return paid[0]
 
@@ -795,3 +811,24 @@ async def test_a_list_keeps_its_marks_when_the_language_changes(
         screen = await open_order(me)
         await me.press("down", "space", "f2")
         assert screen.query_one(SelectionList).selected == [screen.order.lines[1].number]
+
+
+async def test_orders_that_wait_for_a_yes_are_listed_alone(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await a_sold_order(me, 1)
+        order = await ordered_on_the_web(house)
+        waiting = await house.fake.desk.reserve(order.id, Terms(TermsKind.INVOICE), "")
+        assert isinstance(waiting, Order)
+        await me.press("s")
+        await me.sees(SalesScreen)
+        table = me.app.screen.query_one(DataTable)
+        await until(lambda: table.row_count == 2)
+        await me.press("w")
+        await until(lambda: table.row_count == 1)
+        assert str(waiting.number) in str(table.get_row_at(0)[0])
+        await me.press("w")
+        await until(lambda: table.row_count == 0)
+        await me.told("No order waits")
+        await me.press("w")
+        await until(lambda: table.row_count == 2)

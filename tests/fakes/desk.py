@@ -13,7 +13,7 @@ from engine.actors.payments import StripeGateway
 from engine.commands import TicketState
 from engine.credit import Credit
 from engine.ordering import bought
-from engine.orders import Bought, LineState, Order, OrderRefused, PlaceOrder
+from engine.orders import Bought, LineState, Order, OrderRefused, OrderState, PlaceOrder
 from engine.payments import CardReader
 from gateway.backend import BackendUnavailable, SignatureInvalid
 from tests.fakes.credits import MemoryCredits
@@ -181,9 +181,14 @@ class FakeSales:
         return sorted(found, key=lambda order: -order.number)
 
     async def latest(
-        self, *, performance: int | None = None, before: int | None = None, limit: int = 50
+        self,
+        *,
+        performance: int | None = None,
+        state: OrderState | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> list[Sale]:
-        return self._sales(lambda order: True, performance, before, limit)
+        return self._sales(lambda order: state in (None, order.state), performance, before, limit)
 
     async def search(
         self,

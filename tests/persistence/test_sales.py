@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from engine.orders import Buyer, LineState, Order, OrderState
+from engine.orders import Buyer, LineState, Order, OrderState, Terms, TermsKind
 from engine.projection import KEEP_VERSION, Projection, ScanRow
 from persistence.store import Store
 from tests.persistence.houses import NOW_MS, Opened, batch, selling
@@ -56,6 +56,21 @@ async def test_the_latest_sales_come_page_by_page(
     page = await sales.latest(performance=opened.first, limit=2, before=1003)
     assert [sale.number for sale in page] == [1002, 1001]
     assert await sales.latest(performance=99) == []
+
+
+async def test_those_that_wait_are_listed_alone(
+    store: Store, opened: Opened, sold: list[Order]
+) -> None:
+    terms = Terms(TermsKind.INVOICE)
+    for order, state in zip(
+        sold, (OrderState.AWAITING_APPROVAL, OrderState.AWAITING_PAYMENT) * 2, strict=True
+    ):
+        await store.orders.save([structs.replace(order, state=state, terms=terms)])
+    sales, wanted = store.sales, OrderState.AWAITING_APPROVAL
+    assert [sale.number for sale in await sales.latest(state=wanted)] == [1003, 1001]
+    assert [sale.number for sale in await sales.latest(state=wanted, before=1003)] == [1001]
+    there = await sales.latest(state=OrderState.AWAITING_PAYMENT, performance=opened.second)
+    assert [sale.number for sale in there] == [1004]
 
 
 async def test_a_sale_says_what_a_cashier_needs(
