@@ -72,6 +72,7 @@ class OrderKeeper:
         self._clock_ms = clock_ms
         self._known: OrderedDict[str, Order] = OrderedDict()
         self._due_ms: dict[str, int] = {}
+        self._looked: dict[str, int] = {}  # the unfinished and their revisions, at the last look
         self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
         # New orders wait for no books: what is told of the others is written one after the other.
         self._new, self._changed = _Line(), _Line()
@@ -171,6 +172,7 @@ class OrderKeeper:
             unfinished = await self._orders.unfinished()
         except Exception as error:
             raise NotReady("unfinished orders cannot be read") from error
+        self._looked = {order.id: order.revision for order in unfinished}
         for order in unfinished:
             self._due_ms.setdefault(order.id, comes_up_ms(order) if order.waits else 0)
 
@@ -180,12 +182,17 @@ class OrderKeeper:
             stored = await self._orders.unfinished_revisions()
         except Exception as error:
             raise NotReady("unfinished orders cannot be read") from error
+        looked = {}
         for id, revision in stored:
+            if self.is_locked(id):
+                continue  # whoever is at it finds out; else it is looked at next time
+            looked[id] = revision
             known = self._known.get(id)
-            if known is not None and known.revision < revision and not self.is_locked(id):
-                del self._known[id]
-            if id not in self._known:
-                self._due_ms.setdefault(id, 0)
+            is_news = known is None or known.revision < revision
+            if is_news and self._looked.get(id) != revision:
+                self._known.pop(id, None)
+                self._due_ms[id] = 0
+        self._looked = looked
 
     def take_due(self) -> list[str]:
         """The orders that are due now. Each comes up again later, until it is finished."""

@@ -216,17 +216,22 @@ async def test_what_another_desk_saved_late_is_taken_up(
     """A desk died, and its last transactions were written after this one had looked."""
     known = await keeper.save(an_order(1))
     over = await keeper.save(finished(await keeper.save(an_order(2))))
+    [waiting] = await orders.save([an_order(4)])
     await keeper.resume()
     await orders.save([an_order(3)])
+    [paid] = await orders.save([replace(waiting, state=OrderState.SELLING)])
     [begun] = await orders.save([replace(over, state=OrderState.SELLING)])
     clock.ms += 10 * PATIENCE_MS
-    late = {an_order(3).id, begun.id}
+    late = {an_order(3).id, begun.id, paid.id}
     assert not late.intersection(keeper.take_due())
 
     await keeper.look_again()
     assert set(keeper.take_due()) >= late
     assert await keeper.load(begun.id) == begun, "what is stored, not what was remembered"
-    assert keeper.open_orders == 3
+    assert keeper.open_orders == 4
+    clock.ms += PATIENCE_MS
+    await keeper.look_again()
+    assert known.id not in keeper.take_due(), "it waits until it expires"
     async with keeper.lock(known.id):
         await orders.save([finished(known)])
         await keeper.look_again()
