@@ -378,8 +378,10 @@ class Saga:
         if coming == HOLD_UNKNOWN:
             coming = await self._sell_again(order, subject, hold, lines, paid=False)
         if not isinstance(coming, Sold):
-            assert isinstance(coming, Refused), coming
-            return await self.drop_exchange(order, coming.code.value)
+            # Held and priced again, it costs another sum.
+            lost = DeskRefusal.SEATS_LOST if isinstance(coming, Quoted) else None
+            assert lost or isinstance(coming, Refused), coming
+            return await self.drop_exchange(order, (lost or coming.code).value)
         numbers = tuple(ticket.number for ticket in coming.tickets)
         why = "" if fits(lines, coming.tickets) else DeskRefusal.SEATS_LOST.value
         if not why:

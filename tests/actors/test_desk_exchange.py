@@ -22,7 +22,7 @@ from engine.orders import (
 )
 from engine.payments import PaymentMethod
 from engine.performance import Performance
-from engine.settings import Fee, FeeKind, FeePer, Quota
+from engine.settings import Fee, FeeKind, FeePer, Price, Quota
 from tests.actors.desks import ADULT, CHILD, PLAN, World, id_of, paid, placed, request, settings
 
 TILL = Channel.BOX_OFFICE
@@ -204,6 +204,19 @@ async def test_places_whose_hold_was_lost_are_held_anew_or_the_order_stays_as_it
         assert order.state is OrderState.PAID
     else:
         assert paid(answer).state is OrderState.EXCHANGED
+
+
+async def test_places_that_cost_more_by_now_are_not_exchanged(world: World) -> None:
+    counter = await bought(world)
+    hold = await world.hold(2, 3, 4, channel=TILL)
+    order = placed(await counter.exchange(hold, 1))
+    await world.lose(order, hold, taken=False)
+    world.cores[2].configure(settings(prices=(Price(0, "adult", ADULT + 1),)))
+    answer = await counter.desk.pay(order.id, "cash", "b", ADULT, "", "ada")
+    assert isinstance(answer, OrderRefused) and answer.code == "give_money_back"
+    order = await counter.now()
+    assert order.state is OrderState.PAID and order.exchanges[0].refused == "seats_lost"
+    assert isinstance(await world.hold(2, 3, 4), OrderHold), "they are free"
 
 
 async def test_what_may_not_be_exchanged_is_refused_with_its_reason(world: World) -> None:
