@@ -74,7 +74,7 @@ def test_a_house_has_seats_for_the_fastest_round() -> None:
 
 
 async def test_by_hand_seats_money_and_books_agree(database_url: str) -> None:
-    rate = await by_hand(database_url, 4_000, 0.2)
+    rate = await by_hand(database_url, 40_000, 1.5)
     assert rate.per_s > 0
     connection = await connect(database_url)
     try:
