@@ -115,7 +115,8 @@ class ReaderDialog(Dialog):
             try:
                 await self.till.look_up_order()
             except ClientError:
-                continue
+                self.query_one(Notice).say(self.t("reader.screen.silence"), "warn")
+                return
             if not self.till.at_reader:
                 return
 

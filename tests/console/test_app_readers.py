@@ -164,6 +164,8 @@ async def test_a_desk_that_does_not_answer_is_asked_until_it_does(
         await to_pay(me, house)
         await me.press("t")
         await asked(me, stripe)
+        assert me.app.till is not None
+        me.app.till.client._retry_waits_s = (0.01,)
         house.fake.desk.down = True
         await me.told("No answer yet")
         stripe.terminal.present(reader_of(stripe))
