@@ -11,6 +11,7 @@ from engine.actors.payments import StripeGateway
 from engine.commands import Channel, Hold, Line, Refusal, Scan, ScanMode
 from engine.ordering import (
     MAX_BASKETS_PER_ORDER,
+    MAX_EXCHANGES_PER_ORDER,
     MAX_PAYMENTS_PER_ORDER,
     MAX_REFUNDS_PER_ORDER,
     MAX_REISSUES_PER_ORDER,
@@ -18,6 +19,7 @@ from engine.ordering import (
 from engine.orders import (
     Buyer,
     DeskRefusal,
+    ExchangeRequest,
     Order,
     OrderHold,
     OrderRefused,
@@ -107,6 +109,30 @@ async def line_not_sold(world: World, desk: OrderDesk) -> object:
     return await desk.refund(order.id, RefundRequest("r", (2,), "", "ada"))
 
 
+async def too_many_exchanges(world: World, desk: OrderDesk) -> object:
+    order = await sold_order(world, desk)
+    for number in range(MAX_EXCHANGES_PER_ORDER):
+        hold = await world.hold(1, 1 - number % 2, channel=TILL)
+        wanted = ExchangeRequest(f"x{number}", (number + 1,), hold, "ada")
+        placed(await desk.exchange(order.id, wanted))
+    hold = await world.hold(1, 1, channel=TILL)
+    last = ExchangeRequest("one-too-many", (MAX_EXCHANGES_PER_ORDER + 1,), hold, "ada")
+    return await desk.exchange(order.id, last)
+
+
+async def not_one_performance(world: World, desk: OrderDesk) -> object:
+    holds = [await world.hold(number, 0, channel=TILL) for number in (1, 2)]
+    order = await sold_order(world, desk, *holds)
+    hold = await world.hold(1, 1, channel=TILL)
+    return await desk.exchange(order.id, ExchangeRequest("x", (1, 2), hold, "ada"))
+
+
+async def printed(world: World, desk: OrderDesk) -> object:
+    order = await sold_order(world, desk)
+    placed(await desk.print_tickets(order.id, "p", (), "ada"))
+    return await desk.refund(order.id, RefundRequest("u", (), "", "ada", unprinted=True))
+
+
 async def too_many_reissues(world: World, desk: OrderDesk) -> object:
     order = await sold_order(world, desk)
     for number in range(MAX_REISSUES_PER_ORDER):
@@ -171,6 +197,9 @@ CASES: dict[DeskRefusal, Callable[[World, OrderDesk], Awaitable[object]]] = {
     DeskRefusal.NOTHING_TO_REFUND: nothing_to_refund,
     DeskRefusal.LINE_NOT_SOLD: line_not_sold,
     DeskRefusal.MORE_THAN_VALUE: more_than_value,
+    DeskRefusal.TOO_MANY_EXCHANGES: too_many_exchanges,
+    DeskRefusal.NOT_ONE_PERFORMANCE: not_one_performance,
+    DeskRefusal.PRINTED: printed,
     DeskRefusal.TOO_MANY_REISSUES: too_many_reissues,
     DeskRefusal.CREDIT_UNKNOWN: credit_unknown,
     DeskRefusal.CREDIT_TOO_SMALL: credit_too_small,
