@@ -177,6 +177,7 @@ def test_money_that_comes_too_late_and_is_kept_is_found_out(
     assert found_with_orders("stuck")
 
 
+@pytest.mark.soak
 def test_a_desk_that_looks_for_unfinished_orders_once_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,6 +19,7 @@ def test_new_worlds_stay_whole(piece: str) -> None:
     check(run_some(randbits(32), WORLDS))
 
 
+@pytest.mark.soak
 def test_new_worlds_with_orders_stay_whole() -> None:
     if GIVEN:
         pytest.skip("one seed is given, and test_worlds plays it")
