@@ -47,7 +47,7 @@ class Shop:
         return await self.until(order, OrderState.PAID), session
 
     async def until(self, order: Order, state: OrderState, *, finished: bool = False) -> Order:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 stored = await self.world.orders.get(order.id)
                 assert stored is not None

@@ -19,7 +19,7 @@ class Books:
 async def test_it_goes_on_after_a_failure() -> None:
     books = Books()
     closer = Closer(books, look_s=0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while books.looks < 4:  # noqa: ASYNC110 - its looks are not ours to signal
             await asyncio.sleep(0.01)
     await closer.close()

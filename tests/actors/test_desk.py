@@ -64,7 +64,7 @@ async def world() -> AsyncIterator[World]:
 
 async def until(world: World, id: str, *states: OrderState) -> Order:
     """The stored order once it is in one of these states."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             order = await world.orders.get(id)
             assert order is not None

@@ -77,7 +77,7 @@ class Counter(Shop):
 
     async def ended(self, order: Order) -> Payment:
         """The last payment, once nothing is waited for."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 payment = await self.stored(order)
                 if not payment.at_reader:

@@ -40,7 +40,7 @@ class Asker:
         self.heard.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(self.answers) + len(self.sheds) < count:
                 self.heard.clear()
                 await self.heard.wait()

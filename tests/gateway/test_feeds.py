@@ -67,7 +67,7 @@ class Watcher:
         return [self.replica.apply(payload_of(frame)) for frame in new]
 
     async def until(self, seq: int, epoch: int = 1) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (self.replica.epoch, self.replica.seq) < (epoch, seq):
                 self.out.told.clear()
                 if not self.catch_up():
