@@ -5,6 +5,7 @@ Owns the exit codes: what the work returns, 1 the server refused, 2 could not be
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cyclopts import Parameter
 
-from console.cli import fail, password, t
+from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, password, t
 from console.client import TIMEOUT_S, Client, ClientError, Problem
 from console.words import error_words
 from engine.orders import Order
@@ -20,6 +21,21 @@ from engine.orders import Order
 REFUSED: Final = 1
 
 Token = Annotated[str, Parameter(help=t("cli.operator_token"), env_var="STRAPONTIN_TOKEN")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asker:
+    """Who asks, where, and how the answer is printed."""
+
+    server: Server = DEFAULT_SERVER
+    login: Login = ""
+    token: Token = ""
+    json: Json = False
+
+
+ASKER: Final = Asker()
+"""Where none of it is said."""
 
 
 class Failure(Exception):

@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import t
 from console.client import Client, ClientError
 from console.counter import Wanted, held
 from console.operating import (
+    ASKER,
+    Asker,
     Failure,
-    Token,
     house_zone,
     moment,
     operator,
@@ -41,17 +42,6 @@ from renderers.money import format_money, parse_money
 app = App(name="order", help=t("cli.order.help"), help_format="plaintext")
 
 MAX_FOUND = 200
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Asker:
-    """Who asks, where, and how the answer is printed."""
-
-    server: Server = DEFAULT_SERVER
-    login: Login = ""
-    token: Token = ""
-    json: Json = False
 
 
 @Parameter(name="*")
@@ -101,7 +91,7 @@ def list_(
         Parameter(help=t("order.cli.state")),
     ] = None,
     limit: Annotated[int, Parameter(help=t("order.cli.limit"))] = 20,
-    who: Asker = Asker(),
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         client = await operator(who.server, who.login, who.token)
@@ -119,7 +109,7 @@ def list_(
 
 
 @app.command(help=t("order.cli.show"))
-def show(order: Named, /, *, who: Asker = Asker()) -> int:
+def show(order: Named, /, *, who: Asker = ASKER) -> int:
     async def change(client: Client, found: Order) -> Order:
         return found
 
@@ -139,7 +129,7 @@ def sell(
     ] = "e_ticket",
     until: Annotated[str, Parameter(help=t("order.cli.until"))] = "",
     money: Money = Money(),
-    who: Asker = Asker(),
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         if until and money.pay is not None:
@@ -171,7 +161,7 @@ def pay(
     amount: Annotated[str, Parameter(help=t("order.cli.part"))] = "",
     money: Money = Money(),
     id: Id = "",
-    who: Asker = Asker(),
+    who: Asker = ASKER,
 ) -> int:
     async def change(client: Client, found: Order) -> Order:
         if money.pay is None:
@@ -182,12 +172,12 @@ def pay(
 
 
 @app.command(help=t("order.cli.approve"))
-def approve(order: Named, /, *, who: Asker = Asker()) -> int:
+def approve(order: Named, /, *, who: Asker = ASKER) -> int:
     return _changed(order, who, lambda client, found: client.approve(found.id))
 
 
 @app.command(help=t("order.cli.cancel"))
-def cancel(order: Named, /, *, who: Asker = Asker()) -> int:
+def cancel(order: Named, /, *, who: Asker = ASKER) -> int:
     return _changed(order, who, lambda client, found: client.cancel(found.id))
 
 
@@ -201,7 +191,7 @@ def refund(
     reason: Annotated[str, Parameter(help=t("order.cli.reason"))] = "",
     to_credit: Annotated[bool, Parameter(negative=(), help=t("order.cli.to_credit"))] = False,
     id: Id = "",
-    who: Asker = Asker(),
+    who: Asker = ASKER,
 ) -> int:
     async def change(client: Client, found: Order) -> Order:
         back = _money(amount, found.currency)
@@ -211,7 +201,7 @@ def refund(
 
 
 @app.command(help=t("order.cli.undo"))
-def undo(order: Named, /, *, id: Id = "", who: Asker = Asker()) -> int:
+def undo(order: Named, /, *, id: Id = "", who: Asker = ASKER) -> int:
     return _changed(order, who, lambda client, found: client.undo(found.id, id or _new_id()))
 
 
@@ -225,7 +215,7 @@ def exchange(
     places: Places = Places(),
     fee: Annotated[str, Parameter(help=t("order.cli.fee"))] = "",
     money: Money = Money(),
-    who: Asker = Asker(),
+    who: Asker = ASKER,
 ) -> int:
     async def change(client: Client, found: Order) -> Order:
         number = performance
@@ -245,7 +235,7 @@ def exchange(
 
 
 @app.command(help=t("order.cli.reissue"))
-def reissue(order: Named, /, *, lines: Lines = (), id: Id = "", who: Asker = Asker()) -> int:
+def reissue(order: Named, /, *, lines: Lines = (), id: Id = "", who: Asker = ASKER) -> int:
     async def change(client: Client, found: Order) -> Order:
         return await client.reissue(found.id, id or _new_id(), lines)
 
@@ -261,7 +251,7 @@ def print_(
     output: Annotated[Path, Parameter(help=t("order.cli.output"))],
     lines: Lines = (),
     id: Id = "",
-    who: Asker = Asker(),
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         client = await operator(who.server, who.login, who.token)

@@ -9,11 +9,12 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import t
 from console.client import Client
 from console.operating import (
+    ASKER,
+    Asker,
     Failure,
-    Token,
     house_zone,
     moment,
     operator,
@@ -57,13 +58,10 @@ def show_invoice(
     paper: Name = "",
     output: Output = None,
     language: Spoken = None,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who.server, who.login, who.token)
         found = await order_of(client, order)
         if found is None:
             raise Failure(t("papers.cli.no_order", order=order))
@@ -75,7 +73,7 @@ def show_invoice(
             raise Failure(t("papers.cli.no_paper", order=order, paper=wanted))
         if output is not None:
             _write(output, await client.paper_pdf(found.id, wanted))
-        if json:
+        if who.json:
             print_json(rows)
             return 0
         await _tell(client, rows)
@@ -95,10 +93,7 @@ def show_settlement(
     issue: Issue = False,
     output: SettlementOutput = None,
     language: Spoken = None,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         days = (from_day, to_day or from_day)
@@ -108,14 +103,14 @@ def show_settlement(
         form = "" if output is None else _FORMS.get(output.suffix.lower(), "")
         if output is not None and not form:
             raise Failure(t("settlement.cli.suffix", file=output))
-        client = await operator(server, login, token)
+        client = await operator(who.server, who.login, who.token)
         if issue:
             await client.issue_settlement(*days, performance)
         if output is not None:
             asked = (*days, performance, form, language or t.language)
             _write(output, await client.settlement_file(*asked))
         found = await client.settlement(*days, performance)
-        if json:
+        if who.json:
             print_json(found)
             return 0
         lines = [title_of(found, t), subtitle_of(found, t)]

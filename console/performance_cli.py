@@ -12,10 +12,10 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 from msgspec import Struct
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import t
 from console.client import Client
 from console.client import Problem as Refusal
-from console.operating import Failure, Token, house_zone, moment, operator, print_json, run
+from console.operating import ASKER, Asker, Failure, house_zone, moment, operator, print_json, run
 from console.programme import text_in
 from engine.cancellation import CREDIT, Cancellation, CancelledOrder, Preview
 from renderers.money import format_money, format_number
@@ -56,14 +56,11 @@ def cancel(
     reason: Reason = "",
     yes: Yes = False,
     dry_run: DryRun = False,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
-        return await _Cancelling(client, performance, json).run(reason, yes, dry_run)
+        client = await operator(who.server, who.login, who.token)
+        return await _Cancelling(client, performance, who.json).run(reason, yes, dry_run)
 
     return run(work)
 

@@ -8,9 +8,9 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import t
 from console.client import Client
-from console.operating import Token, operator, print_json, run
+from console.operating import ASKER, Asker, operator, print_json, run
 from engine.orders import Order
 from engine.payments import PaymentMethod
 
@@ -27,15 +27,12 @@ Card = Annotated[str, Parameter(name="--card", help=t("reader.cli.card"))]
 @app.command(name="list", help=t("reader.cli.list"))
 def list_(
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who.server, who.login, who.token)
         found = await client.readers()
-        if json:
+        if who.json:
             print_json(found)
             return 0
         for one in found:
@@ -54,15 +51,12 @@ def bind(
     reader: Reader,
     /,
     *till: Till,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who.server, who.login, who.token)
         await client.bind_reader(reader, till)
-        if json:
+        if who.json:
             print_json({"id": reader, "tills": list(till)})
             return 0
         tills = ", ".join(till)
@@ -79,15 +73,12 @@ def present(
     /,
     *,
     card: Card = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who.server, who.login, who.token)
         await client.present_card(reader, card)
-        if json:
+        if who.json:
             print_json({"id": reader, "presented": True})
         else:
             print(t("reader.cli.presented", reader=reader))

@@ -6,7 +6,7 @@ cashier's. Decides nothing: that is the order desk's.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -210,10 +210,8 @@ async def give_back(request: web.Request) -> web.Response:
     wanted = await read_json(request, Return)
     order = await wanted_order(request)
     if not any(refund.id == wanted.id for refund in order.refunds):
-        found = await _open(edge, order, "returns")
-        open_now = {line.number: (line, returns) for line, returns in found}
-        taken = [open_now[number] for number in wanted.lines if number in open_now]
-        if len(taken) != len(set(wanted.lines)) or not taken:
+        taken = await _taken(edge, order, "returns", wanted.lines)
+        if not taken:
             raise Problem("not_returnable", "the time to give them back is over, or there is none")
         if not offers(taken, to_credit=wanted.to_credit):
             raise Problem("not_returnable", "the money goes another way", field="$.to_credit")
@@ -257,11 +255,8 @@ async def _exchange_terms(edge: Edge, order: Order, wanted: Exchange) -> tuple[i
     performance = wanted.basket.performance
     if not await edge.programme.is_public(performance):
         raise performance_unknown(performance)
-    open_now = {
-        line.number: (line, policy) for line, policy in await _open(edge, order, "exchanges")
-    }
-    taken = [open_now[number] for number in wanted.lines if number in open_now]
-    if len(taken) != len(set(wanted.lines)):
+    taken = await _taken(edge, order, "exchanges", wanted.lines)
+    if not taken:
         raise Problem("not_exchangeable", "the time to exchange them is over, or there is none")
     return kept(taken), not offers(taken, to_credit=False)
 
@@ -282,6 +277,15 @@ async def may_refund(edge: Edge, principal: Principal, order: Order) -> bool:
     reports = [await edge.backend.tills.report(session) for session in sorted(sessions)]
     there = {till_key(one.session.till) for one in reports if one is not None}
     return till_key(mine.till) in there
+
+
+async def _taken(
+    edge: Edge, order: Order, what: str, lines: Sequence[int]
+) -> list[tuple[OrderLine, Returns]]:
+    """These lines with their policies; none where one of them is not open to it now."""
+    found = {line.number: (line, policy) for line, policy in await _open(edge, order, what)}
+    taken = [found[number] for number in lines if number in found]
+    return taken if len(taken) == len(set(lines)) else []
 
 
 async def _open(edge: Edge, order: Order, what: str) -> list[tuple[OrderLine, Returns]]:
