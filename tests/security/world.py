@@ -64,6 +64,7 @@ class World:
         )
         async with http as response:
             is_problem = response.content_type == "application/problem+json"
+            await response.read()  # to its end, so that nothing of it goes on afterwards
             return response.status, (await response.json(content_type=None))["code"] if (
                 is_problem
             ) else ""
