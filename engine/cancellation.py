@@ -19,7 +19,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.mails import is_address
-from engine.ordering import LATE_REFUND, advance, not_exchanged, undone
+from engine.order_changes import not_exchanged, undone
+from engine.ordering import LATE_REFUND, advance
 from engine.orders import (
     RESERVED_STATES,
     SOLD_STATES,

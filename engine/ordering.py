@@ -1,4 +1,5 @@
-"""The rules of an order: how it is drawn up, and what each thing that happens makes of it.
+"""The rules of an order until it is sold or given up: how it is drawn up, and what each thing that
+happens makes of it. What becomes of it afterwards is in `engine.order_changes`.
 
 Every function gives a new order; none saves or asks anybody. The order desk saves what comes
 out, and only then takes the next step. The desk's part in this is told in `docs/orders.md`.
@@ -9,7 +10,7 @@ reads the saved orders sees every state.
 
 import re
 import string
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,26 +19,18 @@ from engine.commands import ID_BYTES, Quoted, QuotedFee, Ticket
 from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.orders import (
     GIVEN_UP,
-    RESERVED_STATES,
     STANDING,
-    UNSOLD_STATES,
     Bought,
     Charge,
-    ChargeKind,
     Delivery,
-    ExchangeRequest,
     LineFee,
     LineState,
     Order,
     OrderExchange,
     OrderHold,
     OrderLine,
-    OrderPrint,
-    OrderRefund,
-    OrderReissue,
     OrderState,
     PlaceOrder,
-    RefundRequest,
     Terms,
     TermsKind,
     WayFee,
@@ -60,12 +53,6 @@ from engine.settings import FeeKind
 
 MAX_BASKETS_PER_ORDER: Final = 8
 MAX_PAYMENTS_PER_ORDER: Final = 10
-MAX_REISSUES_PER_ORDER: Final = 50
-MAX_EXCHANGES_PER_ORDER: Final = 20
-MAX_PRINTS_PER_ORDER: Final = 100
-"""The latest; those before are forgotten."""
-MAX_REFUNDS_PER_ORDER: Final = 90
-"""Leaves room below MAX_REFUNDS_PER_PAYMENT for refunds made in the provider's own pages."""
 CLOSING_MS: Final = 20_000
 """An order is given up this long before its holds end: a payment page that is closed then may
 turn out to be paid, and the seats must still be there to be sold."""
@@ -83,14 +70,14 @@ _Asked = tuple[Payment, Refund]
 
 def malformed(request: PlaceOrder) -> str:
     """What is wrong with the shape of a request, "" for nothing."""
-    if not _is_hex(request.id):
+    if not is_hex(request.id):
         return "id: 32 hexadecimal digits"
     if not 1 <= len(request.baskets) <= MAX_BASKETS_PER_ORDER:
         return f"baskets: 1 to {MAX_BASKETS_PER_ORDER}"
     if len({hold.performance for hold in request.baskets}) != len(request.baskets):
         return "baskets: one for each performance"
     for hold in request.baskets:
-        if problem := _malformed_hold(hold):
+        if problem := malformed_hold(hold):
             return problem
     buyer = request.buyer
     if max(len(buyer.name), len(buyer.email), len(buyer.language)) > MAX_TEXT_CHARS:
@@ -98,8 +85,8 @@ def malformed(request: PlaceOrder) -> str:
     return ""
 
 
-def _malformed_hold(hold: OrderHold) -> str:
-    if not _is_hex(hold.token):
+def malformed_hold(hold: OrderHold) -> str:
+    if not is_hex(hold.token):
         return "token: 32 hexadecimal digits"
     if not 1 <= len(hold.lines) <= MAX_PLACES_PER_HOLD:
         return f"lines: 1 to {MAX_PLACES_PER_HOLD}"
@@ -108,31 +95,7 @@ def _malformed_hold(hold: OrderHold) -> str:
     return ""
 
 
-def malformed_refund(wanted: RefundRequest) -> str:
-    """What is wrong with the shape of a refund that is asked for, "" for nothing."""
-    if not KEY.fullmatch(wanted.id):
-        return "refund: 1 to 64 letters, digits and dashes"
-    if len(wanted.reason) > MAX_TEXT_CHARS:
-        return f"reason: {MAX_TEXT_CHARS} characters at most"
-    if wanted.amount < 0 or wanted.fee < 0:
-        return "amount, fee: not negative"
-    if wanted.amount and wanted.lines:
-        return "refund: of lines or of an amount"
-    return ""
-
-
-def malformed_exchange(wanted: ExchangeRequest) -> str:
-    """What is wrong with the shape of an exchange that is asked for, "" for nothing."""
-    if not KEY.fullmatch(wanted.id):
-        return "exchange: 1 to 64 letters, digits and dashes"
-    if not 1 <= len(wanted.lines) <= MAX_PLACES_PER_HOLD:
-        return f"lines: 1 to {MAX_PLACES_PER_HOLD}"
-    if wanted.fee < 0:
-        return "fee: not negative"
-    return _malformed_hold(wanted.hold)
-
-
-def _is_hex(text: str) -> bool:
+def is_hex(text: str) -> bool:
     return len(text) == 2 * ID_BYTES and not text.strip(_HEX_DIGITS)
 
 
@@ -148,7 +111,7 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
     """
     lines: list[OrderLine] = []
     for basket, quote in zip(request.baskets, quotes, strict=True):
-        lines += _lines(basket, quote, request.delivery, len(lines))
+        lines += lines_of(basket, quote, request.delivery, len(lines))
     order = Order(
         id=request.id,
         number=0,
@@ -164,14 +127,14 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
         holds=request.baskets,
         lines=tuple(lines),
         delivery=request.delivery,
-        charges=_charges(request.baskets, quotes, request.delivery),
+        charges=charges_of(request.baskets, quotes, request.delivery),
         way_fees=_way_fees(request, quotes),
     )
     state = OrderState.OPEN if order.worth else OrderState.SELLING
     return replace(order, state=state, total=order.worth)
 
 
-def _lines(hold: OrderHold, quote: Quoted, delivery: Delivery, known: int) -> list[OrderLine]:
+def lines_of(hold: OrderHold, quote: Quoted, delivery: Delivery, known: int) -> list[OrderLine]:
     """One line for each place of a hold, numbered from after `known`."""
     lines: list[OrderLine] = []
     fees = [fee for fee in quote.fees if fee.line >= 0 and _is_charged(fee, delivery)]
@@ -216,7 +179,7 @@ def _once(fees: Iterable[tuple[int, QuotedFee]]) -> Iterator[tuple[int, QuotedFe
     yield from found.values()
 
 
-def _charges(
+def charges_of(
     holds: Sequence[OrderHold], quotes: Sequence[Quoted], delivery: Delivery
 ) -> tuple[Charge, ...]:
     fees = _once(
@@ -284,7 +247,7 @@ def to_be_paid_by(order: Order, method: PaymentMethod, payment: str) -> Order:
     Payments that brought nothing yet are waited for no longer, and their fees are not due. An
     exchange costs no fee for the way in which it is paid.
     """
-    payments = tuple(one if one.captured else _closed(one) for one in order.payments)
+    payments = tuple(one if one.captured else closed(one) for one in order.payments)
     order = _without_stale_fees(replace(order, payments=payments))
     if order.exchange is not None:
         return order
@@ -411,7 +374,7 @@ def advance(order: Order) -> Order:
     order = _without_stale_fees(replace(order, payments=tuple(payments)))
     if waits and left <= 0:
         if order.exchange is not None:
-            return _with_exchange(order, replace(order.exchange, covered=True))
+            return with_exchange(order, replace(order.exchange, covered=True))
         return replace(order, state=OrderState.SELLING)
     if order.state in GIVEN_UP and order.has_money:
         return replace(order, state=OrderState.FAILED)
@@ -443,7 +406,7 @@ def _with_late_refund(payment: Payment, till: str) -> Payment:
     return payment
 
 
-def _closed(payment: Payment) -> Payment:
+def closed(payment: Payment) -> Payment:
     return close(payment) if payment.standing is Standing.WAITING else payment
 
 
@@ -489,7 +452,7 @@ def activated(order: Order) -> Order:
         replace(line, state=LineState.SOLD) if line.state is LineState.RESERVED else line
         for line in order.lines
     )
-    return _paid(order, lines)
+    return paid_up(order, lines)
 
 
 def freed(order: Order) -> Order:
@@ -578,7 +541,7 @@ def costs(lines: Sequence[OrderLine], hold: OrderHold, quote: Quoted) -> bool:
 
 def sold(order: Order, tickets: Mapping[int, Sequence[Ticket]]) -> Order:
     """SELLING to PAID: every line has its ticket. `tickets` are by performance."""
-    return _paid(order, _ticketed(order, tickets, LineState.SOLD))
+    return paid_up(order, _ticketed(order, tickets, LineState.SOLD))
 
 
 def _ticketed(
@@ -592,16 +555,18 @@ def _ticketed(
     return tuple(lines)
 
 
-def _paid(order: Order, lines: tuple[OrderLine, ...], state: OrderState = OrderState.PAID) -> Order:
+def paid_up(
+    order: Order, lines: tuple[OrderLine, ...], state: OrderState = OrderState.PAID
+) -> Order:
     # `advance` has left no other payments waiting with money in them.
     payments = tuple(
         confirm(one) if one.captured and _counts(one, order) else one for one in order.payments
     )
-    charges = _charges_now(order, LineState.PENDING, LineState.SOLD)
+    charges = charges_now(order, LineState.PENDING, LineState.SOLD)
     return replace(order, state=state, lines=lines, payments=payments, charges=charges)
 
 
-def _charges_now(order: Order, was: LineState, state: LineState) -> tuple[Charge, ...]:
+def charges_now(order: Order, was: LineState, state: LineState) -> tuple[Charge, ...]:
     """The charges of an order, those in one state brought to another."""
     return tuple(replace(one, state=state) if one.state is was else one for one in order.charges)
 
@@ -622,8 +587,8 @@ def _ended(order: Order, state: OrderState) -> Order:
         line if line.state is LineState.RESERVED else replace(line, state=LineState.CANCELLED)
         for line in order.lines
     )
-    payments = tuple(_closed(one) for one in order.payments)
-    charges = _charges_now(order, LineState.PENDING, LineState.CANCELLED)
+    payments = tuple(closed(one) for one in order.payments)
+    charges = charges_now(order, LineState.PENDING, LineState.CANCELLED)
     return replace(order, state=state, lines=lines, payments=payments, charges=charges)
 
 
@@ -643,272 +608,6 @@ def reserved_lines(order: Order) -> tuple[int, ...]:
     return tuple(line.number for line in order.lines if line.state is LineState.RESERVED)
 
 
-def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str) -> Order:
-    """The refund is carried out: these lines' tickets have ended, and their money is due.
-
-    Fees go back with their places where they are refundable; those of the order as a whole with
-    its last place. `refused` is the code of the performances that refused, "" for none. Money
-    that went back in the provider's own pages before is not given a second time. A refund of an
-    amount has no lines.
-    """
-    done = replace(refund, done=True, undone=tuple(sorted(lines)), refused=refused)
-    refunds = tuple(done if one.id == done.id else one for one in order.refunds)
-    order = replace(order, refunds=refunds)
-    if refund.called_off and order.state in (*RESERVED_STATES, *UNSOLD_STATES):
-        return _unreserved(order, lines)
-    if refund.amount:
-        order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -refund.amount)
-    elif lines:
-        order = _without_lines(order, lines, every_fee=refund.called_off)
-    else:
-        return order
-    # What was given back as an amount is not given back again with the place it was given for.
-    if order.value < 0:
-        order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -order.value)
-    state = OrderState.PART_REFUNDED if sold_lines(order) else OrderState.REFUNDED
-    order = replace(order, state=state)
-    order = _with_charge(order, refund.id, ChargeKind.RETURN, min(refund.fee, -order.due))
-    if refund.card:
-        order = _with_charge(order, refund.id, ChargeKind.CREDIT, -order.due, refund.card)
-    return _paid_back(order, refund.id)
-
-
-def reissued(
-    order: Order, reissue: OrderReissue, versions: Mapping[int, int], refused: str
-) -> Order:
-    """The tickets of these lines (each with its new version) are new; what was printed is void."""
-    done = replace(reissue, done=True, refused=refused)
-    lines = tuple(
-        replace(line, version=versions.get(line.number, line.version)) for line in order.lines
-    )
-    reissues = tuple(done if one.id == done.id else one for one in order.reissues)
-    return replace(order, lines=lines, reissues=reissues)
-
-
-def printed(order: Order, id: str, lines: Sequence[int], operator: str, now_ms: int) -> Order:
-    """The tickets of these lines are on paper, once more perhaps."""
-    tickets = tuple((line.number, line.version) for line in order.lines if line.number in lines)
-    one = OrderPrint(id, tickets, operator, now_ms)
-    return replace(order, prints=(*order.prints, one)[-MAX_PRINTS_PER_ORDER:])
-
-
-def copies(order: Order, id: str) -> dict[int, int]:
-    """For each line that a print has: how often its ticket was printed before."""
-    before = [one.id for one in order.prints].index(id)
-    return {
-        ticket[0]: sum(ticket in one.tickets for one in order.prints[:before])
-        for ticket in order.prints[before].tickets
-    }
-
-
-# Exchanges -----------------------------------------------------------------------
-
-
-def exchange_asked(
-    order: Order, wanted: ExchangeRequest, quote: Quoted, card: str, now_ms: int
-) -> Order:
-    """SOLD_STATES to EXCHANGING: what is to come is pending, priced as it was quoted.
-
-    What goes is given back as by a refund, and what the order is charged for once already is not
-    charged anew.
-    """
-    coming = _lines(wanted.hold, quote, order.delivery, len(order.lines))
-    exchange = OrderExchange(
-        wanted.id,
-        tuple(sorted(wanted.lines)),
-        tuple(line.number for line in coming),
-        wanted.hold,
-        order.state,
-        wanted.operator,
-        now_ms,
-        quote.expires_ms - CLOSING_MS,
-        wanted.fee,
-        card,
-    )
-    pending = LineState.PENDING
-    charges = (*order.charges, *_kept_fees(order, exchange.leaving, pending))
-    charged = {one.fee for one in charges if one.state in STANDING}
-    more = [
-        one for one in _charges((wanted.hold,), (quote,), order.delivery) if one.fee not in charged
-    ]
-    charges += tuple(replace(one, number=len(charges) + at) for at, one in enumerate(more, 1))
-    order = replace(
-        order,
-        state=OrderState.EXCHANGING,
-        lines=(*order.lines, *coming),
-        charges=charges,
-        exchanges=(*order.exchanges, exchange),
-    )
-    # What was given back as an amount is not given back again with the place it was given for.
-    if order.value < 0:
-        order = _with_charge(order, wanted.id, ChargeKind.ALLOWANCE, -order.value, state=pending)
-    order = _with_charge(order, wanted.id, ChargeKind.EXCHANGE, wanted.fee, state=pending)
-    return replace(order, total=order.worth)
-
-
-def _with_exchange(order: Order, exchange: OrderExchange) -> Order:
+def with_exchange(order: Order, exchange: OrderExchange) -> Order:
     """The order with this instead of its last exchange."""
     return replace(order, exchanges=(*order.exchanges[:-1], exchange))
-
-
-def exchanged(order: Order, tickets: Sequence[Ticket]) -> Order:
-    """EXCHANGING to EXCHANGED: `tickets` are those of the lines that come, and what is too much
-    goes back."""
-    exchange = order.exchange
-    assert exchange is not None
-    made = dict(zip(exchange.coming, tickets, strict=True))
-    lines = tuple(
-        replace(
-            line,
-            state=LineState.SOLD,
-            ticket=made[line.number].number,
-            version=made[line.number].version,
-        )
-        if line.number in made
-        else line
-        for line in _ended_lines(order, exchange.leaving)
-    )
-    # Its payments count for as long as it is under way.
-    order = _paid(order, lines, OrderState.EXCHANGING)
-    done = replace(exchange, done=True)
-    order = replace(_with_exchange(order, done), state=OrderState.EXCHANGED)
-    if exchange.card:
-        order = _with_charge(order, exchange.id, ChargeKind.CREDIT, -order.due, exchange.card)
-    return _paid_back(order, exchange.id)
-
-
-def not_exchanged(order: Order, why: str) -> Order:
-    """EXCHANGING to what it was: what came for the exchange alone goes back."""
-    exchange = order.exchange
-    assert exchange is not None
-    lines = tuple(
-        replace(line, state=LineState.CANCELLED) if line.number in exchange.coming else line
-        for line in order.lines
-    )
-    order = replace(
-        _with_exchange(order, replace(exchange, done=True, refused=why)),
-        state=exchange.before,
-        lines=lines,
-        payments=tuple(_closed(one) for one in order.payments),
-        charges=_charges_now(order, LineState.PENDING, LineState.CANCELLED),
-    )
-    return replace(order, total=order.worth)
-
-
-def _unreserved(order: Order, lines: Sequence[int]) -> Order:
-    """Without these reserved places: it waits for less, or, with none left, for nothing."""
-    order = replace(
-        order,
-        lines=tuple(
-            replace(line, state=LineState.CANCELLED) if line.number in lines else line
-            for line in order.lines
-        ),
-    )
-    if order.state not in RESERVED_STATES:
-        return order  # given up meanwhile
-    if not order.has_reserved:
-        return given_up(order, OrderState.CANCELLED)
-    left = {line.performance for line in order.lines if line.state is LineState.RESERVED}
-    charges = tuple(
-        replace(one, state=LineState.CANCELLED)
-        if one.state is LineState.PENDING and one.performance not in (-1, *left)
-        else one
-        for one in order.charges
-    )
-    order = replace(order, charges=charges)
-    return replace(order, total=order.worth)
-
-
-def _without_lines(order: Order, lines: Sequence[int], *, every_fee: bool) -> Order:
-    kept = [] if every_fee else _kept_fees(order, lines)
-    order = replace(order, lines=_ended_lines(order, lines), charges=(*order.charges, *kept))
-    left = {line.performance for line in order.lines if line.state is LineState.SOLD}
-    if left and not every_fee:
-        return order
-    charges = tuple(
-        replace(one, state=LineState.REFUNDED) if _goes_back(one, left, every_fee) else one
-        for one in order.charges
-    )
-    return replace(order, charges=charges)
-
-
-def _goes_back(charge: Charge, left: Collection[int], every_fee: bool) -> bool:
-    """A charge of an order that has places in the performances `left` only."""
-    if charge.state is not LineState.SOLD:
-        return False
-    if not every_fee:
-        return charge.refundable
-    # What an earlier refund kept, or made, stays.
-    own = not charge.refund and not charge.line
-    return own and (not left or charge.performance not in (-1, *left))
-
-
-def _with_charge(
-    order: Order,
-    cause: str,
-    kind: ChargeKind,
-    amount: int,
-    card: str = "",
-    state: LineState = LineState.SOLD,
-) -> Order:
-    """The order with what a refund or an exchange charges, if that is anything; it is never given
-    back."""
-    if not amount or (amount < 0 and kind is not ChargeKind.ALLOWANCE):
-        return order
-    charge = Charge(
-        len(order.charges) + 1,
-        kind.value,
-        amount,
-        kind.value,
-        state=state,
-        refundable=False,
-        refund=cause,
-        card=card,
-    )
-    return replace(order, charges=(*order.charges, charge))
-
-
-def _ended_lines(order: Order, lines: Sequence[int]) -> tuple[OrderLine, ...]:
-    return tuple(
-        replace(line, state=LineState.REFUNDED) if line.number in lines else line
-        for line in order.lines
-    )
-
-
-def _kept_fees(
-    order: Order, lines: Sequence[int], state: LineState = LineState.SOLD
-) -> list[Charge]:
-    """What the house keeps of the fees of lines that are refunded."""
-    kept: list[Charge] = []
-    for line in order.lines:
-        for fee in line.fees if line.number in lines else ():
-            if not fee.refundable:
-                number = len(order.charges) + len(kept) + 1
-                kept.append(
-                    Charge(
-                        number,
-                        fee.fee,
-                        fee.amount,
-                        FeeKind.SERVICE.value,
-                        line.performance,
-                        state,
-                        fee.absorbed,
-                        refundable=False,
-                        line=line.number,
-                    )
-                )
-    return kept
-
-
-def _paid_back(order: Order, key: str) -> Order:
-    """The order with what it has too much asked back from the payments that made it."""
-    due = -order.due
-    payments = []
-    for payment in order.payments:
-        part = min(due, payment.kept) if payment.standing is Standing.CONFIRMED else 0
-        if part > 0:
-            begun = begin_refund(payment, key, part, till=order.till)
-            assert isinstance(begun, Payment), f"refund {key}: {begun}"
-            payment, due = begun, due - part
-        payments.append(payment)
-    return replace(order, payments=tuple(payments))

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from engine.limits import MAX_TEXT_CHARS
-from engine.ordering import copies
+from engine.order_changes import copies
 from engine.orders import RESERVED_STATES, OrderState, RefundRequest
 from gateway.http import (
     EDGE,

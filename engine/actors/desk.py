@@ -24,25 +24,27 @@ from engine.actors.performance import now_ms
 from engine.actors.saga import Ask, Saga, Shop, subject_of
 from engine.commands import Refusal
 from engine.credit import CODE_BYTES, CreditRefused, code_of, read_code
-from engine.ordering import (
-    KEY,
+from engine.order_changes import (
     MAX_EXCHANGES_PER_ORDER,
-    MAX_PAYMENTS_PER_ORDER,
     MAX_REFUNDS_PER_ORDER,
     MAX_REISSUES_PER_ORDER,
+    exchange_asked,
+    malformed_exchange,
+    malformed_refund,
+    printed,
+)
+from engine.ordering import (
+    KEY,
+    MAX_PAYMENTS_PER_ORDER,
     advance,
     approved,
     deposit,
     draw_up,
-    exchange_asked,
     look_ms,
     malformed,
-    malformed_exchange,
-    malformed_refund,
     never_sold,
     over_ms,
     payment_of,
-    printed,
     reminded,
     reminder_ms,
     reserved_lines,

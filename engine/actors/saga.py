@@ -53,6 +53,7 @@ from engine.commands import (
     TicketState,
 )
 from engine.holding import HOLD_UNKNOWN
+from engine.order_changes import exchanged, not_exchanged, reissued, undone
 from engine.ordering import (
     activated,
     advance,
@@ -60,22 +61,18 @@ from engine.ordering import (
     at_rest,
     buyer_key,
     costs,
-    exchanged,
     fits,
     freed,
     given_up,
     has_page,
     lost,
-    not_exchanged,
     over_ms,
     page_amounts,
     payment_of,
-    reissued,
     reserved,
     reserved_lines,
     sold,
     told_of,
-    undone,
     with_payment,
 )
 from engine.orders import (

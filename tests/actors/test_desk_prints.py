@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from engine.commands import Channel
-from engine.ordering import MAX_PRINTS_PER_ORDER, copies
+from engine.order_changes import MAX_PRINTS_PER_ORDER, copies
 from engine.orders import ExchangeRequest, Order, OrderRefused, OrderState, RefundRequest
 from tests.actors.desks import World, paid, placed, request
 

@@ -9,13 +9,12 @@ from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.payments import StripeGateway
 from engine.commands import Channel, Hold, Line, Refusal, Scan, ScanMode
-from engine.ordering import (
-    MAX_BASKETS_PER_ORDER,
+from engine.order_changes import (
     MAX_EXCHANGES_PER_ORDER,
-    MAX_PAYMENTS_PER_ORDER,
     MAX_REFUNDS_PER_ORDER,
     MAX_REISSUES_PER_ORDER,
 )
+from engine.ordering import MAX_BASKETS_PER_ORDER, MAX_PAYMENTS_PER_ORDER
 from engine.orders import (
     Buyer,
     DeskRefusal,

@@ -34,7 +34,8 @@ from engine.commands import (
     Refused,
     ScanOutcome,
 )
-from engine.ordering import advance, undone
+from engine.order_changes import undone
+from engine.ordering import advance
 from engine.orders import (
     Buyer,
     Charge,

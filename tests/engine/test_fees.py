@@ -13,17 +13,14 @@ from engine import fees
 from engine.commands import Channel, Line, Quoted, QuotedFee, Ticket
 from engine.credit import CODE_BYTES, code_of, moves_of
 from engine.ledger import FactKind, facts_of
+from engine.order_changes import exchange_asked, exchanged, not_exchanged, undone
 from engine.ordering import (
     advance,
     draw_up,
-    exchange_asked,
-    exchanged,
     given_up,
-    not_exchanged,
     sold,
     sold_lines,
     to_be_paid_by,
-    undone,
     with_payment_begun,
 )
 from engine.orders import (

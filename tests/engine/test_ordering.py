@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from engine.commands import Channel, Line, Quoted, Ticket
 from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
+from engine.order_changes import undone
 from engine.ordering import (
     APPROVAL_MS,
     CLOSING_MS,
@@ -43,7 +44,6 @@ from engine.ordering import (
     to_be_paid_by,
     to_reserve,
     told_of,
-    undone,
     with_payment_begun,
 )
 from engine.orders import (

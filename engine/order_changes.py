@@ -1,0 +1,340 @@
+"""What becomes of an order once it has tickets: refunds, new tickets, prints, exchanges.
+
+Every function gives a new order, as in `engine.ordering`, whose rules these go on with.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from engine.commands import Quoted, Ticket
+from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
+from engine.ordering import (
+    CLOSING_MS,
+    KEY,
+    charges_now,
+    charges_of,
+    closed,
+    given_up,
+    lines_of,
+    malformed_hold,
+    paid_up,
+    sold_lines,
+    with_exchange,
+)
+from engine.orders import (
+    RESERVED_STATES,
+    STANDING,
+    UNSOLD_STATES,
+    Charge,
+    ChargeKind,
+    ExchangeRequest,
+    LineState,
+    Order,
+    OrderExchange,
+    OrderLine,
+    OrderPrint,
+    OrderRefund,
+    OrderReissue,
+    OrderState,
+    RefundRequest,
+)
+from engine.payments import Payment, Standing, begin_refund
+from engine.settings import FeeKind
+
+MAX_REISSUES_PER_ORDER: Final = 50
+MAX_EXCHANGES_PER_ORDER: Final = 20
+MAX_PRINTS_PER_ORDER: Final = 100
+"""The latest; those before are forgotten."""
+MAX_REFUNDS_PER_ORDER: Final = 90
+"""Leaves room below MAX_REFUNDS_PER_PAYMENT for refunds made in the provider's own pages."""
+
+
+def malformed_refund(wanted: RefundRequest) -> str:
+    """What is wrong with the shape of a refund that is asked for, "" for nothing."""
+    if not KEY.fullmatch(wanted.id):
+        return "refund: 1 to 64 letters, digits and dashes"
+    if len(wanted.reason) > MAX_TEXT_CHARS:
+        return f"reason: {MAX_TEXT_CHARS} characters at most"
+    if wanted.amount < 0 or wanted.fee < 0:
+        return "amount, fee: not negative"
+    if wanted.amount and wanted.lines:
+        return "refund: of lines or of an amount"
+    return ""
+
+
+def malformed_exchange(wanted: ExchangeRequest) -> str:
+    """What is wrong with the shape of an exchange that is asked for, "" for nothing."""
+    if not KEY.fullmatch(wanted.id):
+        return "exchange: 1 to 64 letters, digits and dashes"
+    if not 1 <= len(wanted.lines) <= MAX_PLACES_PER_HOLD:
+        return f"lines: 1 to {MAX_PLACES_PER_HOLD}"
+    if wanted.fee < 0:
+        return "fee: not negative"
+    return malformed_hold(wanted.hold)
+
+
+def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str) -> Order:
+    """The refund is carried out: these lines' tickets have ended, and their money is due.
+
+    Fees go back with their places where they are refundable; those of the order as a whole with
+    its last place. `refused` is the code of the performances that refused, "" for none. Money
+    that went back in the provider's own pages before is not given a second time. A refund of an
+    amount has no lines.
+    """
+    done = replace(refund, done=True, undone=tuple(sorted(lines)), refused=refused)
+    refunds = tuple(done if one.id == done.id else one for one in order.refunds)
+    order = replace(order, refunds=refunds)
+    if refund.called_off and order.state in (*RESERVED_STATES, *UNSOLD_STATES):
+        return _unreserved(order, lines)
+    if refund.amount:
+        order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -refund.amount)
+    elif lines:
+        order = _without_lines(order, lines, every_fee=refund.called_off)
+    else:
+        return order
+    # What was given back as an amount is not given back again with the place it was given for.
+    if order.value < 0:
+        order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -order.value)
+    state = OrderState.PART_REFUNDED if sold_lines(order) else OrderState.REFUNDED
+    order = replace(order, state=state)
+    order = _with_charge(order, refund.id, ChargeKind.RETURN, min(refund.fee, -order.due))
+    if refund.card:
+        order = _with_charge(order, refund.id, ChargeKind.CREDIT, -order.due, refund.card)
+    return _paid_back(order, refund.id)
+
+
+def reissued(
+    order: Order, reissue: OrderReissue, versions: Mapping[int, int], refused: str
+) -> Order:
+    """The tickets of these lines (each with its new version) are new; what was printed is void."""
+    done = replace(reissue, done=True, refused=refused)
+    lines = tuple(
+        replace(line, version=versions.get(line.number, line.version)) for line in order.lines
+    )
+    reissues = tuple(done if one.id == done.id else one for one in order.reissues)
+    return replace(order, lines=lines, reissues=reissues)
+
+
+def printed(order: Order, id: str, lines: Sequence[int], operator: str, now_ms: int) -> Order:
+    """The tickets of these lines are on paper, once more perhaps."""
+    tickets = tuple((line.number, line.version) for line in order.lines if line.number in lines)
+    one = OrderPrint(id, tickets, operator, now_ms)
+    return replace(order, prints=(*order.prints, one)[-MAX_PRINTS_PER_ORDER:])
+
+
+def copies(order: Order, id: str) -> dict[int, int]:
+    """For each line that a print has: how often its ticket was printed before."""
+    before = [one.id for one in order.prints].index(id)
+    return {
+        ticket[0]: sum(ticket in one.tickets for one in order.prints[:before])
+        for ticket in order.prints[before].tickets
+    }
+
+
+def exchange_asked(
+    order: Order, wanted: ExchangeRequest, quote: Quoted, card: str, now_ms: int
+) -> Order:
+    """SOLD_STATES to EXCHANGING: what is to come is pending, priced as it was quoted.
+
+    What goes is given back as by a refund, and what the order is charged for once already is not
+    charged anew.
+    """
+    coming = lines_of(wanted.hold, quote, order.delivery, len(order.lines))
+    exchange = OrderExchange(
+        wanted.id,
+        tuple(sorted(wanted.lines)),
+        tuple(line.number for line in coming),
+        wanted.hold,
+        order.state,
+        wanted.operator,
+        now_ms,
+        quote.expires_ms - CLOSING_MS,
+        wanted.fee,
+        card,
+    )
+    pending = LineState.PENDING
+    charges = (*order.charges, *_kept_fees(order, exchange.leaving, pending))
+    charged = {one.fee for one in charges if one.state in STANDING}
+    more = [
+        one
+        for one in charges_of((wanted.hold,), (quote,), order.delivery)
+        if one.fee not in charged
+    ]
+    charges += tuple(replace(one, number=len(charges) + at) for at, one in enumerate(more, 1))
+    order = replace(
+        order,
+        state=OrderState.EXCHANGING,
+        lines=(*order.lines, *coming),
+        charges=charges,
+        exchanges=(*order.exchanges, exchange),
+    )
+    # What was given back as an amount is not given back again with the place it was given for.
+    if order.value < 0:
+        order = _with_charge(order, wanted.id, ChargeKind.ALLOWANCE, -order.value, state=pending)
+    order = _with_charge(order, wanted.id, ChargeKind.EXCHANGE, wanted.fee, state=pending)
+    return replace(order, total=order.worth)
+
+
+def exchanged(order: Order, tickets: Sequence[Ticket]) -> Order:
+    """EXCHANGING to EXCHANGED: `tickets` are those of the lines that come, and what is too much
+    goes back."""
+    exchange = order.exchange
+    assert exchange is not None
+    made = dict(zip(exchange.coming, tickets, strict=True))
+    lines = tuple(
+        replace(
+            line,
+            state=LineState.SOLD,
+            ticket=made[line.number].number,
+            version=made[line.number].version,
+        )
+        if line.number in made
+        else line
+        for line in _ended_lines(order, exchange.leaving)
+    )
+    # Its payments count for as long as it is under way.
+    order = paid_up(order, lines, OrderState.EXCHANGING)
+    done = replace(exchange, done=True)
+    order = replace(with_exchange(order, done), state=OrderState.EXCHANGED)
+    if exchange.card:
+        order = _with_charge(order, exchange.id, ChargeKind.CREDIT, -order.due, exchange.card)
+    return _paid_back(order, exchange.id)
+
+
+def not_exchanged(order: Order, why: str) -> Order:
+    """EXCHANGING to what it was: what came for the exchange alone goes back."""
+    exchange = order.exchange
+    assert exchange is not None
+    lines = tuple(
+        replace(line, state=LineState.CANCELLED) if line.number in exchange.coming else line
+        for line in order.lines
+    )
+    order = replace(
+        with_exchange(order, replace(exchange, done=True, refused=why)),
+        state=exchange.before,
+        lines=lines,
+        payments=tuple(closed(one) for one in order.payments),
+        charges=charges_now(order, LineState.PENDING, LineState.CANCELLED),
+    )
+    return replace(order, total=order.worth)
+
+
+def _unreserved(order: Order, lines: Sequence[int]) -> Order:
+    """Without these reserved places: it waits for less, or, with none left, for nothing."""
+    order = replace(
+        order,
+        lines=tuple(
+            replace(line, state=LineState.CANCELLED) if line.number in lines else line
+            for line in order.lines
+        ),
+    )
+    if order.state not in RESERVED_STATES:
+        return order  # given up meanwhile
+    if not order.has_reserved:
+        return given_up(order, OrderState.CANCELLED)
+    left = {line.performance for line in order.lines if line.state is LineState.RESERVED}
+    charges = tuple(
+        replace(one, state=LineState.CANCELLED)
+        if one.state is LineState.PENDING and one.performance not in (-1, *left)
+        else one
+        for one in order.charges
+    )
+    order = replace(order, charges=charges)
+    return replace(order, total=order.worth)
+
+
+def _without_lines(order: Order, lines: Sequence[int], *, every_fee: bool) -> Order:
+    kept = [] if every_fee else _kept_fees(order, lines)
+    order = replace(order, lines=_ended_lines(order, lines), charges=(*order.charges, *kept))
+    left = {line.performance for line in order.lines if line.state is LineState.SOLD}
+    if left and not every_fee:
+        return order
+    charges = tuple(
+        replace(one, state=LineState.REFUNDED) if _goes_back(one, left, every_fee) else one
+        for one in order.charges
+    )
+    return replace(order, charges=charges)
+
+
+def _goes_back(charge: Charge, left: Collection[int], every_fee: bool) -> bool:
+    """A charge of an order that has places in the performances `left` only."""
+    if charge.state is not LineState.SOLD:
+        return False
+    if not every_fee:
+        return charge.refundable
+    # What an earlier refund kept, or made, stays.
+    own = not charge.refund and not charge.line
+    return own and (not left or charge.performance not in (-1, *left))
+
+
+def _with_charge(
+    order: Order,
+    cause: str,
+    kind: ChargeKind,
+    amount: int,
+    card: str = "",
+    state: LineState = LineState.SOLD,
+) -> Order:
+    """The order with what a refund or an exchange charges, if that is anything; it is never given
+    back."""
+    if not amount or (amount < 0 and kind is not ChargeKind.ALLOWANCE):
+        return order
+    charge = Charge(
+        len(order.charges) + 1,
+        kind.value,
+        amount,
+        kind.value,
+        state=state,
+        refundable=False,
+        refund=cause,
+        card=card,
+    )
+    return replace(order, charges=(*order.charges, charge))
+
+
+def _ended_lines(order: Order, lines: Sequence[int]) -> tuple[OrderLine, ...]:
+    return tuple(
+        replace(line, state=LineState.REFUNDED) if line.number in lines else line
+        for line in order.lines
+    )
+
+
+def _kept_fees(
+    order: Order, lines: Sequence[int], state: LineState = LineState.SOLD
+) -> list[Charge]:
+    """What the house keeps of the fees of lines that are refunded."""
+    kept: list[Charge] = []
+    for line in order.lines:
+        for fee in line.fees if line.number in lines else ():
+            if not fee.refundable:
+                number = len(order.charges) + len(kept) + 1
+                kept.append(
+                    Charge(
+                        number,
+                        fee.fee,
+                        fee.amount,
+                        FeeKind.SERVICE.value,
+                        line.performance,
+                        state,
+                        fee.absorbed,
+                        refundable=False,
+                        line=line.number,
+                    )
+                )
+    return kept
+
+
+def _paid_back(order: Order, key: str) -> Order:
+    """The order with what it has too much asked back from the payments that made it."""
+    due = -order.due
+    payments = []
+    for payment in order.payments:
+        part = min(due, payment.kept) if payment.standing is Standing.CONFIRMED else 0
+        if part > 0:
+            begun = begin_refund(payment, key, part, till=order.till)
+            assert isinstance(begun, Payment), f"refund {key}: {begun}"
+            payment, due = begun, due - part
+        payments.append(payment)
+    return replace(order, payments=tuple(payments))
