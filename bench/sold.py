@@ -257,6 +257,7 @@ async def _copy(
             (
                 *(order.number, one.id, one.method.value, one.state.value, one.amount),
                 *(one.captured, one.refunded, one.currency, one.reference, one.intent),
+                *(one.till, one.given, one.change),
             )
             for order in sold
             for one in order.payments

@@ -1,0 +1,45 @@
+"""The house that sold: every kind of question about it has an answer."""
+
+from random import Random
+
+from bench.core import large_house
+from bench.search import Queries, kinds
+from bench.sold import sell
+from persistence.orders import Orders
+from persistence.pool import open_pool
+from persistence.sales import Sales
+from persistence.store import Store
+from persistence.ticket_list import TicketList
+from tests.persistence.houses import NOW_MS, open_house
+
+RARE = {"list_blocked", "totals_blocked", "by_ticket"}
+"""What a house that sold so little may have none of."""
+
+
+async def test_every_kind_of_question_is_answered(database_url: str) -> None:
+    plan = large_house(5)
+    async with await Store.open(database_url) as store:
+        opened = await open_house(store)
+    performances = (opened.first, opened.second) * 5
+    sold = await sell(
+        database_url, 400, (opened.first, opened.second), len(plan.seats), NOW_MS, lambda _: None
+    )
+    assert sold.orders == 400 and sold.tickets > 400
+    engine = open_pool(database_url, 1)
+    try:
+        on = Queries(Sales(engine), TicketList(engine))
+        for kind in kinds(sold, performances, plan):
+            random = Random(kind.key)
+            answers = [await kind.ask(random).of(on) for _ in range(30)]
+            assert any(found(answer) for answer in answers) or kind.key in RARE, kind.key
+        # Read as the desk reads them.
+        newest = (await Sales(engine).latest(limit=1))[0]
+        order = await Orders(engine).get(newest.id)
+        assert order is not None and order.number == newest.number and order.lines
+    finally:
+        await engine.dispose()
+
+
+def found(answer: object) -> bool:
+    """Sales or places that there are, or a sum of some."""
+    return bool(answer) if isinstance(answer, list) else bool(answer.places)
