@@ -22,7 +22,7 @@ from engine.orders import (
     Terms,
     TermsKind,
 )
-from engine.payments import Payment, PaymentMethod
+from engine.payments import Payment, PaymentMethod, Refund, RefundState, Standing
 from persistence.orders import order_columns
 from persistence.schema import metadata
 from persistence.url import connect
@@ -104,14 +104,26 @@ def made(
             near = max(0, min(len(performances) - 1, near + random.randrange(AT_THE_SAME_TIME)))
             performance, seat = house.take(near, count)
             created_ms = begins_ms + at * YEARS_MS // orders
-            group.append(_order(random, at + 1, performance, seat, count, created_ms))
+            # What is reserved stays so while it is measured: nobody's time is over.
+            kept_until_ms = until_ms + 30 * DAY_MS
+            group.append(
+                _order(random, at + 1, performance, seat, count, created_ms, kept_until_ms)
+            )
         yield group
 
 
 def _order(
-    random: Random, number: int, performance: int, seat: int, count: int, created_ms: int
+    random: Random,
+    number: int,
+    performance: int,
+    seat: int,
+    count: int,
+    created_ms: int,
+    kept_until_ms: int,
 ) -> tuple[Order, list[str]]:
     state, line_state = _STATES[random.randrange(len(_STATES))]
+    if state is OrderState.PART_REFUNDED and count == 1:
+        state, line_state = OrderState.REFUNDED, LineState.REFUNDED
     draw = random.random()
     by_hand = draw > 0.7
     channel = Channel.WEB if not by_hand else Channel.PHONE if draw > 0.95 else Channel.BOX_OFFICE
@@ -136,6 +148,7 @@ def _order(
     id = f"{random.getrandbits(128):032x}"
     total = amount * count
     paid = state in (OrderState.PAID, OrderState.PART_REFUNDED, OrderState.REFUNDED)
+    back = sum(line.amount for line in lines if line.state is LineState.REFUNDED)
     payment = Payment(
         id=f"{id}-1",
         order=id,
@@ -143,6 +156,8 @@ def _order(
         amount=total,
         currency="EUR",
         captured=total,
+        standing=Standing.CONFIRMED,
+        refunds=(Refund("refund", back, RefundState.SUCCEEDED),) if back else (),
     )
     order = Order(
         id=id,
@@ -167,7 +182,7 @@ def _order(
         lines=lines,
         payments=(payment,) if paid else (),
         terms=(
-            Terms(TermsKind.PICK_UP, since_ms=created_ms, until_ms=created_ms + 30 * DAY_MS)
+            Terms(TermsKind.PICK_UP, since_ms=created_ms, until_ms=kept_until_ms)
             if state is OrderState.AWAITING_PAYMENT
             else None
         ),

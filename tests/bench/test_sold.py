@@ -4,7 +4,9 @@ from random import Random
 
 from bench.core import large_house
 from bench.search import Queries, kinds
-from bench.sold import sell
+from bench.sold import made, sell
+from engine.ordering import over_ms
+from engine.orders import OrderState
 from persistence.orders import Orders
 from persistence.pool import open_pool
 from persistence.sales import Sales
@@ -14,6 +16,17 @@ from tests.persistence.houses import NOW_MS, open_house
 
 RARE = {"list_blocked", "totals_blocked", "by_ticket"}
 """What a house that sold so little may have none of."""
+
+
+def test_no_desk_finds_anything_to_do_in_it() -> None:
+    """It once paid a million orders back while it was measured."""
+    orders = [order for group in made(4_000, (1, 2), 10_000, NOW_MS) for order, _ in group]
+    for order in orders:
+        waits = order.state is OrderState.AWAITING_PAYMENT
+        assert order.finished is not waits, order
+        assert waits or order.due == 0, order
+        assert not waits or over_ms(order) > NOW_MS, order
+    assert {order.state for order in orders} >= {OrderState.AWAITING_PAYMENT, OrderState.REFUNDED}
 
 
 async def test_every_kind_of_question_is_answered(database_url: str) -> None:
