@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import t
 from console.client import Client
-from console.operating import Failure, Token, house_zone, operator, print_json, run
+from console.operating import ASKER, Asker, Failure, house_zone, operator, print_json, run
 from console.programme import text_in
 from console.seating import Seating
 from engine.commands import Channel
@@ -64,15 +64,12 @@ def list_(
     performance: Performance,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         kept = await client.ask(Kept, "GET", _path(performance))
-        await _show(client, kept, json)
+        await _show(client, kept, who.json)
         return 0
 
     return run(work)
@@ -87,13 +84,10 @@ def keep(
     *,
     channel: Channels,
     until: Until = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         body = {
             "name": name,
             "channels": channel,
@@ -101,7 +95,7 @@ def keep(
             "release_ms": await _until_ms(client, until),
         }
         kept = await client.ask(Kept, "POST", _path(performance), body)
-        await _show(client, kept, json)
+        await _show(client, kept, who.json)
         return 0
 
     return run(work)
@@ -115,17 +109,14 @@ def release(
     /,
     *,
     reason: Reason = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         some = await _seats(client, performance, seats) if seats else []
         body = {"name": name, "seats": some, "reason": reason}
         kept = await client.ask(Kept, "POST", f"{_path(performance)}/release", body)
-        await _show(client, kept, json)
+        await _show(client, kept, who.json)
         return 0
 
     return run(work)
@@ -136,16 +127,13 @@ def quotas(
     performance: Performance,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         path = f"/api/performances/{performance}/quotas"
         found = await client.ask(list[QuotaLeft], "GET", path)
-        if json:
+        if who.json:
             print_json(found)
             return 0
         for one in found:

@@ -113,7 +113,8 @@ class Desk:
         doors = self.doors(performance)
         since = 0 if doors is None else doors.listed.seq
         first = 1 if doors is None else len(doors.places) + 1
-        self._fresh[performance] = fresh = {}
+        fresh: dict[int, Use] = {}
+        self._fresh[performance] = fresh
         told = await self._client.door_list(performance, since, first, self.memory.kept_count)
         if doors is None:
             doors = self._doors[performance] = Doors(told)

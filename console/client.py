@@ -384,7 +384,7 @@ class Client:
         to_credit: bool = False,
     ) -> Order:
         """Refund lines by number (none named: all of them), or an amount in minor units."""
-        body = {"id": id, "lines": list(lines), "reason": reason}
+        body: dict[str, object] = {"id": id, "lines": list(lines), "reason": reason}
         body |= {"amount": amount, "to_credit": to_credit}
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/refund", body)
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
-from console.operating import Token, house_zone, moment, operator, print_json, run
+from console.cli import t
+from console.operating import ASKER, Asker, house_zone, moment, operator, print_json, run
 from engine.credit import CreditView, spaced
 from renderers.money import format_money
 
@@ -21,15 +21,12 @@ def show(
     code: Annotated[str, Parameter(help=t("cli.credit.code"))],
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         view = await client.credit(code)
-        if json:
+        if who.json:
             print_json(view)
             return 0
         zone = await house_zone(client)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import t
 from console.client import (
     Client,
     Device,
@@ -21,7 +21,16 @@ from console.client import (
     performance_numbers,
     server_address,
 )
-from console.operating import Failure, Token, house_zone, moment, operator, print_json, run
+from console.operating import (
+    ASKER,
+    Asker,
+    Failure,
+    house_zone,
+    moment,
+    operator,
+    print_json,
+    run,
+)
 from renderers import enrolment
 
 app = App(name="device", help=t("cli.device.help"), help_format="plaintext")
@@ -47,17 +56,14 @@ def add(
     language: Spoken = None,
     address: Address = "",
     picture: Picture = None,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         served = _numbers(performances)
         _check_picture(picture)
-        client = await operator(server, login, token)
+        client = await operator(who)
         made = await client.add_device(name, gate, served)
-        return _show_code(client, made, camera, language, address, picture, json)
+        return _show_code(client, made, camera, language, address, picture, who.json)
 
     return run(work)
 
@@ -71,28 +77,23 @@ def code(
     language: Spoken = None,
     address: Address = "",
     picture: Picture = None,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         _check_picture(picture)
-        client = await operator(server, login, token)
+        client = await operator(who)
         made = await client.offer_enrolment(device)
-        return _show_code(client, made, camera, language, address, picture, json)
+        return _show_code(client, made, camera, language, address, picture, who.json)
 
     return run(work)
 
 
 @app.command(name="list", help=t("device.cli.list"))
-def list_(
-    *, server: Server = DEFAULT_SERVER, login: Login = "", token: Token = "", json: Json = False
-) -> int:
+def list_(*, who: Asker = ASKER) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         devices = await client.devices()
-        if json:
+        if who.json:
             print_json(devices)
             return 0
         zone = await house_zone(client)
@@ -108,15 +109,12 @@ def revoke(
     device: Number,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         await client.revoke_device(device)
-        if json:
+        if who.json:
             print(json_format.dumps({"id": device, "revoked": True}))
         else:
             print(t("device.cli.revoked", device=device))

@@ -391,7 +391,7 @@ def check_port(t: Translator, server: str) -> Finding:
 
 def port_owner(port: int) -> str:
     """The program that listens on a port, or "" where the system does not tell."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     try:
         for connection in psutil.net_connections("tcp"):

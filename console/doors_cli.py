@@ -5,23 +5,19 @@ that was to be marked was not admitted), 2 could not begin.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
 
 from console.cli import (
-    DEFAULT_SERVER,
-    Json,
-    Login,
-    Server,
     fail,
     t,
 )
 from console.client import Client
 from console.doors import Conflict, Doors, Guest, Inside, Marked
-from console.operating import REFUSED, Token, operator, print_json, run
+from console.operating import ASKER, REFUSED, Asker, operator, print_json, run
 from console.words import refusal_words
 from engine.commands import Alarm, ScanOutcome
 from renderers.money import format_time
@@ -44,17 +40,14 @@ def inside(
     performance: Performance,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work(client: Client) -> int:
         told = await Doors(client, performance).inside()
-        _out(told, json, lambda: _tell_inside(told))
+        _out(told, who.json, _inside_lines(told))
         return 0
 
-    return _run(work, server, login, token)
+    return _run(work, who)
 
 
 @app.command(help=t("doors.cli.conflicts"))
@@ -62,20 +55,17 @@ def conflicts(
     performance: Performance,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work(client: Client) -> int:
         found = await Doors(client, performance).conflicts()
         zone = await _zone(client)
-        _out(found, json, lambda: [_tell_conflict(one, zone) for one in found])
-        if not (found or json):
+        _out(found, who.json, (_conflict_words(one, zone) for one in found))
+        if not (found or who.json):
             print(t("console.conflicts.none"))
         return 0
 
-    return _run(work, server, login, token)
+    return _run(work, who)
 
 
 @app.command(help=t("doors.cli.guests"))
@@ -86,10 +76,7 @@ def guests(
     name: Name = "",
     format: Format = "csv",
     output: Output = None,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work(client: Client) -> int:
         doors = Doors(client, performance)
@@ -102,10 +89,10 @@ def guests(
             return 0
         found = await doors.guests(name, MAX_GUESTS_LISTED)
         zone = await _zone(client)
-        _out(found, json, lambda: [_tell_guest(one, zone) for one in found])
+        _out(found, who.json, (_guest_words(one, zone) for one in found))
         return 0
 
-    return _run(work, server, login, token)
+    return _run(work, who)
 
 
 @app.command(help=t("doors.cli.mark"))
@@ -114,28 +101,23 @@ def mark(
     /,
     *tickets: Tickets,
     gate: Gate = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     if not tickets:
         return fail(t("doors.cli.which"))
 
     async def work(client: Client) -> int:
         marked = await Doors(client, performance).mark(tickets, gate)
-        _out(marked, json, lambda: [_tell_marked(one) for one in marked])
+        _out(marked, who.json, (_marked_words(one) for one in marked))
         good = all(one.result == ScanOutcome.ADMITTED for one in marked)
         return 0 if good else REFUSED
 
-    return _run(work, server, login, token)
+    return _run(work, who)
 
 
-def _run(
-    work: Callable[[Client], Coroutine[Any, Any, int]], server: str, login: str, token: str
-) -> int:
+def _run(work: Callable[[Client], Coroutine[Any, Any, int]], who: Asker) -> int:
     async def ask() -> int:
-        return await work(await operator(server, login, token))
+        return await work(await operator(who))
 
     return run(ask)
 
@@ -147,40 +129,42 @@ async def _zone(client: Client) -> str:
 # Out -----------------------------------------------------------------------------------
 
 
-def _out(value: Any, as_json: bool, tell: Callable[[], object]) -> None:
+def _out(value: Any, as_json: bool, lines: Iterable[str]) -> None:
     if as_json:
         print_json(value)
-    else:
-        tell()
+        return
+    for line in lines:
+        print(line)
 
 
-def _tell_inside(told: Inside) -> None:
-    print(t("console.door.inside", total=told.total))
+def _inside_lines(told: Inside) -> Iterator[str]:
+    yield t("console.door.inside", total=told.total)
     for gate in told.gates:
         line = f"  {gate.name:24} {gate.inside:>7}"
         if gate.capacity:
             line += f"  {gate.zone}/{gate.capacity}"
         if gate.alarm is not Alarm.NONE:
             line += f"  {t(f'doors.cli.alarm.{gate.alarm.value}')}"
-        print(line)
+        yield line
     for section in told.sections:
-        print(f"  {section.name:24} {section.inside:>7}")
+        yield f"  {section.name:24} {section.inside:>7}"
 
 
-def _tell_conflict(conflict: Conflict, zone: str) -> None:
-    print(f"{conflict.ticket}  {conflict.label}")
+def _conflict_words(conflict: Conflict, zone: str) -> str:
+    lines = [f"{conflict.ticket}  {conflict.label}"]
     for scan in conflict.scans:
         verdict = t("console.conflicts.winner" if scan.winner else "console.conflicts.second")
         how = t("console.conflicts.kept" if scan.kept else "console.conflicts.online")
         at = format_time(scan.at_ms, zone, t.language)
-        print(f"    {verdict:12} {at}  {scan.gate:12} {scan.device:20} {how}")
+        lines.append(f"    {verdict:12} {at}  {scan.gate:12} {scan.device:20} {how}")
+    return "\n".join(lines)
 
 
-def _tell_guest(guest: Guest, zone: str) -> None:
+def _guest_words(guest: Guest, zone: str) -> str:
     arrived = format_time(guest.arrived_ms, zone, t.language) if guest.arrived_ms else ""
-    print(f"{'✓' if arrived else ' '} {guest.ticket:>6}  {guest.name:32} {guest.label}  {arrived}")
+    return f"{'✓' if arrived else ' '} {guest.ticket:>6}  {guest.name:32} {guest.label}  {arrived}"
 
 
-def _tell_marked(marked: Marked) -> None:
+def _marked_words(marked: Marked) -> str:
     key = f"outcome.scan.{marked.result}"
-    print(f"{marked.ticket:>6}  {t(key) if key in t else refusal_words(t, marked.result)}")
+    return f"{marked.ticket:>6}  {t(key) if key in t else refusal_words(t, marked.result)}"

@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
+from console.cli import fail, t
 from console.client import Client
-from console.operating import REFUSED, Failure, Token, operator, print_json, run
+from console.operating import ASKER, REFUSED, Asker, Failure, operator, print_json, run
 from engine.ledger import Head
 from engine.ledger_check import (
     Fault,
@@ -67,30 +67,25 @@ def verify(
     /,
     *,
     key: Key = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         if file is not None:
             verdict = await asyncio.to_thread(_verify_file, file, key)
         else:
-            client = await _operator(server, login, token)
+            client = await _operator(who)
             verdict = await _verify_all(client, key)
-        _tell(verdict, json)
+        _tell(verdict, who.json)
         return REFUSED if verdict.found else 0
 
     return _run(work)
 
 
 @app.command(help=t("journal.cli.periods"))
-def periods(
-    *, server: Server = DEFAULT_SERVER, login: Login = "", token: Token = "", json: Json = False
-) -> int:
+def periods(*, who: Asker = ASKER) -> int:
     async def work() -> int:
-        client = await _operator(server, login, token)
-        _show_periods(await _all_periods(client), json)
+        client = await _operator(who)
+        _show_periods(await _all_periods(client), who.json)
         return 0
 
     return _run(work)
@@ -100,18 +95,15 @@ def periods(
 def close(
     *,
     early: Annotated[bool, Parameter(negative=(), help=t("journal.cli.early"))] = False,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await _operator(server, login, token)
+        client = await _operator(who)
         closed = await client.close_ledger(early)
-        if not closed and not json:
+        if not closed and not who.json:
             print(t("journal.cli.nothing_to_close"))
         else:
-            _show_periods(closed, json)
+            _show_periods(closed, who.json)
         return 0
 
     return _run(work)
@@ -123,17 +115,14 @@ def export(
     file: Annotated[Path, Parameter(help=t("journal.cli.export_file"))],
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await _operator(server, login, token)
+        client = await _operator(who)
         number = _number_of(period, await _all_periods(client))
         await _export(client, number, file)
         verdict = await asyncio.to_thread(_verify_file, file, "")
-        if json:
+        if who.json:
             print_json(verdict)
         else:
             print(t("journal.cli.exported", file=file, records=verdict.records, key=verdict.key))
@@ -153,8 +142,8 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 # Reading ---------------------------------------------------------------------------------
 
 
-async def _operator(server: str, login: str, token: str) -> Client:
-    return await operator(server, login, token, TIMEOUT_S, who=t("journal.cli.who"))
+async def _operator(who: Asker) -> Client:
+    return await operator(who, nobody=t("journal.cli.who"))
 
 
 async def _all_periods(client: Client) -> list[Closed]:

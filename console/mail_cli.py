@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import t
 from console.client import Client
 from console.operating import (
+    ASKER,
+    Asker,
     Failure,
-    Token,
     house_zone,
     moment,
     operator,
@@ -41,15 +42,12 @@ def list_(
     order: OrderNumber = 0,
     state: State = None,
     before: Before = 0,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         rows = await client.mails(order, state or "", before)
-        if json:
+        if who.json:
             print_json(rows)
             return 0
         zone = await house_zone(client)
@@ -65,14 +63,11 @@ def show(
     mail: Number,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
-        await _tell(client, await client.mail(mail), json)
+        client = await operator(who)
+        await _tell(client, await client.mail(mail), who.json)
         return 0
 
     return run(work)
@@ -83,14 +78,11 @@ def retry(
     mail: Number,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
-        await _tell(client, await client.retry_mail(mail), json)
+        client = await operator(who)
+        await _tell(client, await client.retry_mail(mail), who.json)
         return 0
 
     return run(work)
@@ -101,18 +93,15 @@ def send(
     order: OrderNumber,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         found = await order_of(client, order)
         if found is None:
             raise Failure(t("mailing.cli.no_order", order=order))
         sent = await client.send_tickets(found.id, secrets.token_hex(ID_BYTES))
-        await _tell(client, sent, json)
+        await _tell(client, sent, who.json)
         return 0
 
     return run(work)

@@ -70,20 +70,18 @@ async def house_zone(client: Client) -> ZoneInfo:
     return ZoneInfo((await client.house()).time_zone)
 
 
-async def operator(
-    server: str, login: str, token: str, timeout_s: float = TIMEOUT_S, who: str = t("cli.who")
-) -> Client:
-    """A client with the token, or logged in; `who` is asked of whoever gave neither.
+async def operator(who: Asker, timeout_s: float = TIMEOUT_S, nobody: str = t("cli.who")) -> Client:
+    """A client with the token, or logged in; `nobody` is told to whoever gave neither.
 
     Raises:
         Failure: Neither a token nor a name is given.
         ClientError: The login was refused, or nobody answered.
     """
-    client = Client(server, token, timeout_s)
-    if not token:
-        if not login:
-            raise Failure(who)
-        await client.login(login, password(t))
+    client = Client(who.server, who.token, timeout_s)
+    if not who.token:
+        if not who.login:
+            raise Failure(nobody)
+        await client.login(who.login, password(t))
     return client
 
 

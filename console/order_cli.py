@@ -94,7 +94,7 @@ def list_(
     who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         most = min(max(limit, 1), MAX_FOUND)
         found = await client.sales(performance, text, most, state or "")
         if who.json:
@@ -134,7 +134,7 @@ def sell(
     async def work() -> int:
         if until and money.pay is not None:
             raise Failure(t("order.cli.pay_or_keep"))
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         until_ms = _moment_of(until, await house_zone(client)) if until else 0
         house = await _house(client, performance)
         async with held(client, *house, places.wanted(), t) as sale:
@@ -254,7 +254,7 @@ def print_(
     who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         found = await _find(client, order)
         language = found.buyer.language or t.language
         if what == "tickets":
@@ -282,7 +282,7 @@ def _changed(named: str, who: Asker, change: Callable[[Client, Order], Awaitable
     """Find an order, change it, and tell what it is then."""
 
     async def work() -> int:
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         return await _told(client, await change(client, await _find(client, named)), who)
 
     return run(work)
@@ -315,7 +315,7 @@ def _made(order: Order) -> Iterator[None]:
 async def _pay(client: Client, order: Order, money: Money, amount: str, attempt: str) -> Order:
     assert money.pay is not None
     part = _money(amount, order.currency)
-    if money.pay == PaymentMethod.STRIPE_TERMINAL:
+    if money.pay == PaymentMethod.STRIPE_TERMINAL.value:
         reader = money.reference or (await client.own_till()).reader
         if not reader:
             raise Failure(t("reader.cli.no_reader"))

@@ -61,7 +61,7 @@ def show_invoice(
     who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         found = await order_of(client, order)
         if found is None:
             raise Failure(t("papers.cli.no_order", order=order))
@@ -103,7 +103,7 @@ def show_settlement(
         form = "" if output is None else _FORMS.get(output.suffix.lower(), "")
         if output is not None and not form:
             raise Failure(t("settlement.cli.suffix", file=output))
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         if issue:
             await client.issue_settlement(*days, performance)
         if output is not None:

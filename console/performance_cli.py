@@ -59,7 +59,7 @@ def cancel(
     who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         return await _Cancelling(client, performance, who.json).run(reason, yes, dry_run)
 
     return run(work)

@@ -16,9 +16,18 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
+from console.cli import DEFAULT_SERVER, Json, Server, fail, t
 from console.client import MAX_BODY_BYTES, Client, RoomInfo
-from console.operating import REFUSED, Failure, Token, house_zone, operator, print_json, run
+from console.operating import (
+    ASKER,
+    REFUSED,
+    Asker,
+    Failure,
+    house_zone,
+    operator,
+    print_json,
+    run,
+)
 from console.room_log import LogUnreadable, RoomLog, Verdict, read_log, verdict_of
 from engine.waiting import VISITOR_BYTES, Admitted, Arrived, Closed, Drawn, Opened, Phase
 
@@ -38,16 +47,13 @@ def open_(
     *,
     opens: Opens,
     on_sale: OnSale,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         zone = await house_zone(client)
         opens_ms, on_sale_ms = _time_ms(opens, zone), _time_ms(on_sale, zone)
-        _show(await client.open_room(performance, opens_ms, on_sale_ms), zone, json)
+        _show(await client.open_room(performance, opens_ms, on_sale_ms), zone, who.json)
         return 0
 
     return _run(work)
@@ -70,15 +76,12 @@ def close(
     performance: Performance,
     /,
     *,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         await client.close_room(performance)
-        if json:
+        if who.json:
             print_json({"performance": performance, "phase": Phase.CLOSED})
         else:
             print(t("queue.cli.closed", performance=performance))

@@ -30,7 +30,7 @@ def list_(
     who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         found = await client.readers()
         if who.json:
             print_json(found)
@@ -54,7 +54,7 @@ def bind(
     who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         await client.bind_reader(reader, till)
         if who.json:
             print_json({"id": reader, "tills": list(till)})
@@ -76,7 +76,7 @@ def present(
     who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(who.server, who.login, who.token)
+        client = await operator(who)
         await client.present_card(reader, card)
         if who.json:
             print_json({"id": reader, "presented": True})

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, fail, t
+from console.cli import fail, t
 from console.client import Client, Problem
 from console.listing import KINDS, Filters, Listing, Place
-from console.operating import REFUSED, Token, operator, print_json, run
+from console.operating import ASKER, REFUSED, Asker, operator, print_json, run
 from engine.listing import ListTotals
 from renderers.money import format_date, format_money, format_number, format_time
 
@@ -77,14 +77,11 @@ def listed(
     asked: Asked = NOTHING_ASKED,
     limit: Lines = 50,
     next: Next = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work(client: Client) -> int:
         page = await Listing(client).page(asked.filters(), min(limit, MOST_LINES), next)
-        if json:
+        if who.json:
             print_json(page)
             return 0
         zone = (await client.house()).time_zone
@@ -96,27 +93,24 @@ def listed(
             print(t("tickets.cli.more", next=page.next))
         return 0
 
-    return _run(work, server, login, token)
+    return _run(work, who)
 
 
 @app.command(help=t("tickets.cli.totals"))
 def totals(
     *,
     asked: Asked = NOTHING_ASKED,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work(client: Client) -> int:
         told = await Listing(client).totals(asked.filters())
-        if json:
+        if who.json:
             print_json(told)
         else:
             _tell(told)
         return 0
 
-    return _run(work, server, login, token)
+    return _run(work, who)
 
 
 @app.command(help=t("tickets.cli.export"))
@@ -125,10 +119,7 @@ def export(
     /,
     *,
     asked: Asked = NOTHING_ASKED,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     kind = file.suffix.removeprefix(".").lower()
     if kind not in KINDS:
@@ -144,21 +135,19 @@ def export(
             return fail(f"{file}: {error.strerror}")
         finally:
             progress.end()
-        if json:
+        if who.json:
             told = {"file": str(file), "places": of, "bytes": file.stat().st_size}
             print_json(told)
         else:
             print(t("tickets.cli.written", file=str(file)))
         return 0
 
-    return _run(work, server, login, token)
+    return _run(work, who)
 
 
-def _run(
-    work: Callable[[Client], Coroutine[Any, Any, int]], server: str, login: str, token: str
-) -> int:
+def _run(work: Callable[[Client], Coroutine[Any, Any, int]], who: Asker) -> int:
     async def ask() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         try:
             return await work(client)
         except Problem as problem:

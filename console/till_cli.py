@@ -12,9 +12,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import t
 from console.client import Client
-from console.operating import Failure, Token, operator, print_json, run
+from console.operating import ASKER, Asker, Failure, operator, print_json, run
 from console.till_lines import report_lines
 from engine.commands import ID_BYTES
 from engine.currency import DENOMINATIONS
@@ -58,19 +58,16 @@ def open_(
     currency: Currency,
     float_: Float = "0",
     id: Id = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         amount = _amount(float_, currency)
-        client = await operator(server, login, token)
+        client = await operator(who)
         report = await client.open_till(OpenTill(id or _new_id(), till, currency, amount, ""))
         session = report.session
         words = format_money(session.opening_float, currency, t.language)
         told = t("till.cli.opened", till=session.till, number=session.number, amount=words)
-        return _told(report, told, json)
+        return _told(report, told, who.json)
 
     return run(work)
 
@@ -84,19 +81,16 @@ def move(
     *,
     session: Session = 0,
     id: Id = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         found = await _session(client, session)
         moved = _amount(amount, found.currency)
         entry = AddEntry(id or _new_id(), EntryKind(way), "", moved, reason)
         report = await client.enter_till(found.id, entry)
         words = format_money(report.expected, found.currency, t.language)
-        return _told(report, t("till.cli.moved", amount=words), json)
+        return _told(report, t("till.cli.moved", amount=words), who.json)
 
     return run(work)
 
@@ -106,20 +100,17 @@ def count(
     *counted: Counted,
     session: Session = 0,
     id: Id = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         found = await _session(client, session)
         amount, pieces = _counted(counted, found.currency)
         entry = AddEntry(id or _new_id(), EntryKind.COUNT, "", amount, pieces=pieces)
         report = await client.enter_till(found.id, entry)
         made = next(one for one in report.entries if one.id == entry.id)
         difference = signed(made.amount - made.expected, found.currency, t)
-        return _told(report, t("till.screen.count.noted", difference=difference), json)
+        return _told(report, t("till.screen.count.noted", difference=difference), who.json)
 
     return run(work)
 
@@ -130,13 +121,10 @@ def close(
     explanation: Explanation = "",
     session: Session = 0,
     id: Id = "",
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         found = await _session(client, session)
         amount, pieces = _counted(counted, found.currency)
         closing = CloseTill(id or _new_id(), "", amount, pieces, explanation)
@@ -144,7 +132,7 @@ def close(
         assert report.session.closing is not None
         difference = signed(report.session.closing.difference, found.currency, t)
         told = t("till.cli.closed", number=found.number, difference=difference)
-        return _told(report, told, json)
+        return _told(report, told, who.json)
 
     return run(work)
 
@@ -156,13 +144,10 @@ def report(
     *,
     pdf: Pdf = None,
     language: Spoken = None,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         found = await client.till((await _session(client, session)).id)
         if pdf is not None:
             body = await client.till_pdf(found.session.id, language or t.language)
@@ -170,11 +155,11 @@ def report(
                 pdf.write_bytes(body)
             except OSError as error:
                 raise Failure(f"{pdf}: {error.strerror}") from None
-            return _told(found, t("till.cli.written", path=str(pdf)), json)
+            return _told(found, t("till.cli.written", path=str(pdf)), who.json)
         zone = (await client.house()).time_zone
         lines = [line.text for line in report_lines(found, t, zone)]
         head = [title_of(found, t), shift_of(found, t, zone), ""]
-        return _told(found, "\n".join(head + lines), json)
+        return _told(found, "\n".join(head + lines), who.json)
 
     return run(work)
 
@@ -183,15 +168,12 @@ def report(
 def list_(
     *,
     open_only: OpenOnly = False,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         found = await client.tills(open_only=open_only)
-        if json:
+        if who.json:
             print_json(found)
             return 0
         zone = (await client.house()).time_zone

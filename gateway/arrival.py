@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from hashlib import sha1
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 from aiohttp import WSCloseCode, hdrs, web
@@ -63,7 +63,7 @@ def _is_key(key: bytes) -> bool:
 
 def take_over(request: web.Request) -> asyncio.Transport | None:
     """The transport of an answered upgrade, ours alone from now on; None when the peer has gone."""
-    transport = cast("asyncio.Transport | None", request.transport)
+    transport = request.transport
     if transport is None or transport.is_closing():
         return None
     http = request.protocol

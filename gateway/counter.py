@@ -57,7 +57,11 @@ class Counter:
     ) -> None:
         self._desk = backend.desk
         self._tills = backend.tills
-        self._not_there = (BackendUnavailable, Problem, *backend.outages)
+        self._not_there: tuple[type[Exception], ...] = (
+            BackendUnavailable,
+            Problem,
+            *backend.outages,
+        )
         self._programme = programme
         self._metrics = metrics
         self._auditor = auditor

@@ -12,7 +12,8 @@ from aiohttp import hdrs, web
 
 from gateway import asyncapi, openapi
 
-OPENAPI: Final = web.AppKey("openapi", Callable[[], bytes])
+_Made = Callable[[], bytes]
+OPENAPI: Final = web.AppKey[_Made]("openapi")
 """The document, made when somebody asks for it."""
 _ASYNCAPI: Final = msgspec.json.encode(asyncapi.document())
 _HEADERS: Final = {hdrs.CACHE_CONTROL: "public, max-age=300"}
@@ -34,7 +35,8 @@ async def get_asyncapi(request: web.Request) -> web.Response:
 
 def describe(app: web.Application) -> None:
     """Let an application describe the routes that it has when it is first asked."""
-    app[OPENAPI] = cache(lambda: msgspec.json.encode(openapi.document(app)))
+    made: _Made = cache(lambda: msgspec.json.encode(openapi.document(app)))
+    app[OPENAPI] = made
 
 
 def _document(body: bytes) -> web.Response:

@@ -5,10 +5,11 @@ does not want them public keeps them from its reverse proxy.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import chain
 
 from aiohttp import web
+from prometheus_client import Metric
 
 from gateway.http import EDGE, answer
 from gateway.limits import READY_TIMEOUT_S
@@ -49,7 +50,7 @@ async def metrics(request: web.Request) -> web.Response:
             return _exposed(exposition(own))
     status = await edge.vitals.status()
     # Of hundreds of performances it takes some ten milliseconds, and a sale goes on meanwhile.
-    found = chain(edge.metrics.families(), families(status))
+    found: Iterable[Metric] = chain(edge.metrics.families(), families(status))
     if names:
         found = (family for family in found if family.name in names)
     return _exposed(await asyncio.to_thread(exposition, found))

@@ -30,7 +30,7 @@ from engine.payments import PaymentRefusal
 from engine.status import Buckets
 
 # Otherwise each counter and histogram of the library has a second family that says when it began.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LATENCY_EDGES_S: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0,

@@ -269,11 +269,11 @@ class Rooms:
                 await self._close(room)
                 reported.discard(room.performance)
         for told in news.rooms:
-            room = self._open.get(told.performance) or self._begin(told)
-            if room is not None:
+            ours = self._open.get(told.performance) or self._begin(told)
+            if ours is not None:
                 if told.performance in reported:
-                    room.heard(told)
-                await self._follow(room, told)
+                    ours.heard(told)
+                await self._follow(ours, told)
         complete = all(
             told.performance in self._open and self._open[told.performance].is_complete
             for told in news.rooms

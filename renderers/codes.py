@@ -196,7 +196,9 @@ def _read_with_zbar(image: Image.Image) -> list[str]:
 def _read_with_zxing(image: Image.Image) -> list[str]:
     import zxingcpp
 
-    formats = (zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.Code128)
+    formats = zxingcpp.BarcodeFormats(
+        [zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.Code128]
+    )
     found = [
         (code.format != zxingcpp.BarcodeFormat.QRCode, code.text)
         for code in zxingcpp.read_barcodes(

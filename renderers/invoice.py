@@ -177,7 +177,7 @@ def _rows(items: Sequence[Item], paper: Paper, t: Translator, taxed: bool) -> It
         if tickets:
             detail.append(t.plural("papers.tickets", len(tickets), tickets=", ".join(tickets)))
         each = money(amount)
-        figures = (str(len(same)), each, money(amount * len(same)))
+        figures: tuple[str, ...] = (str(len(same)), each, money(amount * len(same)))
         if taxed:
             net = money(amount - vat_in(amount, tax_bp))
             figures = (str(len(same)), net, _percent(tax_bp, t), each, money(amount * len(same)))

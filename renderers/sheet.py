@@ -123,7 +123,7 @@ class Sheet:
         """A heading and lines below it, from `y` on; where they end. Moves nothing."""
         self.canvas.setFillColor(GREY)
         draw_line(self.canvas, clean(title), left, self.y - SMALL_PT, SANS_BOLD, SMALL_PT)
-        y = self.y - SMALL_PT - 1.5 * mm
+        y: float = self.y - SMALL_PT - 1.5 * mm
         self.canvas.setFillColor(INK)
         for at, text in enumerate(lines):
             font = SANS if at else SANS_BOLD

@@ -128,8 +128,8 @@ class CountScreen(TillScreen):
             self.query_one(Notice).say(t("till.screen.count.not_a_number"), "warn")
             return
         for kind in self.kinds:
-            amount = kind * pieces.get(kind, 0)
-            words = self.money(amount, currency) if amount else ""
+            worth = kind * pieces.get(kind, 0)
+            words = self.money(worth, currency) if worth else ""
             self.query_one(f"#sum-{kind}", Static).update(words)
         expected, difference = self._report.expected, counted - self._report.expected
         amount = self.money(counted, currency)

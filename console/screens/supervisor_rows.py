@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from console.programme import Performance
-from console.supervisor import EngineStatus, Pulse, Reign, Status
+from console.supervisor import Pulse, Reign, Status
 from console.widgets.figures import Row, spark
 from engine.commands import ScanOutcome
+from engine.status import EngineStatus
 from engine.tally import OTHER, Figures, Holds, Minute, Share
 from renderers.i18n import Translator
 from renderers.money import format_money, format_number, format_percent, format_time

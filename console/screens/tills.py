@@ -136,7 +136,7 @@ class TillSessionScreen(TillScreen):
             self.query_one(Notice).say(error_words(self.t, error), "bad")
             return
         till = before[0].till if before else ""
-        currencies = [one.currency for one in (*before, *coming)]
+        currencies = [one.currency for one in before] + [one.currency for one in coming]
         dialog = OpenTillDialog(till, currencies[0] if currencies else "")
         report = await self.app.push_screen_wait(dialog)
         if report is not None:
@@ -228,7 +228,7 @@ class _Form(Dialog):
     def __init__(self) -> None:
         super().__init__()
         # One command, however often it is sent: a lost answer must not count twice.
-        self._id = secrets.token_hex(ID_BYTES)
+        self._request_id = secrets.token_hex(ID_BYTES)
         self._busy = False
 
     def compose_body(self) -> ComposeResult:
@@ -271,7 +271,7 @@ class _Form(Dialog):
         except Problem as problem:
             notice.say(error_words(self.t, problem), "bad")
             if problem.refused:
-                self._id = secrets.token_hex(ID_BYTES)
+                self._request_id = secrets.token_hex(ID_BYTES)
         except ClientError as error:
             notice.say(f"{error_words(self.t, error)} {self.t('console.pay.again')}", "bad")
         finally:
@@ -314,7 +314,7 @@ class OpenTillDialog(_Form):
         amount = self.amount("float", currency)
         if amount is None:
             return None
-        wanted = OpenTill(self._id, till, currency, amount, "")
+        wanted = OpenTill(self._request_id, till, currency, amount, "")
         return self.console.client.open_till(wanted)
 
 
@@ -347,7 +347,7 @@ class MoveDialog(_Form):
                 self.query_one(f"#{field}", Input).focus()
                 return None
         assert amount is not None
-        entry = AddEntry(self._id, self._kind, "", amount, self.text("reason"))
+        entry = AddEntry(self._request_id, self._kind, "", amount, self.text("reason"))
         return self.console.client.enter_till(self._session.id, entry)
 
 

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from cyclopts import App, Parameter
 
-from console.cli import DEFAULT_SERVER, Json, Login, Server, t
+from console.cli import DEFAULT_SERVER, Login, Server, t
 from console.client import Client
 from console.client import Problem as Refusal
-from console.operating import REFUSED, Failure, Token, operator, print_json, run
+from console.operating import ASKER, REFUSED, Asker, Failure, Token, operator, print_json, run
 from console.season import asking, words
 from console.season.problems import Problem, Problems, SeasonError
 from console.season.reading import House, PlanSource, Season, parse, plan_sources, read_season
@@ -46,15 +46,12 @@ def apply(
     *,
     yes: Yes = False,
     dry_run: DryRun = False,
-    server: Server = DEFAULT_SERVER,
-    login: Login = "",
-    token: Token = "",
-    json: Json = False,
+    who: Asker = ASKER,
 ) -> int:
     async def work() -> int:
         data = _read(file)
-        client = await operator(server, login, token, asking.TIMEOUT_S)
-        return await _Applying(client, await _house(client), file, json).run(data, yes, dry_run)
+        client = await operator(who, asking.TIMEOUT_S)
+        return await _Applying(client, await _house(client), file, who.json).run(data, yes, dry_run)
 
     return run(work)
 
@@ -64,7 +61,7 @@ def export(
     file: Target = None, /, *, server: Server = DEFAULT_SERVER, login: Login = "", token: Token = ""
 ) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(Asker(server, login, token))
         found = (await asking.coming(client)).productions
         hashes = [one.plan for each in found for one in each.performances]
         plans = await asking.plan_names(client, hashes)
@@ -83,13 +80,11 @@ def export(
 
 
 @app.command(name="list", help=t("season.cli.list"))
-def list_(
-    *, server: Server = DEFAULT_SERVER, login: Login = "", token: Token = "", json: Json = False
-) -> int:
+def list_(*, who: Asker = ASKER) -> int:
     async def work() -> int:
-        client = await operator(server, login, token)
+        client = await operator(who)
         found = (await asking.coming(client)).productions
-        if json:
+        if who.json:
             print_json([_summary(one) for one in found])
             return 0
         for line in words.listed(found, await _house(client), t):
