@@ -32,7 +32,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="strapontin-day-") as folder:
             os.chmod(folder, 0o755)  # Postgres runs as a user of its own
             async with a_day(Path(folder) / "data", wanted.orders, wanted.seed, say=print) as day:
-                tables = await Tables.read(day)
+                tables = await Tables.of(day)
                 return figures(day, tables), wrong(day, tables)
 
     told, found = asyncio.run(live())

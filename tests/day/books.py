@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from typing import Any, Final, NamedTuple
 
 from persistence.embedded import EmbeddedPostgres
-from persistence.url import connect
+from persistence.url import Connection, connect
 from tests.day.house import CANCELLED, FLOAT
 from tests.day.people import Day
 
@@ -69,15 +69,15 @@ class Tables(NamedTuple):
     tills: list[Row]
 
     @classmethod
-    async def read(cls, day: Day) -> "Tables":
+    async def read(cls, connection: Connection) -> "Tables":
+        queries = (PAID, WORTH, TICKETS, TWICE, LEDGER, CREDITS, TILLS)
+        return cls(*[[dict(row) for row in await connection.fetch(query)] for query in queries])
+
+    @classmethod
+    async def of(cls, day: Day) -> "Tables":
         connection = await connect(EmbeddedPostgres(day.house.data).url)
         try:
-            return cls(
-                *[
-                    [dict(row) for row in await connection.fetch(query)]
-                    for query in (PAID, WORTH, TICKETS, TWICE, LEDGER, CREDITS, TILLS)
-                ]
-            )
+            return await cls.read(connection)
         finally:
             await connection.close()
 
@@ -85,12 +85,17 @@ class Tables(NamedTuple):
 def wrong(day: Day, tables: Tables) -> list[str]:
     """Every sum that is not what it should be."""
     return [
-        *_orders(tables), *_tickets(tables), *_ledger(tables), *_credits(tables),
+        *money_of(tables), *tickets_of(tables), *books_of(tables),
         *_people(day, tables), *_provider(day, tables), *_tills(day, tables),
     ]  # fmt: skip
 
 
-def _orders(tables: Tables) -> list[str]:
+def books_of(tables: Tables) -> list[str]:
+    """Where the ledger, or a credit, does not say what the orders say."""
+    return [*_ledger(tables), *_credits(tables)]
+
+
+def money_of(tables: Tables) -> list[str]:
     """Payments less refunds are what tickets, fees and charges are worth, order by order."""
     found = []
     for row in tables.worth:
@@ -102,7 +107,8 @@ def _orders(tables: Tables) -> list[str]:
     return found
 
 
-def _tickets(tables: Tables) -> list[str]:
+def tickets_of(tables: Tables) -> list[str]:
+    """Seats sold twice, tickets without their line, and lines without their ticket."""
     found = [f"seat {row['seat']} of {row['performance']} is sold twice" for row in tables.twice]
     for row in tables.tickets:
         told = f"ticket {row['ticket']} of {row['performance']}"

@@ -25,7 +25,7 @@ async def books() -> AsyncIterator[Books]:
     with tempfile.TemporaryDirectory(prefix="strapontin-day-") as folder:
         os.chmod(folder, 0o755)
         async with a_day(Path(folder) / "data", ORDERS, seed=7) as day:
-            yield day, await Tables.read(day)
+            yield day, await Tables.of(day)
 
 
 async def test_the_books_of_a_day_are_right(books: Books) -> None:

@@ -5,6 +5,7 @@ Owns how each is done and when it counts as over. When what was to be hit is not
 """
 
 import asyncio
+import contextlib
 import signal
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from typing import Final
 import psutil
 
 from persistence.url import DRIVER_ERRORS, connect
+from tests.soak.evenings import Evenings
 from tests.soak.house import House
 from tests.soak.ledger import Done, Ledger
 from tests.soak.schedule import Fault, Kind
@@ -23,6 +25,10 @@ THERE_S: Final = 15.0
 """How long something may take to be there to be hit."""
 SUCCESSOR_S: Final = 60.0
 """How long a paused writer waits for its successor."""
+STRIKES_S: Final = 0.08
+"""Somebody who pays is struck this long after at most: a quiet desk needs a third of it."""
+MOMENT_S: Final = 30.0
+"""How long nobody may pay for two evenings: while all is broken nobody does."""
 REFUSED_S: Final = 10.0
 """How soon a woken writer tries to write, and is refused."""
 POLL_S: Final = 0.1
@@ -43,9 +49,17 @@ _KILLED: Final = {
 class Saboteur:
     """Carries out a schedule on a house whose hot performance is this."""
 
-    def __init__(self, house: House, performance: int, ledger: Ledger, chance: Random) -> None:
+    def __init__(
+        self,
+        house: House,
+        performance: int,
+        evenings: Evenings,
+        ledger: Ledger,
+        chance: Random,
+    ) -> None:
         self._house = house
         self._performance = performance
+        self._evenings = evenings
         self._ledger = ledger
         self._chance = chance
         self._pausing = asyncio.Lock()
@@ -67,6 +81,11 @@ class Saboteur:
             await self._kill(done, lambda: self._house.writer(self._performance))
         elif kind is Kind.DATABASE_KILLED:
             await self._kill(done, self._house.database_processes)
+        elif kind is Kind.DESK_STRUCK:
+            await self._strike(done, lambda: self._actors("Desk"))
+        elif kind is Kind.EVENING_STRUCK:
+            evening = self._chance.choice(self._evenings.performances)
+            await self._strike(done, lambda: self._house.writer(evening))
         elif kind in _KILLED:
             await self._kill(done, lambda: self._actors(_KILLED[kind]))
         else:
@@ -94,6 +113,24 @@ class Saboteur:
             # Noted first: what is asked while they die counts as asked afterwards.
             done.at_s = done.over_s = self._ledger.now_s
             self._ledger.faults.append(done)
+        for victim in victims:
+            _send(victim, signal.SIGKILL)
+
+    async def _strike(self, done: Done, find: Callable[[], list[psutil.Process]]) -> None:
+        """Kill it a moment after somebody began to pay for two evenings."""
+        victims = await self._found(find)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MOMENT_S):
+                await self._evenings.moment()
+        await asyncio.sleep(self._chance.uniform(0, STRIKES_S))
+        victims = [one for one in victims if _runs(one)]
+        if victims:
+            done.at_s = done.over_s = self._ledger.now_s
+            done.paying = self._evenings.paying
+            done.note = f"{done.paying} were paying"
+            self._ledger.faults.append(done)
+        else:
+            self._ledger.absent += 1
         for victim in victims:
             _send(victim, signal.SIGKILL)
 

@@ -2,8 +2,9 @@
 
 Owns the noting. Recovery is as users see it: from the moment of a fault (the end of one
 that lasts) to the first good answer to a question that was asked after it, of the sort
-that the fault stops: holds for most, a whole sale for the desk, a place in the waiting
-room for its writer, readiness for the directory.
+that the fault stops: holds for most, a whole sale for the desk, an order over two performances
+for what was hit in the middle of one, a place in the waiting room for its writer, readiness for
+the directory.
 """
 
 from typing import Any, Final
@@ -16,9 +17,11 @@ from bench.rehearsal.history import Book, Ticket
 from bench.rehearsal.line import Line
 from tests.soak.schedule import Kind
 
-HOLD, SALE, PLACE, READY = "hold", "sale", "place", "ready"
+HOLD, SALE, EVENING, PLACE, READY = "hold", "sale", "evening", "place", "ready"
 SEEN_BY: Final = {
     Kind.DESK_KILLED: SALE,
+    Kind.DESK_STRUCK: EVENING,
+    Kind.EVENING_STRUCK: EVENING,
     Kind.ROOMS_KILLED: PLACE,
     Kind.DIRECTORY_KILLED: READY,
 }
@@ -30,7 +33,8 @@ class Done(Struct):
 
     `over_s` is from when recovery counts, -1 while it lasts; `good_s` when a question of
     each sort was answered well again; `refused`, of a paused writer, whether the journal
-    refused it when it woke.
+    refused it when it woke; `paying`, how many orders over two performances were just being paid
+    or exchanged, where that was the moment.
     """
 
     kind: Kind
@@ -39,6 +43,7 @@ class Done(Struct):
     good_s: dict[str, float] = field(default_factory=dict)
     note: str = ""
     refused: bool | None = None
+    paying: int | None = None
 
     @property
     def recovered(self) -> bool:

@@ -20,12 +20,14 @@ from msgspec import Struct
 
 from bench.rehearsal.bots import cast
 from bench.rehearsal.crowd import Stage, tickets_of
+from bench.rehearsal.installation import CannotBegin
 from bench.rehearsal.line import Http, Line
 from bench.rehearsal.scenario import Arrivals, Doors, Kind, Scenario
 from bench.rehearsal.scenario import House as Hall
-from bench.rehearsal.stage import Theatre
+from bench.rehearsal.stage import CURRENCY, Theatre
 from tests.integration.visitors import Visitor
 from tests.soak import record
+from tests.soak.evenings import Evenings, Visit
 from tests.soak.faults import Saboteur
 from tests.soak.house import House, soak_house
 from tests.soak.ledger import PLACE, READY, Ledger, NotingCrowd
@@ -87,6 +89,7 @@ class Outcome(Struct, frozen=True):
     findings: tuple[Finding, ...]
     seconds: float
     skipped: str
+    visits: list[Visit]
 
 
 async def soak(run: Run, folder: Path, say: Callable[[str], None]) -> Outcome:
@@ -105,6 +108,8 @@ async def soak(run: Run, folder: Path, say: Callable[[str], None]) -> Outcome:
             await crowd.open()
         now_ms = time.time_ns() // 1_000_000
         await room.open_room(now_ms, now_ms + ROOM_OPENS_MS)
+        evenings = await _evenings(house, http, ledger, crowd, run.seed)
+        till = await _open_till(http, stage.operator)
         without = frozenset() if house.disk else frozenset({Fault.DISK_FULL})
         faults = schedule(run.seed, seconds, without)
         minutes = seconds / 60
@@ -114,12 +119,13 @@ async def soak(run: Run, folder: Path, say: Callable[[str], None]) -> Outcome:
         await line.open()
         visitors: list[Visitor] = []
         chance = Random(f"{run.seed}/how")
-        saboteur = Saboteur(house, stage.performance, ledger, chance)
+        saboteur = Saboteur(house, stage.performance, evenings, ledger, chance)
         async with _beside(
             lambda: _probe(line, stage, ledger),
             lambda: _buy(line, stage, http, ledger),
             lambda: _ask_ready(house, http, ledger),
             lambda: _visit(house, room.performance, http, ledger, visitors),
+            evenings.play,
             lambda: _tell(ledger, len(faults), say),
         ):
             async with asyncio.TaskGroup() as both:
@@ -127,15 +133,18 @@ async def soak(run: Run, folder: Path, say: Callable[[str], None]) -> Outcome:
                 both.create_task(crowd.play(seconds, scenario.grace_s))
             say("the last fault is over, and the last buyer has gone")
             await _serves_again(ledger)
+            await evenings.leave()
         for visitor in visitors:
             await visitor.leave()
             if visitor.outcome:
                 ledger.note(visitor.id, visitor.outcome)
         line.close()
         say("reading the record")
-        findings = await record.judge(house, stage, room.performance, http, ledger, visitors)
+        seen = record.Seen(stage, room.performance, ledger, visitors, evenings, till)
+        findings = await record.judge(house, http, seen)
         crowd.close()
-        return Outcome(run, ledger, tuple(findings), ledger.now_s, house.no_disk)
+        seconds = ledger.now_s
+        return Outcome(run, ledger, tuple(findings), seconds, house.no_disk, evenings.visits)
 
 
 def _sized(seconds: float) -> Scenario:
@@ -148,6 +157,29 @@ async def _theatre(house: House, http: Http, ledger: Ledger) -> Theatre:
     await theatre.log_in("admin", house.served.password)
     await theatre.create(SALE.house, SALE.title, Path())
     return theatre
+
+
+async def _evenings(
+    house: House, http: Http, ledger: Ledger, crowd: NotingCrowd, seed: int
+) -> Evenings:
+    """Two performances to be bought together."""
+    first, second = [
+        await (await _theatre(house, http, ledger)).dress(SALE, [], seed, secrets.token_bytes(16))
+        for _ in range(2)
+    ]
+    evenings = Evenings(crowd, (first, second), ledger, seed)
+    await evenings.open()
+    return evenings
+
+
+async def _open_till(http: Http, operator: str) -> str:
+    """The till session of all cash of the soak."""
+    id = secrets.token_hex(16)
+    shift = {"id": id, "till": "Soak", "currency": CURRENCY, "opening_float": 0}
+    status, told = await http.ask("POST", "/api/tills", shift, operator)
+    if status != 201:
+        raise CannotBegin(f"no till: {told}")
+    return id
 
 
 async def _serves_again(ledger: Ledger) -> None:

@@ -2,7 +2,8 @@
 
 Owns the judging. The rehearsal's invariants (sold twice, lost, money, admitted twice)
 come first; then every single answer is looked for in the journal, the journal is
-followed from its first batch, and what it says is compared with the tables.
+followed from its first batch, and what it says is compared with the tables. Orders over two
+performances, and the books, are `tests.soak.orders_record`'s.
 """
 
 import asyncio
@@ -26,14 +27,20 @@ from engine.plan_io import load_plan
 from engine.settings import Settings
 from persistence.url import Connection, connect
 from tests.integration.visitors import Visitor
+from tests.soak import orders_record
+from tests.soak.evenings import Evenings
 from tests.soak.house import House
 from tests.soak.ledger import Ledger
+from tests.soak.orders_record import Record
 
 FINAL_S: Final = 120.0
 """An order that is neither paid nor given up by then is stuck: holds live 45 s at most."""
 READ_S: Final = 120.0
 MAX_EXAMPLES: Final = 5
-_MOVING: Final = "SELECT id, state FROM orders WHERE state IN ('open', 'selling', 'failed')"
+_MOVING: Final = (
+    "SELECT id, state FROM orders WHERE state IN ('open', 'selling', 'exchanging', 'failed')"
+    " OR unfinished AND state <> 'awaiting_payment'"
+)
 _JOURNAL: Final = (
     "SELECT prev_seq, seq, epoch, events FROM journal WHERE performance = $1 ORDER BY seq"
 )
@@ -66,15 +73,21 @@ def finding(key: str, found: Sequence[str]) -> Finding:
     return Finding(key, len(found), tuple(found[:MAX_EXAMPLES]))
 
 
-async def judge(
-    house: House,
-    stage: Stage,
-    room: int,
-    http: Http,
-    ledger: Ledger,
-    visitors: Sequence[Visitor],
-) -> list[Finding]:
-    """Everything that must hold; `room` is the performance with the waiting room."""
+class Seen(Struct, frozen=True):
+    """What to judge, and what people there know; `room` is the performance with the waiting room,
+    `till` the session of all cash."""
+
+    stage: Stage
+    room: int
+    ledger: Ledger
+    visitors: Sequence[Visitor]
+    evenings: Evenings
+    till: str
+
+
+async def judge(house: House, http: Http, seen: Seen) -> list[Finding]:
+    """Everything that must hold."""
+    stage, ledger, visitors = seen.stage, seen.ledger, seen.visitors
     findings = [
         finding("unrecovered_faults", [one.kind for one in ledger.faults if not one.recovered]),
         finding("zombies_not_refused", [one.note for one in ledger.faults if one.refused is False]),
@@ -86,9 +99,10 @@ async def judge(
         findings.append(await _orders(connection))
         findings += await _invariants(house, stage, http, ledger)
         said: list[str] = []
-        for performance in (stage.performance, room):
+        for performance in (stage.performance, seen.room, *seen.evenings.performances):
             findings += await _followed(connection, performance, ledger, said)
         findings.append(finding("answers_not_on_record", _unknown(ledger, said)))
+        findings += await _evenings(connection, http, seen)
     finally:
         await connection.close()
     return _added(findings)
@@ -102,6 +116,13 @@ async def _orders(connection: Connection) -> Finding:
         if not moving or time.monotonic() > ends_s:
             return finding("orders_stuck", [f"{row[0]}: {row[1]}" for row in moving])
         await asyncio.sleep(0.5)
+
+
+async def _evenings(connection: Connection, http: Http, seen: Seen) -> list[Finding]:
+    _, report = await http.ask("GET", f"/api/tills/{seen.till}", None, seen.stage.operator)
+    record = await Record.read(connection, seen.evenings.performances, seen.till)
+    judged = orders_record.judge(record, seen.evenings.visits, report["expected"])
+    return [finding(key, found) for key, found in judged.items()]
 
 
 async def _invariants(house: House, stage: Stage, http: Http, ledger: Ledger) -> list[Finding]:
@@ -200,7 +221,7 @@ def _on_the_wire(outcome: Any) -> list[Any]:
 
 
 def _added(findings: Sequence[Finding]) -> list[Finding]:
-    """One for each key: there are two performances."""
+    """One for each key: there are several performances."""
     total: dict[str, Finding] = {}
     for one in findings:
         before = total.get(one.key, Finding(one.key, 0))

@@ -3,7 +3,7 @@
 Owns the figures by fault and the verdict.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any, Final
 
 from tests.soak.ledger import SALE, Done
@@ -19,8 +19,24 @@ def passed(outcome: Outcome) -> bool:
 
 
 def _too_few(outcome: Outcome) -> bool:
-    """Faults that found nothing to hit are few."""
-    return len(outcome.ledger.faults) < 0.9 * outcome.run.seconds / EVERY_S
+    """Faults that found nothing to hit are few, and so are those that came too late to hit it."""
+    struck, of = in_the_middle(outcome), len(_struck(outcome))
+    return len(outcome.ledger.faults) < 0.9 * outcome.run.seconds / EVERY_S or 2 * struck < of
+
+
+def in_the_middle(outcome: Outcome) -> int:
+    """Faults that hit an order over two performances between its payment and its tickets."""
+    return sum(bool(one.paying) for one in _struck(outcome))
+
+
+def _struck(outcome: Outcome) -> list[Done]:
+    return [one for one in outcome.ledger.faults if one.paying is not None]
+
+
+def evenings(outcome: Outcome) -> dict[str, int]:
+    """The orders over two performances, by their last state that was told."""
+    states = [one.told["state"] if one.told else "unanswered" for one in outcome.visits]
+    return dict(Counter(states).most_common())
 
 
 def by_kind(outcome: Outcome) -> dict[str, dict[str, Any]]:
@@ -73,6 +89,9 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "skipped": outcome.skipped,
         "sales": len(ledger.sales),
         "tickets": sum(len(sale.tickets) for sale in ledger.sales),
+        "evenings": evenings(outcome),
+        "exchanges": sum(one.exchanges for one in outcome.visits),
+        "struck": in_the_middle(outcome),
         "admitted": len(ledger.admissions),
         "answers": len(ledger.answers),
         "repeats": ledger.repeats,
@@ -116,12 +135,20 @@ def as_text(outcome: Outcome) -> str:
         f"{told['sales']} sales of {told['tickets']} tickets, {told['admitted']} admitted,"
         f" {told['answers']} answers compared; {told['zombies_refused']} woken writers refused."
     )
+    states = ", ".join(f"{many} {state}" for state, many in told["evenings"].items())
+    lines.append(
+        f"{len(outcome.visits)} orders over two performances ({states}), {told['exchanges']} of"
+        f" them to be exchanged; {told['struck']} faults in the middle of one."
+    )
     if told["skipped"]:
         lines.append(f"No full disk here: {told['skipped']}")
     for one in outcome.findings:
         lines.append(f"{'ok    ' if one.passed else 'FAILED'}  {one.key}: {one.count}")
         lines += [f"          {example}" for example in one.examples if not one.passed]
     if _too_few(outcome):
-        lines.append(f"FAILED  too few faults: {told['absent']} found nothing to hit")
+        lines.append(
+            f"FAILED  too few faults: {told['absent']} found nothing to hit,"
+            f" {told['struck']} of {len(_struck(outcome))} came in the middle of an order"
+        )
     lines.append("Everything held." if told["passed"] else "NOT everything held.")
     return "\n".join(lines)

@@ -23,6 +23,9 @@ class Kind(StrEnum):
     JOURNAL_KILLED = "journal_killed"
     GATEWAY_KILLED = "gateway_killed"
     DESK_KILLED = "desk_killed"
+    # In the middle of an order over two performances: the desk, or the writer of one of them.
+    DESK_STRUCK = "desk_struck"
+    EVENING_STRUCK = "evening_struck"
     ROOMS_KILLED = "rooms_killed"
     DIRECTORY_KILLED = "directory_killed"
     DATABASE_KILLED = "database_killed"
@@ -47,7 +50,9 @@ _MIX: Final[dict[Kind, tuple[int, float, float]]] = {
     Kind.PERFORMANCE_PAUSED: (2, 0, 0),
     Kind.JOURNAL_KILLED: (2, 0, 0),
     Kind.GATEWAY_KILLED: (2, 0, 0),
-    Kind.DESK_KILLED: (2, 0, 0),
+    Kind.DESK_KILLED: (1, 0, 0),
+    Kind.DESK_STRUCK: (3, 0, 0),
+    Kind.EVENING_STRUCK: (3, 0, 0),
     Kind.ROOMS_KILLED: (1, 0, 0),
     Kind.DIRECTORY_KILLED: (1, 0, 0),
     Kind.DATABASE_KILLED: (2, 0, 0),
