@@ -404,7 +404,7 @@ class QuotedFee(Struct, array_like=True, frozen=True, gc=False):
     """What a fee comes to for each place of a line of the checkout, or for all of it (`line` -1).
 
     `fixed` is the part of `amount` that is no share of the prices. It is charged for these `ways`
-    to pay or to deliver alone; with none named, always.
+    to pay or to deliver alone; with none named, always. `tax_bp` as in `Quoted.rates`.
     """
 
     fee: str
@@ -415,12 +415,14 @@ class QuotedFee(Struct, array_like=True, frozen=True, gc=False):
     ways: tuple[str, ...] = ()
     absorbed: bool = False
     refundable: bool = True
+    tax_bp: int | None = None
 
 
 class Quoted(_Outcome, tag="quoted", frozen=True):
     """Checkout accepted. `amounts` are per place, aligned with the command's lines.
 
-    `total` is that of the places; `fees` come to it.
+    `total` is that of the places; `fees` come to it. `rates` are the VAT in the amounts, in
+    hundredths of a percent, None for the house's; () where it is the house's for all.
     """
 
     order: str
@@ -429,6 +431,7 @@ class Quoted(_Outcome, tag="quoted", frozen=True):
     currency: str
     expires_ms: int
     fees: tuple[QuotedFee, ...] = ()
+    rates: tuple[int | None, ...] = ()
 
 
 class Reopened(_Outcome, tag="reopened", frozen=True):

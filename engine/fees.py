@@ -13,12 +13,17 @@ from engine.settings import Fee, FeePer
 
 
 def quote(
-    fees: Sequence[Fee], lines: Sequence[Line], amounts: Sequence[int], channel: Channel
+    fees: Sequence[Fee],
+    lines: Sequence[Line],
+    amounts: Sequence[int],
+    channel: Channel,
+    vat_bp: int | None = None,
 ) -> tuple[QuotedFee, ...]:
     """What the fees of a channel come to, for places at these amounts each.
 
     One for each fee and line where it is charged per place, and one for the basket else (`line`
-    -1). Those that depend on a way to pay or to deliver say so in `ways`.
+    -1). Those that depend on a way to pay or to deliver say so in `ways`. `vat_bp` is the rate of
+    those that have none of their own.
     """
     basket = sum(line.quantity * amount for line, amount in zip(lines, amounts, strict=True))
     found: list[QuotedFee] = []
@@ -36,6 +41,7 @@ def quote(
                 fee.ways,
                 fee.absorbed,
                 fee.refundable,
+                vat_bp if fee.vat_bp is None else fee.vat_bp,
             )
             for at, amount in charged
             if come_to(fee, amount)

@@ -58,7 +58,8 @@ class FactKind(StrEnum):
 class Fact(Struct, frozen=True, gc=False):
     """What is to be recorded. `line` and `order` are numbers, 0 for none.
 
-    `price_type` is that of the place; of a fee, which one it is.
+    `price_type` is that of the place; of a fee, which one it is. `tax_bp` None: the rate at which
+    it was sold before, or the house's.
     """
 
     kind: FactKind
@@ -73,6 +74,7 @@ class Fact(Struct, frozen=True, gc=False):
     channel: str = ""
     operator: str = ""
     ref: str = ""
+    tax_bp: int | None = None
 
 
 class Record(Struct, array_like=True, frozen=True, gc=False):
@@ -202,7 +204,7 @@ def _fees(order: Order, line: OrderLine, sign: int, operator: str, ref: str) -> 
     for fee in line.fees:
         kind = FactKind.ABSORBED if fee.absorbed else FactKind.FEE
         fact = _of_line(kind, order, line, sign * fee.amount, operator, ref)
-        yield structs.replace(fact, price_type=fee.fee)
+        yield structs.replace(fact, price_type=fee.fee, tax_bp=fee.tax_bp)
 
 
 def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
@@ -225,6 +227,7 @@ def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
                 channel=after.channel.value,
                 operator=cause.operator if cause is not None else after.operator,
                 ref=one.refund,
+                tax_bp=one.tax_bp,
             )
 
 
@@ -249,6 +252,7 @@ def _of_line(
         channel=order.channel.value,
         operator=operator,
         ref=ref,
+        tax_bp=line.tax_bp,
     )
 
 

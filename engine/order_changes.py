@@ -3,7 +3,9 @@
 Every function gives a new order, as in `engine.ordering`, whose rules these go on with.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from msgspec.structs import replace
@@ -42,6 +44,7 @@ from engine.orders import (
 )
 from engine.payments import Payment, Standing, begin_refund
 from engine.settings import FeeKind
+from engine.vat import shared
 
 MAX_REISSUES_PER_ORDER: Final = 50
 MAX_EXCHANGES_PER_ORDER: Final = 20
@@ -89,19 +92,20 @@ def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str
     if refund.called_off and order.state in (*RESERVED_STATES, *UNSOLD_STATES):
         return _unreserved(order, lines)
     if refund.amount:
-        order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -refund.amount)
+        order = _with_charge(
+            order, refund.id, ChargeKind.ALLOWANCE, -refund.amount, _standing(order)
+        )
     elif lines:
         order = _without_lines(order, lines, every_fee=refund.called_off)
     else:
         return order
-    # What was given back as an amount is not given back again with the place it was given for.
-    if order.value < 0:
-        order = _with_charge(order, refund.id, ChargeKind.ALLOWANCE, -order.value)
+    order = _evened(order, refund.id)
     state = OrderState.PART_REFUNDED if sold_lines(order) else OrderState.REFUNDED
     order = replace(order, state=state)
-    order = _with_charge(order, refund.id, ChargeKind.RETURN, min(refund.fee, -order.due))
+    fee = min(refund.fee, -order.due)
+    order = _with_charge(order, refund.id, ChargeKind.RETURN, fee, _prices(order, lines))
     if refund.card:
-        order = _with_charge(order, refund.id, ChargeKind.CREDIT, -order.due, refund.card)
+        order = _with_charge(order, refund.id, ChargeKind.CREDIT, -order.due, card=refund.card)
     return _paid_back(order, refund.id)
 
 
@@ -141,7 +145,7 @@ def exchange_asked(
     What goes is given back as by a refund, and what the order is charged for once already is not
     charged anew.
     """
-    coming = lines_of(wanted.hold, quote, order.delivery, len(order.lines))
+    coming = lines_of(wanted.hold, quote, order.delivery, len(order.lines), wanted.tax_bp)
     exchange = OrderExchange(
         wanted.id,
         tuple(sorted(wanted.lines)),
@@ -159,7 +163,7 @@ def exchange_asked(
     charged = {one.fee for one in charges if one.state in STANDING}
     more = [
         one
-        for one in charges_of((wanted.hold,), (quote,), order.delivery)
+        for one in charges_of((wanted.hold,), (quote,), order.delivery, wanted.tax_bp)
         if one.fee not in charged
     ]
     charges += tuple(replace(one, number=len(charges) + at) for at, one in enumerate(more, 1))
@@ -170,10 +174,9 @@ def exchange_asked(
         charges=charges,
         exchanges=(*order.exchanges, exchange),
     )
-    # What was given back as an amount is not given back again with the place it was given for.
-    if order.value < 0:
-        order = _with_charge(order, wanted.id, ChargeKind.ALLOWANCE, -order.value, state=pending)
-    order = _with_charge(order, wanted.id, ChargeKind.EXCHANGE, wanted.fee, state=pending)
+    order = _evened(order, wanted.id, pending)
+    taken = _prices(order, exchange.leaving)
+    order = _with_charge(order, wanted.id, ChargeKind.EXCHANGE, wanted.fee, taken, state=pending)
     return replace(order, total=order.worth)
 
 
@@ -199,7 +202,7 @@ def exchanged(order: Order, tickets: Sequence[Ticket]) -> Order:
     done = replace(exchange, done=True)
     order = replace(with_exchange(order, done), state=OrderState.EXCHANGED)
     if exchange.card:
-        order = _with_charge(order, exchange.id, ChargeKind.CREDIT, -order.due, exchange.card)
+        order = _with_charge(order, exchange.id, ChargeKind.CREDIT, -order.due, card=exchange.card)
     return _paid_back(order, exchange.id)
 
 
@@ -274,24 +277,70 @@ def _with_charge(
     cause: str,
     kind: ChargeKind,
     amount: int,
+    by_rate: Mapping[int | None, int] = MappingProxyType({}),
+    *,
     card: str = "",
     state: LineState = LineState.SOLD,
 ) -> Order:
     """The order with what a refund or an exchange charges, if that is anything; it is never given
-    back."""
+    back. It is taxed as what it is charged for: `by_rate` is what that comes to at each rate."""
     if not amount or (amount < 0 and kind is not ChargeKind.ALLOWANCE):
         return order
-    charge = Charge(
-        len(order.charges) + 1,
-        kind.value,
-        amount,
-        kind.value,
-        state=state,
-        refundable=False,
-        refund=cause,
-        card=card,
+    first = len(order.charges) + 1
+    shares = shared(amount, by_rate) or {next(iter(by_rate), None): amount}
+    more = tuple(
+        Charge(
+            number,
+            kind.value,
+            share,
+            kind.value,
+            state=state,
+            refundable=False,
+            refund=cause,
+            card=card,
+            tax_bp=tax_bp,
+        )
+        for number, (tax_bp, share) in enumerate(shares.items(), first)
     )
-    return replace(order, charges=(*order.charges, charge))
+    return replace(order, charges=(*order.charges, *more))
+
+
+def _evened(order: Order, cause: str, state: LineState = LineState.SOLD) -> Order:
+    """What was given back as an amount is not given back again with the place it was given for.
+
+    Nor does it stand at a rate at which less is left: it goes over to the others, and what they
+    cannot bear either is given back no longer.
+    """
+    left = _standing(order)
+    below = {rate: -worth for rate, worth in left.items() if worth < 0}
+    over = -sum(below.values()) - min(0, sum(left.values()))
+    for rate, amount in (below | shared(over, left)).items():
+        order = _with_charge(order, cause, ChargeKind.ALLOWANCE, amount, {rate: 1}, state=state)
+    return order
+
+
+def _standing(order: Order) -> dict[int | None, int]:
+    """What of an order is worth something yet, by rate: `Order.value` altogether."""
+    leaving = order.exchange.leaving if order.exchange is not None else ()
+    sums: Counter[int | None] = Counter()
+    for line in order.lines:
+        if line.state in STANDING and line.number not in leaving:
+            sums[line.tax_bp] += line.amount
+            for fee in line.fees:
+                sums[fee.tax_bp] += 0 if fee.absorbed else fee.amount
+    for one in order.charges:
+        if one.state in STANDING and not one.absorbed and one.kind != ChargeKind.CREDIT:
+            sums[one.tax_bp] += one.amount
+    return dict(sums)
+
+
+def _prices(order: Order, lines: Collection[int]) -> dict[int | None, int]:
+    """What the places of these lines cost, by rate."""
+    sums: Counter[int | None] = Counter()
+    for line in order.lines:
+        if line.number in lines:
+            sums[line.tax_bp] += line.amount
+    return dict(sums)
 
 
 def _ended_lines(order: Order, lines: Sequence[int]) -> tuple[OrderLine, ...]:
@@ -321,6 +370,7 @@ def _kept_fees(
                         fee.absorbed,
                         refundable=False,
                         line=line.number,
+                        tax_bp=fee.tax_bp,
                     )
                 )
     return kept

@@ -111,7 +111,7 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
     """
     lines: list[OrderLine] = []
     for basket, quote in zip(request.baskets, quotes, strict=True):
-        lines += lines_of(basket, quote, request.delivery, len(lines))
+        lines += lines_of(basket, quote, request.delivery, len(lines), request.tax_bp)
     order = Order(
         id=request.id,
         number=0,
@@ -127,20 +127,26 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
         holds=request.baskets,
         lines=tuple(lines),
         delivery=request.delivery,
-        charges=charges_of(request.baskets, quotes, request.delivery),
+        charges=charges_of(request.baskets, quotes, request.delivery, request.tax_bp),
         way_fees=_way_fees(request, quotes),
     )
     state = OrderState.OPEN if order.worth else OrderState.SELLING
     return replace(order, state=state, total=order.worth)
 
 
-def lines_of(hold: OrderHold, quote: Quoted, delivery: Delivery, known: int) -> list[OrderLine]:
-    """One line for each place of a hold, numbered from after `known`."""
+def lines_of(
+    hold: OrderHold, quote: Quoted, delivery: Delivery, known: int, tax_bp: int | None
+) -> list[OrderLine]:
+    """One line for each place of a hold, numbered from after `known`.
+
+    `tax_bp` is the VAT in what has no rate of its own.
+    """
     lines: list[OrderLine] = []
     fees = [fee for fee in quote.fees if fee.line >= 0 and _is_charged(fee, delivery)]
+    rates = quote.rates or (None,) * len(hold.lines)
     for at, (line, amount) in enumerate(zip(hold.lines, quote.amounts, strict=True)):
         own = tuple(
-            LineFee(fee.fee, fee.amount, fee.absorbed, fee.refundable)
+            LineFee(fee.fee, fee.amount, fee.absorbed, fee.refundable, _rate(fee.tax_bp, tax_bp))
             for fee in fees
             if fee.line == at
         )
@@ -154,10 +160,15 @@ def lines_of(hold: OrderHold, quote: Quoted, delivery: Delivery, known: int) -> 
                 line.price_type,
                 amount,
                 fees=own,
+                tax_bp=_rate(rates[at], tax_bp),
             )
             for place in range(line.quantity)
         ]
     return lines
+
+
+def _rate(own: int | None, houses: int | None) -> int | None:
+    return houses if own is None else own
 
 
 def _is_charged(fee: QuotedFee, delivery: Delivery) -> bool:
@@ -180,8 +191,12 @@ def _once(fees: Iterable[tuple[int, QuotedFee]]) -> Iterator[tuple[int, QuotedFe
 
 
 def charges_of(
-    holds: Sequence[OrderHold], quotes: Sequence[Quoted], delivery: Delivery
+    holds: Sequence[OrderHold],
+    quotes: Sequence[Quoted],
+    delivery: Delivery,
+    tax_bp: int | None,
 ) -> tuple[Charge, ...]:
+    """What is charged once for all; `tax_bp` as of `lines_of`."""
     fees = _once(
         (hold.performance, fee)
         for hold, quote in zip(holds, quotes, strict=True)
@@ -197,6 +212,7 @@ def charges_of(
             performance,
             absorbed=fee.absorbed,
             refundable=fee.refundable,
+            tax_bp=_rate(fee.tax_bp, tax_bp),
         )
         for number, (performance, fee) in enumerate(fees, 1)
     )
@@ -214,7 +230,15 @@ def _way_fees(request: PlaceOrder, quotes: Sequence[Quoted]) -> tuple[WayFee, ..
                 fee = replace(fee, amount=amount, fixed=0)
             found.append((basket.performance, fee))
     return tuple(
-        WayFee(fee.fee, fee.amount, fee.ways, performance, fee.absorbed, fee.refundable)
+        WayFee(
+            fee.fee,
+            fee.amount,
+            fee.ways,
+            performance,
+            fee.absorbed,
+            fee.refundable,
+            _rate(fee.tax_bp, request.tax_bp),
+        )
         for performance, fee in _once(found)
     )
 
@@ -264,6 +288,7 @@ def to_be_paid_by(order: Order, method: PaymentMethod, payment: str) -> Order:
             absorbed=fee.absorbed,
             refundable=fee.refundable,
             payment=payment,
+            tax_bp=fee.tax_bp,
         )
         for at, fee in enumerate(fees, 1)
     )

@@ -163,7 +163,12 @@ class Terms(Struct, frozen=True, gc=False):
 
 
 class PlaceOrder(Struct, frozen=True, gc=False):
-    """Ask for an order. `id` is 32 hex digits made by the caller, and the order's bearer key."""
+    """Ask for an order. `id` is 32 hex digits made by the caller, and the order's bearer key.
+
+    `tax_bp` is the VAT in what has no rate of its own: the house's. Lines, fees and charges keep
+    the rate at which they are sold, in hundredths of a percent (`engine.ledger.NO_TAX`: without
+    VAT); None: nobody said, and the ledger takes the house's.
+    """
 
     id: str
     baskets: tuple[OrderHold, ...]
@@ -172,6 +177,7 @@ class PlaceOrder(Struct, frozen=True, gc=False):
     operator: str = ""
     buyer: Buyer = Buyer()
     delivery: Delivery = Delivery.E_TICKET
+    tax_bp: int | None = None
 
 
 class LineFee(Struct, array_like=True, frozen=True, gc=False):
@@ -181,6 +187,7 @@ class LineFee(Struct, array_like=True, frozen=True, gc=False):
     amount: int
     absorbed: bool = False  # by the house: it is not the buyer's to pay
     refundable: bool = True
+    tax_bp: int | None = None
 
 
 class ChargeKind(StrEnum):
@@ -212,6 +219,7 @@ class Charge(Struct, frozen=True, gc=False):
     line: int = 0
     refund: str = ""
     card: str = ""
+    tax_bp: int | None = None
 
 
 class WayFee(Struct, array_like=True, frozen=True, gc=False):
@@ -223,6 +231,7 @@ class WayFee(Struct, array_like=True, frozen=True, gc=False):
     performance: int = -1
     absorbed: bool = False
     refundable: bool = True
+    tax_bp: int | None = None
 
 
 class OrderLine(Struct, frozen=True, gc=False):
@@ -238,6 +247,7 @@ class OrderLine(Struct, frozen=True, gc=False):
     ticket: int = -1
     version: int = 0
     fees: tuple[LineFee, ...] = ()
+    tax_bp: int | None = None
 
     @property
     def price(self) -> int:
@@ -331,6 +341,7 @@ class ExchangeRequest(Struct, frozen=True, gc=False):
     operator: str = ""
     fee: int = 0
     to_credit: bool = False
+    tax_bp: int | None = None  # as of a PlaceOrder
 
 
 class RefundRequest(Struct, frozen=True, gc=False):

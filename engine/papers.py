@@ -31,6 +31,7 @@ from engine.orders import (
     OrderState,
 )
 from engine.payments import PaymentMethod
+from engine.vat import shared, vat_in
 
 FORMAT: Final = "strapontin-paper-1"
 MAX_ADDRESS_LINES: Final = 8
@@ -217,7 +218,7 @@ class Rates(Struct, frozen=True):
     """At which rates things are taxed, in hundredths of a percent, NO_TAX for not at all.
 
     `known` are those at which lines (their number and "") and fees (their line, 0 for none, and
-    id) were sold; `now` is the house's, for all else.
+    id) were sold whose order does not say; `now` is the house's, for all else.
     """
 
     known: Mapping[tuple[int, str], int]
@@ -271,15 +272,6 @@ def seller_of(name: str, settings: Mapping[str, Any]) -> Seller:
 # VAT -----------------------------------------------------------------------------
 
 
-def vat_in(gross: int, tax_bp: int) -> int:
-    """The VAT that an amount contains, half a minor unit up on the exact fraction."""
-    if tax_bp <= 0:
-        return 0
-    if gross < 0:
-        return -vat_in(-gross, tax_bp)
-    return (2 * gross * tax_bp + 10_000 + tax_bp) // (2 * (10_000 + tax_bp))
-
-
 def by_rate(items: Iterable[Item]) -> dict[int, int]:
     """Gross amounts by rate."""
     sums: dict[int, int] = {}
@@ -296,24 +288,6 @@ def rates_of(items: Iterable[Item], before: Mapping[int, int]) -> tuple[Rate, ..
         vat = vat_in(told + gross, tax_bp) - vat_in(told, tax_bp)
         rates.append(Rate(tax_bp, gross - vat, vat))
     return tuple(rates)
-
-
-def shared(amount: int, weights: Mapping[int, int]) -> dict[int, int]:
-    """An amount by rate, as the weights are: each share whole, their sum the amount.
-
-    None is larger than its weight where the amount is not larger than all of them.
-    """
-    weights = {rate: weight for rate, weight in weights.items() if weight > 0}
-    total = sum(weights.values())
-    if not total:
-        return {NO_TAX: amount}
-    sign, rest = (-1, -amount) if amount < 0 else (1, amount)
-    exact = {rate: divmod(rest * weight, total) for rate, weight in weights.items()}
-    shares = {rate: whole for rate, (whole, _) in exact.items()}
-    left = rest - sum(shares.values())
-    for rate in sorted(exact, key=lambda rate: (-exact[rate][1], rate))[:left]:
-        shares[rate] += 1
-    return {rate: sign * share for rate, share in shares.items() if share}
 
 
 # What stands of an order ---------------------------------------------------------
@@ -373,6 +347,35 @@ def may_have_papers(before: Order | None) -> bool:
     if before is None or before.state is OrderState.OPEN:
         return False
     return before.state is not OrderState.SELLING or before.terms is not None
+
+
+def rates_at_once(order: Order, now: int) -> dict[int, int]:
+    """What an order's total is made of, by rate, as a receipt says it; `now` is the house's.
+
+    What went back since is in it, as it is in the total, but for what went with an exchange.
+    """
+    left = {
+        number for one in order.exchanges if one.done and not one.refused for number in one.leaving
+    }
+    swaps = {one.id for one in order.exchanges}
+    sums: dict[int, int] = {}
+
+    def add(tax_bp: int | None, amount: int) -> None:
+        rate = now if tax_bp is None else tax_bp
+        sums[rate] = sums.get(rate, 0) + amount
+
+    for line in order.lines:
+        if line.state is not LineState.CANCELLED and line.number not in left:
+            add(line.tax_bp, line.amount)
+            for fee in line.fees:
+                add(fee.tax_bp, 0 if fee.absorbed else fee.amount)
+    for one in order.charges:
+        by_refund = bool(one.refund) and one.refund not in swaps
+        of_refund = bool(one.line) and one.line not in left
+        stood = one.state is not LineState.CANCELLED and one.kind != ChargeKind.CREDIT
+        if stood and not (one.absorbed or by_refund or of_refund):
+            add(one.tax_bp, one.amount)
+    return shared(order.total, sums)
 
 
 def bill(order: Order, wording: Wording, issue: Issue) -> Paper:
@@ -452,7 +455,9 @@ def _changes(billed: Sequence[Item], order: Order, rates: Rates) -> tuple[Item, 
         if key not in told and (item.amount or not billed):
             items.append(replace(item, tax_bp=_rate_of(item, order, rates)))
     plain = [item for item in billed if item.key != REDUCTION]
-    shares = _shares(reduction.amount, reduced, by_rate((*plain, *items)))
+    shares = _reduced(order)
+    if shares is None:
+        shares = _shares(reduction.amount, reduced, by_rate((*plain, *items)))
     for rate in sorted(reduced.keys() | shares.keys()):
         change = shares.get(rate, 0) - reduced.get(rate, 0)
         if change:
@@ -461,11 +466,28 @@ def _changes(billed: Sequence[Item], order: Order, rates: Rates) -> tuple[Item, 
 
 
 def _rate_of(item: Item, order: Order, rates: Rates) -> int:
-    line, _, fee = item.key.partition("/")
-    if line[0] == "l":
-        return rates.of(int(line[1:]), fee)
-    charge = next(one for one in order.charges if item.key == f"c{one.number}")
-    return rates.of(charge.line, charge.fee)
+    name, _, fee = item.key.partition("/")
+    number = int(name[1:])
+    if name[0] == "c":
+        charge = next(one for one in order.charges if one.number == number)
+        own, of, fee = charge.tax_bp, charge.line, charge.fee
+    else:
+        line = next(one for one in order.lines if one.number == number)
+        of, own = number, line.tax_bp
+        if fee:
+            own = next(one for one in line.fees if one.fee == fee).tax_bp
+    return rates.of(of, fee) if own is None else own
+
+
+def _reduced(order: Order) -> dict[int, int] | None:
+    """What was given back while its places stay sold, by rate; None where it does not say."""
+    shares: dict[int, int] = {}
+    for one in order.charges:
+        if one.kind == REDUCTION and one.state is LineState.SOLD:
+            if one.tax_bp is None:
+                return None
+            shares[one.tax_bp] = shares.get(one.tax_bp, 0) + one.amount
+    return shares
 
 
 def _shares(amount: int, reduced: Mapping[int, int], gross: Mapping[int, int]) -> dict[int, int]:
@@ -477,10 +499,10 @@ def _shares(amount: int, reduced: Mapping[int, int], gross: Mapping[int, int]) -
     more = amount - sum(reduced.values())
     left = {rate: gross.get(rate, 0) + reduced.get(rate, 0) for rate in gross.keys() | reduced}
     weights = left if more < 0 else {rate: -share for rate, share in reduced.items()}
-    for rate, part in shared(more, weights).items():
+    for rate, part in (shared(more, weights) or {NO_TAX: more}).items():
         shares[rate] = shares.get(rate, 0) + part
     if any(share < -gross.get(rate, 0) for rate, share in shares.items()):
-        return shared(amount, gross)
+        return shared(amount, gross) or {NO_TAX: amount}
     return shares
 
 

@@ -24,10 +24,10 @@ class PriceList:
 
     Of several prices for one pair at one time the last one counts. `plain` is the part of it
     that is sold always and everywhere, as amounts in minor units by price type and category;
-    only sold pairs are there.
+    only sold pairs are there. `is_taxed`: it says of what is sold at which rate it is taxed.
     """
 
-    __slots__ = ("_listed", "_now", "currency", "plain", "types")
+    __slots__ = ("_listed", "_now", "_vat_bp", "currency", "is_taxed", "plain", "types")
 
     def __init__(self, settings: Settings) -> None:
         self.currency = settings.currency
@@ -36,6 +36,9 @@ class PriceList:
         for price in settings.prices:
             if price.price_type in self._listed:
                 self._listed[price.price_type].append(price)
+        self._vat_bp = settings.vat_bp
+        own = any(price.vat_bp is not None for price in settings.prices)
+        self.is_taxed = own or settings.vat_bp is not None
         # Per type the amounts last asked for, and from when until when they hold.
         self._now: dict[str, tuple[int, int, dict[int, int]]] = {}
         self.plain = {
@@ -79,6 +82,14 @@ class PriceList:
         """Minor units for one place, or None when that is not sold now, or not here."""
         amounts = self.on_sale(price_type, at_ms, channel)
         return None if amounts is None else amounts.get(category)
+
+    def vat_bp(self, category: int, price_type: str, at_ms: int) -> int | None:
+        """The rate of what is sold at this price, None for the house's."""
+        own = None
+        for one in self._listed.get(price_type, ()):
+            if one.category == category and holds_at(one.from_ms, one.until_ms, at_ms):
+                own = one.vat_bp
+        return self._vat_bp if own is None else own
 
     def full_prices(self, at_ms: int, channel: Channel) -> dict[int, int]:
         """Per category its full price: that of the first listed type sold now and here."""

@@ -75,14 +75,15 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
             ends_ms = at_ms + PAYMENT_HOLD_MS
         if ends_ms > mine.first_ms + state.settings.hold_cap_ms:
             ends_ms = mine.first_ms + state.settings.hold_cap_ms
-    fees = state.settings.fees
+    fees, vat_bp = state.settings.fees, state.settings.vat_bp
     outcome = Quoted(
         order,
         tuple(amounts),
         total,
         state.prices.currency,
         ends_ms,
-        quote(fees, lines, amounts, mine.channel) if fees else (),
+        quote(fees, lines, amounts, mine.channel, vat_bp) if fees else (),
+        _rates(state, lines, at_ms) if state.prices.is_taxed else (),
     )
     # ---- nothing below can refuse or fail ----
     do_checkout(state, command, outcome, at_ms)
@@ -123,16 +124,27 @@ def _amounts(
     state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int
 ) -> list[int] | Refused:
     """The amount of one place of each line."""
-    categories, areas = state.house.categories, state.house.outline.areas
     amounts = []
     for line in lines:
         seat = line.seat
-        category = categories[seat] if seat >= 0 else areas[line.area].category
+        category = _category(state, line)
         amount = state.prices.price(category, line.price_type, at_ms, mine.channel)
         if amount is None:
             return Refused(Refusal.NO_PRICE, (seat,) if seat >= 0 else (), line.price_type)
         amounts.append(amount)
     return amounts
+
+
+def _rates(state: State, lines: tuple[Line, ...], at_ms: int) -> tuple[int | None, ...]:
+    """The VAT in one place of each line."""
+    prices = state.prices
+    return tuple([prices.vat_bp(_category(state, line), line.price_type, at_ms) for line in lines])
+
+
+def _category(state: State, line: Line) -> int:
+    if line.seat >= 0:
+        return state.house.categories[line.seat]
+    return state.house.outline.areas[line.area].category
 
 
 def _malformed_lines(state: State, lines: tuple[Line, ...]) -> bool:

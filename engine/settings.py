@@ -13,6 +13,8 @@ from engine.limits import HOLD_CAP_MS, HOLD_MS
 
 Moment = Annotated[int, Meta(ge=0, le=2**53)]
 """Unix milliseconds; 0 for "no bound"."""
+VatRate = Annotated[int, Meta(ge=0, le=10_000)]
+"""Hundredths of a percent, contained in the amount; 0 where no VAT is charged."""
 
 
 class SaleStatus(StrEnum):
@@ -62,7 +64,7 @@ class Price(Struct, frozen=True):
     """What a place of this plan category costs for this price type, in minor units.
 
     It is the price from `from_ms` until just before `until_ms`: several of one pair may follow
-    each other.
+    each other. `vat_bp` is its own rate of VAT, None for the performance's.
     """
 
     category: int
@@ -70,6 +72,7 @@ class Price(Struct, frozen=True):
     amount: int
     from_ms: Moment = 0
     until_ms: Moment = 0
+    vat_bp: VatRate | None = None
 
 
 class Quota(Struct, frozen=True):
@@ -118,6 +121,7 @@ class Fee(Struct, frozen=True):
     for. `channels`: where it is charged, empty for everywhere. `ways`: of a delivery or payment
     fee the ways to deliver or the methods to pay that cost it. `absorbed`: the house bears it, it
     is in its books and not in the buyer's total. `refundable`: it goes back with its place.
+    `vat_bp` is its own rate of VAT, None for the performance's.
     """
 
     id: str
@@ -130,6 +134,7 @@ class Fee(Struct, frozen=True):
     ways: tuple[str, ...] = ()
     absorbed: bool = False
     refundable: bool = True
+    vat_bp: VatRate | None = None
 
 
 class ReturnWay(StrEnum):
@@ -168,7 +173,8 @@ class Settings(Struct, frozen=True):
     """All of a performance's rules. Times in Unix milliseconds, 0 for "no bound".
 
     `sale_*` bound the sale on the web and by resellers, `tills_*` that at the box office and by
-    phone: it opens at the one and is over at the other.
+    phone: it opens at the one and is over at the other. `vat_bp` is the rate of VAT in its prices
+    and fees that have none of their own, None for the house's.
     """
 
     currency: str
@@ -193,3 +199,4 @@ class Settings(Struct, frozen=True):
     surplus: Surplus = Surplus()
     returns: Returns | None = None
     exchanges: Returns | None = None
+    vat_bp: VatRate | None = None

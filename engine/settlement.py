@@ -15,7 +15,8 @@ from typing import ClassVar, Final
 from msgspec import Struct
 
 from engine.ledger import FactKind
-from engine.papers import PaperKind, Rate, Seller, vat_in
+from engine.papers import PaperKind, Rate, Seller
+from engine.vat import vat_in
 
 SETTLEMENT_FORMAT: Final = "strapontin-settlement-1"
 MAX_SETTLEMENT_ROWS: Final = 20_000

@@ -20,7 +20,7 @@ from gateway.backend import Backend, BackendUnavailable, Tills
 from gateway.limits import MAX_SALES, SHED_RETRY_MS
 from gateway.metrics import Metrics
 from gateway.problems import Problem
-from gateway.programme import Programme
+from gateway.programme import Programme, vat_of
 from gateway.session import Principal
 
 log = structlog.get_logger("gateway.counter")
@@ -95,7 +95,8 @@ class Counter:
         who = till.principal
         try:
             where = await till_of(self._programme, self._tills, who.who)
-            found = await self._desk.buy(_request(who, frame), frame.given, where)
+            rate = vat_of(await self._programme.house())
+            found = await self._desk.buy(_request(who, frame, rate), frame.given, where)
         except self._not_there as error:
             log.warning("sale not decided", why=repr(error))
             till.shed(frame.id, "unavailable", SHED_RETRY_MS)
@@ -117,7 +118,7 @@ class Counter:
             till.sold(wire.NotBought(frame.id, *astuple(found)))
 
 
-def _request(who: Principal, frame: wire.AskBuy) -> PlaceOrder:
+def _request(who: Principal, frame: wire.AskBuy, tax_bp: int) -> PlaceOrder:
     return PlaceOrder(
         frame.id.hex(),
         tuple(
@@ -127,4 +128,5 @@ def _request(who: Principal, frame: wire.AskBuy) -> PlaceOrder:
         who.channel,
         operator=who.who,
         buyer=Buyer(frame.name, frame.email, frame.language),
+        tax_bp=tax_bp,
     )

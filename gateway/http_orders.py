@@ -38,7 +38,7 @@ from gateway.http import EDGE, Edge, answer, operator, query_numbers, read_body,
 from gateway.http_tills import at_till
 from gateway.paper import House, Showing, sold_lines
 from gateway.problems import Problem, performance_unknown
-from gateway.programme import OfferedTerms, style_of, summary
+from gateway.programme import OfferedTerms, style_of, summary, vat_of
 from gateway.session import Principal, Role, now_ms
 from renderers import i18n
 
@@ -116,6 +116,7 @@ async def place(request: web.Request) -> web.Response:
         channel=principal.channel,
         session=principal.who if principal.is_buyer else "",
         operator="" if principal.is_buyer else principal.who,
+        tax_bp=vat_of(await edge.programme.house()),
     )
     placed = decided(await edge.backend.desk.place(wanted))
     if not principal.is_buyer:
@@ -243,7 +244,8 @@ async def exchange(request: web.Request) -> web.Response:
     else:
         to_credit = to_credit or not await may_refund(edge, principal, order)
         where = await at_till(edge, principal)
-    asked = ExchangeRequest(wanted.id, wanted.lines, wanted.basket, who, fee, to_credit)
+    rate = vat_of(await edge.programme.house())
+    asked = ExchangeRequest(wanted.id, wanted.lines, wanted.basket, who, fee, to_credit, rate)
     changed = decided(await edge.backend.desk.exchange(order.id, asked, where))
     if who:
         edge.auditor.note(principal, "exchange", order.number, lines=list(wanted.lines), fee=fee)
@@ -445,7 +447,7 @@ async def showings(edge: Edge, order: Order) -> dict[int, Showing]:
 
 async def _house(edge: Edge) -> House:
     house = await edge.programme.house()
-    return House(style_of(house), house.time_zone, house.settings.get("vat_bp"))
+    return House(style_of(house), house.time_zone, vat_of(house))
 
 
 def language(request: web.Request, order: Order) -> str:

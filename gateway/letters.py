@@ -32,7 +32,7 @@ from engine.orders import ChargeKind, Delivery, LineState, Order, OrderLine, Ter
 from engine.payments import Payment, PaymentMethod, Refund, RefundState
 from gateway.paper import House, Paper, Showing, rows_of, sold_lines
 from gateway.plans import Plans
-from gateway.programme import Programme, style_of, text_in
+from gateway.programme import Programme, style_of, text_in, vat_of
 from renderers import i18n
 from renderers.calendar import CalendarEntry, calendar
 from renderers.i18n import Translator, translator
@@ -138,7 +138,7 @@ class Letters:
             showings[performance] = Showing(entry, await self._plans.plan(entry.plan))
         language = None if due.kind in TO_HOUSE else i18n.match(order.buyer.language)
         t = translator(language or house.languages[0])
-        paper_house = House(style_of(house), house.time_zone, house.settings.get("vat_bp"))
+        paper_house = House(style_of(house), house.time_zone, vat_of(house))
         page = f"{self._public_url}/o/{order.id}"
         return _Told(order, showings, paper_house, house.settings, t, page)
 

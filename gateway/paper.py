@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from engine.ledger import NO_TAX
 from engine.orders import TICKETED_STATES, LineState, Order, OrderLine, OrderState
+from engine.papers import rates_at_once
 from engine.payments import TILL_METHODS
 from engine.plan import Plan, SeatFlag
 from gateway.limits import MAX_WAITING_PDFS, PDF_THREADS
@@ -48,11 +50,11 @@ class Showing(NamedTuple):
 
 
 class House(NamedTuple):
-    """What paper says of the house. `vat_bp` is the rate in the prices, None for none."""
+    """What paper says of the house. `tax_bp` is the rate in what was sold without one."""
 
     style: HouseStyle
     time_zone: str
-    vat_bp: int | None
+    tax_bp: int
 
 
 class Paper:
@@ -153,8 +155,12 @@ class Paper:
             currency=order.currency,
             holder=order.buyer.name,
             marks=tuple(t(key) for flag, key in _MARKS if _flags(plan, line) & flag),
-            vat_bp=house.vat_bp,
+            vat_bp=_shown_rate(house.tax_bp if line.tax_bp is None else line.tax_bp),
         )
+
+
+def _shown_rate(tax_bp: int) -> int | None:
+    return None if tax_bp == NO_TAX else tax_bp
 
 
 def sold_lines(order: Order) -> list[OrderLine]:
@@ -200,7 +206,11 @@ def receipt_view(
         refunded_minor=sum(payment.refunded for payment in order.payments),
         operator=order.operator,
         buyer=order.buyer.name,
-        vat_bp=house.vat_bp,
+        rates=tuple(
+            (rate, gross)
+            for rate, gross in sorted(rates_at_once(order, house.tax_bp).items())
+            if rate != NO_TAX
+        ),
     )
 
 

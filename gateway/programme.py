@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from engine.ledger import NO_TAX
 from engine.sale import Outlook, Standing, holds_at, prices_change_ms, sale_now, type_now
 from engine.settings import Price, PriceType, SaleStatus, Settings
 from gateway.backend import Catalogue, Sales
@@ -31,6 +32,12 @@ from renderers.house_style import HouseStyle
 from renderers.i18n import languages
 
 _decode_settings = msgspec.json.Decoder(Settings).decode
+
+
+def vat_of(house: Any) -> int:
+    """The rate of VAT in what the house sells, as `engine.orders.PlaceOrder.tax_bp`."""
+    rate = house.settings.get("vat_bp")
+    return NO_TAX if rate is None else int(rate)
 
 
 class Entry(Struct, frozen=True):

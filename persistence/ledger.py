@@ -172,7 +172,7 @@ async def record(
         head = heads[performance]
         tax_bp = NO_TAX
         if fact.kind in _TAXED_ALONE or (fact.line and fact.kind is not FactKind.ABSORBED):
-            known = taxes.get(_taxed(fact))
+            known = taxes.get(_taxed(fact)) if fact.tax_bp is None else fact.tax_bp
             tax_bp = _rate(head.vat_bp) if known is None else known
         by_organiser.setdefault(head.organiser, []).append((fact, tax_bp))
     ends = {head.organiser: head for head in heads.values()}
@@ -228,12 +228,15 @@ def _taxed(fact: Fact) -> tuple[int, int, str]:
 async def _taxes(
     connection: AsyncConnection, facts: Sequence[tuple[int, Fact]]
 ) -> dict[tuple[int, int, str], int]:
-    """The rates at which what is given back was sold: they may have changed since."""
+    """The rates at which what is given back was sold, where its order does not say."""
     orders = {
         fact.order
         for _, fact in facts
-        if (fact.line and fact.kind in (FactKind.REFUND, FactKind.CANCELLATION))
-        or (fact.kind is FactKind.FEE and fact.amount < 0)
+        if fact.tax_bp is None
+        and (
+            (fact.line and fact.kind in (FactKind.REFUND, FactKind.CANCELLATION))
+            or (fact.kind is FactKind.FEE and fact.amount < 0)
+        )
     }
     return await sold_at(connection, orders)
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from engine.ledger import NO_TAX
 from engine.orders import ChargeKind
-from engine.papers import PLACE, Item, Paper, PaperKind, Seller, Shown, vat_in
+from engine.papers import PLACE, Item, Paper, PaperKind, Seller, Shown
+from engine.vat import vat_in
 from renderers.house_style import HouseStyle, legal_mentions
 from renderers.i18n import Translator, translator
 from renderers.money import format_date, format_money, format_percent, format_time
@@ -72,7 +73,7 @@ def item_parts(paper: Paper, t: Translator) -> list[Part]:
 
 
 def vat_part(paper: Paper, t: Translator) -> Part:
-    """Net, VAT and gross at each rate, and together; where there is none, why."""
+    """Net, VAT and gross at each rate, and together; where a part has none, why."""
     money, total = _money(paper, t), t(f"papers.total.{paper.kind.value}")
     if not _is_taxed(paper):
         why = paper.seller.no_vat or t("papers.no_vat")
@@ -84,7 +85,9 @@ def vat_part(paper: Paper, t: Translator) -> Part:
     net, vat = (sum(getattr(rate, name) for rate in paper.rates) for name in ("net", "vat"))
     rows.append(Row((total, money(net), money(vat), money(net + vat)), strong=True))
     head = tuple(t(f"papers.column.{name}") for name in ("net", "vat", "gross"))
-    return Part(t("papers.vat"), tuple(rows), head, amounts=True)
+    why = paper.seller.no_vat
+    notes = (why,) if why and any(rate.tax_bp <= 0 for rate in paper.rates) else ()
+    return Part(t("papers.vat"), tuple(rows), head, notes, amounts=True)
 
 
 def _money_parts(paper: Paper, t: Translator) -> list[Part]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
-from engine.papers import vat_in
+from engine.vat import vat_in
 from renderers import money
 from renderers.house_style import HouseStyle, legal_mentions
 from renderers.i18n import Translator, translator
@@ -69,10 +69,11 @@ class ReceiptPayment(Struct, frozen=True, kw_only=True):
 
 
 class ReceiptView(Struct, frozen=True, kw_only=True):
-    """One receipt. ``number`` is the order's, ``operator`` who sold; ``vat_bp`` as on a ticket.
+    """One receipt. ``number`` is the order's, ``operator`` who sold.
 
     ``fees`` are charged with the whole; ``refunded_minor`` is what was paid back so far, and is
-    printed below the payments.
+    printed below the payments. ``rates`` are what of the total has which VAT in it: pairs of the
+    rate (as on a ticket) and the gross amount.
     """
 
     number: str
@@ -86,7 +87,7 @@ class ReceiptView(Struct, frozen=True, kw_only=True):
     refunded_minor: int = 0
     operator: str = ""
     buyer: str = ""
-    vat_bp: int | None = None
+    rates: tuple[tuple[int, int], ...] = ()
 
 
 class _Row(NamedTuple):
@@ -192,11 +193,12 @@ class _Strip:
         total = self.receipt.total_minor
         rows = [_gap(1.5), _rule(), _gap(2)]
         rows.append(_pair(self.t("receipt.total"), self._money(total), SANS_BOLD, TOTAL_PT))
-        bp = self.receipt.vat_bp
-        if bp is not None:
+        for bp, gross in self.receipt.rates:
             rate = money.format_percent(bp, self.t.language)
             label = self.t("receipt.vat", rate=rate)
-            rows.append(_pair(label, self._money(vat_in(total, bp)), size=SMALL_PT))
+            if gross != total:
+                label = self.t("receipt.vat_of", rate=rate, amount=self._money(gross))
+            rows.append(_pair(label, self._money(vat_in(gross, bp)), size=SMALL_PT))
         return rows
 
     def _payments(self) -> list[_Row]:

@@ -165,7 +165,8 @@ class _Reader:
                 self._problems.add(node.path, "unknown_key", key=key, known=", ".join(near))
                 continue
             one, bare = fields[key]
-            if isinstance(bare, inspect.StructType) and _is_taken_away(node):
+            may_go = isinstance(bare, inspect.StructType) or one.default is None
+            if may_go and _is_taken_away(node):
                 continue
             try:
                 values[one.name] = self._value(one.name, bare, node)

@@ -270,7 +270,7 @@ class _Speaker:
         amounts = [
             amount
             for each in one.changes
-            if each.key.startswith("prices.")
+            if each.key.startswith("prices.") and not each.key.endswith(".vat")
             for amount in _amounts(each.new)
         ]
         status = next((each.new for each in one.changes if each.key == "status"), "")
@@ -300,7 +300,7 @@ class _Speaker:
             return self.when(to_ms(value, self._zone))
         if key == "status" and f"console.sale_status.{value}" in t:
             return t(f"console.sale_status.{value}")
-        if isinstance(value, int | Decimal) and last == "percent":
+        if isinstance(value, int | Decimal) and last in ("percent", "vat"):
             return format_percent(int(Decimal(value) * 100), t.language)
         is_amount = key.startswith("prices.") or last in AMOUNTS
         if isinstance(value, int | Decimal) and is_amount:

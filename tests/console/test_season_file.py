@@ -377,6 +377,30 @@ def test_no_text_brings_the_reader_down(text: str) -> None:
 
 # Written and read again ---------------------------------------------------------------------
 
+
+def test_a_rate_of_vat_is_said_for_all_for_a_price_and_for_a_fee() -> None:
+    first, second = one(
+        """
+        vat = 5.5
+        price_type.full.name = "Full"
+        prices.Fauteuil.full = { amount = 20, vat = 2.1 }
+        prices.Debout.full = 10
+        fee.service = { name = "Fee", fixed = 1, vat = 20 }
+        fee.post = { name = "Post", fixed = 2, vat = 0 }
+        dates = [2027-01-05T20:00:00]
+        [[production.a.performance]]
+        start = 2027-01-06T20:00:00
+        vat = false
+        fee.post.vat = false
+        """
+    )
+    assert (first.settings.vat_bp, second.settings.vat_bp) == (550, None)
+    prices = (Price(0, "full", 2_000, vat_bp=210), Price(1, "full", 1_000))
+    assert first.settings.prices == second.settings.prices == prices
+    rates = [[fee.vat_bp for fee in each.settings.fees] for each in (first, second)]
+    assert rates == [[2_000, 0], [2_000, None]]
+
+
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=8)
 TEXTS = st.dictionaries(st.sampled_from(["fr", "en", "de"]), TEXT, min_size=1)
 IDS = st.text("abcé .", min_size=1, max_size=3)
@@ -399,13 +423,14 @@ PRICE_TYPES = st.lists(
     ),
     max_size=3, unique_by=lambda kind: kind.id,
 ).map(tuple)  # fmt: skip
+RATES = st.sampled_from([None, 0, 210, 2_000])
 FEES = st.lists(
     st.builds(
         Fee, id=IDS, names=TEXTS, kind=st.sampled_from(FeeKind), fixed=st.integers(0, 10**6),
         percent_bp=st.integers(0, 10_000), per=st.sampled_from(FeePer),
         channels=st.lists(st.sampled_from(["web", "phone"])).map(tuple),
         ways=st.lists(TEXT, max_size=2).map(tuple), absorbed=st.booleans(),
-        refundable=st.booleans(),
+        refundable=st.booleans(), vat_bp=RATES,
     ),
     max_size=2, unique_by=lambda fee: fee.id,
 ).map(tuple)  # fmt: skip
@@ -436,7 +461,7 @@ def settings(draw: st.DrawFn, currency: str) -> Settings:
     ):
         amounts = st.integers(0, 10**6)
         from_ms, until_ms = draw(BOUNDS)
-        prices.append(Price(category, kind, draw(amounts), from_ms, until_ms))
+        prices.append(Price(category, kind, draw(amounts), from_ms, until_ms, draw(RATES)))
         if until_ms and draw(st.booleans()):
             prices.insert(0, Price(category, kind, draw(amounts), from_ms=until_ms))
     quotas = st.lists(
@@ -467,6 +492,7 @@ def settings(draw: st.DrawFn, currency: str) -> Settings:
         tills_close_ms=tills[1],
         quotas=draw(quotas),
         returns=draw(RETURNS),
+        vat_bp=draw(RATES),
         surplus=Surplus(
             draw(st.sets(st.integers(0, 1)).map(tuple)), draw(st.sampled_from([(), (0,)]))
         ),

@@ -156,6 +156,7 @@ def test_a_payment_fee_comes_with_the_payment_and_goes_with_it() -> None:
 
 
 CARD = code_of(bytes(CODE_BYTES))
+HOUSE_BP = 550
 
 # Books -----------------------------------------------------------------------------
 
@@ -189,12 +190,16 @@ def paid(order: Order, method: PaymentMethod, parts: int) -> list[Order]:
 
 
 class Exchange(NamedTuple):
-    """Lines for one place at `price`, which is given up before it is paid, or not."""
+    """Lines for one place at `price`, which is given up before it is paid, or not.
+
+    `tax_bp` is the VAT in that price.
+    """
 
     lines: set[int]
     fees: list[QuotedFee]
     price: int
     given_up: bool
+    tax_bp: int | None = None
 
 
 def exchange(order: Order, wanted: Exchange, id: str, fee: int, card: str) -> list[Order]:
@@ -204,8 +209,9 @@ def exchange(order: Order, wanted: Exchange, id: str, fee: int, card: str) -> li
         return []
     hold = OrderHold(1, "c" * 32, (Line(99, -1, "adult"),))
     fees = tuple(replace(one, line=min(one.line, 0)) for one in wanted.fees)
-    quote = Quoted(order.id, (wanted.price,), wanted.price, "EUR", 10**12, fees)
-    request = ExchangeRequest(id, lines, hold, "ada", fee)
+    rates = (wanted.tax_bp,)
+    quote = Quoted(order.id, (wanted.price,), wanted.price, "EUR", 10**12, fees, rates)
+    request = ExchangeRequest(id, lines, hold, "ada", fee, tax_bp=HOUSE_BP)
     states = [order, advance(exchange_asked(order, request, quote, card, 1))]
     asked = states[-1]
     if asked.waits and wanted.given_up:

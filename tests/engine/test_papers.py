@@ -45,10 +45,9 @@ from engine.papers import (
     rates_of,
     read_name,
     seller_of,
-    shared,
     standing,
-    vat_in,
 )
+from engine.vat import shared, vat_in
 
 RATES = (NO_TAX, 0, 210, 260, 550, 2_000)
 AT_MS = 1_795_172_400_000

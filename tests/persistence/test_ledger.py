@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,10 +14,10 @@ from msgspec import structs
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from engine.ledger import Record
+from engine.ledger import NO_TAX, Record
 from engine.ledger_check import Findings, PeriodReader, RecordReader
 from engine.ledger_periods import Period, PeriodKind, read_period, totals_of
-from engine.orders import LineState, Order, OrderRefund, OrderState
+from engine.orders import Charge, LineFee, LineState, Order, OrderRefund, OrderState
 from engine.payments import Payment, PaymentMethod, Refund, RefundState, Standing
 from persistence import ledger as ledger_module
 from persistence.ledger import Ledger
@@ -199,6 +200,38 @@ async def test_a_refund_has_the_tax_rate_of_its_sale(books: Books) -> None:
     await books.refund(order, 1)
     rates = {one.kind: one.tax_bp for one in await books.records()}
     assert rates == {"payment": -1, "sale": 550, "refund": 550, "repayment": -1}
+
+
+async def test_what_an_order_was_sold_at_counts_and_not_what_the_house_says(
+    books: Books,
+) -> None:
+    await books.execute("UPDATE house SET settings = '{\"vat_bp\": 2000}'")
+    order = new_order(books.performance, 3, 4, 5)
+    rates = (210, 0, NO_TAX)
+    lines = tuple(
+        structs.replace(line, tax_bp=rate, fees=(LineFee("service", 150, tax_bp=810),))
+        for line, rate in zip(order.lines, rates, strict=True)
+    )
+    order = await books.save(structs.replace(order, lines=lines))
+    sold = await books.save(
+        order,
+        state=OrderState.PAID,
+        lines=tuple(structs.replace(one, state=LineState.SOLD, ticket=one.number) for one in lines),
+    )
+    allowance = Charge(1, "allowance", -100, "allowance", state=LineState.SOLD, tax_bp=210)
+    sold = await books.save(sold, charges=(allowance,))
+    back = tuple(structs.replace(one, state=LineState.REFUNDED) for one in sold.lines[1:])
+    await books.save(sold, lines=(*sold.lines[:1], *back), state=OrderState.PART_REFUNDED)
+    await books.ledger.close(books.house, early=True)
+    [day] = await books.periods()
+    sums = Counter[tuple[str, int]]()
+    for one in day.totals:
+        sums[one.kind, one.tax_bp] += one.amount
+    assert sums == {
+        ("sale", 210): 2_000, ("sale", 0): 2_000, ("sale", NO_TAX): 2_000,
+        ("refund", 0): -2_000, ("refund", NO_TAX): -2_000,
+        ("fee", 810): 150, ("allowance", 210): -100,
+    }  # fmt: skip
 
 
 async def test_orders_saved_at_once_by_several_leave_no_gap(books: Books) -> None:

@@ -52,7 +52,7 @@ SALE = ReceiptView(
     payments=(CASH,),
     operator="Camille",
     buyer="Héloïse Lambert",
-    vat_bp=260,
+    rates=((260, 14243),),
 )
 
 
@@ -106,11 +106,17 @@ def test_what_was_paid_back_is_said() -> None:
     [(14243, 260, "3,61"), (10550, 550, "5,50"), (12000, 2000, "20,00"), (0, 550, "0,00")],
 )
 def test_the_vat_is_the_part_of_the_total_that_is_tax(total: int, bp: int, vat: str) -> None:
-    assert f"{vat}CHF" in text(replace(SALE, total_minor=total, vat_bp=bp, payments=()))
+    assert f"{vat}CHF" in text(replace(SALE, total_minor=total, rates=((bp, total),), payments=()))
 
 
 def test_without_a_rate_no_vat_is_claimed() -> None:
-    assert "dontTVA" not in text(replace(SALE, vat_bp=None))
+    assert "dontTVA" not in text(replace(SALE, rates=()))
+
+
+def test_the_vat_at_several_rates_is_said_of_each_part() -> None:
+    shown = text(replace(SALE, rates=((210, 10_210), (2_000, 1_200))))
+    assert "dontTVA2,1%sur102,10CHF2,10CHF" in shown
+    assert "dontTVA20%sur12,00CHF2,00CHF" in shown
 
 
 def test_an_order_over_two_performances_names_both() -> None:
