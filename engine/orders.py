@@ -484,6 +484,8 @@ class Order(Struct, frozen=True, gc=False):
             return True
         if self.exchange is not None and self.exchange.covered:
             return True
+        if self.waits and self.due < 0:
+            return True  # a part that was paid is more than what is still reserved costs
         return any(
             one.kept and one.standing is Standing.CLOSED and one.method in TILL_METHODS
             for one in self.payments

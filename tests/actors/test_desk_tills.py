@@ -230,3 +230,20 @@ async def test_a_session_closed_in_the_last_moment_refuses_its_own_sale_alone(
     again = paid(await desk.pay(orders[1].id, "cash", "a", ADULT, operator="x", at_till=BOB))
     assert again.state is OrderState.PAID
     assert await world.violations() == []
+
+
+async def test_a_part_that_is_too_much_by_now_goes_back_at_the_till_where_that_came_to_be(
+    world: World,
+) -> None:
+    """Half of what is reserved is called off: the part that was paid is more than the rest."""
+    desk = world.desk()
+    baskets = [await world.hold(number, 0, channel=TILL) for number in (1, 2)]
+    order = placed(await desk.place(request(*baskets, channel=TILL)))
+    terms = Terms(TermsKind.PICK_UP, until_ms=world.now_ms + 9_000_000)
+    order = placed(await desk.reserve(order.id, terms, "ada"))
+    order = paid(await desk.pay(order.id, "cheque", "a", 0, "T", "ada", ADULT + 300, ADA))
+    assert (order.state, order.till) == (OrderState.AWAITING_PAYMENT, "")
+    called_off = RefundRequest("r", (1,), "called off", "bob", called_off=True)
+    order = placed(await desk.refund(order.id, called_off, BOB))
+    assert [one.till for one in order.payments[0].refunds] == ["bob's"]
+    assert (order.due, order.till) == (ADULT, "")

@@ -23,7 +23,7 @@ from engine.orders import (
     Order,
     OrderState,
 )
-from engine.payments import Payment, PaymentMethod, RefundState, Standing
+from engine.payments import PROVIDER_METHODS, Payment, PaymentMethod, RefundState, Standing
 from engine.performance import Performance
 from tests.sim.customers import Call, order_in
 from tests.sim.desk import Tables, rests
@@ -46,12 +46,18 @@ class Books(NamedTuple):
     calls: list[Call]
     houses: dict[int, Performance]
 
+    @property
+    def histories(self) -> dict[str, list[Order]]:
+        """Every state of every order that was ever stored."""
+        found: dict[str, list[Order]] = {}
+        for saved in self.tables.saves:
+            for order in saved:
+                found.setdefault(order.id, []).append(order)
+        return found
+
 
 def judge_orders(books: Books) -> None:
-    histories: dict[str, list[Order]] = {}
-    for saved in books.tables.saves:
-        for order in saved:
-            histories.setdefault(order.id, []).append(order)
+    histories = books.histories
     orders = [history[-1] for history in histories.values()]
     _judge_tickets(orders, books.houses)
     for order in orders:
@@ -164,10 +170,12 @@ def _judge_account(orders: list[Order], account: Account) -> None:
         payment.id: payment
         for order in orders
         for payment in order.payments
-        if payment.method is PaymentMethod.STRIPE
+        if payment.method in PROVIDER_METHODS
     }
     waiting = {payment.id for order in orders if order.waits for payment in order.payments}
     _once("a page", (paid_for(one) for one in account.sessions.values()))
+    _once("a page at a reader", (paid_for(one) for one in account.intents.values()))
+    _judge_readers(payments, account)
     _once("a charge", (paid_for(one) for one in account.charges.values()))
     done = [one for one in account.refunds.values() if one["status"] != "failed"]
     _once("a refund", (f"{paid_for(one)} {refund_key_of(one)}" for one in done))
@@ -181,6 +189,21 @@ def _judge_account(orders: list[Order], account: Account) -> None:
     for payment in payments.values():
         if payment.captured:
             raise Broken("account", f"the provider knows nothing of {payment}")
+
+
+def _judge_readers(payments: dict[str, Payment], account: Account) -> None:
+    """No card can be charged any more for a payment that is over.
+
+    What no reader was ever asked for no card can pay: its answer was lost.
+    """
+    for id in account.shown:
+        intent = account.intents[id]
+        payment = payments.get(paid_for(intent))
+        if payment is None or payment.intent != id:
+            raise Broken("reader", f"nobody here knows of {intent}")
+        waits = payment.standing is Standing.WAITING
+        if intent["status"] == "requires_payment_method" and not waits:
+            raise Broken("reader", f"a card may still pay {intent} of {payment}")
 
 
 def _once(what: str, keys: Iterable[str]) -> None:

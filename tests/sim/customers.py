@@ -29,12 +29,14 @@ from engine.orders import (
     Terms,
     TermsKind,
 )
+from engine.payments import TILL_METHODS, PaymentMethod
 from gateway.backend import BackendUnavailable
 from tests.engine.small import NOW_MS
 from tests.sim.clients import AGAIN_S, Client, Crowd
 from tests.sim.history import Asked
 from tests.sim.installation import GATEWAYS
-from tests.sim.provider import Account
+from tests.sim.provider import READERS, Account
+from tests.sim.shifts import CASHIERS, TAKES_A_TILL, Shifts
 
 PATIENCE_S: Final = (0.1, 0.6, 1.5, 4.0, 4.0)
 ACTS: Final = 5
@@ -44,12 +46,20 @@ PRICE_TYPES: Final = ("full", "full", "full", "half", "guest")
 
 
 class Call:
-    """A call to the desk, from when it was first made; `answers` are all that came, with when."""
+    """A call to the desk, from when it was first made; `answers` are all that came, with when.
 
-    __slots__ = ("answered_s", "answers", "args", "client", "invoked_s", "method", "waiting")
+    `operator` is who makes it at a till, "" for nobody.
+    """
 
-    def __init__(self, client: str, method: str, args: tuple[Any, ...], invoked_s: float) -> None:
+    __slots__ = (
+        "answered_s", "answers", "args", "client", "invoked_s", "method", "operator", "waiting"
+    )  # fmt: skip
+
+    def __init__(
+        self, client: str, operator: str, method: str, args: tuple[Any, ...], invoked_s: float
+    ) -> None:
         self.client = client
+        self.operator = operator
         self.method = method
         self.args = args
         self.invoked_s = invoked_s
@@ -76,7 +86,8 @@ def order_in(answer: Any) -> Order | None:
 class Counter:
     """What customers share: the way to the desk, the record of their calls, and credits."""
 
-    def __init__(self, crowd: Crowd, account: Account) -> None:
+    def __init__(self, crowd: Crowd, account: Account, shifts: Shifts) -> None:
+        self.shifts = shifts
         self.crowd = crowd
         self.account = account
         self.simulation = crowd.simulation
@@ -85,9 +96,9 @@ class Counter:
         self.busy = 0
         self.tell: Callable[[str], None] = lambda _: None
 
-    def begin(self, client: str, method: str, *args: Any) -> Call:
+    def begin(self, client: str, operator: str, method: str, *args: Any) -> Call:
         """Ask, and do not wait."""
-        call = Call(client, method, args, self.simulation.now_s)
+        call = Call(client, operator, method, args, self.simulation.now_s)
         self.calls.append(call)
         self.send(call)
         return call
@@ -119,8 +130,9 @@ class Counter:
         process, host = entry
 
         async def ask() -> None:
+            where = {"at_till": self.shifts.at_till(call.operator)} if _at_a_till(call) else {}
             try:
-                answer = await getattr(host.desk, call.method)(*call.args)
+                answer = await getattr(host.desk, call.method)(*call.args, **where)
             except BackendUnavailable:
                 self.crowd.carry(self._turned_away, call)
             else:
@@ -160,6 +172,13 @@ class Counter:
         process.begin(post)
 
 
+def _at_a_till(call: Call) -> bool:
+    """Whether a gateway passes it on with the till session of whoever is asking."""
+    if call.method == "pay":
+        return call.args[1] in (*TILL_METHODS, PaymentMethod.STRIPE_TERMINAL)
+    return call.method in TAKES_A_TILL
+
+
 def _told(answer: Any) -> str:
     order = order_in(answer)
     if order is None:
@@ -191,7 +210,9 @@ class Customer(Client):
             (Channel.WEB, Channel.WEB, Channel.WEB, Channel.BOX_OFFICE, Channel.BOX_OFFICE,
              Channel.PHONE)
         )  # fmt: skip
-        self._operator = "" if self._channel is Channel.WEB else "ada"
+        self._teller = CASHIERS[int(name[1:]) % len(CASHIERS)]
+        """Of the house: who sells to this one, or at least gives back and exchanges."""
+        self._operator = "" if self._channel is Channel.WEB else self._teller
         self._attempts = 0
 
     async def live(self) -> None:
@@ -232,7 +253,8 @@ class Customer(Client):
 
     def _begin(self, method: str, *args: Any) -> Call:
         """Ask, and do not wait."""
-        return self._counter.begin(self.name, method, *args)
+        operator = self._operator if method == "cancel" else self._teller
+        return self._counter.begin(self.name, operator, method, *args)
 
     async def _pause(self, at_most_s: float) -> None:
         await self._until(self.simulation.now_s + at_most_s * self.draw())
@@ -339,6 +361,8 @@ class Customer(Client):
             paid = await self._call("pay", order.id, "store_credit", attempt, 0, code, "", part)
             return self._after(order, paid)
         if self._operator and (self._channel is Channel.BOX_OFFICE or draw < 0.7):
+            if self.draw() < 0.25:
+                return await self._pay_at_a_reader(order, attempt)
             return await self._pay_by_hand(order, attempt)
         return await self._pay_on_the_page(order, attempt)
 
@@ -349,7 +373,8 @@ class Customer(Client):
         reference = "" if given else f"{self.name} {attempt}"
         if self.draw() < 0.08:
             self._begin("cancel", order.id)
-        paid = await self._call("pay", order.id, method, attempt, given, reference, "ada", part)
+        asked = "pay", order.id, method, attempt, given, reference, self._teller, part
+        paid = await self._call(*asked)
         return self._after(order, paid)
 
     async def _pay_on_the_page(self, order: Order, attempt: str) -> Order | None:
@@ -366,6 +391,27 @@ class Customer(Client):
                 if known is None or not known.waits:
                     return known
         return self._after(order, answer)
+
+    async def _pay_at_a_reader(self, order: Order, attempt: str) -> Order | None:
+        """A card that is presented at once, late or never, and may be declined first."""
+        account, reader = self._counter.account, self.pick(READERS)
+        asked = "pay", order.id, "stripe_terminal", attempt, 0, reader, self._teller
+        known = self._after(order, await self._call(*asked))
+        why = "insufficient_funds" if self.draw() < 0.2 else ""
+        if self.draw() < 0.85:
+            later_s = 0.2 if self.draw() < 0.7 else LATEST_VISIT_S * self.draw()
+            self.simulation.after(later_s, account.present, reader, why)
+        if self.draw() < 0.12:
+            self._begin("cancel", order.id)
+        for _ in range(1 + int(self.draw() * 3)):
+            if not known.waits:
+                break
+            await self._pause(1.5)
+            again = asked if self.draw() < 0.5 else ("get", order.id)
+            known = self._after(known, await self._call(*again))
+        if known.waits and self.draw() < 0.5:
+            known = self._after(known, await self._call("stop", order.id, attempt))
+        return known
 
     def _visit(self, session: str) -> None:
         """Pay there: at once, later, or not at all."""
@@ -402,24 +448,26 @@ class Customer(Client):
             lines = ()
         elif draw < 0.55:
             amount = self.pick((1, 150, 700))
-            wanted = RefundRequest(id, (), "cold", "ada", amount, 0, to_credit)
+            wanted = RefundRequest(id, (), "cold", self._teller, amount, 0, to_credit)
             return self._refunded(order, await self._call("refund", order.id, wanted))
         elif draw < 0.6:
-            wanted = RefundRequest(id, _at_one(order), "called off", "ada", called_off=True)
+            wanted = RefundRequest(id, _at_one(order), "called off", self._teller, called_off=True)
             return self._refunded(order, await self._call("refund", order.id, wanted))
         elif draw < 0.65:
-            return self._after(order, await self._call("print_tickets", order.id, id, (), "ada"))
+            return self._after(
+                order, await self._call("print_tickets", order.id, id, (), self._teller)
+            )
         elif draw < 0.85:
             return await self._exchange(order, self.pick(sold), fee, to_credit)
         elif draw < 0.92:
             some = (self.pick(sold),) if self.draw() < 0.5 else ()
-            return self._after(order, await self._call("reissue", order.id, id, some, "ada"))
+            return self._after(order, await self._call("reissue", order.id, id, some, self._teller))
         else:
             return None
         unprinted = not lines and self.draw() < 0.5
-        wanted = RefundRequest(id, lines, "", "ada", 0, fee, to_credit, unprinted=unprinted)
+        wanted = RefundRequest(id, lines, "", self._teller, 0, fee, to_credit, unprinted=unprinted)
         if self.draw() < 0.1:
-            self._begin("refund", order.id, RefundRequest(self.id().hex(), (), "", "ada"))
+            self._begin("refund", order.id, RefundRequest(self.id().hex(), (), "", self._teller))
         return self._refunded(order, await self._call("refund", order.id, wanted))
 
     async def _exchange(self, order: Order, line: int, fee: int, to_credit: bool) -> Order:
@@ -427,7 +475,7 @@ class Customer(Client):
         hold = await self._hold(self.pick(self.crowd.performances))
         if hold is None:
             return order
-        wanted = ExchangeRequest(self.id().hex(), (line,), hold, "ada", fee, to_credit)
+        wanted = ExchangeRequest(self.id().hex(), (line,), hold, self._teller, fee, to_credit)
         order = self._refunded(order, await self._call("exchange", order.id, wanted))
         if self.draw() < 0.1:
             await self._lose(order.id, hold)

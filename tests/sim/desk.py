@@ -24,6 +24,7 @@ from engine.credit import Credit, CreditRefused
 from engine.ordering import over_ms
 from engine.orders import Order
 from engine.payments import WebhookRejected
+from engine.tills import TillSessionClosed, tills_of
 from persistence.orders import OrderConflict
 from persistence.pool import STATEMENT_TIMEOUT_S
 from tests.engine.small import NOW_MS
@@ -53,6 +54,8 @@ class Tables(MemoryOrders):
         self.writer: Process | None = None
         """The desk that is asked now, and the one that is saving."""
         self.at_work: Process | None = None
+        self.is_open: Callable[[str], bool] = lambda _: True
+        """Whether money may move in a till session."""
         self.by_zombies: set[str] = set()
         """The orders that were saved by a desk which had a successor, on what was stored."""
 
@@ -65,6 +68,9 @@ class Tables(MemoryOrders):
             for order in orders:
                 if order.id in self._keys:
                     self._keys[order.id] = self._keys[order.id][0], order.revision
+        shut = self._shut(orders)
+        if shut:
+            raise TillSessionClosed(shut)
         try:
             saved = await super().save(orders)
         except OrderConflict:
@@ -78,11 +84,23 @@ class Tables(MemoryOrders):
                 del self.moving[order.id]
         return saved
 
+    def _shut(self, orders: Sequence[Order]) -> list[str]:
+        """Those that would bring money into a till session that is closed, or out of it."""
+        shut = []
+        for order in orders:
+            revision = self._keys.get(order.id, (0, 0))[1]
+            if order.revision == revision and (named := tills_of(order)):
+                before = self._read(order.id) if revision else None
+                if not all(self.is_open(till) for _, till in named - tills_of(before)):
+                    shut.append(order.id)
+        return shut
+
 
 def rests(order: Order) -> bool:
     """Nothing happens to it as long as a world lasts, unless somebody asks."""
     if order.waits:
-        return over_ms(order) > NOW_MS + WORLD_MS
+        at_reader = any(one.at_reader for one in order.payments)  # for two minutes at most
+        return not at_reader and over_ms(order) > NOW_MS + WORLD_MS
     return order.finished
 
 
@@ -176,7 +194,7 @@ def at_once(doing: Coroutine[Any, Any, Any]) -> tuple[Callable[[Any, Any], None]
         doing.send(None)
     except StopIteration as done:
         return _succeed, done.value
-    except (OrderConflict, CreditRefused) as refused:
+    except (OrderConflict, CreditRefused, TillSessionClosed) as refused:
         return _fail, refused
     raise AssertionError("the tables are in memory")
 

@@ -33,6 +33,7 @@ LATE_S: Final = (0.05, 1.0, 3.0, 8.0)
 NOTICES_S: Final = (0.01, 0.05, 0.3, 1.5, 5.0)
 SETTLES_S: Final = (0.1, 1.0, 4.0)
 """A refund is pending, or a slow payment under way, for so long."""
+READERS: Final = ("tmr_1", "tmr_2")
 AGAIN_S: Final = 1.0
 """A notice that was not answered is sent again."""
 
@@ -65,6 +66,14 @@ class Account:
         self.sessions: dict[str, Object] = {}
         self.charges: dict[str, Object] = {}  # by PaymentIntent
         self.refunds: dict[str, Object] = {}
+        self.intents: dict[str, Object] = {}  # for readers alone
+        self.shown: set[str] = set()
+        """The intents that a reader was ever asked for."""
+        self.readers: dict[str, Object] = {
+            id: {"id": id, "label": id, "device_type": "simulated", "status": "online",
+                 "action": None}
+            for id in READERS
+        }  # fmt: skip
         self.under_way = 0
         """Notices that will be taken, and what will change by itself."""
         self.lost: set[str] = set()
@@ -208,6 +217,87 @@ class Account:
         found = [dict(one) for one in self.refunds.values() if one["payment_intent"] == intent]
         return found[::-1]
 
+    # At the readers ----------------------------------------------------------------------
+
+    def present(self, reader: str, why: str = "") -> None:
+        """A card, declined where `why` says so, at a reader that asks for one.
+
+        The reader may lose its connection while the card is charged, and then knows less.
+        """
+        action = self.readers[reader]["action"]
+        if action is None or action["status"] != "in_progress" or not self.is_visited:
+            return
+        intent = self.intents[action["process_payment_intent"]["payment_intent"]]
+        status, code = "succeeded", None
+        if intent["status"] != "requires_payment_method":
+            status, code = "failed", "intent_invalid_state"
+        elif why:
+            intent["last_payment_error"] = {"code": "card_declined", "decline_code": why}
+            status, code = "failed", "card_declined"
+            self._tell("payment_intent.payment_failed", intent, may_be_lost=True)
+        else:
+            self._charge(intent)
+            if self.draw() < self.moods.loses:
+                status, code = "failed", "connection_error"
+        self.readers[reader]["action"] = action | {"status": status, "failure_code": code}
+        self._tell(f"terminal.reader.action_{status}", self.readers[reader], may_be_lost=True)
+
+    def _charge(self, intent: Object) -> None:
+        amount = intent["amount"]
+        intent |= {"status": "succeeded", "amount_received": amount, "last_payment_error": None}
+        self.charges[intent["id"]] = {
+            "id": self._id("ch"),
+            "amount_captured": amount,
+            "amount_refunded": 0,
+            "currency": intent["currency"],
+            "payment_intent": intent["id"],
+            "metadata": intent["metadata"],
+        }
+        self._tell("payment_intent.succeeded", intent, may_be_lost=True)
+
+    def create_intent(self, form: Object) -> Object:
+        assert form["payment_method_types"] == ["card_present"], form
+        intent = {
+            "id": self._id("pi"),
+            "status": "requires_payment_method",
+            "amount": form["amount"],
+            "amount_received": 0,
+            "currency": form["currency"],
+            "last_payment_error": None,
+            "metadata": form["metadata"],
+        }
+        self.intents[intent["id"]] = intent
+        return dict(intent)
+
+    def intent(self, id: str) -> Object:
+        return dict(self.intents[id])
+
+    def cancel_intent(self, id: str) -> Object:
+        intent = self.intents[id]
+        if intent["status"] != "requires_payment_method":
+            raise stripe.InvalidRequestError("it has ended", None, http_status=400)
+        intent["status"] = "canceled"
+        self._tell("payment_intent.canceled", intent, may_be_lost=True)
+        return dict(intent)
+
+    def reader(self, id: str) -> Object:
+        return dict(self.readers[id])
+
+    def process(self, form: Object) -> Object:
+        """Have a reader ask for a card; of what it asked before it lets go."""
+        intent = self.intents[form["payment_intent"]]
+        if intent["status"] != "requires_payment_method":
+            raise stripe.InvalidRequestError("it has ended", None, http_status=400)
+        asked = {"payment_intent": intent["id"]}
+        self.shown.add(intent["id"])
+        reader = self.readers[form["reader"]]
+        reader["action"] = {"status": "in_progress", "process_payment_intent": asked}
+        return dict(reader)
+
+    def cancel_action(self, id: str) -> Object:
+        self.readers[id]["action"] = None
+        return dict(self.readers[id])
+
     # Notices ---------------------------------------------------------------------------
 
     def _tell(self, kind: str, about: Object, may_be_lost: bool = False) -> None:
@@ -273,7 +363,22 @@ class Connection:
         )
         refunds = SimpleNamespace(create_async=self._create_refund, list_async=self._list_refunds)
         checkout = SimpleNamespace(sessions=sessions)
-        self.v1 = SimpleNamespace(checkout=checkout, refunds=refunds)
+        intents = SimpleNamespace(
+            create_async=self._create_intent,
+            retrieve_async=self._intent,
+            cancel_async=self._cancel_intent,
+        )
+        readers = SimpleNamespace(
+            retrieve_async=self._reader,
+            process_payment_intent_async=self._process_intent,
+            cancel_action_async=self._cancel_action,
+        )
+        self.v1 = SimpleNamespace(
+            checkout=checkout,
+            refunds=refunds,
+            payment_intents=intents,
+            terminal=SimpleNamespace(readers=readers),
+        )
 
     async def _create_session(self, form: Object, options: Object) -> _Answer:
         account, key = self._account, options["idempotency_key"]
@@ -292,6 +397,27 @@ class Connection:
     async def _list_refunds(self, form: Object) -> Any:
         found: Iterable[Object] = await self._ask(self._account.refunds_of, form["payment_intent"])
         return SimpleNamespace(data=[_Answer(one) for one in found])
+
+    async def _create_intent(self, form: Object, options: Object) -> _Answer:
+        account, key = self._account, options["idempotency_key"]
+        return _Answer(await self._ask(account.once, key, form, account.create_intent))
+
+    async def _intent(self, intent: str) -> _Answer:
+        return _Answer(await self._ask(self._account.intent, intent))
+
+    async def _cancel_intent(self, intent: str) -> _Answer:
+        return _Answer(await self._ask(self._account.cancel_intent, intent))
+
+    async def _reader(self, reader: str) -> _Answer:
+        return _Answer(await self._ask(self._account.reader, reader))
+
+    async def _process_intent(self, reader: str, form: Object, options: Object) -> _Answer:
+        account, key = self._account, options["idempotency_key"]
+        form = form | {"reader": reader}
+        return _Answer(await self._ask(account.once, key, form, account.process))
+
+    async def _cancel_action(self, reader: str) -> _Answer:
+        return _Answer(await self._ask(self._account.cancel_action, reader))
 
     async def _ask(self, carry_out: Callable[..., Any], *args: Any) -> Any:
         """Carry it out at the provider, if it gets there."""

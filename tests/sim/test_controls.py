@@ -9,13 +9,15 @@ from msgspec.structs import replace
 
 import engine.ordering
 from engine.actors.order_keeper import OrderKeeper
+from engine.actors.readers import StripeReaders
 from engine.actors.saga import Saga, step_id
 from engine.commands import Ticket
 from engine.orders import Order
-from engine.payments import Payment
+from engine.payments import Payment, ProviderEvent, ProviderEventKind
 from engine.performance import Performance
 from engine.quotas import Counted, Quotas
 from engine.stock import Stock
+from tests.sim.desk import Tables
 from tests.sim.installation import Guards
 from tests.sim.many import first_found
 from tests.sim.provider import Account, Object
@@ -202,3 +204,42 @@ def test_an_answer_before_the_save_is_found_out(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(OrderKeeper, "save", early)
     assert found_with_orders("not saved")
+
+
+def test_money_that_is_handed_back_at_no_till_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An order has left its till session when it turns out that its seats are lost."""
+    monkeypatch.setattr(Order, "moves_by_hand", False)
+    assert found_with_orders("till")
+
+
+def test_money_that_moves_in_a_closed_session_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tables, "_shut", lambda *_: [])
+    assert found_with_orders("till")
+
+
+def test_a_reader_that_is_not_stopped_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def believe(_: StripeReaders, payment: Payment, why: str = "") -> ProviderEvent:
+        ended = ProviderEvent(ProviderEventKind.EXPIRED, payment.intent, payment.currency)
+        return replace(ended, payment=payment.id, intent=payment.intent)
+
+    monkeypatch.setattr(StripeReaders, "stop", believe)
+    assert found_with_orders("reader")
+
+
+def test_a_reader_that_is_asked_before_the_save_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep = Saga.keep
+
+    async def hasty(saga: Saga, order: Order, changed: Order) -> Order:
+        known = any(one.intent for one in order.payments)
+        if not known and any(one.intent and one.at_reader for one in changed.payments):
+            return changed
+        return await keep(saga, order, changed)
+
+    monkeypatch.setattr(Saga, "keep", hasty)
+    assert found_with_orders("reader")

@@ -18,8 +18,9 @@ from tests.sim.desk import Desks
 from tests.sim.installation import GATEWAYS, Installation
 from tests.sim.judge import Broken
 from tests.sim.provider import Account
+from tests.sim.shifts import Shifts
 
-RESTS_S: Final = 120.0
+RESTS_S: Final = 240.0
 """So long after the last customer has left every order has come to rest."""
 TROUBLE_S: Final = 9.0
 SAID_S: Final = 3.0
@@ -39,8 +40,12 @@ class Trade:
         self.account = Account(simulation, rough)
         perils = int(simulation.draw() * 6) if rough else 0
         self.desks = Desks(installation, self.account, crowd.asked, perils)
-        self.counter = Counter(crowd, self.account)
-        self.counter.tell = lambda what: self.tell(what)
+        # Drawn apart: what cashiers do is no matter of what goes wrong.
+        chance = Random(simulation.random.getrandbits(32))
+        self.shifts = Shifts(self.desks.tables, simulation, chance)
+        self.shifts.begin()
+        self.counter = Counter(crowd, self.account, self.shifts)
+        self.counter.tell = self.shifts.tell = lambda what: self.tell(what)
         self.account.deliver = self.counter.deliver
         self._over = False
         for _ in range(int(simulation.draw() * 4) if rough else 0):
@@ -119,10 +124,11 @@ class Trade:
         self.account.is_visited = False
         for call in self.counter.calls[:]:
             if call.is_done and call.method != "get":
-                again = self.counter.begin("again", call.method, *call.args)
+                again = self.counter.begin("again", call.operator, call.method, *call.args)
                 self._crowd.outside.begin(self.counter.ask, again)
         self._simulation.run_until(lambda: False, self._simulation.now_s + SAID_S)
         self._rest()
+        self.shifts.ends()
 
     def _rest(self) -> None:
         until_s = self._simulation.now_s + RESTS_S
@@ -138,7 +144,9 @@ class Trade:
         """`houses` are what the journals say. Raises Broken."""
         if self.desks.broken:
             raise Broken("unexpected", self.desks.broken[0])
-        judge_orders(Books(self.desks.tables, self.account, self.counter.calls, houses))
+        books = Books(self.desks.tables, self.account, self.counter.calls, houses)
+        judge_orders(books)
+        self.shifts.judge(books.histories.values())
 
     @property
     def kinds(self) -> list[str]:
