@@ -1,9 +1,10 @@
 """The order desk of a world: its process, its database, and its deaths between any two steps.
 
-Real here: the desk, its saga and its keeper, the conversation with the payment provider, and what
-carries the desk's commands to performances. Ours: the tables of orders (`tests.fakes.orders`,
-which keeps what `persistence.orders` promises) behind a connection that is slow, refuses, or
-loses the answer to a commit; the provider (`tests.sim.provider`); and the process.
+Real here: the desk, its saga and its keeper, the canceller beside it, the conversation with the
+payment provider, and what carries the desk's commands to performances. Ours: the tables of orders
+(`tests.fakes.orders`, which keeps what `persistence.orders` promises) behind a connection that
+is slow, refuses, or loses the answer to a commit; the provider (`tests.sim.provider`); and the
+process.
 
 A desk passes a *step* before and after whatever it asks of others, and while that is on its way.
 At one of them, which the seed draws, it dies, or sleeps while a successor takes over and then
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from engine.actors import ActorFault
+from engine.actors.canceller import Canceller
 from engine.actors.desk import OrderDesk, Shop
 from engine.actors.handles import Asker, RayPerformances, desk_lane
 from engine.actors.lane import Address
@@ -29,6 +31,7 @@ from persistence.orders import OrderConflict
 from persistence.pool import STATEMENT_TIMEOUT_S
 from tests.engine.small import NOW_MS
 from tests.fakes.orders import MemoryOrders
+from tests.sim.calling_off import CallingOff
 from tests.sim.history import Asked
 from tests.sim.installation import GATEWAYS, RESTARTS_S, Installation
 from tests.sim.loop import Process
@@ -115,35 +118,35 @@ class OrderDatabase:
         self._step = step
 
     async def save(self, orders: Sequence[Order]) -> list[Order]:
-        saved: list[Order] = await self._ask(self._tables.save, orders, commits=True)
+        saved: list[Order] = await self.ask(self._tables.save, orders, commits=True)
         return saved
 
     async def provider_event(self, provider: str, id: str, payload: bytes, now_ms: int) -> bool:
         args = provider, id, payload, now_ms
-        new: bool = await self._ask(self._tables.provider_event, *args, commits=True)
+        new: bool = await self.ask(self._tables.provider_event, *args, commits=True)
         return new
 
     async def get(self, id: str) -> Order | None:
-        order: Order | None = await self._ask(self._tables.get, id)
+        order: Order | None = await self.ask(self._tables.get, id)
         return order
 
     async def by_intent(self, intent: str) -> Order | None:
-        order: Order | None = await self._ask(self._tables.by_intent, intent)
+        order: Order | None = await self.ask(self._tables.by_intent, intent)
         return order
 
     async def unfinished(self) -> list[Order]:
-        orders: list[Order] = await self._ask(self._tables.unfinished)
+        orders: list[Order] = await self.ask(self._tables.unfinished)
         return orders
 
     async def unfinished_revisions(self) -> list[tuple[str, int]]:
-        found: list[tuple[str, int]] = await self._ask(self._tables.unfinished_revisions)
+        found: list[tuple[str, int]] = await self.ask(self._tables.unfinished_revisions)
         return found
 
     async def credit(self, code: str, performance: int) -> Credit | None:
-        credit: Credit | None = await self._ask(self._tables.credit, code, performance)
+        credit: Credit | None = await self.ask(self._tables.credit, code, performance)
         return credit
 
-    async def _ask(
+    async def ask(
         self, method: Callable[..., Coroutine[Any, Any, Any]], *args: Any, commits: bool = False
     ) -> Any:
         await self._step()
@@ -212,8 +215,9 @@ def _fail(future: Any, error: Any) -> None:
 class DeskProcess:
     """As `wiring.DeskProcess`: a call that fails by a bug is told of."""
 
-    def __init__(self, desk: OrderDesk, process: Process) -> None:
+    def __init__(self, desk: OrderDesk, canceller: Canceller, process: Process) -> None:
         self._desk = desk
+        self._canceller = canceller  # it is kept alive by nobody else
         self._process = process
         self._lane = desk_lane("", self.ask)
 
@@ -240,6 +244,7 @@ class Desks:
         self.simulation = installation.simulation
         self.weather = Weather()
         self.tables = Tables(installation.guards.desk_fencing)
+        self.calling_off = CallingOff(lambda: self.tables.all, installation.store)
         self.kind: Callable[..., OrderDesk] = OrderDesk
         self.perils = perils
         """How many more desks end in the middle of something."""
@@ -268,14 +273,16 @@ class Desks:
                 await step()
                 return outcome
 
+            database = OrderDatabase(process, self.tables, self.weather, step)
             desk = self.kind(
-                OrderDatabase(process, self.tables, self.weather, step),
+                database,
                 ask,
                 SimulatedGateway(Connection(self._account, process, step)),
                 Shop("https://shop", _title),
                 process.wall_ms,
             )
-            self._all.net.actors[DESK] = process, DeskProcess(desk, process)
+            canceller = self.calling_off.canceller(database.ask, desk, ask, process.wall_ms)
+            self._all.net.actors[DESK] = process, DeskProcess(desk, canceller, process)
 
         process.call_soon(begin)
 

@@ -13,19 +13,24 @@ from engine.commands import (
     Allocate,
     Allocated,
     Channel,
+    Configure,
+    Configured,
     Event,
     Expire,
     Expired,
+    Held,
     Hold,
     HoldBest,
+    Quoted,
     Refusal,
     Refused,
+    Sold,
     TicketState,
 )
 from engine.house import HELD, SOLD, SURPLUS
 from engine.performance import Performance
 from engine.plan import Plan
-from engine.settings import Settings
+from engine.settings import SaleStatus, Settings
 from tests.engine.small import NOW_MS
 from tests.sim.history import Asked, Key, Step, partition
 from tests.sim.linear import linearizable
@@ -197,13 +202,18 @@ def _judge_times(house: House, settings: Settings) -> None:
     online = settings.sale_opens_ms, settings.sale_closes_ms or inf
     tills = settings.tills_open_ms, settings.tills_close_ms or inf
     kept: dict[str, tuple[int, int, set[int]]] = {}  # name -> (set at, release, seats)
+    cancelled = False
     for event in house.events():
         at_ms, command, outcome = event.at_ms, event.command, event.outcome
+        if isinstance(command, Configure) and isinstance(outcome, Configured):
+            cancelled = command.settings.status is SaleStatus.CANCELLED
+        if cancelled and isinstance(outcome, Held | Quoted | Sold):
+            raise Broken("sale times", f"{event}, which is cancelled")
         refused = outcome.code if isinstance(outcome, Refused) else None
         if isinstance(command, Hold | HoldBest):
             buyers = command.channel in (Channel.WEB, Channel.RESELLER)
             opens_ms, closes_ms = online if buyers else tills
-            if refused is not Refusal.MALFORMED and refused is not Refusal.BUSY:
+            if not cancelled and refused is not Refusal.MALFORMED and refused is not Refusal.BUSY:
                 if (opens_ms <= at_ms < closes_ms) is (refused is Refusal.NOT_ON_SALE):
                     raise Broken("sale times", f"{event}, which is on sale {opens_ms, closes_ms}")
         if isinstance(outcome, Expired):

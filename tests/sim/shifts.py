@@ -27,6 +27,7 @@ from engine.tills import (
 )
 from tests.engine.small import NOW_MS
 from tests.fakes.tills import FakeTills
+from tests.sim.calling_off import without_waiting
 from tests.sim.desk import Tables
 from tests.sim.judge import Broken
 from tests.sim.loop import Simulation
@@ -77,7 +78,7 @@ class Shifts:
             return
         self._number += 1
         wanted = OpenTill(f"{self._number:032x}", f"Till {operator}", CURRENCY, FLOAT, operator)
-        told = self._decided(self.tills.open(wanted, self._now_ms()))
+        told = without_waiting(self.tills.open(wanted, self._now_ms()))
         assert isinstance(told, TillReport), told
         self._later(self._work, operator, told.session.id)
 
@@ -99,7 +100,7 @@ class Shifts:
             "" if is_count else "change",
             pieces(report.expected) if is_count and report.expected >= 0 else (),
         )
-        self._decided(self.tills.enter(session, wanted, self._now_ms()))
+        without_waiting(self.tills.enter(session, wanted, self._now_ms()))
         return self._later(self._work, operator, session)
 
     def _close(self, operator: str, session: str) -> None:
@@ -109,7 +110,7 @@ class Shifts:
         missing = 50 if self._chance.random() < 0.2 else 0
         counted = max(0, self._report(session).expected - missing)
         closing = CloseTill("end", operator, pieces=pieces(counted), explanation="as it is")
-        told = self._decided(self.tills.close(session, closing, self._now_ms()))
+        told = without_waiting(self.tills.close(session, closing, self._now_ms()))
         if isinstance(told, TillRefused):
             assert told.code is TillRefusal.TILL_BUSY, told
             if not self.is_over:  # else `ends` asks again
@@ -163,18 +164,9 @@ class Shifts:
                 raise Broken("till", f"{method}: {why}")
 
     def _report(self, session: str) -> TillReport:
-        report = self._decided(self.tills.report(session))
+        report = without_waiting(self.tills.report(session))
         assert isinstance(report, TillReport)
         return report
-
-    def _decided(self, doing: object) -> TillReport | TillRefused | None:
-        """What comes of a call that waits for nothing: it is one transaction."""
-        try:
-            doing.send(None)  # type: ignore[attr-defined]
-        except StopIteration as done:
-            told: TillReport | TillRefused | None = done.value
-            return told
-        raise AssertionError("the tills are in memory")
 
     def _later(self, what: Callable[[str, str], None], operator: str, session: str) -> None:
         self._simulation.after(0.2 + 1.5 * self._chance.random(), what, operator, session)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import engine.actors.canceller
 import engine.actors.desk
 import engine.actors.directory
 import engine.actors.handles
@@ -88,6 +89,7 @@ _STAND_INS: list[tuple[Any, str, Any]] = [
     (engine.actors.directory, "uuid", SimpleNamespace(uuid4=_uuid4)),
     (engine.actors.directory, "time", SimpleNamespace(monotonic=_now_s)),
     (engine.actors.directory, "own_use", lambda: _NO_USE),
+    (engine.actors.canceller, "secrets", _SECRETS),
     (engine.actors.desk, "secrets", _SECRETS),
     (engine.actors.desk, "log", _Silent()),
     (engine.actors.handles, "Metrics", lambda: METRICS),

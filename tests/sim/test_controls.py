@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 import engine.ordering
+from engine.actors.canceller import Canceller
 from engine.actors.order_keeper import OrderKeeper
 from engine.actors.readers import StripeReaders
 from engine.actors.saga import Saga, step_id
@@ -243,3 +244,18 @@ def test_a_reader_that_is_asked_before_the_save_is_found_out(
 
     monkeypatch.setattr(Saga, "keep", hasty)
     assert found_with_orders("reader")
+
+
+def test_a_sale_that_goes_on_while_it_is_called_off_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The orders are given back first, and then the sale is ended."""
+
+    async def late(canceller: Canceller, performance: int, operator: str, reason: str) -> None:
+        await canceller._book.gather(performance)
+        if await canceller._walk(performance, operator, reason):
+            await canceller._end_sale(performance)
+            await canceller._book.end(performance)
+
+    monkeypatch.setattr(Canceller, "_one", late)
+    assert found_with_orders("called off")

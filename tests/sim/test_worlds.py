@@ -18,8 +18,9 @@ EVERYTHING = {
     "store refuses", "zombie",
 }  # fmt: skip
 IN_TRADE = {
-    "cut desk", "desk clock jumps", "desk dies", "desk sleeps", "kill desk", "orders are slow",
-    "orders dropped", "orders refused", "orders unanswered", "pause desk", "zombie desk",
+    "called off", "cut desk", "desk clock jumps", "desk dies", "desk sleeps", "kill desk",
+    "orders are slow", "orders dropped", "orders refused", "orders unanswered", "pause desk",
+    "zombie desk",
 }  # fmt: skip
 
 

@@ -23,6 +23,8 @@ from tests.sim.shifts import Shifts
 RESTS_S: Final = 240.0
 """So long after the last customer has left every order has come to rest."""
 TROUBLE_S: Final = 9.0
+CALLED_OFF: Final = 0.25
+"""The share of worlds in which the last performance is cancelled."""
 SAID_S: Final = 3.0
 """Whatever is on its way has arrived by then."""
 
@@ -48,6 +50,10 @@ class Trade:
         self.counter.tell = self.shifts.tell = lambda what: self.tell(what)
         self.account.deliver = self.counter.deliver
         self._over = False
+        if simulation.draw() < CALLED_OFF:
+            self._kinds.append("called off")
+            at_s = 0.5 + simulation.draw() * TROUBLE_S
+            simulation.after(at_s, self.desks.calling_off.begin, crowd.performances[-1])
         for _ in range(int(simulation.draw() * 4) if rough else 0):
             what = _TROUBLES[int(simulation.draw() * len(_TROUBLES))]
             simulation.after(0.3 + simulation.draw() * TROUBLE_S, self._strike, what)
@@ -138,7 +144,8 @@ class Trade:
             raise Broken("stuck", f"{why}: {orders}")
 
     def _rests(self) -> bool:
-        return not (self.desks.tables.moving or self.account.under_way or self.counter.busy)
+        under_way = self.desks.tables.moving or self.account.under_way or self.counter.busy
+        return not under_way and self.desks.calling_off.is_over
 
     def judge(self, houses: dict[int, Performance]) -> None:
         """`houses` are what the journals say. Raises Broken."""
@@ -147,6 +154,12 @@ class Trade:
         books = Books(self.desks.tables, self.account, self.counter.calls, houses)
         judge_orders(books)
         self.shifts.judge(books.histories.values())
+        self.desks.calling_off.judge(self.desks.tables.all)
+
+    @property
+    def cancelled(self) -> int:
+        """The performance that was cancelled, 0 for none."""
+        return self.desks.calling_off.performance
 
     @property
     def kinds(self) -> list[str]:

@@ -184,9 +184,15 @@ class World:
         end = End(self.crowd.asked, self.store, self.browsers, PLAN, self.rules, now_s, fastest_ms)
         if self._inside:
             judge_from_inside(end)
-        judge_from_outside(end)
+        judge_from_outside(end._replace(asked=self._known_rules()))
         if self.trade is not None:
             self.trade.judge({number: told_again(number, one, end) for number, one in houses})
+
+    def _known_rules(self) -> list[Asked]:
+        """What was asked where the plain models know the rules: not of a cancelled performance,
+        whose holds end and whose doors are closed for everybody from one moment on."""
+        cancelled = self.trade.cancelled if self.trade is not None else 0
+        return [one for one in self.crowd.asked if one.performance != cancelled]
 
     def _report(self) -> Report:
         houses = self.store.houses.values()
