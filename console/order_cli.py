@@ -31,9 +31,10 @@ from console.operating import (
     run,
 )
 from console.programme import Performance
+from console.sale import Sale
 from console.seating import Seating
 from console.terminal_cli import read_card
-from engine.commands import ID_BYTES
+from engine.commands import ID_BYTES, Line
 from engine.credit import credits_of, spaced
 from engine.orders import Buyer, Delivery, Order, OrderHold, OrderLine, PlaceOrder, TermsKind
 from engine.payments import PaymentMethod
@@ -53,6 +54,11 @@ class Places:
     best: Annotated[int, Parameter(help=t("order.cli.best"))] = 0
     area: Annotated[str, Parameter(help=t("order.cli.area"))] = ""
     price: Annotated[tuple[str, ...], Parameter(help=t("order.cli.price"))] = ()
+
+    @property
+    def are_the_same(self) -> bool:
+        """Nothing but prices is said."""
+        return bool(self.price) and not (self.seats or self.best or self.area)
 
     def wanted(self) -> Wanted:
         return Wanted(self.seats, self.best, self.area, self.price)
@@ -215,6 +221,7 @@ def exchange(
     places: Places = Places(),
     fee: Annotated[str, Parameter(help=t("order.cli.fee"))] = "",
     money: Money = Money(),
+    id: Id = "",
     who: Asker = ASKER,
 ) -> int:
     async def change(client: Client, found: Order) -> Order:
@@ -223,13 +230,14 @@ def exchange(
             number = next((one.performance for one in found.lines if one.number in lines), -1)
         house = await _house(client, number)
         charged = _money(fee, found.currency)
+        if places.are_the_same and performance < 0:
+            hold = OrderHold(number, "", _repriced(found, lines, places.price, *house))
+            made = await client.exchange(found.id, id or _new_id(), lines, hold, charged)
+            return await _paid_at_once(client, made, money)
         async with held(client, *house, places.wanted(), t) as sale:
             hold = OrderHold(number, sale.token.hex(), sale.order_lines())
-            made = await client.exchange(found.id, _new_id(), lines, hold, charged)
-            with _made(made):
-                if money.pay is not None and made.waits:
-                    made = await _pay(client, made, money, "", _new_id())
-        return made
+            made = await client.exchange(found.id, id or _new_id(), lines, hold, charged)
+            return await _paid_at_once(client, made, money)
 
     return _changed(order, who, change)
 
@@ -310,6 +318,37 @@ def _made(order: Order) -> Iterator[None]:
     except (ClientError, Failure):
         print(t("order.cli.waits", number=order.number), file=sys.stderr)
         raise
+
+
+def _repriced(
+    order: Order,
+    lines: tuple[int, ...],
+    prices: tuple[str, ...],
+    performance: Performance,
+    seating: Seating,
+) -> tuple[Line, ...]:
+    """The places of an order's lines with their new price types: one for all, or one for each."""
+    if len(prices) not in (1, len(lines)):
+        raise Failure(t("order.cli.prices", places=len(lines), prices=len(prices)))
+    kinds = dict(zip(lines, prices if len(prices) > 1 else prices * len(lines), strict=True))
+    sale, named = Sale(performance, seating, b""), []
+    for one in order.lines:
+        if one.number in kinds:
+            line = Line(one.seat, one.area, kinds[one.number])
+            if sale.amount_of(line, line.price_type) is None:
+                raise Failure(t("order.cli.no_price", price=line.price_type))
+            if line.price_type == one.price_type:
+                raise Failure(t("order.cli.has_price", line=one.number, price=one.price_type))
+            named.append(line)
+    return tuple(named)
+
+
+async def _paid_at_once(client: Client, order: Order, money: Money) -> Order:
+    """What an exchange costs more is paid, where it was said how."""
+    if money.pay is None or not order.waits:
+        return order
+    with _made(order):
+        return await _pay(client, order, money, "", _new_id())
 
 
 async def _pay(client: Client, order: Order, money: Money, amount: str, attempt: str) -> Order:

@@ -72,7 +72,7 @@ class Refusal(StrEnum):
     TOO_MANY_FOR_BUYER = "too_many_for_buyer"
     TOO_MANY_OF_TYPE = "too_many_of_type"
     QUOTA_FULL = "quota_full"  # `detail` names the quota and how many places it has left
-    NO_PRICE = "no_price"  # this price type is not sold (now, or here)
+    NO_PRICE = "no_price"  # this price type is not sold (now, or here), or not at what was quoted
     ORPHAN = "orphan"  # would leave a single seat alone; `seats` names it
     NONE_LEFT = "none_left"  # best available found nothing that fits
     TICKET_UNKNOWN = "ticket_unknown"
@@ -225,6 +225,20 @@ class Reissue(_Command, tag="reissue", frozen=True):
     tickets: tuple[int, ...]
 
 
+class Reprice(_Command, tag="reprice", frozen=True):
+    """Another price type for tickets of an order, which keep their places and numbers.
+
+    Their versions rise, because the price stands on what was printed. `amounts` is what was quoted
+    for each ticket: without them this asks for a quote, which changes nothing and is not recorded.
+    """
+
+    order: str
+    channel: Channel
+    tickets: tuple[tuple[int, str], ...]  # (number, price type)
+    priced_ms: int  # prices are those of this time, so that what was quoted is what is paid
+    amounts: tuple[int, ...] = ()
+
+
 class Block(_Command, tag="block", frozen=True):
     """Take free seats and places off sale, for everybody."""
 
@@ -347,6 +361,7 @@ Command = (
     | Refund
     | SetTickets
     | Reissue
+    | Reprice
     | Block
     | Unblock
     | Allocate
@@ -419,7 +434,7 @@ class QuotedFee(Struct, array_like=True, frozen=True, gc=False):
 
 
 class Quoted(_Outcome, tag="quoted", frozen=True):
-    """Checkout accepted. `amounts` are per place, aligned with the command's lines.
+    """What places cost. `amounts` are per place, aligned with the command's lines or tickets.
 
     `total` is that of the places; `fees` come to it. `rates` are the VAT in the amounts, in
     hundredths of a percent, None for the house's; () where it is the house's for all.
@@ -466,6 +481,13 @@ class Refunded(_Outcome, tag="refunded", frozen=True):
 class TicketsSet(_Outcome, tag="tickets_set", frozen=True):
     tickets: tuple[tuple[int, int], ...]  # (number, version now)
     state: TicketState
+
+
+class Repriced(_Outcome, tag="repriced", frozen=True):
+    """The tickets as they are now, with their new versions."""
+
+    order: str
+    tickets: tuple[Ticket, ...]
 
 
 class Blocked(_Outcome, tag="blocked", frozen=True):
@@ -631,6 +653,7 @@ Outcome = (
     | Sold
     | Refunded
     | TicketsSet
+    | Repriced
     | Blocked
     | Unblocked
     | Allocated

@@ -79,11 +79,19 @@ def refuse_access(
             return BUSY
         if channel is _WEB and state.web_holds.get(holder, 0) >= MAX_HOLDS_PER_HOLDER:
             return BUSY
+    refused = refuse_times(state, channel, at_ms)
+    if refused is not None:
+        return refused
+    if mine is not None and mine.paying is not None:
+        return IN_PAYMENT
+    return None
+
+
+def refuse_times(state: State, channel: Channel, at_ms: int) -> Refused | None:
+    """Does this channel sell at that time?"""
     from_ms, until_ms = state.till_times if is_till(channel) else state.online_times
     if not from_ms <= at_ms < until_ms:
         return Refused(Refusal.NOT_ON_SALE, (), str(from_ms)) if at_ms < from_ms else NOT_ON_SALE
-    if mine is not None and mine.paying is not None:
-        return IN_PAYMENT
     return None
 
 

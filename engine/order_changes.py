@@ -75,7 +75,11 @@ def malformed_exchange(wanted: ExchangeRequest) -> str:
         return f"lines: 1 to {MAX_PLACES_PER_HOLD}"
     if wanted.fee < 0:
         return "fee: not negative"
-    return malformed_hold(wanted.hold)
+    if not wanted.same_places:
+        return malformed_hold(wanted.hold)
+    if [line.quantity for line in wanted.hold.lines] != [1] * len(wanted.lines):
+        return "basket: without a token it names each place of the lines"
+    return ""
 
 
 def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str) -> Order:
@@ -157,9 +161,12 @@ def exchange_asked(
         quote.expires_ms - CLOSING_MS,
         wanted.fee,
         card,
+        channel=wanted.channel,
     )
     pending = LineState.PENDING
-    charges = (*order.charges, *_kept_fees(order, exchange.leaving, pending))
+    # A place that stays has its fees once, at its new price.
+    leaves = () if wanted.same_places else exchange.leaving
+    charges = (*order.charges, *_kept_fees(order, leaves, pending))
     charged = {one.fee for one in charges if one.state in STANDING}
     more = [
         one
@@ -186,6 +193,12 @@ def exchanged(order: Order, tickets: Sequence[Ticket]) -> Order:
     exchange = order.exchange
     assert exchange is not None
     made = dict(zip(exchange.coming, tickets, strict=True))
+    gone = _ended_lines(order, exchange.leaving)
+    if exchange.same_places:  # their tickets go on, as those of the lines that come
+        gone = tuple(
+            replace(line, ticket=-1, version=0) if line.number in exchange.leaving else line
+            for line in gone
+        )
     lines = tuple(
         replace(
             line,
@@ -195,7 +208,7 @@ def exchanged(order: Order, tickets: Sequence[Ticket]) -> Order:
         )
         if line.number in made
         else line
-        for line in _ended_lines(order, exchange.leaving)
+        for line in gone
     )
     # Its payments count for as long as it is under way.
     order = paid_up(order, lines, OrderState.EXCHANGING)

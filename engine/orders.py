@@ -235,7 +235,10 @@ class WayFee(Struct, array_like=True, frozen=True, gc=False):
 
 
 class OrderLine(Struct, frozen=True, gc=False):
-    """One place of an order: a seat, or one place of an area. `ticket` is -1 until sold."""
+    """One place of an order: a seat, or one place of an area.
+
+    `ticket` is -1 until sold, and again once another line has it at another price.
+    """
 
     number: int
     performance: int
@@ -308,10 +311,11 @@ class OrderExchange(Struct, frozen=True, gc=False):
     """Places of one performance that are given for others, saved before any of it is done.
 
     The lines `leaving` go, and `coming` come from `hold`: they are lines of the order too, pending
-    until then. It is given up at `expires_ms`, unless it is `covered`: its money is there, or it
-    costs none, and it is being carried out. `before` is the order's state without it. One that
-    came to nothing says why: `refused` is a code. What is given back goes to the credit `card`,
-    or, "", to where it came from.
+    until then. A `hold` without a token is those places themselves, at other price types, as
+    `channel` sells them: their tickets stay. It is given up at `expires_ms`, unless it is
+    `covered`: its money is there, or it costs none, and it is being carried out. `before` is the
+    order's state without it. One that came to nothing says why: `refused` is a code. What is given
+    back goes to the credit `card`, or, "", to where it came from.
     """
 
     id: str
@@ -327,10 +331,19 @@ class OrderExchange(Struct, frozen=True, gc=False):
     covered: bool = False
     done: bool = False
     refused: str = ""
+    channel: Channel = Channel.BOX_OFFICE
+
+    @property
+    def same_places(self) -> bool:
+        """They get another price, and nothing else."""
+        return not self.hold.token
 
 
 class ExchangeRequest(Struct, frozen=True, gc=False):
     """Ask for an exchange, as an `OrderExchange`: `lines` for what `hold` holds.
+
+    Without a token `hold` names the places of `lines` themselves, one by one in the order of the
+    lines' numbers, each with its new price type.
 
     `id` is made by the caller: one exchange has one.
     """
@@ -342,6 +355,12 @@ class ExchangeRequest(Struct, frozen=True, gc=False):
     fee: int = 0
     to_credit: bool = False
     tax_bp: int | None = None  # as of a PlaceOrder
+    channel: Channel = Channel.BOX_OFFICE
+
+    @property
+    def same_places(self) -> bool:
+        """They get another price, and nothing else."""
+        return not self.hold.token
 
 
 class RefundRequest(Struct, frozen=True, gc=False):

@@ -2,7 +2,7 @@
 
 Owns the dispatch from a command to its rule, the memory of ids that makes
 commands idempotent, and the replay of recorded facts. The rules themselves live
-in `engine.holding`, `engine.best`, `engine.selling`, `engine.keeping`,
+in `engine.holding`, `engine.best`, `engine.selling`, `engine.repricing`, `engine.keeping`,
 `engine.admission` and `engine.kept`; the values they share in `engine.state`.
 
 Pure and synchronous: no clock, no randomness, no input or output. Time comes
@@ -47,6 +47,7 @@ from engine.commands import (
     Reissue,
     Release,
     Reopen,
+    Reprice,
     Scan,
     ScanMode,
     Sell,
@@ -79,6 +80,7 @@ from engine.keeping import (
 from engine.kept import count_inside, do_keep, keep, list_conflicts
 from engine.limits import MAX_REMEMBERED_ACCEPTED, MAX_REMEMBERED_REFUSED
 from engine.plan import Plan
+from engine.repricing import do_reprice, reprice
 from engine.selling import (
     checkout,
     do_checkout,
@@ -107,6 +109,7 @@ _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
     Refund: refund,
     SetTickets: set_tickets,
     Reissue: reissue,
+    Reprice: reprice,
     Block: block,
     Unblock: unblock,
     Allocate: allocate,
@@ -131,6 +134,7 @@ _EFFECTS: Final[dict[type, Callable[[State, Any, Any, int], None]]] = {
     Refund: do_refund,
     SetTickets: do_set_tickets,
     Reissue: do_set_tickets,
+    Reprice: do_reprice,
     Block: do_block,
     Unblock: do_unblock,
     Allocate: do_allocate,
@@ -143,7 +147,7 @@ _EFFECTS: Final[dict[type, Callable[[State, Any, Any, int], None]]] = {
 
 _ID_REUSED: Final = Refused(Refusal.ID_REUSED)
 _QUESTIONS: Final = (Basket, CountInside, ListConflicts, ListAllocations, CountQuotas)
-_MAY_CHANGE_NOTHING: Final = frozenset({*_QUESTIONS, Scan, KeptScan, Expire})
+_MAY_CHANGE_NOTHING: Final = frozenset({*_QUESTIONS, Reprice, Scan, KeptScan, Expire})
 
 
 def _changes_nothing(command: Command, outcome: Outcome) -> bool:
@@ -153,6 +157,8 @@ def _changes_nothing(command: Command, outcome: Outcome) -> bool:
     """
     if type(command) is Scan:
         return command.mode is ScanMode.LOOK_UP
+    if type(command) is Reprice:
+        return not command.amounts
     if type(outcome) is Kept:
         return outcome.again
     if type(outcome) is Expired:

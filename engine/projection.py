@@ -18,9 +18,11 @@ from engine.commands import (
     Kept,
     KeptScan,
     Refunded,
+    Repriced,
     Scan,
     Scanned,
     Sold,
+    Ticket,
     TicketsSet,
     TicketState,
     Undone,
@@ -81,7 +83,8 @@ class Projection(Struct, array_like=True, frozen=True):
 
     `ticket_states` holds (number, TicketState value, version or KEEP_VERSION), at
     most one entry a ticket, and never a ticket that is in `tickets`. `settings` is
-    the JSON of the new settings, or None when they did not change.
+    the JSON of the new settings, or None when they did not change. `repriced` holds (number,
+    price type, minor units), at most one entry a ticket, and never one that is in `tickets`.
     """
 
     tickets: tuple[TicketRow, ...] = ()
@@ -89,19 +92,21 @@ class Projection(Struct, array_like=True, frozen=True):
     scans: tuple[ScanRow, ...] = ()
     settings: bytes | None = None
     undone: tuple[UndoneRow, ...] = ()
+    repriced: tuple[tuple[int, str, int], ...] = ()
 
 
 NOTHING = Projection()
 """The projection of a batch that only moves holds and blocks."""
 
 
-_MATTER = frozenset({Sold, Refunded, TicketsSet, Scanned, Undone, Kept, Configured})
+_MATTER = frozenset({Sold, Refunded, TicketsSet, Repriced, Scanned, Undone, Kept, Configured})
 
 
 def project(first_seq: int, events: Sequence[Event]) -> Projection:
     """The rows that events add or change, the first being `first_seq`."""
     tickets: dict[int, TicketRow] = {}
     states: dict[int, tuple[int, str, int]] = {}
+    repriced: dict[int, tuple[int, str, int]] = {}
     scans: list[ScanRow] = []
     undone: list[UndoneRow] = []
     settings: bytes | None = None
@@ -119,6 +124,10 @@ def project(first_seq: int, events: Sequence[Event]) -> Projection:
         elif isinstance(outcome, TicketsSet):
             for number, version in outcome.tickets:
                 _set(tickets, states, number, outcome.state, version)
+        elif isinstance(outcome, Repriced):
+            for ticket in outcome.tickets:
+                _set(tickets, states, ticket.number, TicketState.VALID, ticket.version)
+                _reprice(tickets, repriced, ticket)
         elif isinstance(outcome, Scanned):
             scans.append(_scan(seq, at_ms, command, outcome))
         elif isinstance(outcome, Kept):
@@ -131,7 +140,12 @@ def project(first_seq: int, events: Sequence[Event]) -> Projection:
     if not (tickets or states or scans or settings or undone):
         return NOTHING
     return Projection(
-        tuple(tickets.values()), tuple(states.values()), tuple(scans), settings, tuple(undone)
+        tuple(tickets.values()),
+        tuple(states.values()),
+        tuple(scans),
+        settings,
+        tuple(undone),
+        tuple(repriced.values()),
     )
 
 
@@ -168,6 +182,18 @@ def _set(
     if version == KEEP_VERSION and number in states:
         version = states[number][2]
     states[number] = (number, state.value, version)
+
+
+def _reprice(
+    tickets: dict[int, TicketRow], repriced: dict[int, tuple[int, str, int]], ticket: Ticket
+) -> None:
+    """Note a ticket's new price, as `_set` its state."""
+    number, price_type, amount = ticket.number, _plain(ticket.price_type), ticket.amount
+    row = tickets.get(number)
+    if row is not None:
+        tickets[number] = msgspec.structs.replace(row, price_type=price_type, amount=amount)
+    else:
+        repriced[number] = (number, price_type, amount)
 
 
 def _plain(text: str) -> str:

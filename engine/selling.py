@@ -10,6 +10,7 @@ checkouts at once cannot slip past the limit together. So do quotas (`engine.quo
 Tickets that are exchanged for what is checked out leave their room to it.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from engine.commands import (
@@ -83,7 +84,7 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
         state.prices.currency,
         ends_ms,
         quote(fees, lines, amounts, mine.channel, vat_bp) if fees else (),
-        _rates(state, lines, at_ms) if state.prices.is_taxed else (),
+        rates(state, lines, at_ms) if state.prices.is_taxed else (),
     )
     # ---- nothing below can refuse or fail ----
     do_checkout(state, command, outcome, at_ms)
@@ -135,7 +136,7 @@ def _amounts(
     return amounts
 
 
-def _rates(state: State, lines: tuple[Line, ...], at_ms: int) -> tuple[int | None, ...]:
+def rates(state: State, lines: Sequence[Line], at_ms: int) -> tuple[int | None, ...]:
     """The VAT in one place of each line."""
     prices = state.prices
     return tuple([prices.vat_bp(_category(state, line), line.price_type, at_ms) for line in lines])

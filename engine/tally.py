@@ -36,6 +36,8 @@ from engine.commands import (
     Released,
     Reopen,
     Reopened,
+    Reprice,
+    Repriced,
     Scan,
     ScanMode,
     Scanned,
@@ -174,6 +176,7 @@ class Tally:
         self._amounts = array("q")
         self._kinds = array("H")
         self._pairs: list[tuple[Share, Share]] = []
+        self._channel_of: list[str] = []
         self._pair_of: dict[tuple[str, str], int] = {}
 
     def fold(self, event: Event) -> None:
@@ -315,6 +318,7 @@ class Tally:
             kind = self._pair_of[name, channel] = len(self._pairs)
             share = self._price_types.setdefault(name, Share())
             self._pairs.append((share, self._channels.setdefault(channel, Share())))
+            self._channel_of.append(channel)
         return kind
 
     def _refunded(self, command: Any, refunded: Refunded, at_ms: int) -> None:
@@ -326,6 +330,21 @@ class Tally:
                 share.refunded += 1
                 share.refunded_amount += amount
         self._minute(at_ms).refunded += len(refunded.tickets)
+
+    def _repriced(self, command: Reprice, repriced: Repriced, at_ms: int) -> None:
+        """Sold all along, and counted under its new price type, in the channel that sold it."""
+        for ticket in repriced.tickets:
+            at = ticket.number - 1
+            old = self._kinds[at]
+            kind = self._kind(ticket.price_type, self._channel_of[old])
+            for shares, amount, one in (
+                (self._pairs[old], -self._amounts[at], -1),
+                (self._pairs[kind], ticket.amount, +1),
+            ):
+                for share in (self._total, *shares):
+                    share.sold += one
+                    share.amount += amount
+            self._amounts[at], self._kinds[at] = ticket.amount, kind
 
     def _scanned(self, command: Scan, scanned: Scanned, at_ms: int) -> None:
         result = scanned.result
@@ -372,6 +391,7 @@ _COUNTED: Final[dict[type[Outcome], Callable[[Tally, Any, Any, int], None]]] = {
     Reopened: Tally._reopened,
     Sold: Tally._sold,
     Refunded: Tally._refunded,
+    Repriced: Tally._repriced,
     Scanned: Tally._scanned,
     Kept: Tally._kept,
     Undone: Tally._undone,

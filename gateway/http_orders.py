@@ -81,6 +81,8 @@ class Return(Struct, frozen=True):
 class Exchange(Struct, frozen=True):
     """`lines` are given for what `basket` holds. `id` is made by the caller, as that of a return.
 
+    With an empty token `basket` names the places of `lines` themselves, in the order of the lines'
+    numbers, each with its new price type.
     `fee` (minor units) is what an operator charges for it; a buyer pays the performance's own.
     """
 
@@ -226,7 +228,8 @@ async def give_back(request: web.Request) -> web.Response:
 
 @routes.post("/api/orders/{order}/exchange")
 async def exchange(request: web.Request) -> web.Response:
-    """Places for others that are held: by an operator any, by a buyer as the policy says."""
+    """Places for others that are held, or for another price: by an operator any, by a buyer as the
+    policy says."""
     edge = request.app[EDGE]
     principal = await somebody(request)
     if not principal.is_buyer:
@@ -245,7 +248,9 @@ async def exchange(request: web.Request) -> web.Response:
         to_credit = to_credit or not await may_refund(edge, principal, order)
         where = await at_till(edge, principal)
     rate = vat_of(await edge.programme.house())
-    asked = ExchangeRequest(wanted.id, wanted.lines, wanted.basket, who, fee, to_credit, rate)
+    asked = ExchangeRequest(
+        wanted.id, wanted.lines, wanted.basket, who, fee, to_credit, rate, principal.channel
+    )
     changed = decided(await edge.backend.desk.exchange(order.id, asked, where))
     if who:
         edge.auditor.note(principal, "exchange", order.number, lines=list(wanted.lines), fee=fee)

@@ -139,6 +139,11 @@ UPDATE tickets t SET
 FROM {_unnest(1, "int4", "int4", "text", "int4")} AS u (performance, number, state, version)
 WHERE t.performance = u.performance AND t.number = u.number
 """
+_REPRICE_TICKETS: Final = f"""
+UPDATE tickets t SET price_type = u.price_type, amount = u.amount
+FROM {_unnest(1, "int4", "int4", "text", "int8")} AS u (performance, number, price_type, amount)
+WHERE t.performance = u.performance AND t.number = u.number
+"""
 _ADD_TICKETS: Final = (
     f"INSERT INTO tickets ({_TICKET_COLUMNS}) SELECT * FROM {_unnest(1, *_TICKET)}"
 )
@@ -544,6 +549,11 @@ async def _write(connection: Connection, group: list[Append]) -> list[Append]:
     ]
     if states:
         await connection.execute(_SET_TICKETS, *_columns(states, 4))
+    repriced = [
+        (batch.performance, *ticket) for batch in accepted for ticket in batch.projection.repriced
+    ]
+    if repriced:
+        await connection.execute(_REPRICE_TICKETS, *_columns(repriced, 4))
     if tickets := _tickets(accepted):
         await connection.execute(_ADD_TICKETS, *_columns(tickets, len(_TICKET)))
     if scans := _scans(accepted):

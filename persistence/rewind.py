@@ -216,6 +216,8 @@ def _project(rows: dict[int, TicketRow], projection: Projection) -> None:
         row = rows[number]
         version = row.version if version == KEEP_VERSION else version
         rows[number] = structs.replace(row, state=state, version=version)
+    for number, price_type, amount in projection.repriced:
+        rows[number] = structs.replace(rows[number], price_type=price_type, amount=amount)
     for row in projection.tickets:
         rows[row.number] = row
 

@@ -601,7 +601,7 @@ class OrderDesk:
     async def exchange(
         self, order: str, wanted: ExchangeRequest, at_till: AtTill = NO_TILL
     ) -> Order | OrderRefused:
-        """Give places of one performance for others, which are held.
+        """Give places of one performance for others, which are held, or for another price.
 
         What they cost more is paid as any order is, before they are exchanged; what they cost less
         goes back then. Until it is paid, `cancel` gives it up, and so does time.
@@ -635,6 +635,8 @@ class OrderDesk:
             return _refuse(DeskRefusal.LINE_NOT_SOLD)
         if len({one.performance for one in order.lines if one.number in wanted.lines}) > 1:
             return _refuse(DeskRefusal.NOT_ONE_PERFORMANCE)
+        if wanted.same_places and not _are_places(order, wanted):
+            return _refuse(Refusal.MALFORMED, "basket: without a token it names the lines' places")
         if len(order.exchanges) >= MAX_EXCHANGES_PER_ORDER or _refunds_are_full(order):
             return _refuse(DeskRefusal.TOO_MANY_EXCHANGES)
         if any(refund.id == wanted.id for refund in order.refunds):
@@ -645,11 +647,12 @@ class OrderDesk:
         used = await self._saga.find_used(order, wanted.lines)
         if used is not None:
             return used
-        quote = await self._saga.check_out_exchange(order, wanted)
+        now_ms = self._clock_ms()
+        quote = await self._saga.check_out_exchange(order, wanted, now_ms)
         if isinstance(quote, OrderRefused):
             return quote
         card = code_of(secrets.token_bytes(CODE_BYTES)) if wanted.to_credit else ""
-        changed = exchange_asked(order, wanted, quote, card, self._clock_ms())
+        changed = exchange_asked(order, wanted, quote, card, now_ms)
         try:
             order = await self._saga.keep(order, advance(replace(changed, till=till)))
         except TillSessionClosed:
@@ -764,6 +767,15 @@ def _refunds_are_full(order: Order) -> bool:
 
 def _exchange_of(order: Order, id: str) -> OrderExchange | None:
     return next((one for one in order.exchanges if one.id == id), None)
+
+
+def _are_places(order: Order, wanted: ExchangeRequest) -> bool:
+    """Does the basket name the places of the lines, in their order?"""
+    lines = [line for line in order.lines if line.number in wanted.lines]
+    hold = wanted.hold
+    return [(line.performance, line.seat, line.area) for line in lines] == [
+        (hold.performance, line.seat, line.area) for line in hold.lines
+    ]
 
 
 def _same_exchange(known: OrderExchange, wanted: ExchangeRequest) -> bool:

@@ -42,6 +42,8 @@ from engine.commands import (
     Reissue,
     Release,
     Reopen,
+    Reprice,
+    Repriced,
     Scan,
     ScanMode,
     Scanned,
@@ -175,20 +177,25 @@ class Saga:
         return refusal
 
     async def check_out_exchange(
-        self, order: Order, wanted: ExchangeRequest
+        self, order: Order, wanted: ExchangeRequest, now_ms: int
     ) -> Quoted | OrderRefused:
-        """Price and lock what places of an order are to be exchanged for."""
+        """Price and lock what places of an order are to be exchanged for.
+
+        The same places at another price are quoted at `now_ms`; nothing is locked for them.
+        """
         hold, subject = wanted.hold, subject_of(order.id, wanted)
-        leaving = tuple(
-            line.ticket
-            for line in order.lines
-            if line.number in wanted.lines and line.performance == hold.performance
-        )
-        name, token = step_id(subject, "checkout", hold.performance), bytes.fromhex(hold.token)
-        outcome = await self._ask(
-            hold.performance,
-            Checkout(name, token, order.id, buyer_key(order), hold.lines, leaving),
-        )
+        leaving = [line for line in order.lines if line.number in wanted.lines]
+        tickets = tuple(one.ticket for one in leaving if one.performance == hold.performance)
+        if wanted.same_places:
+            name = step_id(subject, "quote", hold.performance)
+            kinds = tuple(
+                (number, line.price_type) for number, line in zip(tickets, hold.lines, strict=True)
+            )
+            ask: Command = Reprice(name, order.id, wanted.channel, kinds, now_ms)
+        else:
+            name, token = step_id(subject, "checkout", hold.performance), bytes.fromhex(hold.token)
+            ask = Checkout(name, token, order.id, buyer_key(order), hold.lines, tickets)
+        outcome = await self._ask(hold.performance, ask)
         if isinstance(outcome, Refused):
             return OrderRefused(outcome.code.value, outcome.detail, hold.performance, outcome.seats)
         assert isinstance(outcome, Quoted), outcome
@@ -234,6 +241,8 @@ class Saga:
 
     async def _reopen(self, subject: str, order: str, holds: Sequence[OrderHold]) -> None:
         for hold in holds:
+            if not hold.token:  # nothing was locked
+                continue
             name = step_id(subject, "reopen", hold.performance)
             # Refused when the hold has ended, or was never locked: then there is nothing to do.
             await self._ask(hold.performance, Reopen(name, bytes.fromhex(hold.token), order))
@@ -253,7 +262,8 @@ class Saga:
         if order.has_reserved and not order.waits:
             order = await self._free(order)
         if order.exchange is not None and order.exchange.covered:
-            order = await self._swap(order, order.exchange)
+            carry_out = self._reprice if order.exchange.same_places else self._swap
+            order = await carry_out(order, order.exchange)
         for refund in order.refunds:
             if not refund.done:
                 order = await self._undo(order, refund)
@@ -399,6 +409,28 @@ class Saga:
         )
         assert isinstance(outcome, TicketsSet), f"order {order.number}: {outcome}"
         return await self.keep(order, exchanged(order, coming.tickets))
+
+    async def _reprice(self, order: Order, exchange: OrderExchange) -> Order:
+        """Carry out an exchange that is of the price alone: one command, which is done or not."""
+        performance = exchange.hold.performance
+        tickets = [line.ticket for line in order.lines if line.number in exchange.leaving]
+        coming = [line for line in order.lines if line.number in exchange.coming]
+        kinds = [line.price_type for line in coming]
+        outcome = await self._ask(
+            performance,
+            Reprice(
+                step_id(f"{order.id}/{exchange.id}", "reprice", performance),
+                order.id,
+                exchange.channel,
+                tuple(zip(tickets, kinds, strict=True)),
+                exchange.at_ms,
+                tuple(line.amount for line in coming),
+            ),
+        )
+        if isinstance(outcome, Refused):
+            return await self.drop_exchange(order, outcome.code.value)
+        assert isinstance(outcome, Repriced), f"order {order.number}: {outcome}"
+        return await self.keep(order, exchanged(order, outcome.tickets))
 
     async def drop_exchange(self, order: Order, why: str) -> Order:
         """The exchange that is under way comes to nothing; the order stays what it was."""

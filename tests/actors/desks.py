@@ -180,7 +180,8 @@ class World:
         live: dict[str, list[tuple[int, int, int, int, bool]]] = {}
         for performance in self.cores:
             for number in itertools.count(1):
-                scan = Scan(id_of(0), "", "", performance, number, 0, ScanMode.LOOK_UP)
+                version = self.cores[performance].ticket_versions.get(number, 0)
+                scan = Scan(id_of(0), "", "", performance, number, version, ScanMode.LOOK_UP)
                 seen = await self.ask(performance, scan)
                 assert isinstance(seen, Scanned)
                 if seen.result is ScanOutcome.UNKNOWN:
@@ -219,6 +220,8 @@ class World:
             for line in order.lines:
                 if line.state in TICKETED and line.version != self.version(line):
                     found.append(f"order {order.number}: its ticket {line.ticket} is void")
+                if line.state in TICKETED and (line.price_type, line.amount) != self.price(line):
+                    found.append(f"order {order.number}: ticket {line.ticket} has another price")
         seats = [(performance, seat) for performance, _, seat, area, _ in all_ if area < 0]
         if len(set(seats)) != len(seats):
             found.append(f"(performance, seat) sold twice among {sorted(seats)}")
@@ -257,6 +260,11 @@ class World:
     def version(self, line: OrderLine) -> int:
         """The version that a line's ticket has at the door."""
         return self.cores[line.performance].ticket_versions.get(line.ticket, 0)
+
+    def price(self, line: OrderLine) -> tuple[str, int]:
+        """The price type and the amount of a line's ticket."""
+        ticket = self.cores[line.performance].tickets[line.ticket - 1]
+        return ticket.price_type, ticket.amount
 
     def _wrong_credits(self) -> list[str]:
         """Credits that are not what orders brought to them and took."""

@@ -480,6 +480,37 @@ async def for_places_that_nobody_pays(life: Life) -> None:
     placed(await exchange(await life.world.hold(2, 5, 6, channel=TILL), "y"))
 
 
+async def for_another_price(life: Life) -> None:
+    """The same places: one gets cheaper, then both dearer; the difference in cash."""
+    exchange = await to_exchange(life)
+    placed(await exchange(priced("child", 1)))
+    order = placed(await exchange(priced("guest", 0), "y", (1,)))
+    order = placed(await exchange(priced("adult", 1, 0), "z", (3, 4)))
+    paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "b", 9_000, "", "ada")))
+
+
+async def for_another_price_of_a_used_ticket(life: Life) -> None:
+    """It is used while the difference is paid: it stays what it was."""
+    exchange = await to_exchange(life, kind="child")
+    order = placed(await exchange(priced("adult", 1)))
+    used = order.lines[1].ticket
+    await life.world.ask(1, Scan(secrets.token_bytes(16), "", "", 1, used, 0, ScanMode.MARK))
+    await life.ask(lambda desk: desk.pay(order.id, "cash", "b", 9_000, "", "ada"))
+
+
+async def for_another_price_that_nobody_pays(life: Life) -> None:
+    """Once given up, once until its time is over."""
+    exchange = await to_exchange(life, kind="child")
+    order = placed(await exchange(priced("adult", 1)))
+    placed(await life.ask(lambda desk: desk.cancel(order.id)))
+    placed(await exchange(priced("adult", 1), "y"))
+
+
+def priced(kind: str, *seats: int) -> OrderHold:
+    """The seats of performance 1 that one has, at another price."""
+    return OrderHold(1, "", tuple(Line(seat, -1, kind) for seat in seats))
+
+
 async def page_of(life: Life, order: Order, attempt: str = "a") -> str:
     answer = await life.ask(lambda desk: desk.pay(order.id, "stripe", attempt))
     assert isinstance(answer, tuple) and answer[1], answer
@@ -636,6 +667,7 @@ BY_HAND = (
     for_nothing, in_parts, a_deposit_given_back, a_deposit_for_lost_seats, ordered_by_phone,
     never_fetched, on_an_invoice, by_credit, by_credit_in_vain, lost_tickets, for_a_cheaper_place,
     for_dearer_places, for_places_that_are_lost, for_a_used_ticket, for_places_that_nobody_pays,
+    for_another_price, for_another_price_of_a_used_ticket, for_another_price_that_nobody_pays,
 )  # fmt: skip
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
              reserved_and_paid_on_the_page, exchanged_on_the_page, exchanged_too_late, at_a_reader,

@@ -152,16 +152,18 @@ ASKED: dict[str, Ask] = {
         made[1].id, RefundRequest("u", (), "", "ada", unprinted=True)
     ),
     "exchange": lambda desk, made: desk.exchange(made[1].id, PRICIER),
+    "another price": lambda desk, made: desk.exchange(made[1].id, AS_CHILD),
 }
 PRICIER = ExchangeRequest(
     "e", (1,), OrderHold(2, f"{77:032x}", (Line(0, -1, "adult"), Line(1, -1, "adult"))), "ada"
 )
+AS_CHILD = ExchangeRequest("c", (1,), OrderHold(1, "", (Line(0, -1, "child"),)), "ada")
 SELLABLE = {
     "cash": State.PAID, "part": State.AWAITING_PAYMENT, "credit": "credit_unknown",
     "refund": "nothing_to_refund", "refund a line": "nothing_to_refund",
     "refund an amount": "nothing_to_refund", "keep as credit": "nothing_to_refund",
     "reissue": "line_not_sold", "cancel": State.CANCELLED, "exchange": "order_closed",
-    "print": "line_not_sold", "undo": "nothing_to_refund",
+    "print": "line_not_sold", "undo": "nothing_to_refund", "another price": "order_closed",
 }  # fmt: skip
 OVER = {
     "cash": "order_closed", "part": "order_closed", "credit": "order_closed",
@@ -169,14 +171,14 @@ OVER = {
     "refund": "nothing_to_refund", "refund a line": "nothing_to_refund",
     "refund an amount": "nothing_to_refund", "keep as credit": "nothing_to_refund",
     "reissue": "line_not_sold", "exchange": "order_closed", "print": "line_not_sold",
-    "undo": "nothing_to_refund",
+    "undo": "nothing_to_refund", "another price": "order_closed",
 }  # fmt: skip
 TICKETED = {
     "cash": "order_closed", "part": "order_closed", "credit": None,
     "reserve": "order_closed", "approve": "order_closed", "cancel": "order_closed",
     "refund": State.REFUNDED, "refund an amount": State.PART_REFUNDED,
     "keep as credit": State.REFUNDED, "reissue": None, "exchange": State.EXCHANGING,
-    "print": None, "undo": State.REFUNDED,
+    "print": None, "undo": State.REFUNDED, "another price": State.EXCHANGED,
 }  # fmt: skip
 # What is asked of an order in a state: its state then (None: as before), or the refusal's code.
 TABLE: dict[OrderState, dict[str, OrderState | str | None]] = {
@@ -194,6 +196,7 @@ TABLE: dict[OrderState, dict[str, OrderState | str | None]] = {
     State.PART_REFUNDED: TICKETED | {
         # Its first line is gone.
         "place": None, "refund a line": State.REFUNDED, "exchange": "line_not_sold",
+        "another price": "line_not_sold",
     },
     State.EXCHANGING: OVER | {
         "place": None, "cash": State.EXCHANGED, "part": "part_not_offered",

@@ -96,6 +96,34 @@ def test_places_are_exchanged_and_the_difference_is_paid(
     assert told(capsys)["state"] == "exchanged"
 
 
+def prices(*kinds: str) -> tuple[str, ...]:
+    return tuple(word for kind in kinds for word in ("--price", kind))
+
+
+def test_the_same_places_get_another_price(
+    served: House, capsys: pytest.CaptureFixture[str], who: tuple[str, ...]
+) -> None:
+    order = sold(capsys, who, "--best", 2, *prices("full", "child"), "--pay", "cash")
+    both = ("exchange", order["number"], "--lines", 2, "--lines", 1, *prices("full", "child"))
+    more = ("--pay", "cash", "--json", *who)
+    assert run(*both, "--id", "x1", *more) == 0
+    done = told(capsys)
+    assert done["state"] == "exchanged"
+    assert [(one["price_type"], one["state"]) for one in done["lines"]] == [
+        ("full", "refunded"),
+        ("child", "refunded"),
+        ("child", "sold"),
+        ("full", "sold"),
+    ]
+    # Repeated with its id, as after an answer that was lost, it is done once.
+    assert run(*both, "--id", "x1", *more) == 0
+    assert told(capsys)["lines"] == done["lines"]
+    assert run("exchange", order["number"], "--lines", 3, "--price", "giant", *who) == 2
+    assert "giant" in capsys.readouterr().err
+    assert run("exchange", order["number"], "--lines", 3, "--price", "child", *who) == 2
+    assert "has the price child already" in capsys.readouterr().err
+
+
 def test_places_are_kept_until_a_time_and_paid_in_parts(
     served: House, capsys: pytest.CaptureFixture[str], who: tuple[str, ...]
 ) -> None:

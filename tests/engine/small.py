@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from math import cos, pi, sin
 
+import msgspec
+
 from engine.commands import (
     Allocate,
     AllocationsAre,
@@ -26,10 +28,12 @@ from engine.commands import (
     Outcome,
     QuotasAre,
     QuotaUse,
+    Quoted,
     Refund,
     Reissue,
     Release,
     Reopen,
+    Reprice,
     Scan,
     ScanMode,
     ScanOutcome,
@@ -238,6 +242,16 @@ class Play:
 
     def reissue(self, *tickets: int, order: str = "o1") -> Outcome:
         return self.apply(Reissue(self.id(), order, tickets))
+
+    def reprice(
+        self, *tickets: tuple[int, str], order: str = "o1", channel: Channel = Channel.BOX_OFFICE
+    ) -> Outcome:
+        """Asked what it comes to, and done at that; the refusal of either."""
+        asked = Reprice(self.id(), order, channel, tickets, self.at_ms)
+        quoted = self.apply(asked)
+        if not isinstance(quoted, Quoted):
+            return quoted
+        return self.apply(msgspec.structs.replace(asked, id=self.id(), amounts=quoted.amounts))
 
     def set_tickets(self, *tickets: int, state: TicketState) -> Outcome:
         return self.apply(SetTickets(self.id(), tickets, state, "because"))

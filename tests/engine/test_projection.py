@@ -19,6 +19,8 @@ from engine.commands import (
     Refunded,
     Refusal,
     Refused,
+    Reprice,
+    Repriced,
     Scan,
     ScanMode,
     Scanned,
@@ -72,6 +74,12 @@ def refunded(*numbers: int) -> Event:
     return Event(8, Refund(ID, ORDER, numbers), Refunded(ORDER, numbers, 0))
 
 
+def repriced(number: int, version: int, amount: int = 1_000) -> Event:
+    ticket = Ticket(number, number + 100, -1, "half", amount, version)
+    command = Reprice(ID, ORDER, Channel.WEB, ((number, "half"),), 5, (amount,))
+    return Event(6, command, Repriced(ORDER, (ticket,)))
+
+
 HELD = Event(1, Hold(ID, ID, "", Channel.WEB, (1,)), Held(ID, (1,), (), 9))
 
 
@@ -100,6 +108,25 @@ HELD = Event(1, Hold(ID, ID, "", Channel.WEB, (1,)), Held(ID, (1,), (), 9))
         (
             [sold(1, 2), states(1, state=TicketState.REVOKED, version=1), refunded(1)],
             Projection(tickets=(row(1, state="refunded", version=1), row(2))),
+        ),
+        (
+            [repriced(4, 3), repriced(4, 4, amount=900)],
+            Projection(
+                ticket_states=((4, "valid", 4),),
+                repriced=((4, "half", 900),),
+            ),
+        ),
+        (
+            [repriced(4, 3), refunded(4)],
+            Projection(ticket_states=((4, "refunded", 3),), repriced=((4, "half", 1_000),)),
+        ),
+        (
+            [sold(1), repriced(1, 1)],
+            Projection(
+                tickets=(
+                    msgspec.structs.replace(row(1, version=1), price_type="half", amount=1_000),
+                )
+            ),
         ),
         # Sold, given back and sold again, all in one batch.
         (

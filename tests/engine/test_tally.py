@@ -75,6 +75,19 @@ def test_money_that_went_back_leaves_the_figures_it_was_counted_in() -> None:
     assert figures.channels == {"web": Share(1, 1_000, 1, 1_000), "phone": Share(1, 1_000)}
 
 
+def test_another_price_moves_a_ticket_and_its_money_to_another_type() -> None:
+    play = played()
+    play.buy(0, 1, by="ann", order="o1")
+    play.buy(2, by="bob", order="o2", channel=Channel.PHONE)
+    play.reprice((2, "half"))
+    play.reprice((3, "half"), order="o2")
+    play.refund(2)
+    figures = folded(recorded(play)).figures()
+    assert figures.total == Share(2, 1_500, 1, 500)
+    assert figures.price_types == {"full": Share(1, 1_000), "half": Share(1, 500, 1, 500)}
+    assert figures.channels == {"web": Share(1, 1_000, 1, 500), "phone": Share(1, 500)}
+
+
 def test_holds_are_alive_until_they_are_sold_released_or_expired() -> None:
     play, tally = played(), Tally()
 
@@ -209,6 +222,7 @@ acts = st.one_of(
     st.tuples(st.just("reopen"), people),
     st.tuples(st.just("sell"), people, st.booleans()),
     st.tuples(st.just("refund"), people, st.lists(st.integers(1, 9), max_size=2).map(tuple)),
+    st.tuples(st.just("reprice"), people, st.integers(1, 9), st.sampled_from(["full", "half"])),
     st.tuples(st.just("set"), st.integers(1, 9), st.sampled_from(TicketState)),
     st.tuples(st.just("block"), seats, places),
     st.tuples(st.just("unblock"), seats, places),
@@ -251,6 +265,8 @@ def act(play: Play, what: str, *how: Any) -> None:
         play.sell(by=how[0], order=f"of-{how[0]}", paid=how[1])
     elif what == "refund":
         play.refund(*how[1], order=f"of-{how[0]}")
+    elif what == "reprice":
+        play.reprice(how[1:], order=f"of-{how[0]}")
     elif what == "set":
         play.set_tickets(how[0], state=how[1])
     elif what == "block":

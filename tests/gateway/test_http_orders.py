@@ -458,6 +458,27 @@ async def test_a_buyer_gives_an_exchange_up(start: Start) -> None:
     assert problem["code"] == "cancelled"
 
 
+async def test_the_same_seat_gets_another_price(start: Start) -> None:
+    gateway = await start()
+    gateway.fake.add_performance(small_plan(), settings(exchanges=Returns()), "Faust")
+    order = await paid_order(gateway, 5, 6)
+    path, token = f"/api/orders/{order['id']}", gateway.buyer_token()
+    before = (await gateway.json("GET", path))["tickets"]
+    line = order["lines"][1]
+    places = [[line["seat"], -1, "child"]]
+    basket = {"performance": line["performance"], "token": "", "lines": places}
+    asked = {"id": "x1", "lines": [2], "basket": basket}
+    done = await gateway.json("POST", f"{path}/exchange", asked, token)
+    assert done["state"] == "exchanged" and [one["amount"] for one in done["charges"]] == [1_000]
+    after = (await gateway.json("GET", path))["tickets"]
+    assert [ticket["line"] for ticket in after] == [1, 3]
+    assert after[1]["secret"] != before[1]["secret"]
+    assert await gateway.json("POST", f"{path}/exchange", asked, token) == done
+    wrong = asked | {"id": "x2", "lines": [1]}
+    problem = await gateway.json("POST", f"{path}/exchange", wrong, token, expect=422)
+    assert problem["code"] == "malformed"
+
+
 async def test_without_a_policy_a_buyer_exchanges_nothing_and_a_seller_does(
     gateway: Running,
 ) -> None:

@@ -329,6 +329,17 @@ async def test_the_second_wall_refuses_a_seat_sold_twice_and_only_that_batch(
     assert (await journal.claim(opened.first, "")).head_seq == 3  # nor the batch's events
 
 
+async def test_a_ticket_gets_another_price(store: Store, opened: Opened) -> None:
+    journal = store.journal
+    claimed = await journal.claim(opened.first, "")
+    assert await written(journal, batch(claimed, 0, projection=selling(5, 6)))
+    dearer = Projection(ticket_states=((1, "valid", 1),), repriced=((1, "student", 2**40),))
+    assert await written(journal, batch(claimed, 3, projection=dearer)) == [Written.WRITTEN]
+    second, first = await store.sales.tickets(opened.first)
+    assert (first.price_type, first.amount, first.version) == ("student", 2**40, 1)
+    assert (second.price_type, second.version) != ("student", 1)
+
+
 async def test_a_revoked_ticket_keeps_its_seat_and_a_refunded_one_gives_it_back(
     store: Store, opened: Opened
 ) -> None:

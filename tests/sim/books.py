@@ -290,7 +290,8 @@ def _judge_bought(told: Bought, history: list[Order]) -> None:
         raise Broken("not saved", f"{told} was answered")
     tickets = {
         (line.performance, line.ticket, line.seat, line.area, line.price_type, line.amount)
-        for line in history[-1].lines
+        for order in history
+        for line in order.lines
     }
     if not tickets.issuperset(told.tickets):
         raise Broken("promise", f"{told} was answered, and {_name(history[-1])} has {tickets}")
@@ -308,7 +309,8 @@ def _judge_promise(call: Call, told: Order, order: Order) -> None:
         if line.state is LineState.SOLD:
             if now.state is not LineState.SOLD and now.number not in given_back:
                 raise Broken("promise", f"{why}: line {line.number} is {now.state}")
-            if now.ticket != line.ticket or now.version < line.version:
+            moved = now.number in given_back and now.ticket == -1  # to a line of another price
+            if not moved and (now.ticket != line.ticket or now.version < line.version):
                 raise Broken("promise", f"{why}: line {line.number} has another ticket")
         if line.state is LineState.REFUNDED and now.state is not LineState.REFUNDED:
             raise Broken("promise", f"{why}: line {line.number} is {now.state}")

@@ -457,6 +457,8 @@ class Customer(Client):
             return self._after(
                 order, await self._call("print_tickets", order.id, id, (), self._teller)
             )
+        elif draw < 0.7:
+            return await self._reprice(order, self.pick(sold), fee, to_credit)
         elif draw < 0.85:
             return await self._exchange(order, self.pick(sold), fee, to_credit)
         elif draw < 0.92:
@@ -480,6 +482,14 @@ class Customer(Client):
         if self.draw() < 0.1:
             await self._lose(order.id, hold)
         return order
+
+    async def _reprice(self, order: Order, line: int, fee: int, to_credit: bool) -> Order:
+        """The same place for another price."""
+        [place] = [one for one in order.lines if one.number == line]
+        kinds = Line(place.seat, place.area, self.pick(PRICE_TYPES))
+        hold = OrderHold(place.performance, "", (kinds,))
+        wanted = ExchangeRequest(self.id().hex(), (line,), hold, self._teller, fee, to_credit)
+        return self._refunded(order, await self._call("exchange", order.id, wanted))
 
     def _refunded(self, order: Order, answer: Any) -> Order:
         known = self._after(order, answer)

@@ -28,6 +28,8 @@ from engine.commands import (
     Refused,
     Reissue,
     Released,
+    Reprice,
+    Repriced,
     Scan,
     ScanMode,
     Scanned,
@@ -66,6 +68,8 @@ class Asked:
         kind = type(command)
         if kind is KeptScan:
             return type(self.outcome) is Kept and self.outcome.again
+        if kind is Reprice:
+            return not command.amounts
         return kind is Basket or (kind is Scan and command.mode is ScanMode.LOOK_UP)
 
 
@@ -107,7 +111,7 @@ def _told_of_seats(command: Command, outcome: Outcome) -> Iterable[tuple[int, Ac
         return [(seat, ("take", outcome.token, outcome.expires_ms)) for seat in outcome.seats]
     if kind is Released:
         return [(seat, ("give", outcome.token)) for seat in outcome.seats]
-    if kind is Quoted:
+    if kind is Quoted and type(command) is not Reprice:
         ends_ms, token = outcome.expires_ms, command.token
         return [(line.seat, ("keep", token, ends_ms)) for line in command.lines if line.seat >= 0]
     if kind is Sold:
@@ -170,6 +174,8 @@ def ticket_actions(command: Command, outcome: Outcome) -> Iterable[tuple[int, Ac
     if kind is TicketsSet:
         done = "reissued" if type(command) is Reissue else "set"
         return [(number, (done, outcome.state, version)) for number, version in outcome.tickets]
+    if kind is Repriced:
+        return [(one.number, ("repriced", one.version)) for one in outcome.tickets]
     if kind is Refused and type(command) in (Refund, SetTickets) and len(command.tickets) == 1:
         return [(command.tickets[0], ("refused", outcome.code))]
     return ()

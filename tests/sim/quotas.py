@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import chain, combinations
 from typing import Any, NamedTuple
 
-from engine.commands import Checkout, Quoted, Refunded, Refusal, Refused, Reopened, Sold
+from engine.commands import Checkout, Quoted, Refunded, Refusal, Refused, Reopened, Repriced, Sold
 from engine.plan import Plan
 from engine.settings import Quota as Rule
 from engine.settings import Settings
@@ -51,14 +51,24 @@ def _action(one: Asked, rule: Rule, plan: Plan, places: dict[Any, Any]) -> Actio
     if isinstance(outcome, Refunded):
         tickets = [places[one.performance, number] for number in outcome.tickets]
         return "refund", sum(_covers(rule, plan, ticket) for ticket in tickets)
+    if isinstance(outcome, Repriced):
+        before = [places[one.performance, ticket.number] for ticket in outcome.tickets]
+        places.update({(one.performance, ticket.number): ticket for ticket in outcome.tickets})
+        gone, come = (
+            sum(_covers(rule, plan, ticket) for ticket in tickets)
+            for tickets in (before, outcome.tickets)
+        )
+        return "repriced", gone, come
     if isinstance(command, Checkout):
         count = sum(line.quantity for line in command.lines if _covers(rule, plan, line))
+        leaving = [places[one.performance, number] for number in command.instead]
+        room = sum(_covers(rule, plan, ticket) for ticket in leaving)
         if isinstance(outcome, Quoted):
-            return "pay", command.token, count, outcome.expires_ms
+            return "pay", command.token, count, outcome.expires_ms, room
         if isinstance(outcome, Refused) and outcome.code is Refusal.QUOTA_FULL:
             named = re.fullmatch(r"(.*): (\d+) left", outcome.detail)
             if named and named[1] == rule.id:
-                return "full", command.token, count, int(named[2])
+                return "full", command.token, count, int(named[2]), room
     return None
 
 
@@ -74,7 +84,10 @@ def _covers(rule: Rule, plan: Plan, place: Any) -> bool:
 
 
 class Quota(NamedTuple):
-    """Places in payment are (token, places, ends_ms); a payment's end by time is told to nobody."""
+    """Places in payment are (token, places, ends_ms); a payment's end by time is told to nobody.
+
+    What is paid for in exchange may say last how many places leave their room to it.
+    """
 
     limit: int
     sold: int = 0
@@ -95,6 +108,12 @@ def _quota_step(quota: Quota, action: Action) -> Quota | None:
     kind, (limit, sold, paying) = action[0], quota
     if kind == "refund":
         return quota._replace(sold=sold - action[1]) if sold >= action[1] else None
+    if kind == "repriced":
+        _, gone, come = action
+        used = sold + sum(one[1] for one in paying)
+        if sold < gone or come > max(0, limit - used + gone):
+            return None
+        return quota._replace(sold=sold - gone + come)
     if kind == "is":
         return quota if sold + sum(one[1] for one in paying) == action[1] else None
     token = action[1]
@@ -102,13 +121,13 @@ def _quota_step(quota: Quota, action: Action) -> Quota | None:
     others = paying.difference(mine)
     used = sold + sum(one[1] for one in others)
     if kind == "pay":
-        _, _, places, ends_ms = action
-        if places and used + places > limit:
+        _, _, places, ends_ms, *room = action
+        if places and used - sum(room) + places > limit:
             return None
         return quota._replace(paying=others | {(token, places, ends_ms)})
     if kind == "full":
-        _, _, places, left = action
-        return quota if left == max(0, limit - used) and places > left else None
+        _, _, places, left, *room = action
+        return quota if left == max(0, limit - used + sum(room)) and places > left else None
     if not mine:  # what follows ends a payment
         return None
     if kind == "given up":

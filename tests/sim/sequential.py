@@ -179,6 +179,9 @@ def _ticket_step(ticket: Ticket, action: Action) -> Ticket | None:
         return None
     if kind == "refund":
         return None if ticket.passed else ticket._replace(state=TicketState.REFUNDED)
+    if kind == "repriced":
+        may_be = state is TicketState.VALID and not ticket.passed and action[1] == version + 1
+        return ticket._replace(version=action[1]) if may_be else None
     if kind == "reissued":
         was_valid = state is action[1] is TicketState.VALID
         return (

@@ -5,6 +5,7 @@ neighbours. Shares nothing with the engine but commands, outcomes and limits,
 and the slow orphan rule with its test.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from engine.commands import (
     HoldBest,
     Kept,
     KeptScan,
+    Line,
     Outcome,
     Quoted,
     Refund,
@@ -35,6 +37,8 @@ from engine.commands import (
     Released,
     Reopen,
     Reopened,
+    Reprice,
+    Repriced,
     Scan,
     ScanMode,
     Scanned,
@@ -188,7 +192,7 @@ class Model:
                 result = getattr(self, name)(command, at_ms)
         except No as no:
             result = no.outcome
-        nothing = result == Expired(())
+        nothing = result == Expired(()) or (isinstance(command, Reprice) and not command.amounts)
         if isinstance(command, KeptScan):
             nothing = isinstance(result, Refused) or result.again  # type: ignore[union-attr]
         if not nothing:
@@ -216,18 +220,21 @@ class Model:
             ]
             if len(mine) >= MAX_HOLDS_PER_HOLDER:
                 raise No(Refusal.BUSY)
+        self.on_sale(command.channel, at_ms)
+        if basket is not None and basket.order:
+            raise No(Refusal.IN_PAYMENT)
+        return basket
+
+    def on_sale(self, channel: Channel, at_ms: int) -> None:
         rules, allowed = self.settings, [SaleStatus.ON_SALE]
         opens_ms, closes_ms = rules.sale_opens_ms, rules.sale_closes_ms
-        if command.channel in TILLS:
+        if channel in TILLS:
             allowed.append(SaleStatus.BOX_OFFICE)
             opens_ms, closes_ms = rules.tills_open_ms, rules.tills_close_ms
         if rules.status not in allowed or (closes_ms and at_ms >= closes_ms):
             raise No(Refusal.NOT_ON_SALE)
         if at_ms < opens_ms:
             raise No(Refusal.NOT_ON_SALE, detail=str(opens_ms))
-        if basket is not None and basket.order:
-            raise No(Refusal.IN_PAYMENT)
-        return basket
 
     def not_too_many(self, command: Hold | HoldBest, basket: Basket | None, size: int) -> None:
         most = MAX_PLACES_PER_HOLD
@@ -401,12 +408,16 @@ class Model:
             many = sum(line.quantity for line in command.lines if line.price_type == kind.id)
             if kind.max_per_order and many > kind.max_per_order:
                 raise No(Refusal.TOO_MANY_OF_TYPE, (), kind.id)
-        mine = self.baskets[command.token]
+        self.within_quotas(command.lines, self.baskets[command.token])
+
+    def within_quotas(
+        self, lines: Any, mine: Basket | None = None, leaving: Sequence[int] = ()
+    ) -> None:
         for quota in self.settings.quotas:
-            left = max(0, quota.limit - self.counted(quota, mine))
+            left = max(0, quota.limit - self.counted(quota, mine, leaving))
             wanted = sum(
                 line.quantity
-                for line in command.lines
+                for line in lines
                 if self.covers(quota, self.category(line), line.price_type)
             )
             if wanted > left:
@@ -423,7 +434,7 @@ class Model:
         categories, types = quota.categories, quota.price_types
         return category in (categories or [category]) and price_type in (types or [price_type])
 
-    def counted(self, quota: Quota, but: Basket | None = None) -> int:
+    def counted(self, quota: Quota, but: Basket | None = None, leaving: Sequence[int] = ()) -> int:
         places = [
             (line, line.quantity)
             for basket in self.baskets.values()
@@ -432,8 +443,8 @@ class Model:
         ]
         places += [
             (sale.ticket, 1)
-            for sale in self.sales.values()
-            if sale.state is not TicketState.REFUNDED
+            for number, sale in self.sales.items()
+            if sale.state is not TicketState.REFUNDED and number not in leaving
         ]
         return sum(
             many for one, many in places if self.covers(quota, self.category(one), one.price_type)
@@ -531,6 +542,59 @@ class Model:
             self.sales[number].version += 1
         versions = tuple((number, self.sales[number].version) for number in numbers)
         return TicketsSet(versions, TicketState.VALID)
+
+    def reprice(self, command: Reprice, at_ms: int) -> Outcome:
+        numbers = [number for number, _ in command.tickets]
+        if not numbers or len(set(numbers)) != len(numbers):
+            raise No(Refusal.MALFORMED)
+        if command.amounts and len(command.amounts) != len(numbers):
+            raise No(Refusal.MALFORMED)
+        self.on_sale(command.channel, command.priced_ms)
+        for number in numbers:
+            if number not in self.sales or self.sales[number].order != command.order:
+                raise No(Refusal.TICKET_UNKNOWN, (), str(number))
+        sales = [self.sales[number] for number in numbers]
+        lines = [
+            Line(sale.ticket.seat, sale.ticket.area, kind)
+            for sale, (_, kind) in zip(sales, command.tickets, strict=True)
+        ]
+        for sale, line in zip(sales, lines, strict=True):
+            if sale.ticket.price_type == line.price_type:
+                raise No(Refusal.MALFORMED, (), "a place has this price type already")
+        for kind in self.settings.price_types:
+            more = sum(line.price_type == kind.id for line in lines)
+            stay = sum(
+                sale.order == command.order
+                and sale.state is not TicketState.REFUNDED
+                and sale.ticket.price_type == kind.id
+                for number, sale in self.sales.items()
+                if number not in numbers
+            )
+            if kind.max_per_order and more and more + stay > kind.max_per_order:
+                raise No(Refusal.TOO_MANY_OF_TYPE, (), kind.id)
+        self.within_quotas(lines, leaving=numbers)
+        amounts = []
+        for at, line in enumerate(lines):
+            amount = self.price(line, command.channel, command.priced_ms)
+            if command.amounts and command.amounts[at] != amount:
+                raise No(Refusal.NO_PRICE, (line.seat,) if line.area < 0 else (), line.price_type)
+            amounts.append(amount)
+        for number in numbers:
+            if self.sales[number].through:
+                raise No(Refusal.TICKET_USED, (), str(number))
+        for number in numbers:
+            if self.sales[number].state is not TicketState.VALID:
+                raise No(Refusal.TICKET_STATE, (), str(number))
+        if not command.amounts:
+            until_ms = command.priced_ms + min(PAYMENT_HOLD_MS, self.settings.hold_cap_ms)
+            currency = self.settings.currency
+            return Quoted(command.order, tuple(amounts), sum(amounts), currency, until_ms)
+        told = []
+        for sale, line, amount in zip(sales, lines, amounts, strict=True):
+            place = sale.ticket.number, line.seat, line.area, line.price_type, amount
+            sale.ticket, sale.version = Ticket(*place), sale.version + 1
+            told.append(Ticket(*place, sale.version))
+        return Repriced(command.order, tuple(told))
 
     def block(self, command: Block, at_ms: int) -> Outcome:
         self.well_formed(command.seats, command.areas)

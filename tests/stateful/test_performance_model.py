@@ -30,10 +30,12 @@ from engine.commands import (
     ListConflicts,
     QuotasAre,
     QuotaUse,
+    Quoted,
     Refund,
     Reissue,
     Release,
     Reopen,
+    Reprice,
     Scan,
     ScanMode,
     ScanOutcome,
@@ -335,6 +337,38 @@ class PerformanceMachine(RuleBasedStateMachine):
     @rule(order=orders, tickets=numbers)
     def reissue(self, tickets: Any, order: str) -> None:
         self.play(Reissue(self.id(), order, tickets))
+
+    @precondition(lambda self: self.model.sales)
+    @rule(
+        order=orders,
+        tickets=st.lists(st.tuples(st.integers(1, 6), kinds), max_size=3).map(tuple),
+        channel=channels,
+        before_ms=st.sampled_from([0, 0, 20_000]),
+        quoted=st.booleans(),
+    )
+    def reprice(
+        self, order: str, tickets: Any, channel: Channel, before_ms: int, quoted: bool
+    ) -> None:
+        """Asked what it comes to, and then done at that, or at something else."""
+        asked = Reprice(self.id(), order, channel, tickets, self.at_ms - before_ms)
+        self.play(asked)
+        answer = self.live.apply(asked, self.at_ms)
+        amounts = (700,) * len(tickets)
+        if quoted and isinstance(answer, Quoted):
+            amounts = answer.amounts
+        self.play(msgspec.structs.replace(asked, id=self.id(), amounts=amounts))
+
+    @precondition(lambda self: self.model.sales)
+    @rule(data=st.data())
+    def reprice_what_an_order_has(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.model.sales)))
+        sale = self.model.sales[number]
+        kind = data.draw(st.sampled_from(["full", "half", "early"]))
+        asked = Reprice(self.id(), sale.order, Channel.PHONE, ((number, kind),), self.at_ms)
+        answer = self.live.apply(asked, self.at_ms)
+        self.play(asked)
+        if isinstance(answer, Quoted):
+            self.play(msgspec.structs.replace(asked, id=self.id(), amounts=answer.amounts))
 
     @rule(seats=seat_lists, areas=place_lists)
     def block(self, seats: Any, areas: Any) -> None:
