@@ -1,4 +1,4 @@
-"""A thousand worlds that nobody has seen before; see `test_worlds`, beside which this runs."""
+"""Five hundred worlds that nobody has seen before; see `test_worlds`, beside which this runs."""
 
 import os
 from secrets import randbits
@@ -11,7 +11,7 @@ from tests.sim.test_worlds import WORLDS, check, check_orders
 GIVEN = os.environ.get("SIMULATION_SEED")
 
 
-@pytest.mark.parametrize("piece", "abcd")
+@pytest.mark.parametrize("piece", "ab")
 def test_new_worlds_stay_whole(piece: str) -> None:
     if GIVEN:
         pytest.skip("one seed is given, and test_worlds plays it")
