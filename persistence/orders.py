@@ -334,18 +334,22 @@ def words(text: str) -> list[str]:
 
     An e-mail address gives itself and its parts.
     """
-    decomposed = unicodedata.normalize("NFKD", without_nul(text).casefold())
-    plain = "".join(char for char in decomposed if not unicodedata.combining(char))
     found: dict[str, None] = {}
-    for word in plain.split():
+    for word in _plain(text).split():
         found[word] = None
         found.update(dict.fromkeys(part for part in re.split(r"[^\w]+", word) if part))
     return list(found)
 
 
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", without_nul(text).casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
 def by_words(text: str) -> sa.ColumnElement[bool] | None:
     """Orders whose buyer has words that begin with all those of `text`; None when it has none."""
-    wanted = words(text)[:MAX_SEARCH_WORDS]
+    # Whoever has a word has its parts too: they need not be asked for, and are of very many.
+    wanted = list(dict.fromkeys(_plain(text).split()))[:MAX_SEARCH_WORDS]
     if not wanted:
         return None
     query = " & ".join(f"{_quoted(word)}:*" for word in wanted)

@@ -54,6 +54,7 @@ _MEMORY: Final = "SET LOCAL work_mem = '32MB'"
 _INT4_MAX: Final = 2**31 - 1
 _INT8_MAX: Final = 2**63 - 1
 _ENTRY: Final = passes(ScanOutcome.ADMITTED, ScanMode.ADMIT, ScanMode.MARK)
+_UNDER_WAY: Final = {ListedStatus.PENDING, ListedStatus.UNPAID}
 _LEAVE: Final = passes(ScanOutcome.EXITED, ScanMode.EXIT)
 
 _NOBODY: Final[sa.ColumnElement[str]] = sa.literal_column("''")
@@ -112,9 +113,11 @@ class TicketList:
             if which is None:
                 return []
             if after is not None:
-                # One condition for the index, one for the lines of the last order.
+                # One condition for each table's index, else all orders before are passed over for
+                # each page; and one for the lines of the last order.
                 which += [
                     order_lines.c.order_number <= after.order_number,
+                    orders.c.number <= after.order_number,
                     sa.or_(
                         order_lines.c.order_number < after.order_number,
                         order_lines.c.number > after.line,
@@ -147,7 +150,7 @@ async def _prepared(connection: AsyncConnection, wanted: ListFilter) -> list[Con
         span = await _numbers_of(connection, wanted)
         if span is None:
             return None
-        which.append(order_lines.c.order_number.between(*span))
+        which += [order_lines.c.order_number.between(*span), orders.c.number.between(*span)]
     if wanted.text.strip():
         meant = await _of_text(connection, wanted)
         if not meant:
@@ -204,6 +207,9 @@ def _of_tickets(wanted: ListFilter) -> list[Condition]:
         # Few in a million, and found by an index of their own.
         stopped = sa.literal_column(f"({STOPPED_TICKETS})", sa.Boolean)
         which += [stopped, tickets.c.order_id == orders.c.id]
+    elif set(wanted.statuses) <= _UNDER_WAY:
+        # Few too: an order waits for as long as a line of it does.
+        which.append(orders.c.unfinished)
     return which
 
 

@@ -1,10 +1,15 @@
 """The house that sold: every kind of question about it has an answer."""
 
+from collections.abc import Iterator
 from random import Random
+from typing import Any
+
+import sqlalchemy as sa
 
 from bench.core import large_house
 from bench.search import Queries, kinds
 from bench.sold import made, sell
+from engine.listing import Cursor, ListFilter
 from engine.ordering import over_ms
 from engine.orders import OrderState
 from persistence.orders import Orders
@@ -51,6 +56,44 @@ async def test_every_kind_of_question_is_answered(database_url: str) -> None:
         assert order is not None and order.number == newest.number and order.lines
     finally:
         await engine.dispose()
+
+
+async def test_a_page_passes_over_no_order_before_it(database_url: str) -> None:
+    """A million places were read out in pages that each began with the newest order."""
+    plan = large_house(5)
+    async with await Store.open(database_url) as store:
+        opened = await open_house(store)
+    await sell(
+        database_url, 400, (opened.first, opened.second), len(plan.seats), NOW_MS, lambda _: None
+    )
+    engine = open_pool(database_url, 1)
+    asked: list[tuple[str, Any]] = []
+    try:
+        sa.event.listen(
+            engine.sync_engine,
+            "before_cursor_execute",
+            lambda _c, _u, statement, values, *_: asked.append((statement, values)),
+        )
+        await TicketList(engine).page(ListFilter(), after=Cursor(50, 1), limit=20)
+        statement, values = asked[-1]
+        async with engine.connect() as connection:
+            # As in a house so large that its tables are read side by side, by their indexes.
+            for way in ("seqscan", "nestloop", "hashjoin", "bitmapscan"):
+                await connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+            explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
+            told = (await connection.exec_driver_sql(explain, values)).scalar_one()
+    finally:
+        await engine.dispose()
+    rows = dict(read_rows(told[0]["Plan"]))
+    assert 10 <= rows["orders"] <= 50 and rows["order_lines"] >= 20
+
+
+def read_rows(node: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Tables that a query plan has, and how many rows it read of each."""
+    if "Relation Name" in node:
+        yield node["Relation Name"], node["Actual Rows"]
+    for below in node.get("Plans", ()):
+        yield from read_rows(below)
 
 
 def found(answer: object) -> bool:
