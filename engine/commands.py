@@ -152,6 +152,18 @@ class HoldBest(_Command, tag="best", frozen=True):
     max_amount: int = -1  # dearest acceptable full price per place, minor units; -1: any
 
 
+class HoldEqual(_Command, tag="equal", frozen=True):
+    """Claim seats that are as good as these, which somebody else has: see `engine.equal`.
+
+    Answered with `Held`, whose seats are in the order of these.
+    """
+
+    token: bytes
+    holder: str
+    channel: Channel
+    seats: tuple[int, ...]
+
+
 class Release(_Command, tag="release", frozen=True):
     """Give back part of a hold, or all of it when nothing is named."""
 
@@ -353,6 +365,7 @@ class Expire(_Command, tag="expire", frozen=True):
 Command = (
     Hold
     | HoldBest
+    | HoldEqual
     | Release
     | Basket
     | Checkout

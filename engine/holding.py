@@ -10,7 +10,7 @@ buyers' own channels (web, reseller): at the tills people who can be asked why
 stand behind the sale, and only MAX_PLACES_PER_HOLD binds them.
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from engine.commands import (
     Basket,
@@ -21,6 +21,7 @@ from engine.commands import (
     Held,
     Hold,
     HoldBest,
+    HoldEqual,
     Outcome,
     Refusal,
     Refused,
@@ -45,6 +46,7 @@ _RESELLER: Final = Channel.RESELLER
 _FREE: Final = FILLED[AVAILABLE]
 _HELD: Final = FILLED[HELD]
 
+Claim: TypeAlias = Hold | HoldBest | HoldEqual
 MALFORMED: Final = Refused(Refusal.MALFORMED)
 BUSY: Final = Refused(Refusal.BUSY)
 NOT_ON_SALE: Final = Refused(Refusal.NOT_ON_SALE)
@@ -229,7 +231,7 @@ def _refuse_orphans(
     return Refused(Refusal.ORPHAN, alone) if alone else None
 
 
-def claim(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int, first: int) -> None:
+def claim(state: State, command: Claim, outcome: Held, at_ms: int, first: int) -> None:
     """The places are claimed; the hold is opened, or grows. `first` as in `HoldState`."""
     token, seats, areas = outcome.token, outcome.seats, outcome.areas
     state.put(seats, first, HELD)
@@ -247,7 +249,7 @@ def claim(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int, fir
         mine.first = state.house.straight(mine.seats)
 
 
-def do_hold(state: State, command: Hold | HoldBest, outcome: Held, at_ms: int) -> None:
+def do_hold(state: State, command: Claim, outcome: Held, at_ms: int) -> None:
     """The places are claimed; the hold is opened, or grows."""
     claim(state, command, outcome, at_ms, state.house.straight(outcome.seats))
 

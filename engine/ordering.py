@@ -129,6 +129,7 @@ def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order
         delivery=request.delivery,
         charges=charges_of(request.baskets, quotes, request.delivery, request.tax_bp),
         way_fees=_way_fees(request, quotes),
+        equal_places=request.equal_places,
     )
     state = OrderState.OPEN if order.worth else OrderState.SELLING
     return replace(order, state=state, total=order.worth)
@@ -562,6 +563,28 @@ def costs(lines: Sequence[OrderLine], hold: OrderHold, quote: Quoted) -> bool:
         for _ in range(line.quantity)
     ]
     return quoted == [line.amount for line in lines]
+
+
+def hold_now(order: Order, hold: OrderHold) -> OrderHold:
+    """The hold that is to be sold for one of the order's: itself, or one of equal places."""
+    return next((one for one in order.equal if one.performance == hold.performance), hold)
+
+
+def with_equal(order: Order, hold: OrderHold, token: str, seats: Sequence[int]) -> Order:
+    """The order with the hold `token` of equal seats, one for each of a hold that was lost."""
+    instead = dict(zip([line.seat for line in hold.lines if line.seat >= 0], seats, strict=True))
+
+    lines = tuple(
+        replace(line, seat=instead[line.seat])
+        if line.performance == hold.performance and line.seat >= 0
+        else line
+        for line in order.lines
+    )
+    places = tuple(
+        replace(line, seat=instead[line.seat]) if line.seat >= 0 else line for line in hold.lines
+    )
+    equal = OrderHold(hold.performance, token, places)
+    return replace(order, lines=lines, equal=(*order.equal, equal))
 
 
 def sold(order: Order, tickets: Mapping[int, Sequence[Ticket]]) -> Order:

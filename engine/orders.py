@@ -167,7 +167,8 @@ class PlaceOrder(Struct, frozen=True, gc=False):
 
     `tax_bp` is the VAT in what has no rate of its own: the house's. Lines, fees and charges keep
     the rate at which they are sold, in hundredths of a percent (`engine.ledger.NO_TAX`: without
-    VAT); None: nobody said, and the ledger takes the house's.
+    VAT); None: nobody said, and the ledger takes the house's. With `equal_places` the buyer takes
+    others as good (`engine.equal`) where these are lost when the money comes.
     """
 
     id: str
@@ -178,6 +179,7 @@ class PlaceOrder(Struct, frozen=True, gc=False):
     buyer: Buyer = Buyer()
     delivery: Delivery = Delivery.E_TICKET
     tax_bp: int | None = None
+    equal_places: bool = False
 
 
 class LineFee(Struct, array_like=True, frozen=True, gc=False):
@@ -386,6 +388,9 @@ class Order(Struct, frozen=True, gc=False):
     `operator` is who placed it ("" for a buyer), and stays so whoever takes the money.
     `expires_ms` is when it is given up, a little before its holds end.
 
+    `equal` are the holds of places as good as those that were lost, one for each performance where
+    that was so; the lines name these places then.
+
     `unbooked`: it was first saved on its way to be sold, with its money, which stands in no book
     and no drawer until it is known how that ended.
     """
@@ -414,6 +419,8 @@ class Order(Struct, frozen=True, gc=False):
     prints: tuple[OrderPrint, ...] = ()
     till: str = ""  # the till session that money of it is moving in now, by hand
     unbooked: bool = False
+    equal_places: bool = False  # as of the PlaceOrder
+    equal: tuple[OrderHold, ...] = ()
     revision: int = 0  # of the stored order: a save that is not based on it is refused
 
     @property

@@ -2,8 +2,8 @@
 
 Owns the dispatch from a command to its rule, the memory of ids that makes
 commands idempotent, and the replay of recorded facts. The rules themselves live
-in `engine.holding`, `engine.best`, `engine.selling`, `engine.repricing`, `engine.keeping`,
-`engine.admission` and `engine.kept`; the values they share in `engine.state`.
+in `engine.holding`, `engine.best`, `engine.equal`, `engine.selling`, `engine.repricing`,
+`engine.keeping`, `engine.admission` and `engine.kept`; the values they share in `engine.state`.
 
 Pure and synchronous: no clock, no randomness, no input or output. Time comes
 with each command. Nothing that a caller sends makes `apply` raise: what a user
@@ -36,6 +36,7 @@ from engine.commands import (
     Expired,
     Hold,
     HoldBest,
+    HoldEqual,
     Kept,
     KeptScan,
     ListAllocations,
@@ -55,6 +56,7 @@ from engine.commands import (
     Unblock,
     UndoScan,
 )
+from engine.equal import equal
 from engine.holding import (
     basket,
     do_expire,
@@ -101,6 +103,7 @@ from engine.state import State
 _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
     Hold: hold,
     HoldBest: best,
+    HoldEqual: equal,
     Release: release,
     Basket: basket,
     Checkout: checkout,
@@ -127,6 +130,7 @@ _RULES: Final[dict[type, Callable[[State, Any, int], Outcome]]] = {
 _EFFECTS: Final[dict[type, Callable[[State, Any, Any, int], None]]] = {
     Hold: do_hold,
     HoldBest: do_hold,
+    HoldEqual: do_hold,
     Release: do_release,
     Checkout: do_checkout,
     Reopen: do_reopen,

@@ -204,6 +204,8 @@ class Letters:
 def _paid(told: _Told, cause: str) -> Letter:
     order, t = told.order, told.t
     words = [t(f"mail.paid_order.{order.delivery.value}")]
+    if order.equal:
+        words.append(t("mail.paid_order.equal"))
     if any(one.method is PaymentMethod.TEST_CARD and one.captured for one in order.payments):
         words.append(t("mail.test_card"))
     return _letter(told, "paid_order", words, sold_lines(order), _rows(told))

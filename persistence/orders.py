@@ -98,9 +98,10 @@ SELECT * FROM unnest(CAST(:order_number AS int8[]), CAST(:number AS int4[]),
     CAST(:price_type AS text[]), CAST(:amount AS int8[]), CAST(:state AS text[]),
     CAST(:ticket AS int4[]))
 ON CONFLICT (order_number, number) DO UPDATE SET
-    amount = excluded.amount, state = excluded.state, ticket = excluded.ticket
-WHERE (l.amount, l.state, l.ticket) IS DISTINCT FROM
-    (excluded.amount, excluded.state, excluded.ticket)
+    seat = excluded.seat, amount = excluded.amount, state = excluded.state,
+    ticket = excluded.ticket
+WHERE (l.seat, l.amount, l.state, l.ticket) IS DISTINCT FROM
+    (excluded.seat, excluded.amount, excluded.state, excluded.ticket)
 """)
 _UPSERT_PAYMENTS: Final = sa.text("""
 INSERT INTO payments AS p (order_number, id, method, state, amount, captured, refunded, currency,

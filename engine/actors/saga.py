@@ -33,6 +33,7 @@ from engine.commands import (
     Command,
     Held,
     Hold,
+    HoldEqual,
     Outcome,
     Quoted,
     Refund,
@@ -67,6 +68,7 @@ from engine.ordering import (
     freed,
     given_up,
     has_page,
+    hold_now,
     lost,
     over_ms,
     page_amounts,
@@ -75,6 +77,7 @@ from engine.ordering import (
     reserved_lines,
     sold,
     told_of,
+    with_equal,
     with_payment,
 )
 from engine.orders import (
@@ -287,14 +290,21 @@ class Saga:
             return await self._activate(order)
         paid = order.terms is None
         tickets: dict[int, tuple[Ticket, ...]] = {}
-        for hold in order.holds:
-            name = step_id(order.id, "sell", hold.performance)
+        for placed in order.holds:
+            hold = hold_now(order, placed)
+            subject = order.id if hold is placed else f"{order.id}/equal"
+            name = step_id(subject, "sell", hold.performance)
             lines = [line for line in order.lines if line.performance == hold.performance]
             outcome = await self._ask(
                 hold.performance, Sell(name, bytes.fromhex(hold.token), order.id, paid)
             )
             if outcome == HOLD_UNKNOWN:
-                outcome = await self._sell_again(order, order.id, hold, lines, paid)
+                outcome = await self._sell_again(order, subject, hold, lines, paid)
+                if isinstance(outcome, Refused) and order.equal_places and hold is placed:
+                    equal = await self._find_equal(order, hold, lines)
+                    if equal is not None:
+                        # Saved before it is sold: whoever goes on sells these and no others.
+                        return await self._sell(await self.keep(order, equal))
             if isinstance(outcome, Sold):
                 tickets[hold.performance] = outcome.tickets
                 if fits(lines, outcome.tickets):
@@ -330,6 +340,35 @@ class Saga:
         else:
             await self._let_go(order, subject, performance, token)
         return outcome
+
+    async def _find_equal(
+        self, order: Order, hold: OrderHold, lines: Sequence[OrderLine]
+    ) -> Order | None:
+        """The order with places as good as those of a hold that was lost, held and priced."""
+        performance, subject = hold.performance, f"{order.id}/equal"
+        token = step_id(subject, "late", performance)
+        seats, areas = _places(lines)
+        holder = order.session or order.operator or order.id
+        who = token, holder, order.channel
+        name = step_id(subject, "hold", performance)
+        outcome = await self._ask(performance, HoldEqual(name, *who, seats))
+        if not isinstance(outcome, Held):
+            return None
+        equal = with_equal(order, hold, token.hex(), outcome.seats)
+        if areas:
+            name = step_id(subject, "hold places", performance)
+            outcome = await self._ask(performance, Hold(name, *who, (), areas))
+        if isinstance(outcome, Held):
+            name = step_id(subject, "check out", performance)
+            places = hold_now(equal, hold).lines
+            outcome = await self._ask(
+                performance, Checkout(name, token, order.id, buyer_key(order), places)
+            )
+        if isinstance(outcome, Quoted) and costs(lines, hold, outcome):
+            log.info("order %d: it takes equal places in %d", order.number, performance)
+            return equal
+        await self._let_go(order, subject, performance, token)
+        return None
 
     async def _let_go(self, order: Order, subject: str, performance: int, token: bytes) -> None:
         """Free what was held again in vain; where nothing is held, nothing is done."""
@@ -368,6 +407,9 @@ class Saga:
         order = await self.keep(order, lost(order))
         with contextlib.suppress(ActorFault):  # holds end by themselves in a while
             await self.reopen(order)
+            for hold in order.equal:  # of these the buyer knows nothing
+                token = bytes.fromhex(hold.token)
+                await self._let_go(order, f"{order.id}/equal", hold.performance, token)
         return order
 
     async def _swap(self, order: Order, exchange: OrderExchange) -> Order:

@@ -287,6 +287,21 @@ async def with_a_hold_lost(life: Life) -> None:
     paid(await life.ask(lambda desk: desk.pay(order.id, "cash", "a", 9_000, "", "ada")))
 
 
+async def with_equal_places(life: Life) -> None:
+    """Somebody else has the seats when the cash comes: others as good are sold, or in the second
+    performance, where none are left, nothing is."""
+    world = life.world
+    for number, seats in ((1, ()), (2, (0, 2, 4, 5, 6, 7))):
+        hold = await world.hold(number, 1, 3, places=1, channel=TILL)
+        wanted = request(hold, channel=TILL, equal_places=True)
+        order = placed(await life.ask(lambda desk, wanted=wanted: desk.place(wanted)))
+        if seats:
+            await world.hold(number, *seats)
+        await world.lose(order, hold)
+        told = (order.id, "cash", "a", 9_000, "", "ada")
+        await life.ask(lambda desk, told=told: desk.pay(*told))
+
+
 async def given_up(life: Life) -> None:
     """A basket over two performances is ordered, given up, ordered again and paid."""
     world = life.world
@@ -663,7 +678,8 @@ async def stopped_at_a_reader(life: Life) -> None:
 
 
 BY_HAND = (
-    at_the_till, at_once, at_once_in_vain, with_a_seat_lost, with_a_hold_lost, given_up,
+    at_the_till, at_once, at_once_in_vain, with_a_seat_lost, with_a_hold_lost, with_equal_places,
+    given_up,
     for_nothing, in_parts, a_deposit_given_back, a_deposit_for_lost_seats, ordered_by_phone,
     never_fetched, on_an_invoice, by_credit, by_credit_in_vain, lost_tickets, for_a_cheaper_place,
     for_dearer_places, for_places_that_are_lost, for_a_used_ticket, for_places_that_nobody_pays,

@@ -11,7 +11,7 @@ from icalendar import Calendar
 from msgspec import structs
 from pypdfium2 import PdfDocument
 
-from engine.commands import Channel
+from engine.commands import Channel, Line
 from engine.credit import spaced
 from engine.ledger_periods import Closed, Period, PeriodKind, body_of
 from engine.mails import Due, MailKind, Refused
@@ -195,6 +195,13 @@ EVERY_KIND = {
     MailKind.CALLED_OFF: (CALLED_OFF, "cancelled-1"),
     MailKind.SALE: (order(), ""),
 }
+
+
+async def test_who_has_equal_places_for_lost_ones_is_told_so(writer: Letters) -> None:
+    equal = (OrderHold(1, "ef" * 16, (Line(3, -1, "adult"),)),)
+    told = words(await read(writer, due(MailKind.PAID, order(equal=equal))))
+    assert "others as good" in told
+    assert "others as good" not in words(await read(writer, due(MailKind.PAID, order())))
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

@@ -134,7 +134,8 @@ async def test_lines_and_payments_follow_the_order(
         order,
         state=OrderState.PAID,
         lines=tuple(
-            structs.replace(line, state=LineState.SOLD, ticket=line.number + 10)
+            # Its seat is another where its own was lost.
+            structs.replace(line, seat=line.seat + 5, state=LineState.SOLD, ticket=line.number + 10)
             for line in order.lines
         ),
         payments=(paying(order, captured=4_000),),
@@ -144,7 +145,7 @@ async def test_lines_and_payments_follow_the_order(
     lines = await connection.fetch("SELECT seat, state, ticket FROM order_lines ORDER BY number")
     money = await connection.fetch("SELECT state, captured, refunded, intent FROM payments")
     await connection.close()
-    assert [tuple(line) for line in lines] == [(3, "sold", 11), (4, "sold", 12)]
+    assert [tuple(line) for line in lines] == [(8, "sold", 11), (9, "sold", 12)]
     assert [tuple(payment) for payment in money] == [("paid", 4_000, 0, "pi_1")]
 
 

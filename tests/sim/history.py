@@ -18,6 +18,7 @@ from engine.commands import (
     Held,
     Hold,
     HoldBest,
+    HoldEqual,
     Kept,
     KeptScan,
     Outcome,
@@ -99,7 +100,7 @@ _SEATS_WERE_FREE = frozenset(
 
 def seat_actions(command: Command, outcome: Outcome) -> Iterable[tuple[int, Action]]:
     """What it says of single seats: (seat, action); of a buyer ("by", channel, action)."""
-    if isinstance(command, Hold | HoldBest):
+    if isinstance(command, Hold | HoldBest | HoldEqual):
         told = _told_of_seats(command, outcome)
         return [(seat, ("by", command.channel, action)) for seat, action in told]
     return _told_of_seats(command, outcome)

@@ -50,7 +50,10 @@ async def test_two_seats_are_bought_and_their_tickets_fetched(
         await click_seat(page, THEATRE, seat)
     await expect(basket_line(page, ROW[1])).to_be_visible()
     await page.locator("select.line-type").first.select_option("child")
-    await go_to_payment(page)
+    await give_details(page)
+    await expect(page.locator("#equal-places")).not_to_be_checked()
+    await page.locator("#equal-places").check()
+    await page.locator("#place").click()
     await expect(page.locator(".pay-card")).to_contain_text("No money moves")
     await expect(page.locator(".stub-line")).to_have_count(2)
     order = await pay(page)
@@ -61,6 +64,7 @@ async def test_two_seats_are_bought_and_their_tickets_fetched(
 
     [made] = orders_of(stand, performance)
     assert (made.id, made.state) == (order, OrderState.PAID)
+    assert made.equal_places and not made.equal
     assert made.buyer.name == "Camille Dupont"
     assert {line.seat: line.price_type for line in made.lines} == {ROW[0]: "child", ROW[1]: "full"}
     amounts = [f"€{line.amount / 100:.2f}" for line in made.lines]

@@ -125,10 +125,12 @@ export class Checkout {
     const email = h("input", {
       id: "buyer-email", name: "email", type: "email", autocomplete: "email", value: buyer.email, ...always,
     });
-    const form = h("form", { onsubmit: (event) => this.#place(event, name, email) },
+    const equal = h("input", { id: "equal-places", name: "equal", type: "checkbox" });
+    const form = h("form", { onsubmit: (event) => this.#place(event, name, email, equal) },
       h("div.field", {}, h("label.field-label", { for: "buyer-name" }, t("web.checkout.name")), name),
       h("div.field", {}, h("label.field-label", { for: "buyer-email" }, t("web.checkout.email")), email,
         h("p.field-help", { id: "email-help" }, t("web.checkout.email_help"))),
+      h("label.agree", {}, equal, h("span", {}, t("web.checkout.equal_places"))),
       this.problem,
       h("div.checkout-buttons", {},
         h("button.button.primary", { type: "submit", id: "place" }, t("web.checkout.to_payment")), this.#backButton()));
@@ -137,11 +139,11 @@ export class Checkout {
       h("h1", { tabindex: "-1" }, t("web.checkout.title")), h("p.lead", {}, t("web.checkout.lead")), form);
   }
 
-  async #place(event, name, email) {
+  async #place(event, name, email, equal) {
     event.preventDefault();
     const buyer = { name: name.value.trim(), email: email.value.trim() };
     keepBuyer(buyer);
-    const placed = await this.#do(() => this.#send(buyer));
+    const placed = await this.#do(() => this.#send(buyer, equal.checked));
     if (!placed) return;
     this.order = placed;
     if (placed.state !== "open") {
@@ -152,13 +154,14 @@ export class Checkout {
     this.show();
   }
 
-  async #send(buyer) {
+  async #send(buyer, equalPlaces) {
     const kept = keptOrder(this.performance.id) ?? this.#freshOrder();
     const lines = this.#lines();
     const request = (id) => api.placeOrder({
       id,
       baskets: [{ performance: this.performance.id, token: this.basket.token, lines }],
       buyer: { ...buyer, language: currentLanguage() },
+      equal_places: equalPlaces,
     });
     try {
       return await request(kept.id);

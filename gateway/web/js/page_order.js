@@ -123,6 +123,7 @@ class OrderPage {
           waiting ? dots() : icon(ICONS[state] ?? "clock"), t(`web.order.${state}.state`)),
         h("h1", { tabindex: "-1" }, title),
         h("p.lead", {}, plural(`web.order.${state}.text`, places, { amount })),
+        order.equal.length && SOLD.has(state) && h("p", { id: "equal" }, t("web.order.equal")),
         this.problem,
         this.#buttons(order),
         this.giving,
