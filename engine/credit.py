@@ -1,7 +1,8 @@
 """Store credit: money that a house keeps for whoever has its code.
 
-Owns codes and what a changed order moves on a credit: a refund to credit opens one, a payment
-takes from one, money that such a payment gives back returns to it. Who keeps the balances is
+Owns codes and what a changed order moves on a credit: a refund to credit opens one, and so does a
+gift card that is paid; a payment takes from one, money that such a payment gives back returns to
+it, and a gift card that is given back takes its own again. Who keeps the balances is
 `persistence.credit`'s, in the transaction that saves the order: no order is ever paid with
 credit that is not there, and no credit is given twice.
 
@@ -33,6 +34,9 @@ _VALUES: Final = {letter: value for value, letter in enumerate(ALPHABET)} | {
 _PRIME: Final = 31
 
 
+GIFT_CARD: Final = ChargeKind.GIFT_CARD.value
+
+
 class Credit(Struct, frozen=True):
     """What is there: `balance` in minor units. `order` is the number of the one that opened it."""
 
@@ -46,7 +50,8 @@ class Credit(Struct, frozen=True):
 class CreditMove(NamedTuple):
     """Money that comes to a credit (+) or is taken from it (-), in minor units.
 
-    `opens`: the credit is made by this. `ref` says why: the refund or the payment attempt.
+    `opens`: the credit is made by this. `ref` says why: the refund, the payment attempt, or
+    GIFT_CARD.
     """
 
     code: str
@@ -134,15 +139,29 @@ def moves_of(before: Order | None, after: Order) -> list[CreditMove]:
 
     As with `engine.ledger.facts_of`, the sums are the same however the order came there.
     """
-    return [*_opened(before, after), *_paid(before, after)]
+    return [*_opened(before, after), *_taken_back(before, after), *_paid(before, after)]
 
 
 def _opened(before: Order | None, after: Order) -> Iterator[CreditMove]:
-    known = {one.number for one in before.charges} if before is not None else set()
+    known = {one.number: one.state for one in before.charges} if before is not None else {}
     for one in after.charges:
-        fresh = one.number not in known
-        if fresh and one.kind == ChargeKind.CREDIT and one.state is LineState.SOLD:
+        if one.state is not LineState.SOLD or known.get(one.number) is LineState.SOLD:
+            continue
+        if one.kind == ChargeKind.CREDIT:
             yield CreditMove(one.card, one.amount, one.refund, opens=True)
+        elif one.kind == ChargeKind.GIFT_CARD and one.amount > 0:
+            yield CreditMove(one.card, one.amount, GIFT_CARD, opens=True)
+
+
+def _taken_back(before: Order | None, after: Order) -> Iterator[CreditMove]:
+    """With the wish for a refund, before it is carried out: what is to be given back cannot be
+    spent meanwhile, and a refund of what was spent is refused."""
+    known = {one.id for one in before.refunds} if before is not None else set()
+    codes = {one.number: one.card for one in after.charges}
+    for refund in after.refunds:
+        if refund.id not in known:
+            for number, amount in refund.gift_cards:
+                yield CreditMove(codes[number], -amount, refund.id)
 
 
 def _paid(before: Order | None, after: Order) -> Iterator[CreditMove]:

@@ -48,6 +48,7 @@ class FactKind(StrEnum):
     FEE = "fee"  # a fee was charged with a sale: +; it was given back with it: -
     ALLOWANCE = "allowance"  # an amount was given back for places that stay sold: -
     CREDIT = "credit"  # money that is kept for a buyer, who may pay with it: +
+    GIFT_CARD = "gift_card"  # one was bought, which the house owes: +; was given back: -
     ABSORBED = "absorbed"  # a fee that the house bears: +, no money of anybody; taken back: -
     PAYMENT = "payment"  # money came: +
     REPAYMENT = "repayment"  # money went back: -; a repayment that bounced: +
@@ -234,6 +235,7 @@ def _charges(before: Order | None, after: Order) -> Iterator[Fact]:
 _OWN_KINDS: Final[dict[str, FactKind]] = {
     ChargeKind.ALLOWANCE: FactKind.ALLOWANCE,
     ChargeKind.CREDIT: FactKind.CREDIT,
+    ChargeKind.GIFT_CARD: FactKind.GIFT_CARD,
 }
 
 

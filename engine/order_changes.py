@@ -11,6 +11,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from engine.commands import Quoted, Ticket
+from engine.gift_cards import gift_cards_of
+from engine.ledger import NO_TAX
 from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.ordering import (
     CLOSING_MS,
@@ -26,6 +28,7 @@ from engine.ordering import (
     with_exchange,
 )
 from engine.orders import (
+    KEPT_KINDS,
     RESERVED_STATES,
     STANDING,
     UNSOLD_STATES,
@@ -62,8 +65,10 @@ def malformed_refund(wanted: RefundRequest) -> str:
         return f"reason: {MAX_TEXT_CHARS} characters at most"
     if wanted.amount < 0 or wanted.fee < 0:
         return "amount, fee: not negative"
-    if wanted.amount and wanted.lines:
+    if wanted.amount and (wanted.lines or wanted.gift_cards):
         return "refund: of lines or of an amount"
+    if wanted.to_credit and wanted.gift_cards:
+        return "gift_cards: they are a credit already"
     return ""
 
 
@@ -99,13 +104,14 @@ def undone(order: Order, refund: OrderRefund, lines: Sequence[int], refused: str
         order = _with_charge(
             order, refund.id, ChargeKind.ALLOWANCE, -refund.amount, _standing(order)
         )
-    elif lines:
-        order = _without_lines(order, lines, every_fee=refund.called_off)
+    elif lines or refund.gift_cards:
+        order = _without_lines(order, lines, every_fee=refund.called_off) if lines else order
+        order = _without_gift_cards(order, refund)
     else:
         return order
     order = _evened(order, refund.id)
-    state = OrderState.PART_REFUNDED if sold_lines(order) else OrderState.REFUNDED
-    order = replace(order, state=state)
+    stands = sold_lines(order) or order.gift_worth
+    order = replace(order, state=OrderState.PART_REFUNDED if stands else OrderState.REFUNDED)
     fee = min(refund.fee, -order.due)
     order = _with_charge(order, refund.id, ChargeKind.RETURN, fee, _prices(order, lines))
     if refund.card:
@@ -125,10 +131,17 @@ def reissued(
     return replace(order, lines=lines, reissues=reissues)
 
 
-def printed(order: Order, id: str, lines: Sequence[int], operator: str, now_ms: int) -> Order:
-    """The tickets of these lines are on paper, once more perhaps."""
+def printed(
+    order: Order,
+    id: str,
+    lines: Sequence[int],
+    gift_cards: Sequence[int],
+    operator: str,
+    now_ms: int,
+) -> Order:
+    """The tickets of these lines, and gift cards, are on paper, once more perhaps."""
     tickets = tuple((line.number, line.version) for line in order.lines if line.number in lines)
-    one = OrderPrint(id, tickets, operator, now_ms)
+    one = OrderPrint(id, tickets, operator, now_ms, tuple(gift_cards))
     return replace(order, prints=(*order.prints, one)[-MAX_PRINTS_PER_ORDER:])
 
 
@@ -138,6 +151,15 @@ def copies(order: Order, id: str) -> dict[int, int]:
     return {
         ticket[0]: sum(ticket in one.tickets for one in order.prints[:before])
         for ticket in order.prints[before].tickets
+    }
+
+
+def gift_card_copies(order: Order, id: str) -> dict[int, int]:
+    """For each gift card that a print has: how often it was printed before."""
+    before = [one.id for one in order.prints].index(id)
+    return {
+        number: sum(number in one.gift_cards for one in order.prints[:before])
+        for number in order.prints[before].gift_cards
     }
 
 
@@ -274,6 +296,16 @@ def _without_lines(order: Order, lines: Sequence[int], *, every_fee: bool) -> Or
     return replace(order, charges=charges)
 
 
+def _without_gift_cards(order: Order, refund: OrderRefund) -> Order:
+    """What is taken back of gift cards is no longer worth anything; their credits had it."""
+    codes = {one.number: one.code for one in gift_cards_of(order)}
+    for number, amount in refund.gift_cards:
+        order = _with_charge(
+            order, refund.id, ChargeKind.GIFT_CARD, -amount, {NO_TAX: 1}, card=codes[number]
+        )
+    return order
+
+
 def _goes_back(charge: Charge, left: Collection[int], every_fee: bool) -> bool:
     """A charge of an order that has places in the performances `left` only."""
     if charge.state is not LineState.SOLD:
@@ -281,7 +313,7 @@ def _goes_back(charge: Charge, left: Collection[int], every_fee: bool) -> bool:
     if not every_fee:
         return charge.refundable
     # What an earlier refund kept, or made, stays.
-    own = not charge.refund and not charge.line
+    own = not charge.refund and not charge.line and charge.kind != ChargeKind.GIFT_CARD
     return own and (not left or charge.performance not in (-1, *left))
 
 
@@ -297,7 +329,8 @@ def _with_charge(
 ) -> Order:
     """The order with what a refund or an exchange charges, if that is anything; it is never given
     back. It is taxed as what it is charged for: `by_rate` is what that comes to at each rate."""
-    if not amount or (amount < 0 and kind is not ChargeKind.ALLOWANCE):
+    may_be_negative = kind in (ChargeKind.ALLOWANCE, ChargeKind.GIFT_CARD)
+    if not amount or (amount < 0 and not may_be_negative):
         return order
     first = len(order.charges) + 1
     shares = shared(amount, by_rate) or {next(iter(by_rate), None): amount}
@@ -342,7 +375,7 @@ def _standing(order: Order) -> dict[int | None, int]:
             for fee in line.fees:
                 sums[fee.tax_bp] += 0 if fee.absorbed else fee.amount
     for one in order.charges:
-        if one.state in STANDING and not one.absorbed and one.kind != ChargeKind.CREDIT:
+        if one.state in STANDING and not one.absorbed and one.kind not in KEPT_KINDS:
             sums[one.tax_bp] += one.amount
     return dict(sums)
 

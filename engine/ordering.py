@@ -16,12 +16,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from engine.commands import ID_BYTES, Quoted, QuotedFee, Ticket
+from engine.gift_cards import charges_for, malformed_amounts
 from engine.limits import MAX_PLACES_PER_HOLD, MAX_TEXT_CHARS
 from engine.orders import (
     GIVEN_UP,
     STANDING,
     Bought,
     Charge,
+    ChargeKind,
     Delivery,
     LineFee,
     LineState,
@@ -56,10 +58,15 @@ MAX_PAYMENTS_PER_ORDER: Final = 10
 CLOSING_MS: Final = 20_000
 """An order is given up this long before its holds end: a payment page that is closed then may
 turn out to be paid, and the seats must still be there to be sold."""
+GIFT_CARDS_MS: Final = 30 * 60 * 1_000
+"""An order of gift cards alone waits this long for its money: no hold ends it."""
 LATE_REFUND: Final = "late"
 """Refund key of a payment that came for an order which went on without it."""
 KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 """Ids of payment attempts and of refunds. No underscore: those of the provider have one."""
+
+GIFT_CARDS: Final = -1
+"""In place of a performance's number on a payment page."""
 
 _HEX_DIGITS: Final = string.hexdigits[:16]
 _Asked = tuple[Payment, Refund]
@@ -72,8 +79,13 @@ def malformed(request: PlaceOrder) -> str:
     """What is wrong with the shape of a request, "" for nothing."""
     if not is_hex(request.id):
         return "id: 32 hexadecimal digits"
-    if not 1 <= len(request.baskets) <= MAX_BASKETS_PER_ORDER:
-        return f"baskets: 1 to {MAX_BASKETS_PER_ORDER}"
+    if problem := malformed_amounts(request.gift_cards):
+        return problem
+    least = 0 if request.gift_cards else 1
+    if not least <= len(request.baskets) <= MAX_BASKETS_PER_ORDER:
+        return f"baskets: {least} to {MAX_BASKETS_PER_ORDER}"
+    if not request.baskets and not (request.performance > 0 and request.currency):
+        return "performance: gift cards alone are sold by the house of one"
     if len({hold.performance for hold in request.baskets}) != len(request.baskets):
         return "baskets: one for each performance"
     for hold in request.baskets:
@@ -104,32 +116,37 @@ def buyer_key(wanted: PlaceOrder | Order) -> str:
     return wanted.buyer.email.strip().lower() or wanted.session or wanted.id
 
 
-def draw_up(request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int) -> Order:
+def draw_up(
+    request: PlaceOrder, quotes: Sequence[Quoted], now_ms: int, codes: Sequence[str] = ()
+) -> Order:
     """The order of what was quoted, basket by basket: one line for each place.
 
-    It is OPEN, or SELLING when there is nothing to pay.
+    `codes` are those of its gift cards. It is OPEN, or SELLING when there is nothing to pay.
     """
     lines: list[OrderLine] = []
     for basket, quote in zip(request.baskets, quotes, strict=True):
         lines += lines_of(basket, quote, request.delivery, len(lines), request.tax_bp)
+    fees = charges_of(request.baskets, quotes, request.delivery, request.tax_bp)
+    ends_ms = [quote.expires_ms - CLOSING_MS for quote in quotes]
     order = Order(
         id=request.id,
         number=0,
         state=OrderState.OPEN,
         channel=request.channel,
-        currency=quotes[0].currency,
+        currency=quotes[0].currency if quotes else request.currency,
         total=0,
         created_ms=now_ms,
-        expires_ms=min(quote.expires_ms for quote in quotes) - CLOSING_MS,
+        expires_ms=min(ends_ms, default=now_ms + GIFT_CARDS_MS),
         buyer=request.buyer,
         operator=request.operator,
         session=request.session,
         holds=request.baskets,
         lines=tuple(lines),
         delivery=request.delivery,
-        charges=charges_of(request.baskets, quotes, request.delivery, request.tax_bp),
+        charges=(*fees, *charges_for(request.gift_cards, codes, len(fees))),
         way_fees=_way_fees(request, quotes),
         equal_places=request.equal_places,
+        performance=request.performance if not lines else -1,
     )
     state = OrderState.OPEN if order.worth else OrderState.SELLING
     return replace(order, state=state, total=order.worth)
@@ -355,18 +372,22 @@ def has_page(payment: Payment) -> bool:
 def page_amounts(order: Order, payment: Payment) -> list[tuple[int, int]]:
     """What a payment is for, by performance, as its page says it; together it is the payment.
 
-    Fees of the order as a whole stand with its first performance. A payment of a part, or of an
-    exchange, is one sum.
+    Fees of the order as a whole stand with its first performance, gift cards with that of number
+    -1. A payment of a part, or of an exchange, is one sum.
     """
     amounts: dict[int, int] = {}
     for line in order.lines:
         if line.state in STANDING:
             amounts[line.performance] = amounts.get(line.performance, 0) + line.price
+    if not amounts:
+        return [(GIFT_CARDS, payment.amount)]
     first = order.exchange.hold.performance if order.exchange is not None else min(amounts)
     rest = payment.amount - sum(amounts.values())
     if order.exchange is not None or rest < 0:
         return [(first, payment.amount)]
-    amounts[first] += rest
+    if gift_cards := min(rest, order.gift_worth):
+        amounts[GIFT_CARDS] = gift_cards
+    amounts[first] += rest - gift_cards
     return [pair for pair in sorted(amounts.items()) if pair[1]]
 
 
@@ -453,8 +474,13 @@ def reserved(order: Order, tickets: Mapping[int, Sequence[Ticket]]) -> Order:
     """SELLING to AWAITING_APPROVAL or AWAITING_PAYMENT: every line has a ticket, unpaid."""
     assert order.terms is not None
     lines = _ticketed(order, tickets, LineState.RESERVED)
+    # A gift card has no ticket whose state tells that it waits.
+    charges = tuple(
+        replace(one, state=LineState.RESERVED) if one.kind == ChargeKind.GIFT_CARD else one
+        for one in order.charges
+    )
     waits = OrderState.AWAITING_PAYMENT if order.terms.approved else OrderState.AWAITING_APPROVAL
-    return replace(order, state=waits, lines=lines)
+    return replace(order, state=waits, lines=lines, charges=charges)
 
 
 def terms_from(terms: Terms, now_ms: int, *, approved: bool) -> Terms:
@@ -610,6 +636,7 @@ def paid_up(
     payments = tuple(
         confirm(one) if one.captured and _counts(one, order) else one for one in order.payments
     )
+    order = replace(order, charges=charges_now(order, LineState.RESERVED, LineState.SOLD))
     charges = charges_now(order, LineState.PENDING, LineState.SOLD)
     return replace(order, state=state, lines=lines, payments=payments, charges=charges)
 
@@ -636,6 +663,7 @@ def _ended(order: Order, state: OrderState) -> Order:
         for line in order.lines
     )
     payments = tuple(closed(one) for one in order.payments)
+    order = replace(order, charges=charges_now(order, LineState.RESERVED, LineState.CANCELLED))
     charges = charges_now(order, LineState.PENDING, LineState.CANCELLED)
     return replace(order, state=state, lines=lines, payments=payments, charges=charges)
 

@@ -169,6 +169,9 @@ class PlaceOrder(Struct, frozen=True, gc=False):
     the rate at which they are sold, in hundredths of a percent (`engine.ledger.NO_TAX`: without
     VAT); None: nobody said, and the ledger takes the house's. With `equal_places` the buyer takes
     others as good (`engine.equal`) where these are lost when the money comes.
+
+    `gift_cards` are amounts in minor units. Without a basket the order belongs to the house of
+    `performance`, and is in its `currency`, which the edge fills in.
     """
 
     id: str
@@ -180,6 +183,9 @@ class PlaceOrder(Struct, frozen=True, gc=False):
     delivery: Delivery = Delivery.E_TICKET
     tax_bp: int | None = None
     equal_places: bool = False
+    gift_cards: tuple[int, ...] = ()
+    performance: int = -1
+    currency: str = ""
 
 
 class LineFee(Struct, array_like=True, frozen=True, gc=False):
@@ -199,6 +205,11 @@ class ChargeKind(StrEnum):
     RETURN = "return"  # kept of what is given back
     CREDIT = "credit"  # kept for the buyer, who may spend it
     EXCHANGE = "exchange"  # for places that were given for others
+    GIFT_CARD = "gift_card"  # bought: kept for whoever has its code; negative: taken back
+
+
+KEPT_KINDS: Final = (ChargeKind.CREDIT, ChargeKind.GIFT_CARD)
+"""Money that stays somebody's: the house has it, and has not earned it."""
 
 
 class Charge(Struct, frozen=True, gc=False):
@@ -206,7 +217,7 @@ class Charge(Struct, frozen=True, gc=False):
 
     `payment` is the payment that a fee for a way to pay belongs to; `line` the refunded line whose
     fee the house keeps (0: none); `refund` the refund that it comes from; `card` the code of the
-    credit that it opens.
+    credit that it opens, or takes money back from.
     """
 
     number: int
@@ -270,6 +281,8 @@ class OrderRefund(Struct, frozen=True, gc=False):
     0 for lines. `fee` is the most that the house keeps of what is given back. What is given back
     goes to the credit `card`, or, "", to where it came from. `called_off`: the performance is
     cancelled, so that every fee goes back, and reserved places too (`engine.cancellation`).
+    `gift_cards` are (number of the charge, minor units) each: what it takes back of gift cards,
+    which is off their credits from the moment that this is saved.
     """
 
     id: str
@@ -284,6 +297,7 @@ class OrderRefund(Struct, frozen=True, gc=False):
     fee: int = 0
     card: str = ""
     called_off: bool = False
+    gift_cards: tuple[tuple[int, int], ...] = ()
 
 
 class OrderReissue(Struct, frozen=True, gc=False):
@@ -301,12 +315,16 @@ class OrderReissue(Struct, frozen=True, gc=False):
 
 
 class OrderPrint(Struct, frozen=True, gc=False):
-    """Tickets that the house printed: (line number, version of its ticket) each."""
+    """Tickets that the house printed: (line number, version of its ticket) each.
+
+    `gift_cards` are the numbers of their charges.
+    """
 
     id: str
     tickets: tuple[tuple[int, int], ...]
     operator: str
     at_ms: int
+    gift_cards: tuple[int, ...] = ()
 
 
 class OrderExchange(Struct, frozen=True, gc=False):
@@ -368,7 +386,9 @@ class ExchangeRequest(Struct, frozen=True, gc=False):
 class RefundRequest(Struct, frozen=True, gc=False):
     """Ask for a refund, as an `OrderRefund`. `id` is made by the caller: one refund has one.
 
-    Neither lines nor an amount: all that is sold. `unprinted`: only while no ticket was printed.
+    `gift_cards` are numbers of charges: what is not spent of them is given back. Neither lines,
+    gift cards nor an amount: all that is sold, but no gift card is made a credit. `unprinted`:
+    only while nothing was printed, and nothing of a gift card spent.
     """
 
     id: str
@@ -380,6 +400,7 @@ class RefundRequest(Struct, frozen=True, gc=False):
     to_credit: bool = False
     called_off: bool = False
     unprinted: bool = False
+    gift_cards: tuple[int, ...] = ()
 
 
 class Order(Struct, frozen=True, gc=False):
@@ -390,6 +411,8 @@ class Order(Struct, frozen=True, gc=False):
 
     `equal` are the holds of places as good as those that were lost, one for each performance where
     that was so; the lines name these places then.
+
+    `performance`: of one without a place, that by whose house it was sold.
 
     `unbooked`: it was first saved on its way to be sold, with its money, which stands in no book
     and no drawer until it is known how that ended.
@@ -421,7 +444,13 @@ class Order(Struct, frozen=True, gc=False):
     unbooked: bool = False
     equal_places: bool = False  # as of the PlaceOrder
     equal: tuple[OrderHold, ...] = ()
+    performance: int = -1
     revision: int = 0  # of the stored order: a save that is not based on it is refused
+
+    @property
+    def seller(self) -> int:
+        """The performance to whose house the order belongs: of what it buys first."""
+        return self.lines[0].performance if self.lines else self.performance
 
     @property
     def finished(self) -> bool:
@@ -456,8 +485,11 @@ class Order(Struct, frozen=True, gc=False):
 
     @property
     def has_reserved(self) -> bool:
-        """Some of its lines have tickets that are not paid."""
-        return any(line.state is LineState.RESERVED for line in self.lines)
+        """Some of its lines have tickets that are not paid, or it waits for a gift card's money."""
+        reserved = LineState.RESERVED
+        if any(line.state is reserved for line in self.lines):
+            return True
+        return any(one.state is reserved for one in self.charges)
 
     @property
     def due(self) -> int:
@@ -485,7 +517,16 @@ class Order(Struct, frozen=True, gc=False):
     def value(self) -> int:
         """What of it is worth something yet: its worth, but for what is kept as credit."""
         kept = (one.amount for one in self.charges if one.kind == ChargeKind.CREDIT)
-        return self.worth - sum(kept)
+        return self.worth - sum(kept) - self.gift_worth
+
+    @property
+    def gift_worth(self) -> int:
+        """What its gift cards cost, without what was taken back of them, in minor units."""
+        return sum(
+            one.amount
+            for one in self.charges
+            if one.kind == ChargeKind.GIFT_CARD and one.state in STANDING
+        )
 
     @property
     def asks_back(self) -> bool:
@@ -549,6 +590,8 @@ class DeskRefusal(StrEnum):
     MORE_THAN_VALUE = "more_than_value"  # what is sold is worth less, `detail` is how much
     CREDIT_UNKNOWN = "credit_unknown"  # there is no credit with this code in this currency
     CREDIT_TOO_SMALL = "credit_too_small"  # there is less on it, `detail` is how much
+    CREDIT_BUYS_NO_CREDIT = "credit_buys_no_credit"  # gift cards are paid with other money
+    GIFT_CARD_SPENT = "gift_card_spent"  # there is nothing on it, or less than the whole is undone
 
 
 class Bought(Struct, array_like=True, frozen=True, gc=False):

@@ -19,6 +19,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.gift_cards import gift_cards_of
 from engine.ledger import NO_TAX
 from engine.orders import (
     RESERVED_STATES,
@@ -121,6 +122,7 @@ class Item(Struct, frozen=True, omit_defaults=True):
 _TICKETED: Final = (LineState.RESERVED, LineState.SOLD)
 PLACE: Final = "place"
 REDUCTION: Final = ChargeKind.ALLOWANCE.value
+GIFT_CARD: Final = ChargeKind.GIFT_CARD.value
 """What was given back while its places stay sold, all of it together; also its key."""
 
 
@@ -297,7 +299,8 @@ def standing(order: Order) -> dict[str, Item]:
     """What an order is to be billed for now, without rates and words: labels are ids.
 
     Neither what the house bears nor what it keeps for the buyer as credit is billed. A fee for a
-    way to pay is once the money has come.
+    way to pay is once the money has come. A gift card is billed without VAT, which is owed for what
+    it buys.
     """
     if order.state in UNSOLD_STATES:
         return {}
@@ -325,9 +328,15 @@ def standing(order: Order) -> dict[str, Item]:
     for one in order.charges:
         waits = unpaid and one.state in STANDING and not one.payment
         stands = one.state is LineState.SOLD or waits
-        if stands and not one.absorbed and one.kind not in (ChargeKind.CREDIT, REDUCTION):
+        beside = (ChargeKind.CREDIT, ChargeKind.GIFT_CARD, REDUCTION)
+        if stands and not one.absorbed and one.kind not in beside:
             key = f"c{one.number}"
             items.append(Item(key, one.kind, one.amount, NO_TAX, one.fee, one.performance))
+    items += [
+        Item(f"c{one.number}", GIFT_CARD, one.left, NO_TAX, GIFT_CARD)
+        for one in gift_cards_of(order)
+        if one.state in STANDING and one.left
+    ]
     given = sum(
         one.amount for one in order.charges if one.kind == REDUCTION and one.state is LineState.SOLD
     )
@@ -454,10 +463,11 @@ def _changes(billed: Sequence[Item], order: Order, rates: Rates) -> tuple[Item, 
     for key, item in wanted.items():
         if key not in told and (item.amount or not billed):
             items.append(replace(item, tax_bp=_rate_of(item, order, rates)))
-    plain = [item for item in billed if item.key != REDUCTION]
+    # Nothing is ever given back of gift cards as an amount.
+    plain = [item for item in (*billed, *items) if item.kind not in (REDUCTION, GIFT_CARD)]
     shares = _reduced(order)
     if shares is None:
-        shares = _shares(reduction.amount, reduced, by_rate((*plain, *items)))
+        shares = _shares(reduction.amount, reduced, by_rate(plain))
     for rate in sorted(reduced.keys() | shares.keys()):
         change = shares.get(rate, 0) - reduced.get(rate, 0)
         if change:

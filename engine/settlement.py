@@ -4,9 +4,9 @@ Pure values over sums of the ledger. A period is a run of the house's days, or w
 one performance. Owns the sums that people ask for; the words are `renderers.settlement_words`'.
 
 In every currency: what was earned (places and fees sold, less what was given back) is the money
-that came, less what went back, less what is kept for buyers as credit, less what came for orders
-that are not sold yet, or is still owed (`Totals.open`). Of one performance there is no money:
-payments are for orders, and an order may be for several.
+that came, less what went back, less what is kept for buyers as credit or gift cards, less what
+came for orders that are not sold yet, or is still owed (`Totals.open`). Of one performance there
+is no money: payments are for orders, and an order may be for several.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -120,6 +120,7 @@ class Totals(Struct, frozen=True):
     credit: int
     rounding: int
     absorbed: int
+    gift_cards: int
 
     @property
     def earned(self) -> int:
@@ -132,7 +133,7 @@ class Totals(Struct, frozen=True):
     @property
     def open(self) -> int:
         """Money that is there for what is not sold yet; negative: sold, and not paid yet."""
-        return self.money - self.earned - self.credit
+        return self.money - self.earned - self.credit - self.gift_cards
 
 
 def of_kinds(settlement: Settlement, currency: str, kinds: Iterable[FactKind]) -> Iterator[Sum]:
@@ -154,6 +155,7 @@ def totals(settlement: Settlement, currency: str) -> Totals:
         credit=of(FactKind.CREDIT),
         rounding=of(FactKind.ROUNDING),
         absorbed=of(FactKind.ABSORBED),
+        gift_cards=of(FactKind.GIFT_CARD),
     )
 
 

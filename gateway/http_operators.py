@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from engine.limits import MAX_TEXT_CHARS
-from engine.order_changes import copies
+from engine.order_changes import copies, gift_card_copies
 from engine.orders import RESERVED_STATES, OrderState, RefundRequest
 from gateway.http import (
     EDGE,
@@ -70,7 +70,8 @@ class GiveBack(Struct, frozen=True):
     """`id` is made by the caller: the same refund asked twice is done once.
 
     `amount` minor units instead of lines: the places stay sold. `to_credit`: what is given back
-    is kept as a credit, whose code the order then tells.
+    is kept as a credit, whose code the order then tells. `gift_cards` are numbers of charges: what
+    is not spent of them goes back.
     """
 
     id: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -78,6 +79,7 @@ class GiveBack(Struct, frozen=True):
     reason: Annotated[str, Meta(max_length=MAX_TEXT_CHARS)] = ""
     amount: Annotated[int, Meta(ge=0, le=2**53)] = 0
     to_credit: bool = False
+    gift_cards: tuple[int, ...] = ()
 
 
 # Who is there ----------------------------------------------------------------------
@@ -249,6 +251,7 @@ async def refund(request: web.Request) -> web.Response:
         principal.who,
         wanted.amount,
         to_credit=wanted.to_credit,
+        gift_cards=wanted.gift_cards,
     )
     where = await at_till(edge, principal)
     refunded = decided(await edge.backend.desk.refund(order.id, asked, where))
@@ -260,6 +263,7 @@ async def refund(request: web.Request) -> web.Response:
         reason=wanted.reason,
         amount=wanted.amount,
         to_credit=wanted.to_credit,
+        gift_cards=list(wanted.gift_cards),
     )
     return answer(await order_view(edge, refunded))
 
@@ -292,7 +296,8 @@ async def print_tickets(request: web.Request) -> web.Response:
     )
     edge.auditor.note(principal, "print_tickets", order.number, lines=list(wanted.lines))
     before = copies(noted, wanted.id)
-    return await tickets_as_pdf(request, noted, set(before), before)
+    cards = gift_card_copies(noted, wanted.id)
+    return await tickets_as_pdf(request, noted, set(before), before, cards)
 
 
 @routes.post("/api/orders/{order}/reissue")

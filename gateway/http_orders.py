@@ -20,6 +20,7 @@ from engine.limits import MAX_TEXT_CHARS
 from engine.orders import (
     TICKETED_STATES,
     ExchangeRequest,
+    LineState,
     Order,
     OrderHold,
     OrderLine,
@@ -109,16 +110,20 @@ async def place(request: web.Request) -> web.Response:
         principal = await operator(request, *SELLERS)
     wanted = await read_json(request, PlaceOrder)
     _check(wanted)
+    alone = bool(wanted.gift_cards) and not wanted.baskets
     if principal.is_buyer:
-        for basket in wanted.baskets:
-            if not await edge.programme.is_public(basket.performance):
-                raise performance_unknown(basket.performance)
+        asked = [wanted.performance] if alone else []
+        for performance in (*asked, *(basket.performance for basket in wanted.baskets)):
+            if not await edge.programme.is_public(performance):
+                raise performance_unknown(performance)
+    currency = (await edge.programme.entry(wanted.performance)).settings.currency if alone else ""
     wanted = msgspec.structs.replace(
         wanted,
         channel=principal.channel,
         session=principal.who if principal.is_buyer else "",
         operator="" if principal.is_buyer else principal.who,
         tax_bp=vat_of(await edge.programme.house()),
+        currency=currency,
     )
     placed = decided(await edge.backend.desk.place(wanted))
     if not principal.is_buyer:
@@ -315,6 +320,7 @@ async def tickets_as_pdf(
     order: Order,
     lines: Collection[int],
     copies: Mapping[int, int] = MappingProxyType({}),
+    gift_cards: Mapping[int, int] = MappingProxyType({}),
 ) -> web.Response:
     """The tickets of lines, or of all where none is named, as `Paper.tickets` draws them."""
     edge = request.app[EDGE]
@@ -325,8 +331,18 @@ async def tickets_as_pdf(
         language(request, order),
         lines,
         copies,
+        gift_cards,
     )
     return pdf(body, f"tickets-{order.number}.pdf")
+
+
+@routes.get("/api/orders/{order}/gift-cards.pdf")
+async def gift_cards_pdf(request: web.Request) -> web.Response:
+    """The gift cards of an order that is paid."""
+    edge = request.app[EDGE]
+    order = await wanted_order(request)
+    body = await edge.paper.gift_cards(order, await _house(edge), language(request, order))
+    return pdf(body, f"gift-cards-{order.number}.pdf")
 
 
 @routes.get("/api/orders/{order}/receipt.pdf")
@@ -381,6 +397,9 @@ async def order_view(edge: Edge, order: Order) -> dict[str, Any]:
         told |= {"state": payment.state.value, "refunded": payment.refunded}
         if payment.method is PaymentMethod.STORE_CREDIT:
             told["reference"] = masked(payment.reference)  # the whole code is money
+    for told, charge in zip(view["charges"], order.charges, strict=True):
+        if charge.state is not LineState.SOLD:
+            told["card"] = ""  # of a gift card that is not paid
     return view | {
         "tickets_ready": order.state in TICKETED_STATES and bool(sold_lines(order)),
         "paid": order.paid,

@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from engine.credit import spaced
+from engine.gift_cards import gift_cards_of, live_gift_cards
 from engine.ledger import NO_TAX
-from engine.orders import TICKETED_STATES, LineState, Order, OrderLine, OrderState
+from engine.orders import TICKETED_STATES, ChargeKind, LineState, Order, OrderLine, OrderState
 from engine.papers import rates_at_once
 from engine.payments import TILL_METHODS
 from engine.plan import Plan, SeatFlag
@@ -22,6 +24,7 @@ from gateway.limits import MAX_WAITING_PDFS, PDF_THREADS
 from gateway.problems import Problem
 from gateway.programme import Entry, text_in
 from renderers import secret
+from renderers.gift_card import GiftCardView, order_pdf
 from renderers.house_style import HouseStyle
 from renderers.i18n import Translator, translator
 from renderers.places import rows_words
@@ -32,7 +35,7 @@ from renderers.receipt import (
     ReceiptView,
     receipt_pdf,
 )
-from renderers.ticket import TicketView, ticket_pdf
+from renderers.ticket import TicketView
 
 _WITH_RECEIPT = (OrderState.SELLING, *TICKETED_STATES, OrderState.REFUNDED)
 _MARKS = (
@@ -73,13 +76,17 @@ class Paper:
         lang: str,
         only: Collection[int] = (),
         copies: Mapping[int, int] = MappingProxyType({}),
+        gift_cards: Mapping[int, int] = MappingProxyType({}),
     ) -> bytes:
         """The tickets of the sold lines; of these line numbers alone where some are given.
 
         `copies` is how often a line's ticket was printed before: what is a copy says so.
+        `gift_cards` are the numbers of those that go with them, each with how often it was printed.
         """
         lines = [one for one in sold_lines(order) if not only or one.number in only]
-        if not lines:
+        if gift_cards and not only:
+            lines = []
+        if not lines and not gift_cards:
             raise Problem("tickets_not_ready", f"order {order.number} is {order.state}")
         t = translator(lang)
         views = []
@@ -88,7 +95,17 @@ class Paper:
             if before := copies.get(one.number, 0):
                 view = replace(view, marks=(t("paper.mark.copy", number=before), *view.marks))
             views.append(view)
-        return await self.draw(lambda: ticket_pdf(views, house.style, t.language))
+        cards = _gift_cards(order, gift_cards, house, t)
+        return await self.draw(lambda: order_pdf(views, cards, house.style, t.language))
+
+    async def gift_cards(self, order: Order, house: House, lang: str) -> bytes:
+        """The gift cards of an order that is paid."""
+        numbers = {one.number: 0 for one in live_gift_cards(order)}
+        if not numbers:
+            raise Problem("tickets_not_ready", f"order {order.number} is {order.state}")
+        t = translator(lang)
+        views = _gift_cards(order, numbers, house, t)
+        return await self.draw(lambda: order_pdf([], views, house.style, t.language))
 
     async def receipt(
         self, order: Order, showings: Mapping[int, Showing], house: House, lang: str
@@ -163,6 +180,26 @@ def _shown_rate(tax_bp: int) -> int | None:
     return None if tax_bp == NO_TAX else tax_bp
 
 
+def _gift_cards(
+    order: Order, copies: Mapping[int, int], house: House, t: Translator
+) -> list[GiftCardView]:
+    """Gift cards of an order by their numbers, each with how often it was printed before."""
+    return [
+        GiftCardView(
+            code=one.code,
+            spaced=spaced(one.code),
+            amount_minor=one.left,
+            currency=order.currency,
+            order=str(order.number),
+            at_ms=order.created_ms,
+            timezone=house.time_zone,
+            mark=t("paper.mark.copy", number=copies[one.number]) if copies[one.number] else "",
+        )
+        for one in live_gift_cards(order)
+        if one.number in copies
+    ]
+
+
 def sold_lines(order: Order) -> list[OrderLine]:
     """The lines that have a ticket now."""
     return [line for line in order.lines if line.state is LineState.SOLD]
@@ -191,7 +228,7 @@ def receipt_view(
             )
             for performance, lines in by_performance.items()
         ),
-        fees=_fee_lines(order, showings, t),
+        fees=(*_fee_lines(order, showings, t), *_gift_card_lines(order, t)),
         payments=tuple(
             ReceiptPayment(
                 method=payment.method,
@@ -229,13 +266,21 @@ def _fee_lines(
             charged.update((fee.fee, fee.amount) for fee in line.fees if not fee.absorbed)
     for one in order.charges:
         # What is kept of a refunded line stands there as the line's.
-        if one.refund:
+        if one.refund or one.kind == ChargeKind.GIFT_CARD:
             continue  # what refunds did is told as refunded
         if one.state is not LineState.CANCELLED and not one.absorbed and not one.line:
             charged[(one.fee, one.amount)] += 1
     return tuple(
         ReceiptLine(label=names.get(fee, fee), quantity=quantity, unit_minor=amount)
         for (fee, amount), quantity in charged.items()
+    )
+
+
+def _gift_card_lines(order: Order, t: Translator) -> tuple[ReceiptLine, ...]:
+    cards = (one for one in gift_cards_of(order) if one.state is not LineState.CANCELLED)
+    return tuple(
+        ReceiptLine(label=t("gift_card.title"), quantity=quantity, unit_minor=amount)
+        for amount, quantity in Counter(one.amount for one in cards).items()
     )
 
 

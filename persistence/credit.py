@@ -59,7 +59,7 @@ async def move(
             "code": one.code,
             "currency": order.currency,
             "amount": one.amount,
-            "performance": order.lines[0].performance,
+            "performance": order.seller,
         }
         if one.opens:
             values |= {"order": order.number, "at_ms": at_ms}

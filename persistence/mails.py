@@ -128,7 +128,7 @@ async def queue(
                 "key": [key_of(order.number, mail) for order, mail in sales],
                 "order_number": [order.number for order, _ in sales],
                 # An order belongs to the organiser of what it buys first.
-                "performance": [order.lines[0].performance for order, _ in sales],
+                "performance": [order.seller for order, _ in sales],
                 "kind": MailKind.SALE.value,
                 "when": "at_once",
                 "now_ms": at_ms,

@@ -231,9 +231,7 @@ class Orders:
         """What changed about money, each with the performance whose organiser it concerns."""
         # An order belongs to the organiser of what it buys first.
         return [
-            (after.lines[0].performance, fact)
-            for before, after in changed
-            for fact in facts_of(before, after)
+            (after.seller, fact) for before, after in changed for fact in facts_of(before, after)
         ]
 
     async def credit(self, code: str, performance: int) -> Credit | None:

@@ -100,7 +100,7 @@ class Papers:
             kept = msgspec.structs.replace(_decode_order(found[0]), number=found.number)
             if not may_be_billed(kept):
                 return PaperRefused(PaperRefusal.INVOICE_NOT_READY, kept.state.value)
-            owner = await _house_of(connection, kept.lines[0].performance)
+            owner = await _house_of(connection, kept.seller)
             rates = await _rates(connection, [kept.number])
             series = _Series(connection, owner, self._clock_ms())
             issue = await series.next(PaperKind.INVOICE, rates.get(kept.number, {}))

@@ -23,7 +23,10 @@ from renderers.parts import Part, Row
 from renderers.places import rows_words
 from renderers.sheet import GAP, LINE, MARGIN, RIGHT, WIDTH, Frame, Sheet, sheet_pdf
 
-_BY_THEIR_KIND = (ChargeKind.ALLOWANCE, ChargeKind.RETURN, ChargeKind.EXCHANGE)
+_BY_THEIR_KIND = (
+    *(ChargeKind.ALLOWANCE, ChargeKind.RETURN, ChargeKind.EXCHANGE),
+    ChargeKind.GIFT_CARD,
+)
 """Charges without a name of their own."""
 
 
@@ -75,9 +78,13 @@ def item_parts(paper: Paper, t: Translator) -> list[Part]:
 def vat_part(paper: Paper, t: Translator) -> Part:
     """Net, VAT and gross at each rate, and together; where a part has none, why."""
     money, total = _money(paper, t), t(f"papers.total.{paper.kind.value}")
+    rest = [item for item in paper.items if item.kind != ChargeKind.GIFT_CARD]
+    notes = [t("papers.gift_card")] if len(rest) < len(paper.items) else []
     if not _is_taxed(paper):
-        why = paper.seller.no_vat or t("papers.no_vat")
-        return Part(t("papers.sum"), (Row((total, money(paper.total)), strong=True),), notes=(why,))
+        if rest:
+            notes.append(paper.seller.no_vat or t("papers.no_vat"))
+        rows = [Row((total, money(paper.total)), strong=True)]
+        return Part(t("papers.sum"), tuple(rows), notes=tuple(notes))
     rows = [
         Row((_rate_words(rate.tax_bp, t), money(rate.net), money(rate.vat), money(rate.gross)))
         for rate in paper.rates
@@ -85,9 +92,9 @@ def vat_part(paper: Paper, t: Translator) -> Part:
     net, vat = (sum(getattr(rate, name) for rate in paper.rates) for name in ("net", "vat"))
     rows.append(Row((total, money(net), money(vat), money(net + vat)), strong=True))
     head = tuple(t(f"papers.column.{name}") for name in ("net", "vat", "gross"))
-    why = paper.seller.no_vat
-    notes = (why,) if why and any(rate.tax_bp <= 0 for rate in paper.rates) else ()
-    return Part(t("papers.vat"), tuple(rows), head, notes, amounts=True)
+    if paper.seller.no_vat and any(item.tax_bp <= 0 for item in rest):
+        notes.append(paper.seller.no_vat)
+    return Part(t("papers.vat"), tuple(rows), head, tuple(notes), amounts=True)
 
 
 def _money_parts(paper: Paper, t: Translator) -> list[Part]:

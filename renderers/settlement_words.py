@@ -162,7 +162,9 @@ def _summary(settlement: Settlement, currency: str, t: Translator) -> Part:
     if not settlement.performance:
         rows += [row("paid", found.paid), row("repaid", found.repaid)]
         rows.append(row("money", found.money, True))
-        rows += [row("credit", found.credit), row("open", found.open)]
+        rows.append(row("credit", found.credit))
+        rows += [row("gift_cards", found.gift_cards)] if found.gift_cards else []
+        rows.append(row("open", found.open))
     notes = [
         t(f"settlement.summary.{key}", amount=money(minor))
         for key, minor in (("rounding", found.rounding), ("absorbed", found.absorbed))

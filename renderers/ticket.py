@@ -19,8 +19,8 @@ The page, in millimetres from its top left corner::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from io import BytesIO
 from math import cos, pi, sin
 
@@ -125,20 +125,28 @@ def ticket_pdf(tickets: Sequence[TicketView], house: HouseStyle, lang: str) -> b
             f"{len(tickets)} tickets: one document holds 1 to {MAX_TICKETS_PER_DOCUMENT}"
         )
     t = translator(lang)
+    title = t("ticket.document_title", order=tickets[0].order)
+    return pages_pdf(title, house, t, [partial(Page.draw, ticket=one) for one in tickets])
+
+
+def pages_pdf(
+    title: str, house: HouseStyle, t: Translator, draw: Sequence[Callable[[Page], None]]
+) -> bytes:
+    """A document of pages that look alike, each drawn by one of `draw`."""
     file = BytesIO()
     canvas = Canvas(file, pagesize=A4, pageCompression=1, lang=t.language)
-    canvas.setTitle(t("ticket.document_title", order=tickets[0].order))
+    canvas.setTitle(title)
     canvas.setAuthor(house.name)
     canvas.setCreator("Strapontin")
-    page = _Page(canvas, house, t)
-    for ticket in tickets:
-        page.draw(ticket)
+    page = Page(canvas, house, t)
+    for one in draw:
+        one(page)
         canvas.showPage()
     canvas.save()
     return file.getvalue()
 
 
-class _Page:
+class Page:
     """Draws pages of one document: what its tickets share is prepared once."""
 
     def __init__(self, canvas: Canvas, house: HouseStyle, t: Translator) -> None:
@@ -153,17 +161,17 @@ class _Page:
         self._define_band()
 
     def draw(self, ticket: TicketView) -> None:
-        self.canvas.doForm("band")
-        self._band_words()
+        self.band(self.t("ticket.title"))
         self._headline(ticket)
         self._place(ticket)
         self._details(ticket)
         self._code128(ticket)
         self._stub(ticket)
-        self._card_outline()
-        self._fold()
+        self.card_outline()
+        self.fold()
         self._before(ticket)
-        self._house_column(ticket)
+        policy = self.house.policy or self.t("ticket.legal.policy")
+        self.house_column([*self._price_mentions(ticket), policy])
 
     # The ticket itself.
 
@@ -174,17 +182,19 @@ class _Page:
         canvas.saveState()
         clip = canvas.beginPath()
         left, width = CARD_LEFT * mm, (CARD_RIGHT - CARD_LEFT) * mm
-        clip.roundRect(left, _y(CARD_BOTTOM), width, (CARD_BOTTOM - CARD_TOP) * mm, 4 * mm)
+        clip.roundRect(left, from_top(CARD_BOTTOM), width, (CARD_BOTTOM - CARD_TOP) * mm, 4 * mm)
         canvas.clipPath(clip, stroke=0, fill=0)
-        _fill(canvas, self.accent)
-        canvas.rect(left, _y(BAND_BOTTOM), width, (BAND_BOTTOM - CARD_TOP) * mm, stroke=0, fill=1)
+        fill(canvas, self.accent)
+        canvas.rect(
+            left, from_top(BAND_BOTTOM), width, (BAND_BOTTOM - CARD_TOP) * mm, stroke=0, fill=1
+        )
         band = canvas.beginPath()
-        band.rect(left, _y(BAND_BOTTOM), width, (BAND_BOTTOM - CARD_TOP) * mm)
+        band.rect(left, from_top(BAND_BOTTOM), width, (BAND_BOTTOM - CARD_TOP) * mm)
         canvas.clipPath(band, stroke=0, fill=0)
         self._rows_of_seats()
         canvas.restoreState()
-        _fill(canvas, self.trim)
-        canvas.rect(left, _y(BAND_BOTTOM + 0.7), width, 0.7 * mm, stroke=0, fill=1)
+        fill(canvas, self.trim)
+        canvas.rect(left, from_top(BAND_BOTTOM + 0.7), width, 0.7 * mm, stroke=0, fill=1)
         canvas.endForm()
 
     def _rows_of_seats(self) -> None:
@@ -197,25 +207,27 @@ class _Page:
             radius = 6.5 + 3.1 * row
             seats = int(pi * radius / 2.5)
             strength = 0.34 * (1 - row / BAND_ROWS) + 0.02
-            _stroke(canvas, mix(self.accent, self.on_accent, strength))
+            stroke(canvas, mix(self.accent, self.on_accent, strength))
             path = canvas.beginPath()
             for seat in range(seats):
                 angle = pi * (seat + 0.5) / seats
                 x, y = STUB_LEFT + radius * cos(angle), CARD_TOP + radius * sin(angle)
                 if y < BAND_BOTTOM + 1 and x < CARD_RIGHT + 1:
-                    path.moveTo(x * mm, _y(y))
-                    path.lineTo(x * mm + 0.01, _y(y))
+                    path.moveTo(x * mm, from_top(y))
+                    path.lineTo(x * mm + 0.01, from_top(y))
             canvas.drawPath(path, stroke=1, fill=0)
 
-    def _band_words(self) -> None:
+    def band(self, title: str) -> None:
+        """The band, with the house's name and what the page is."""
+        self.canvas.doForm("band")
         left = MAIN_LEFT
         if self.logo is not None:
             left = self._logo_chip() + 4
-        _fill(self.canvas, self.on_accent)
-        box = (left * mm, _y(CARD_TOP + 2), (STUB_LEFT - 4 - left) * mm, 13 * mm)
+        fill(self.canvas, self.on_accent)
+        box = (left * mm, from_top(CARD_TOP + 2), (STUB_LEFT - 4 - left) * mm, 13 * mm)
         draw_fitted(self.canvas, self.house.name, box, SERIF, 19, valign="middle")
-        box = (STUB_INNER_LEFT * mm, _y(CARD_TOP + 2), 50 * mm, 13 * mm)
-        draw_fitted(self.canvas, self.t("ticket.title"), box, SERIF, 19, align="r", valign="middle")
+        box = (STUB_INNER_LEFT * mm, from_top(CARD_TOP + 2), 50 * mm, 13 * mm)
+        draw_fitted(self.canvas, title, box, SERIF, 19, align="r", valign="middle")
 
     def _logo_chip(self) -> float:
         """The logo on a white chip, so that any colours stand on any band; returns its right."""
@@ -225,10 +237,10 @@ class _Page:
         width = min(height * width_px / height_px, 38.0)
         height = min(height, width * height_px / width_px)
         top = CARD_TOP + (BAND_BOTTOM - CARD_TOP - height) / 2
-        _fill(self.canvas, WHITE)
+        fill(self.canvas, WHITE)
         self.canvas.roundRect(
             (MAIN_LEFT - 1.5) * mm,
-            _y(top + height + 1.5),
+            from_top(top + height + 1.5),
             (width + 3) * mm,
             (height + 3) * mm,
             1.5 * mm,
@@ -238,7 +250,7 @@ class _Page:
         self.canvas.drawImage(
             self.logo,
             MAIN_LEFT * mm,
-            _y(top + height),
+            from_top(top + height),
             width * mm,
             height * mm,
             mask="auto",
@@ -252,27 +264,31 @@ class _Page:
         title_height = 28 * mm - subtitle_height
         title = self._title(ticket.production, width, title_height)
         block = len(title.lines) * title.leading
-        top = _y(32) - (title_height - block) / 2
-        _fill(canvas, INK)
+        top = from_top(32) - (title_height - block) / 2
+        fill(canvas, INK)
         draw_setting(canvas, title, MAIN_LEFT * mm, top, SERIF)
         if subtitle_height:
-            _fill(canvas, SOFT)
+            fill(canvas, SOFT)
             box = (MAIN_LEFT * mm, top - block - 0.8 * mm, width, 5.5 * mm)
             draw_fitted(canvas, ticket.subtitle, box, SANS, 10.5)
         at, zone = ticket.starts_at_ms, ticket.timezone
         date = money.format_date(at, zone, lang)
-        self._field(
-            "date", date[0].upper() + date[1:], (MAIN_LEFT, 62, 69, 9.5), 14, self.accent_ink
+        self.field(
+            "ticket.date", date[0].upper() + date[1:], (MAIN_LEFT, 62, 69, 9.5), 14, self.accent_ink
         )
-        self._field(
-            "starts", money.format_time(at, zone, lang), (90, 62, 20, 9.5), 14, self.accent_ink
+        self.field(
+            "ticket.starts",
+            money.format_time(at, zone, lang),
+            (90, 62, 20, 9.5),
+            14,
+            self.accent_ink,
         )
         if ticket.doors_at_ms is not None:
             doors = money.format_time(ticket.doors_at_ms, zone, lang)
-            self._field("doors", doors, (112, 62, 20, 9.5), 14, INK)
-        _fill(canvas, INK)
+            self.field("ticket.doors", doors, (112, 62, 20, 9.5), 14, INK)
+        fill(canvas, INK)
         venue = clean(", ".join(filter(None, (ticket.venue, ticket.venue_address))))
-        draw_fitted(canvas, venue, (MAIN_LEFT * mm, _y(72.8), width, 7.5 * mm), SANS, 10)
+        draw_fitted(canvas, venue, (MAIN_LEFT * mm, from_top(72.8), width, 7.5 * mm), SANS, 10)
 
     def _title(self, words: str, width: float, height: float) -> Setting:
         """One line if it can be a large one, else as many as fit, evenly broken."""
@@ -284,11 +300,11 @@ class _Page:
     def _place(self, ticket: TicketView) -> None:
         """Section, row and seat in the largest type of the page: it is read in the dark."""
         left, top, width, height = MAIN_LEFT - 3, 81.5, MAIN_RIGHT - MAIN_LEFT + 6, 24.5
-        _fill(self.canvas, PAPER)
-        _stroke(self.canvas, self.trim)
+        fill(self.canvas, PAPER)
+        stroke(self.canvas, self.trim)
         self.canvas.setLineWidth(0.6)
         self.canvas.roundRect(
-            left * mm, _y(top + height), width * mm, height * mm, 2 * mm, stroke=1, fill=1
+            left * mm, from_top(top + height), width * mm, height * mm, 2 * mm, stroke=1, fill=1
         )
         columns = [("section", ticket.section, 62.0)]
         if ticket.seat:
@@ -304,52 +320,68 @@ class _Page:
             wide += spare if at == 0 else 0
             largest = 27 if label == "section" else 44 if ticket.seat else 18
             box = (x, top + 1.5, wide - 3, field_height)
-            self._field(label, value, box, largest, INK, font=SERIF, valign="baseline", leading=1.1)
+            self.field(
+                f"ticket.{label}",
+                value,
+                box,
+                largest,
+                INK,
+                font=SERIF,
+                valign="baseline",
+                leading=1.1,
+            )
             x += wide
         if marks:
-            _fill(self.canvas, self.accent_ink)
-            box = (MAIN_LEFT * mm, _y(top + height - 5), (MAIN_RIGHT - MAIN_LEFT) * mm, 4.2 * mm)
+            fill(self.canvas, self.accent_ink)
+            box = (
+                MAIN_LEFT * mm,
+                from_top(top + height - 5),
+                (MAIN_RIGHT - MAIN_LEFT) * mm,
+                4.2 * mm,
+            )
             draw_fitted(self.canvas, marks, box, SANS_BOLD, 9, valign="middle")
 
     def _details(self, ticket: TicketView) -> None:
         price_type = " · ".join(filter(None, (ticket.price_type, ticket.category)))
-        self._field("price_type", price_type, (MAIN_LEFT, 108.5, 49, 9.5), 11, INK)
-        self._field("price", self._price(ticket), (71, 108.5, 22, 9.5), 11, INK)
+        self.field("ticket.price_type", price_type, (MAIN_LEFT, 108.5, 49, 9.5), 11, INK)
+        self.field("ticket.price", self._price(ticket), (71, 108.5, 22, 9.5), 11, INK)
         if ticket.holder:
-            self._field("holder", ticket.holder, (96, 108.5, 36, 9.5), 11, INK)
+            self.field("ticket.holder", ticket.holder, (96, 108.5, 36, 9.5), 11, INK)
 
     def _code128(self, ticket: TicketView) -> None:
-        _fill(self.canvas, BLACK)
+        fill(self.canvas, BLACK)
         width = MAIN_RIGHT - MAIN_LEFT
         codes.draw_code128(
             self.canvas,
             ticket.short_code,
             (MAIN_LEFT - 3) * mm,
-            _y(129.5),
+            from_top(129.5),
             (width + 6) * mm,
             8.5 * mm,
         )
-        _fill(self.canvas, INK)
+        fill(self.canvas, INK)
         middle = (MAIN_LEFT + width / 2) * mm
-        draw_line(self.canvas, ticket.short_code, middle, _y(133.8), SANS_BOLD, 10.5, "c")
+        draw_line(self.canvas, ticket.short_code, middle, from_top(133.8), SANS_BOLD, 10.5, "c")
 
     def _stub(self, ticket: TicketView) -> None:
         canvas, lang = self.canvas, self.t.language
         left, width = STUB_INNER_LEFT, STUB_INNER_RIGHT - STUB_INNER_LEFT
-        _fill(canvas, BLACK)
-        codes.draw_qr(canvas, ticket.secret, (left - 2) * mm, _y(85), (width + 4) * mm)
-        _fill(canvas, SOFT)
-        box = (left * mm, _y(85.8), width * mm, 4.5 * mm)
+        fill(canvas, BLACK)
+        codes.draw_qr(canvas, ticket.secret, (left - 2) * mm, from_top(85), (width + 4) * mm)
+        fill(canvas, SOFT)
+        box = (left * mm, from_top(85.8), width * mm, 4.5 * mm)
         draw_fitted(canvas, self.t("ticket.show_code"), box, SANS, 9, align="c")
         half = width / 2
-        self._field("order", ticket.order, (left, 91.5, half - 2, 8.5), 11, INK)
-        self._field("number", ticket.number, (left + half, 91.5, half, 8.5), 11, INK)
+        self.field("ticket.order", ticket.order, (left, 91.5, half - 2, 8.5), 11, INK)
+        self.field("ticket.number", ticket.number, (left + half, 91.5, half, 8.5), 11, INK)
         at, zone = ticket.starts_at_ms, ticket.timezone
         when = f"{money.format_weekday_date(at, zone, lang)} · {money.format_time(at, zone, lang)}"
-        self._field("date", when[0].upper() + when[1:], (left, 101.5, width, 8.5), 11, INK)
-        self._field("seat", self._place_in_a_line(ticket), (left, 111.5, width, 10), 11, INK)
+        self.field("ticket.date", when[0].upper() + when[1:], (left, 101.5, width, 8.5), 11, INK)
+        self.field("ticket.seat", self._place_in_a_line(ticket), (left, 111.5, width, 10), 11, INK)
         if ticket.entrance:
-            self._field("entrance", ticket.entrance, (left, 123, width, 11), 14, self.accent_ink)
+            self.field(
+                "ticket.entrance", ticket.entrance, (left, 123, width, 11), 14, self.accent_ink
+            )
 
     def _place_in_a_line(self, ticket: TicketView) -> str:
         if not ticket.seat:
@@ -358,41 +390,41 @@ class _Page:
         seat = f"{self.t('ticket.seat')} {ticket.seat}"
         return " · ".join(filter(None, (ticket.section, row, seat)))
 
-    def _card_outline(self) -> None:
+    def card_outline(self) -> None:
         """The card's edge, with the notches of a ticket where the stub would be torn off."""
         canvas = self.canvas
-        _stroke(canvas, HAIRLINE)
+        stroke(canvas, HAIRLINE)
         canvas.setLineWidth(0.6)
         left, right = CARD_LEFT * mm, CARD_RIGHT * mm
         canvas.roundRect(
-            left, _y(CARD_BOTTOM), right - left, (CARD_BOTTOM - CARD_TOP) * mm, 4 * mm, fill=0
+            left, from_top(CARD_BOTTOM), right - left, (CARD_BOTTOM - CARD_TOP) * mm, 4 * mm, fill=0
         )
-        _fill(canvas, WHITE)
+        fill(canvas, WHITE)
         x, notch = STUB_LEFT * mm, 2.6 * mm
-        for y, start in ((_y(CARD_TOP), 180), (_y(CARD_BOTTOM), 0)):
+        for y, start in ((from_top(CARD_TOP), 180), (from_top(CARD_BOTTOM), 0)):
             canvas.circle(x, y, notch, stroke=0, fill=1)
             canvas.arc(x - notch, y - notch, x + notch, y + notch, start, 180)
         canvas.setDash(0.4, 3.2)
         canvas.setLineCap(1)
         canvas.setLineWidth(1)
-        canvas.line(x, _y(BAND_BOTTOM + 2.5), x, _y(CARD_BOTTOM - 4.5))
+        canvas.line(x, from_top(BAND_BOTTOM + 2.5), x, from_top(CARD_BOTTOM - 4.5))
         canvas.setDash()
         canvas.setLineCap(0)
 
     # Below the fold.
 
-    def _fold(self) -> None:
+    def fold(self) -> None:
         canvas = self.canvas
         words = self.t("ticket.fold")
         half = text_width(words, SANS, 7) / 2 + 2 * mm
-        _stroke(canvas, HAIRLINE)
+        stroke(canvas, HAIRLINE)
         canvas.setLineWidth(0.5)
         canvas.setDash(3, 3)
-        middle, y = PAGE_WIDTH / 2, _y(FOLD_TOP)
+        middle, y = PAGE_WIDTH / 2, from_top(FOLD_TOP)
         canvas.line(6 * mm, y, middle - half, y)
         canvas.line(middle + half, y, PAGE_WIDTH - 6 * mm, y)
         canvas.setDash()
-        _fill(canvas, SOFT)
+        fill(canvas, SOFT)
         draw_line(canvas, words, middle, y - 2.2, SANS, 7, "c")
 
     def _before(self, ticket: TicketView) -> None:
@@ -409,23 +441,22 @@ class _Page:
             t("ticket.before.once"),
             *self.house.practical,
         )
-        self._heading("before.title", MAIN_LEFT)
-        self._paragraphs(paragraphs, (MAIN_LEFT, 171, 103, 78), 10, INK)
+        self.heading(self.t("ticket.before.title"), MAIN_LEFT)
+        self.paragraphs(paragraphs, (MAIN_LEFT, 171, 103, 78), 10, INK)
 
-    def _house_column(self, ticket: TicketView) -> None:
+    def house_column(self, more: Sequence[str]) -> None:
+        """The house, and what the law asks for, with what it asks of this page."""
         left, width = 130.0, STUB_INNER_RIGHT - 130.0
-        self._heading("house.title", left)
+        self.heading(self.t("ticket.house.title"), left)
         lines = (self.house.name, *self.house.address, *self.house.contact)
-        self._paragraphs(lines, (left, 171, width, 78), 10, INK, gap=0.15)
-        mentions = [*legal_mentions(self.house, self.t), *self._price_mentions(ticket)]
-        mentions.append(self.house.policy or self.t("ticket.legal.policy"))
-        text = " — ".join(mentions)
+        self.paragraphs(lines, (left, 171, width, 78), 10, INK, gap=0.15)
+        text = " — ".join([*legal_mentions(self.house, self.t), *more])
         full = STUB_INNER_RIGHT - MAIN_LEFT
-        _stroke(self.canvas, self.trim)
+        stroke(self.canvas, self.trim)
         self.canvas.setLineWidth(0.6)
-        self.canvas.line(MAIN_LEFT * mm, _y(257), (MAIN_LEFT + full) * mm, _y(257))
-        self._label("legal.title", MAIN_LEFT, 261)
-        self._paragraphs((text,), (MAIN_LEFT, 263, full, 21), 7.5, SOFT)
+        self.canvas.line(MAIN_LEFT * mm, from_top(257), (MAIN_LEFT + full) * mm, from_top(257))
+        self._label(self.t("ticket.legal.title"), MAIN_LEFT, 261)
+        self.paragraphs((text,), (MAIN_LEFT, 263, full, 21), 7.5, SOFT)
 
     # Pieces.
 
@@ -440,18 +471,17 @@ class _Page:
         rate = money.format_percent(ticket.vat_bp, self.t.language)
         return [self.t("ticket.legal.price", price=self._price(ticket), rate=rate)]
 
-    def _label(self, key: str, left: float, baseline: float) -> None:
-        _fill(self.canvas, SOFT)
-        words = self.t(f"ticket.{key}").upper()
-        draw_line(self.canvas, words, left * mm, _y(baseline), SANS, LABEL_PT)
+    def _label(self, words: str, left: float, baseline: float) -> None:
+        fill(self.canvas, SOFT)
+        draw_line(self.canvas, words.upper(), left * mm, from_top(baseline), SANS, LABEL_PT)
 
-    def _heading(self, key: str, left: float) -> None:
-        _fill(self.canvas, self.trim)
-        self.canvas.rect(left * mm, _y(158.5), 9 * mm, 0.7 * mm, stroke=0, fill=1)
-        _fill(self.canvas, INK)
-        draw_line(self.canvas, self.t(f"ticket.{key}"), left * mm, _y(165.5), SERIF, 15)
+    def heading(self, words: str, left: float) -> None:
+        fill(self.canvas, self.trim)
+        self.canvas.rect(left * mm, from_top(158.5), 9 * mm, 0.7 * mm, stroke=0, fill=1)
+        fill(self.canvas, INK)
+        draw_line(self.canvas, words, left * mm, from_top(165.5), SERIF, 15)
 
-    def _field(
+    def field(
         self,
         key: str,
         value: str,
@@ -464,12 +494,12 @@ class _Page:
     ) -> None:
         """A small label and its value below it, in a box (left, top, width, height) in mm."""
         left, top, width, height = box
-        self._label(key, left, top + 2.4)
-        _fill(self.canvas, colour)
-        value_box = (left * mm, _y(top + 3.1), width * mm, (height - 3.1) * mm)
+        self._label(self.t(key), left, top + 2.4)
+        fill(self.canvas, colour)
+        value_box = (left * mm, from_top(top + 3.1), width * mm, (height - 3.1) * mm)
         draw_fitted(self.canvas, value, value_box, font, largest, valign=valign, leading=leading)
 
-    def _paragraphs(
+    def paragraphs(
         self,
         texts: Sequence[str],
         box: tuple[float, float, float, float],
@@ -478,16 +508,16 @@ class _Page:
         gap: float = 0.5,
     ) -> None:
         left, top, width, height = box
-        _fill(self.canvas, colour)
-        points = (left * mm, _y(top), width * mm, height * mm)
+        fill(self.canvas, colour)
+        points = (left * mm, from_top(top), width * mm, height * mm)
         draw_paragraphs(self.canvas, texts, points, SANS, largest, gap=gap)
 
 
-def _fill(canvas: Canvas, colour: str) -> None:
+def fill(canvas: Canvas, colour: str) -> None:
     canvas.setFillColor(_colour(colour))
 
 
-def _stroke(canvas: Canvas, colour: str) -> None:
+def stroke(canvas: Canvas, colour: str) -> None:
     canvas.setStrokeColor(_colour(colour))
 
 
@@ -496,7 +526,7 @@ def _colour(colour: str) -> Color:
     return Color(*(part / 255 for part in rgb(colour)))
 
 
-def _y(from_top_mm: float) -> float:
+def from_top(from_top_mm: float) -> float:
     """Page coordinates of a distance from the top edge."""
     return float(PAGE_HEIGHT - from_top_mm * mm)
 

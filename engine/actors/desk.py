@@ -13,7 +13,7 @@ Owns the calls, what they refuse, and the clock. The steps are in `saga`, the ru
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
@@ -22,8 +22,9 @@ from engine.actors import ActorFault, NotReady
 from engine.actors.order_keeper import MAX_OPEN_ORDERS, OrderKeeper, OrdersPort
 from engine.actors.performance import now_ms
 from engine.actors.saga import Ask, Saga, Shop, subject_of
-from engine.commands import Refusal
+from engine.commands import Quoted, Refusal
 from engine.credit import CODE_BYTES, CreditRefused, code_of, read_code
+from engine.gift_cards import gift_amounts, live_gift_cards, payable_by_credit
 from engine.order_changes import (
     MAX_EXCHANGES_PER_ORDER,
     MAX_REFUNDS_PER_ORDER,
@@ -114,6 +115,11 @@ MAX_SWEEPS: Final = 64
 fewer than calls to the payment provider, so that buyers still come through."""
 
 
+def new_code() -> str:
+    """The code of a credit that is to be opened."""
+    return code_of(secrets.token_bytes(CODE_BYTES))
+
+
 def _refuse(code: DeskRefusal | Refusal | PaymentRefusal, detail: str = "") -> OrderRefused:
     return OrderRefused(code.value, detail)
 
@@ -159,15 +165,19 @@ class OrderDesk:
         async with self._keeper.lock(request.id):
             known = await self._keeper.load(request.id)
             if known is not None:
-                same = known.holds == request.baskets and known.channel == request.channel
+                same = _same_order(known, request)
                 return await self._sell_free(known) if same else _refuse(Refusal.ID_REUSED)
             if self._keeper.open_orders >= MAX_OPEN_ORDERS:
                 return _refuse(Refusal.BUSY)
             quotes = await self._saga.check_out(request, subject_of(request.id, request))
             if isinstance(quotes, OrderRefused):
                 return quotes
-            order = await self._keeper.save(draw_up(request, quotes, self._clock_ms()))
+            order = await self._keeper.save(self._draw_up(request, quotes))
             return await self._sell_free(order)
+
+    def _draw_up(self, request: PlaceOrder, quotes: Sequence[Quoted]) -> Order:
+        codes = [new_code() for _ in request.gift_cards]
+        return draw_up(request, quotes, self._clock_ms(), codes)
 
     async def _sell_free(self, order: Order) -> Order | OrderRefused:
         """The order as it is answered to whoever places it: of total 0, sold."""
@@ -209,7 +219,7 @@ class OrderDesk:
         quotes = await self._saga.check_out(request, subject, claiming=True)
         if isinstance(quotes, OrderRefused):
             return quotes
-        order = draw_up(request, quotes, self._clock_ms())
+        order = self._draw_up(request, quotes)
         if not order.total:
             return await self._saga.settle(await self._keeper.save(order))
         cash = PaymentMethod.CASH.value
@@ -379,7 +389,10 @@ class OrderDesk:
             on_it = await self._on_credit(reference, order)
             if isinstance(on_it, OrderRefused):
                 return on_it
-            part = amount or min(part, on_it)
+            most = payable_by_credit(changed)
+            if changed.gift_worth and max(amount, 1) > most:
+                return _refuse(DeskRefusal.CREDIT_BUYS_NO_CREDIT, str(max(0, most)))
+            part = amount or min(most, on_it)
             reference = read_code(reference)
             if part > on_it or not part:
                 return _refuse(DeskRefusal.CREDIT_TOO_SMALL, str(on_it))
@@ -399,8 +412,8 @@ class OrderDesk:
 
     async def _on_credit(self, text: str, order: Order) -> int | OrderRefused:
         """What is on a credit, in minor units."""
-        code, seller = read_code(text), order.lines[0].performance
-        credit = await self._keeper.credit(code, seller) if code else None
+        code = read_code(text)
+        credit = await self._keeper.credit(code, order.seller) if code else None
         if credit is None or credit.currency != order.currency:
             return _refuse(DeskRefusal.CREDIT_UNKNOWN)
         return credit.balance
@@ -552,10 +565,13 @@ class OrderDesk:
             if known is None and _exchange_of(found, wanted.id) is not None:
                 return _refuse(Refusal.ID_REUSED, "refund: an exchange has this id")
             if known is None:
-                lines = () if wanted.amount else tuple(sorted(wanted.lines)) or sold_lines(found)
-                refused = await self._refuse_refund(found, lines, wanted)
+                lines, gift_cards = _wanted_back(found, wanted)
+                refused = await self._refuse_refund(found, lines, gift_cards, wanted)
                 if refused is not None:
                     return refused
+                taken = await self._unspent(found, gift_cards, wanted)
+                if isinstance(taken, OrderRefused):
+                    return taken
                 till = "" if wanted.to_credit else _session_of(found, at_till)
                 if till is None:
                     return _refuse(DeskRefusal.TILL_CLOSED)
@@ -567,24 +583,51 @@ class OrderDesk:
                     self._clock_ms(),
                     amount=wanted.amount,
                     fee=wanted.fee,
-                    card=code_of(secrets.token_bytes(CODE_BYTES)) if wanted.to_credit else "",
+                    card=new_code() if wanted.to_credit else "",
                     called_off=wanted.called_off,
+                    gift_cards=taken,
                 )
                 changed = replace(found, refunds=(*found.refunds, intent), till=till)
                 try:
                     found = await self._saga.keep(found, changed)
+                except CreditRefused:  # spent since it was looked at
+                    return _refuse(DeskRefusal.GIFT_CARD_SPENT)
                 except TillSessionClosed:
                     return _refuse(DeskRefusal.TILL_CLOSED)
                 found = await self._saga.settle(found)
             elif not _same_refund(known, wanted):
                 return _refuse(Refusal.ID_REUSED, "refund: it was of something else")
             done = next(one for one in found.refunds if one.id == wanted.id)
-            if done.refused and not done.undone:
+            if done.refused and not done.undone and not done.gift_cards:
                 return OrderRefused(done.refused)
             return found
 
+    async def _unspent(
+        self, order: Order, numbers: Sequence[int], wanted: RefundRequest
+    ) -> tuple[tuple[int, int], ...] | OrderRefused:
+        """What a refund takes back of gift cards, as an `OrderRefund` has it."""
+        cards = {one.number: one for one in live_gift_cards(order)}
+        taken = []
+        for number in numbers:
+            card = cards[number]
+            credit = await self._keeper.credit(card.code, order.seller)
+            unspent = min(card.left, credit.balance) if credit is not None else 0
+            if wanted.unprinted and unspent < card.amount:
+                return _refuse(DeskRefusal.GIFT_CARD_SPENT)
+            if unspent:
+                taken.append((number, unspent))
+            elif wanted.gift_cards:
+                return _refuse(DeskRefusal.GIFT_CARD_SPENT)
+        if numbers and not taken and not _wanted_back(order, wanted)[0]:
+            return _refuse(DeskRefusal.GIFT_CARD_SPENT)
+        return tuple(taken)
+
     async def _refuse_refund(
-        self, order: Order, lines: tuple[int, ...], wanted: RefundRequest
+        self,
+        order: Order,
+        lines: tuple[int, ...],
+        gift_cards: tuple[int, ...],
+        wanted: RefundRequest,
     ) -> OrderRefused | None:
         reserved = wanted.called_off and order.state in RESERVED_STATES
         if order.state not in SOLD_STATES and not reserved:
@@ -592,6 +635,11 @@ class OrderDesk:
         live = reserved_lines(order) if reserved else sold_lines(order)
         if len(set(lines)) != len(lines) or not set(lines).issubset(live):
             return _refuse(DeskRefusal.LINE_NOT_SOLD)
+        cards = {one.number for one in live_gift_cards(order)}
+        if len(set(gift_cards)) != len(gift_cards) or not cards.issuperset(gift_cards):
+            return _refuse(DeskRefusal.LINE_NOT_SOLD)
+        if not lines and not gift_cards and not wanted.amount:
+            return _refuse(DeskRefusal.NOTHING_TO_REFUND, order.state.value)
         if wanted.amount > order.value:
             return _refuse(DeskRefusal.MORE_THAN_VALUE, str(order.value))
         if len(order.refunds) >= MAX_REFUNDS_PER_ORDER or _refunds_are_full(order):
@@ -651,7 +699,7 @@ class OrderDesk:
         quote = await self._saga.check_out_exchange(order, wanted, now_ms)
         if isinstance(quote, OrderRefused):
             return quote
-        card = code_of(secrets.token_bytes(CODE_BYTES)) if wanted.to_credit else ""
+        card = new_code() if wanted.to_credit else ""
         changed = exchange_asked(order, wanted, quote, card, now_ms)
         try:
             order = await self._saga.keep(order, advance(replace(changed, till=till)))
@@ -662,7 +710,8 @@ class OrderDesk:
     async def print_tickets(
         self, order: str, id: str, lines: tuple[int, ...], operator: str
     ) -> Order | OrderRefused:
-        """Note that tickets (no line named: all) are printed; the same id again is the same print.
+        """Note that tickets (no line named: all, and gift cards) are printed; the same id again is
+        the same print.
 
         Saved before anything is on paper, so that no sale is undone whose ticket somebody has.
         """
@@ -676,9 +725,10 @@ class OrderDesk:
             if any(one.id == id for one in found.prints):
                 return found
             wanted = tuple(sorted(lines)) or sold_lines(found)
-            if not wanted or not set(wanted).issubset(sold_lines(found)):
+            cards = () if lines else tuple(one.number for one in live_gift_cards(found))
+            if not (wanted or cards) or not set(wanted).issubset(sold_lines(found)):
                 return _refuse(DeskRefusal.LINE_NOT_SOLD)
-            changed = printed(found, id, wanted, operator, self._clock_ms())
+            changed = printed(found, id, wanted, cards, operator, self._clock_ms())
             return await self._saga.keep(found, changed)
 
     async def reissue(
@@ -783,15 +833,32 @@ def _same_exchange(known: OrderExchange, wanted: ExchangeRequest) -> bool:
     return same and wanted.fee == known.fee and wanted.to_credit == bool(known.card)
 
 
+def _same_order(known: Order, request: PlaceOrder) -> bool:
+    same = known.holds == request.baskets and known.channel == request.channel
+    return same and gift_amounts(known) == request.gift_cards
+
+
 def _same_sale(order: Order, request: PlaceOrder, payment_id: str, given: int) -> bool:
-    same = order.holds == request.baskets and order.channel == request.channel
+    same = _same_order(order, request)
     payment = payment_of(order, payment_id)
     return same and (not order.total if payment is None else payment.given == given)
 
 
+def _wanted_back(order: Order, wanted: RefundRequest) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The lines, and the gift cards, that a refund is of."""
+    if wanted.lines or wanted.gift_cards:
+        return tuple(sorted(wanted.lines)), tuple(sorted(wanted.gift_cards))
+    if wanted.amount:
+        return (), ()
+    cards = () if wanted.to_credit else tuple(one.number for one in live_gift_cards(order))
+    return sold_lines(order), cards
+
+
 def _same_refund(known: OrderRefund, wanted: RefundRequest) -> bool:
-    lines = tuple(sorted(wanted.lines))
-    same = wanted.called_off == known.called_off and (lines == known.lines or not lines)
+    lines, gift_cards = tuple(sorted(wanted.lines)), tuple(sorted(wanted.gift_cards))
+    named = lines, gift_cards
+    was = known.lines, tuple(number for number, _ in known.gift_cards)
+    same = wanted.called_off == known.called_off and (named == was or not any(named))
     return same and wanted.amount == known.amount and wanted.to_credit == bool(known.card)
 
 

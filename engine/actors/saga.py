@@ -132,7 +132,7 @@ class Shop(Struct, frozen=True):
 
     public_url: str
     title: Callable[[int], Awaitable[str]]
-    """The words for a performance on the page."""
+    """The words for a performance on the page; GIFT_CARDS for those."""
 
 
 class Saga:
@@ -584,7 +584,7 @@ class Saga:
             # Back among the seats, which are still held.
             cancel_url=page
             if order.exchange is not None
-            else f"{self._shop.public_url}/p/{order.holds[0].performance}#checkout",
+            else f"{self._shop.public_url}/p/{order.seller}#checkout",
             language=order.buyer.language,
         )
 

@@ -64,6 +64,7 @@ from engine.actors.use import own_use
 from engine.lead import Led
 from engine.mail_server import parse_mail_server
 from engine.mails import Composed, Due
+from engine.ordering import GIFT_CARDS
 from engine.settings import Settings as PerformanceSettings
 from engine.status import MailStatus, Use
 from engine.waiting import Report
@@ -211,6 +212,12 @@ class DeskProcess(LedProcess):
             )
 
             async def title(performance: int) -> str:
+                if performance == GIFT_CARDS:
+                    from renderers.i18n import translator
+
+                    house = await store.catalogue.house()
+                    assert house is not None, "an order is a house's"
+                    return translator(house.languages[0])("gift_card.title")
                 entry = await store.catalogue.performance(performance)
                 assert entry is not None, f"an order names performance {performance}"
                 return next(iter(entry.production.titles.values()))

@@ -37,7 +37,7 @@ from engine.orders import (
     TermsKind,
 )
 from engine.payments import PaymentUnavailable
-from tests.actors.desks import ADULT, World, id_of, paid, placed, request
+from tests.actors.desks import ADULT, World, gift_cards, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 
 TILL, PHONE = Channel.BOX_OFFICE, Channel.PHONE
@@ -677,6 +677,43 @@ async def stopped_at_a_reader(life: Life) -> None:
     await life.hear()
 
 
+async def a_gift_card(life: Life) -> None:
+    """With a place, paid in parts; some of the card buys another place, and the rest goes back."""
+    world = life.world
+    hold = await world.hold(1, 0, channel=TILL)
+    wanted = gift_cards(5_000, baskets=(hold,))
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    for attempt, given, part in (("a", 1_000, 1_000), ("b", 6_000, 0)):
+        told = (order.id, "cash", attempt, given, "", "ada", part)
+        order = paid(await life.ask(lambda desk, told=told: desk.pay(*told)))
+    assert order.state is OrderState.PAID
+    other = request(await world.hold(2, 3, channel=TILL), channel=TILL)
+    spent = placed(await life.ask(lambda desk: desk.place(other)))
+    told = (spent.id, "store_credit", "c", 0, order.charges[0].card)
+    paid(await life.ask(lambda desk: desk.pay(*told)))
+    placed(await life.ask(lambda desk: desk.refund(order.id, RefundRequest("r", (), "", "ada"))))
+
+
+async def gift_cards_in_vain(life: Life) -> None:
+    """A part was paid, and they are given up; others are never paid."""
+    wanted = gift_cards(5_000, 1_000)
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    told = (order.id, "cash", "a", 500, "", "ada", 500)
+    paid(await life.ask(lambda desk: desk.pay(*told)))
+    placed(await life.ask(lambda desk: desk.cancel(order.id)))
+    other = gift_cards(2_000)
+    placed(await life.ask(lambda desk: desk.place(other)))
+
+
+async def gift_cards_on_the_page(life: Life) -> None:
+    wanted = gift_cards(5_000, 1_000, channel=Channel.WEB, operator="")
+    order = placed(await life.ask(lambda desk: desk.place(wanted)))
+    life.server.pay(await page_of(life, order))
+    await life.hear()
+    asked = RefundRequest("r", (), "", "ada", gift_cards=(2,))
+    await life.ask(lambda desk: desk.refund(order.id, asked))
+
+
 BY_HAND = (
     at_the_till, at_once, at_once_in_vain, with_a_seat_lost, with_a_hold_lost, with_equal_places,
     given_up,
@@ -684,10 +721,12 @@ BY_HAND = (
     never_fetched, on_an_invoice, by_credit, by_credit_in_vain, lost_tickets, for_a_cheaper_place,
     for_dearer_places, for_places_that_are_lost, for_a_used_ticket, for_places_that_nobody_pays,
     for_another_price, for_another_price_of_a_used_ticket, for_another_price_that_nobody_pays,
+    a_gift_card, gift_cards_in_vain,
 )  # fmt: skip
 BY_STRIPE = (on_the_page, in_the_last_moment, too_late, twice, cancelled_while_paying,
              reserved_and_paid_on_the_page, exchanged_on_the_page, exchanged_too_late, at_a_reader,
-             at_a_reader_in_silence, declined_at_a_reader, stopped_at_a_reader)  # fmt: skip
+             at_a_reader_in_silence, declined_at_a_reader, stopped_at_a_reader,
+             gift_cards_on_the_page)  # fmt: skip
 
 
 async def live(story: Callable[[Life], Awaitable[None]], life: Life) -> list[str]:

@@ -28,7 +28,7 @@ from engine.orders import (
 )
 from engine.payments import PaymentRefusal
 from engine.tills import AtTill
-from tests.actors.desks import ADULT, World, id_of, paid, placed, request
+from tests.actors.desks import ADULT, World, gift_cards, id_of, paid, placed, request
 from tests.fakes.stripe_server import FakeStripe
 
 TILL = Channel.BOX_OFFICE
@@ -169,6 +169,28 @@ async def credit_too_small(world: World, desk: OrderDesk) -> object:
     return refused
 
 
+async def credit_buys_no_credit(world: World, desk: OrderDesk) -> object:
+    code = await credit_of(world, desk)
+    hold = await world.hold(1, 0, channel=TILL)
+    mixed = placed(await desk.place(gift_cards(5_000, baskets=(hold,))))
+    more = await desk.pay(mixed.id, "store_credit", "a", reference=code, amount=ADULT + 1)
+    assert more == OrderRefused(DeskRefusal.CREDIT_BUYS_NO_CREDIT, str(ADULT))
+    await desk.cancel(mixed.id)
+    order = placed(await desk.place(gift_cards(500)))
+    return await desk.pay(order.id, "store_credit", "a", reference=code)
+
+
+async def gift_card_spent(world: World, desk: OrderDesk) -> object:
+    order = placed(await desk.place(gift_cards(ADULT)))
+    order = paid(await desk.pay(order.id, "cash", "a", ADULT, operator="ada"))
+    spent = await cash_order(world, desk)
+    code = order.charges[0].card
+    paid(await desk.pay(spent.id, "store_credit", "a", reference=code))
+    undone = RefundRequest("u", (), "", "ada", unprinted=True)
+    assert await desk.refund(order.id, undone) == OrderRefused(DeskRefusal.GIFT_CARD_SPENT)
+    return await desk.refund(order.id, RefundRequest("r", (), "", "ada", gift_cards=(1,)))
+
+
 async def give_money_back(world: World, desk: OrderDesk) -> object:
     order = await cash_order(world, desk)
     await world.lose(order, order.holds[0])
@@ -202,6 +224,8 @@ CASES: dict[DeskRefusal, Callable[[World, OrderDesk], Awaitable[object]]] = {
     DeskRefusal.TOO_MANY_REISSUES: too_many_reissues,
     DeskRefusal.CREDIT_UNKNOWN: credit_unknown,
     DeskRefusal.CREDIT_TOO_SMALL: credit_too_small,
+    DeskRefusal.CREDIT_BUYS_NO_CREDIT: credit_buys_no_credit,
+    DeskRefusal.GIFT_CARD_SPENT: gift_card_spent,
 }
 BY_STRIPE = {
     DeskRefusal.TOO_MANY_PAYMENTS,

@@ -1,14 +1,26 @@
 """Store credit in Postgres: never below nothing, whoever spends it at once, and never half."""
 
 import asyncio
+import secrets
 
 import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from engine.commands import Channel
 from engine.credit import CODE_BYTES, CreditRefused, code_of
-from engine.orders import Charge, ChargeKind, LineState, Order
-from engine.payments import Payment, begin_refund, pay_by_credit
+from engine.order_changes import undone
+from engine.ordering import advance, draw_up, sold, with_payment_begun
+from engine.orders import (
+    Charge,
+    ChargeKind,
+    LineState,
+    Order,
+    OrderRefund,
+    OrderState,
+    PlaceOrder,
+)
+from engine.payments import Payment, begin_refund, pay_by_credit, pay_cash
 from persistence.store import Store
 from tests.persistence.houses import Opened
 from tests.persistence.test_orders import new_order
@@ -107,3 +119,44 @@ async def test_a_credit_is_its_own_houses(store: Store, opened: Opened) -> None:
     assert await store.orders.credit(CODE, 2**30) is None
     assert await store.orders.credit(CODE[::-1], opened.first) is None
     assert await store.credits.view(CODE[::-1]) is None
+
+
+async def test_a_gift_card_is_opened_once_it_is_paid_and_what_is_spent_does_not_go_back(
+    store: Store, opened: Opened
+) -> None:
+    """An order without a place belongs to the house of the performance that it names."""
+    wanted = PlaceOrder(
+        secrets.token_hex(16), (), Channel.BOX_OFFICE, operator="ada",
+        gift_cards=(5_000,), performance=opened.first, currency="EUR",
+    )  # fmt: skip
+    [drawn] = await store.orders.save([draw_up(wanted, [], 1_000, [CODE])])
+    assert await store.orders.credit(CODE, opened.first) is None
+    cash = pay_cash(f"{drawn.id}-a", drawn.id, 5_000, "EUR", 5_000)
+    assert isinstance(cash, Payment)
+    [selling] = await store.orders.save([advance(with_payment_begun(drawn, cash))])
+    [sale] = await store.orders.save([sold(selling, {})])
+    assert (sale.state, await balance(store, opened.first)) == (OrderState.PAID, 5_000)
+    [spent] = await store.orders.save([spending(new_order(opened.second, 1), 3_000)])
+    refunds = [OrderRefund(id, (), "", "ada", 1, gift_cards=((1, 2_000),)) for id in ("r", "s")]
+    [asked] = await store.orders.save([replace(sale, refunds=(refunds[0],))])
+    assert await balance(store, opened.first) == 0, "off the card before it is given back"
+    with pytest.raises(CreditRefused):
+        await store.orders.save([replace(asked, refunds=tuple(refunds))])
+    [back] = await store.orders.save([undone(asked, refunds[0], (), "")])
+    assert (back.state, back.paid, back.due) == (OrderState.PART_REFUNDED, 3_000, 0)
+    view = await store.credits.view(CODE)
+    assert view is not None and [(one.order, one.amount, one.ref) for one in view.moves] == [
+        (sale.number, -2_000, "r"), (spent.number, -3_000, "a"), (sale.number, 5_000, "gift_card"),
+    ]  # fmt: skip
+    async with store._engine.connect() as connection:
+        told = await connection.execute(
+            sa.text(
+                "SELECT kind, amount, tax_bp FROM ledger WHERE order_number = :n ORDER BY number"
+            ),
+            {"n": sale.number},
+        )
+        rows = [tuple(row) for row in told]
+    assert sorted(rows) == sorted(
+        [("gift_card", 5_000, -1), ("payment", 5_000, -1), ("gift_card", -2_000, -1),
+         ("repayment", -2_000, -1)]
+    )  # fmt: skip

@@ -100,6 +100,7 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/api/orders/{order}/cancel", SELLERS, {}, case="of a till",
              fill=(("order", "{till_order}"),)),
     Endpoint("GET", "/api/orders/{order}/tickets.pdf", EVERYBODY, token="ignored"),
+    Endpoint("GET", "/api/orders/{order}/gift-cards.pdf", EVERYBODY, token="ignored"),
     Endpoint("GET", "/api/orders/{order}/receipt.pdf", EVERYBODY, token="ignored"),
     Endpoint("GET", "/api/orders/{order}/papers", EVERYBODY, token="ignored"),
     Endpoint("GET", "/api/orders/{order}/papers/{paper}", EVERYBODY, token="ignored"),
