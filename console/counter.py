@@ -38,7 +38,13 @@ class Wanted(NamedTuple):
 
 @asynccontextmanager
 async def held(
-    client: Client, performance: Performance, seating: Seating, wanted: Wanted, t: Translator
+    client: Client,
+    performance: Performance,
+    seating: Seating,
+    wanted: Wanted,
+    t: Translator,
+    *,
+    by_phone: bool = False,
 ) -> AsyncIterator[Sale]:
     """The places, held and priced as they are wanted; given back where the work with them fails.
 
@@ -48,6 +54,7 @@ async def held(
         Unreachable: It does not answer.
     """
     sale = Sale(performance, seating, new_id())
+    sale.by_phone = by_phone
     frame = _frame(sale, wanted, t)
     link = Link(client.server, client.token, t.language, context=client.context)
     running = asyncio.create_task(link.run())
@@ -89,20 +96,21 @@ def _frame(sale: Sale, wanted: Wanted, t: Translator) -> AskHold | AskBest:
     if sum(map(bool, (wanted.seats, wanted.best, wanted.area))) != 1:
         raise Failure(t("order.cli.which_places"))
     if wanted.best:
-        return AskBest(new_id(), performance, sale.token, wanted.best)
+        return AskBest(new_id(), performance, sale.token, wanted.best, channel=sale.channel)
     if wanted.seats:
         try:
             named = seating.find_seats(wanted.seats)
         except ValueError as error:
             raise Failure(t("console.sale.no_such_place", text=str(error))) from None
         seats = dict.fromkeys(seat for one in named for seat in seating.sold_with(one))
-        return AskHold(new_id(), performance, sale.token, tuple(seats))
+        return AskHold(new_id(), performance, sale.token, tuple(seats), (), sale.channel)
     name, _, many = wanted.area.partition("=")
     spot = seating.find(name)
     area = -1 if spot is None else seating.area_of(spot)
     if area < 0 or not many.isascii() or not many.isdigit() or not int(many[:9]):
         raise Failure(t("console.sale.no_such_place", text=wanted.area))
-    return AskHold(new_id(), performance, sale.token, (), ((area, int(many[:9])),))
+    places = ((area, int(many[:9])),)
+    return AskHold(new_id(), performance, sale.token, (), places, sale.channel)
 
 
 def _price(sale: Sale, prices: tuple[str, ...], t: Translator) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
+from msgspec.structs import replace
 
 from console.cli import t
 from console.client import Client, ClientError
@@ -34,9 +35,9 @@ from console.programme import Performance
 from console.sale import Sale
 from console.seating import Seating
 from console.terminal_cli import read_card
-from engine.commands import ID_BYTES, Line
+from engine.commands import ID_BYTES, Channel, Line
 from engine.credit import credits_of, spaced
-from engine.orders import Buyer, Delivery, Order, OrderHold, OrderLine, PlaceOrder, TermsKind
+from engine.orders import Buyer, Delivery, Order, OrderHold, OrderLine, TermsKind
 from engine.payments import PaymentMethod
 from renderers.money import format_money, parse_money
 
@@ -133,6 +134,9 @@ def sell(
     delivery: Annotated[
         Literal["e_ticket", "box_office", "post"], Parameter(help=t("order.cli.delivery"))
     ] = "e_ticket",
+    channel: Annotated[
+        Literal["box_office", "phone"] | None, Parameter(help=t("order.cli.channel"))
+    ] = None,
     until: Annotated[str, Parameter(help=t("order.cli.until"))] = "",
     money: Money = Money(),
     who: Asker = ASKER,
@@ -143,10 +147,12 @@ def sell(
         client = await operator(who)
         until_ms = _moment_of(until, await house_zone(client)) if until else 0
         house = await _house(client, performance)
-        async with held(client, *house, places.wanted(), t) as sale:
+        by_phone = channel == Channel.PHONE.value
+        async with held(client, *house, places.wanted(), t, by_phone=by_phone) as sale:
             buyer = Buyer(name, email, t.language)
-            basket = OrderHold(performance, sale.token.hex(), sale.order_lines())
-            asked = PlaceOrder(_new_id(), (basket,), buyer=buyer, delivery=Delivery(delivery))
+            asked = replace(
+                sale.order(_new_id(), t.language), buyer=buyer, delivery=Delivery(delivery)
+            )
             order = await client.place(asked)
             # From here on the order has what was held: what fails now is asked of it again.
             with _made(order):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from console.programme import Performance, PriceChoice
 from console.seating import Seating
-from engine.commands import BasketIs, Held, Line, Released
+from engine.commands import BasketIs, Channel, Held, Line, Released
 from engine.orders import Buyer, OrderHold, PlaceOrder
 
 
@@ -36,6 +36,7 @@ class Sale:
         self.token = token
         self.expires_ms = 0
         self.buyer = ""
+        self.by_phone = False
         self.seats: dict[int, str] = {}  # seat -> price type, in the order they came
         self.places: dict[tuple[int, str], int] = {}  # (area, price type) -> quantity
 
@@ -88,7 +89,7 @@ class Sale:
 
     def clear(self, token: bytes) -> None:
         """Begin again with a new hold."""
-        self.token, self.expires_ms, self.buyer = token, 0, ""
+        self.token, self.expires_ms, self.buyer, self.by_phone = token, 0, "", False
         self.seats.clear()
         self.places.clear()
 
@@ -148,6 +149,11 @@ class Sale:
         return sum(quantity for (a, _), quantity in self.places.items() if a == area)
 
     @property
+    def channel(self) -> Channel | None:
+        """The one to ask for; None: that of whoever sells."""
+        return Channel.PHONE if self.by_phone else None
+
+    @property
     def size(self) -> int:
         """Seats and places in the basket."""
         return len(self.seats) + sum(self.places.values())
@@ -166,7 +172,8 @@ class Sale:
     def order(self, id: str, language: str) -> PlaceOrder:
         """What to ask the order desk for; the papers will be in `language`."""
         hold = OrderHold(self.performance.id, self.token.hex(), self.order_lines())
-        return PlaceOrder(id, (hold,), buyer=Buyer(self.buyer, language=language))
+        buyer = Buyer(self.buyer, language=language)
+        return PlaceOrder(id, (hold,), self.channel or Channel.BOX_OFFICE, buyer=buyer)
 
     def order_lines(self) -> tuple[Line, ...]:
         return tuple(

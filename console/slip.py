@@ -62,6 +62,7 @@ class Slip(msgspec.Struct, frozen=True):
     buyer: str = ""
     paid: bool = False
     exchange: Exchange | None = None
+    by_phone: bool = False
 
 
 class AllTillsBusy(Exception):

@@ -158,7 +158,8 @@ class Till:
         """Add seats and (area, quantity) to the basket."""
         house, sale = self._at_work()
         self._write_down(sale)
-        ask = AskHold(new_id(), house.performance.id, sale.token, tuple(seats), tuple(places))
+        number, token = house.performance.id, sale.token
+        ask = AskHold(new_id(), number, token, tuple(seats), tuple(places), sale.channel)
         return self._taken(await self.link.ask(ask))
 
     async def best(
@@ -175,6 +176,7 @@ class Till:
             categories=categories,
             sections=sections,
             accessible=accessible,
+            channel=sale.channel,
         )
         return self._taken(await self.link.ask(ask))
 
@@ -272,6 +274,7 @@ class Till:
                     sale.order_lines(),
                     order=secrets.token_hex(ID_BYTES),
                     buyer=sale.buyer,
+                    by_phone=sale.by_phone,
                 )
             )
         assert self.slip is not None
@@ -452,6 +455,7 @@ class Till:
             self.forget()
             return Resumed.GONE
         house.sale.token, house.sale.buyer = bytes.fromhex(slip.token), slip.buyer
+        house.sale.by_phone = slip.by_phone
         if slip.order:
             try:
                 self.order = await self.client.order(slip.order)
@@ -526,6 +530,7 @@ class Till:
                 sale.order_lines(),
                 buyer=sale.buyer,
                 exchange=self.exchange,
+                by_phone=sale.by_phone,
             )
         )
 

@@ -188,13 +188,17 @@ class Line(Struct, array_like=True, frozen=True, gc=False):
 
 
 class Checkout(_Command, tag="checkout", frozen=True):
-    """Price the whole hold, lock it for `order` and extend it, once, into payment."""
+    """Price the whole hold, lock it for `order` and extend it, once, into payment.
+
+    It is sold in `channel`; None: in the one that it is held in.
+    """
 
     token: bytes
     order: str
     buyer: str  # whom per-buyer limits count for: a normalised e-mail, or the session
     lines: tuple[Line, ...]
     instead: tuple[int, ...] = ()  # tickets of the order that these places are exchanged for
+    channel: Channel | None = None
 
 
 class Reopen(_Command, tag="reopen", frozen=True):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.commands import (
+    Channel,
     Checkout,
     Line,
     Outcome,
@@ -62,7 +63,7 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
         if refused is not None:
             return refused
         assert mine is not None
-        priced = _amounts(state, mine, lines, at_ms)
+        priced = _amounts(state, command.channel or mine.channel, lines, at_ms)
         if isinstance(priced, Refused):
             return priced
         amounts = priced
@@ -83,7 +84,7 @@ def checkout(state: State, command: Checkout, at_ms: int) -> Outcome:
         total,
         state.prices.currency,
         ends_ms,
-        quote(fees, lines, amounts, mine.channel, vat_bp) if fees else (),
+        quote(fees, lines, amounts, command.channel or mine.channel, vat_bp) if fees else (),
         rates(state, lines, at_ms) if state.prices.is_taxed else (),
     )
     # ---- nothing below can refuse or fail ----
@@ -122,14 +123,14 @@ def _plain_amounts(state: State, mine: HoldState, lines: tuple[Line, ...]) -> li
 
 
 def _amounts(
-    state: State, mine: HoldState, lines: tuple[Line, ...], at_ms: int
+    state: State, channel: Channel, lines: tuple[Line, ...], at_ms: int
 ) -> list[int] | Refused:
     """The amount of one place of each line."""
     amounts = []
     for line in lines:
         seat = line.seat
         category = _category(state, line)
-        amount = state.prices.price(category, line.price_type, at_ms, mine.channel)
+        amount = state.prices.price(category, line.price_type, at_ms, channel)
         if amount is None:
             return Refused(Refusal.NO_PRICE, (seat,) if seat >= 0 else (), line.price_type)
         amounts.append(amount)
@@ -187,7 +188,7 @@ def _refuse_cover(mine: HoldState, lines: tuple[Line, ...]) -> Refused | None:
 
 def _refuse_limits(state: State, mine: HoldState, command: Checkout) -> Refused | None:
     places = places_in(mine.seats, mine.areas)
-    if not is_till(mine.channel):
+    if not is_till(command.channel or mine.channel):
         if places > state.max_per_order:
             return TOO_MANY_IN_ORDER
         most = state.settings.max_per_buyer

@@ -287,7 +287,10 @@ class Tally:
         self._counts.expired += len(expired.tokens)
 
     def _quoted(self, command: Any, quoted: Quoted, at_ms: int) -> None:
-        self._pay(self._holds[command.token], True)
+        hold = self._holds[command.token]
+        if command.channel is not None:
+            hold.channel = command.channel.value
+        self._pay(hold, True)
 
     def _reopened(self, command: Reopen, reopened: Reopened, at_ms: int) -> None:
         self._pay(self._holds[command.token], False)

@@ -400,6 +400,7 @@ class Sales(Protocol):
         *,
         performance: int | None = None,
         state: OrderState | None = None,
+        operator: str = "",
         before: int | None = None,
         limit: int = 50,
     ) -> Sequence[Any]: ...
@@ -410,6 +411,7 @@ class Sales(Protocol):
         *,
         performance: int | None = None,
         seats: Sequence[int] = (),
+        operator: str = "",
         before: int | None = None,
         limit: int = 50,
     ) -> Sequence[Any]: ...

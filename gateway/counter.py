@@ -125,7 +125,7 @@ def _request(who: Principal, frame: wire.AskBuy, tax_bp: int) -> PlaceOrder:
             OrderHold(basket.performance, basket.token.hex(), basket.lines)
             for basket in frame.baskets
         ),
-        who.channel,
+        frame.channel or who.channel,
         operator=who.who,
         buyer=Buyer(frame.name, frame.email, frame.language),
         tax_bp=tax_bp,

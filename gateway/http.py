@@ -221,7 +221,7 @@ async def shown_entry(request: web.Request, principal: Principal | None) -> Entr
 def may_see(principal: Principal | None, entry: Entry) -> bool:
     if entry.is_public:
         return True
-    return principal is not None and not principal.is_buyer and principal.may_serve(entry.id)
+    return principal is not None and not principal.is_outsider and principal.may_serve(entry.id)
 
 
 # Out -----------------------------------------------------------------------------

@@ -311,6 +311,8 @@ async def post_operator(request: web.Request) -> web.Response:
     wanted = await read_json(request, NewOperator)
     if not set(wanted.roles) <= set(OPERATOR_ROLES):
         raise Problem("invalid", f"roles are {', '.join(OPERATOR_ROLES)}", field="$.roles")
+    if Role.RESELLER in wanted.roles and len(set(wanted.roles)) > 1:
+        raise Problem("invalid", "a reseller has no other role", field="$.roles")
     if i18n.match(wanted.language) is None:
         known = ", ".join(i18n.languages())
         raise Problem("invalid", f"languages are {known}", field="$.language")

@@ -23,7 +23,7 @@ from engine.commands import (
 )
 from engine.limits import MAX_TEXT_CHARS
 from gateway.asking import ask
-from gateway.http import EDGE, Edge, answer, number_in, operator, read_json
+from gateway.http import EDGE, Edge, answer, number_in, operator, read_json, shown_entry
 from gateway.limits import MAX_SEATS_KEPT_AT_ONCE
 from gateway.problems import Problem
 from gateway.session import Principal, Role, now_ms
@@ -56,10 +56,18 @@ class GivenBack(Struct, frozen=True):
 
 @routes.get("/api/performances/{performance}/allocations")
 async def get_allocations(request: web.Request) -> web.Response:
-    """What is kept for whom, and how much of it is left; of `?name=` with its seats."""
+    """What is kept for whom, and how much of it is left; of `?name=` with its seats.
+
+    A reseller is told of what is kept for resellers.
+    """
     edge, performance = request.app[EDGE], number_in(request, "performance")
-    await operator(request, *SELLING_ROLES)
+    principal = await operator(request, *SELLING_ROLES, Role.RESELLER)
     name = request.query.get("name", "")[:MAX_TEXT_CHARS]
+    if principal.is_reseller:
+        await shown_entry(request, principal)
+        told = await _told(edge, performance, name)
+        mine = [one for one in told.allocations if principal.channel in one.channels]
+        return answer({"allocations": [_use(one) for one in mine]})
     return answer(await _allocations(edge, performance, name))
 
 
@@ -129,9 +137,7 @@ async def _change(
 
 async def _allocations(edge: Edge, performance: int, name: str) -> dict[str, Any]:
     entry = await edge.programme.entry(performance)
-    command = ListAllocations(secrets.token_bytes(ID_BYTES), name)
-    told = await ask(edge.hub.batcher, performance, "allocations", command)
-    assert isinstance(told, AllocationsAre), f"a question was answered by {told}"
+    told = await _told(edge, performance, name)
     plan = await edge.plans.plan(entry.plan)
     return {
         "allocations": [_use(one) for one in told.allocations],
@@ -143,6 +149,13 @@ async def _allocations(edge: Edge, performance: int, name: str) -> dict[str, Any
             ]
         },
     }
+
+
+async def _told(edge: Edge, performance: int, name: str) -> AllocationsAre:
+    command = ListAllocations(secrets.token_bytes(ID_BYTES), name)
+    told = await ask(edge.hub.batcher, performance, "allocations", command)
+    assert isinstance(told, AllocationsAre), f"a question was answered by {told}"
+    return told
 
 
 def _use(one: AllocationUse) -> dict[str, Any]:

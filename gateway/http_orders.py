@@ -44,6 +44,8 @@ from gateway.session import Principal, Role, now_ms
 from renderers import i18n
 
 SELLERS: Final = (Role.CASHIER, Role.SUPERVISOR, Role.ADMIN)
+PLACERS: Final = (*SELLERS, Role.RESELLER)
+"""Of operators: who may place orders, and give up their own."""
 _DAY_MS: Final = 24 * 60 * 60 * 1_000
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _REFUSAL_STATUS: Final = {"order_unknown": 404, "busy": 503, "malformed": 422}
@@ -103,15 +105,21 @@ class Reserve(Struct, frozen=True):
 
 @routes.post("/api/orders")
 async def place(request: web.Request) -> web.Response:
-    """Price and lock the holds; the channel and who asks come from the token."""
+    """Price and lock the holds; who asks comes from the token, and the channel with it: of the
+    house's people it is the box office, or the phone where they say so."""
     edge = request.app[EDGE]
     principal = await somebody(request)
     if not principal.is_buyer:
-        principal = await operator(request, *SELLERS)
+        principal = await operator(request, *PLACERS)
     wanted = await read_json(request, PlaceOrder)
     _check(wanted)
+    by_phone = wanted.channel is Channel.PHONE
+    if by_phone and not principal.may_sell_in(Channel.PHONE):
+        raise Problem("forbidden", "orders by phone are taken by the house's people")
+    if principal.is_reseller and wanted.gift_cards:
+        raise Problem("forbidden", "gift cards are the house's own to sell")
     alone = bool(wanted.gift_cards) and not wanted.baskets
-    if principal.is_buyer:
+    if principal.is_outsider:
         asked = [wanted.performance] if alone else []
         for performance in (*asked, *(basket.performance for basket in wanted.baskets)):
             if not await edge.programme.is_public(performance):
@@ -119,7 +127,7 @@ async def place(request: web.Request) -> web.Response:
     currency = (await edge.programme.entry(wanted.performance)).settings.currency if alone else ""
     wanted = msgspec.structs.replace(
         wanted,
-        channel=principal.channel,
+        channel=Channel.PHONE if by_phone else principal.channel,
         session=principal.who if principal.is_buyer else "",
         operator="" if principal.is_buyer else principal.who,
         tax_bp=vat_of(await edge.programme.house()),
@@ -175,9 +183,11 @@ async def reserve(request: web.Request) -> web.Response:
     by_house = wanted.kind in (TermsKind.INVOICE, TermsKind.ON_SITE)
     principal = await somebody(request) if by_house else await operator(request, *SELLERS)
     if not principal.is_buyer:
-        principal = await operator(request, *SELLERS)
+        principal = await operator(request, *(PLACERS if by_house else SELLERS))
+    if principal.is_reseller:
+        await own_order(request, principal)
     terms = _terms(wanted, await edge.programme.house())
-    who = "" if principal.is_buyer else principal.who
+    who = "" if principal.is_outsider else principal.who
     reserved = decided(await edge.backend.desk.reserve(order_id(request), terms, who))
     if who:
         edge.auditor.note(principal, "reserve_order", reserved.number, kind=wanted.kind.value)
@@ -203,7 +213,9 @@ async def cancel(request: web.Request) -> web.Response:
     )
     if order.exchange is not None:
         ours = bool(order.exchange.operator)
-    seller = await operator(request, *SELLERS) if ours else None
+    seller = await operator(request, *PLACERS) if ours else None
+    if seller is not None and seller.is_reseller:
+        await own_order(request, seller)
     where = await at_till(edge, seller) if seller is not None else NO_TILL
     given_up = decided(await edge.backend.desk.cancel(order.id, where))
     if seller is not None:
@@ -443,6 +455,14 @@ async def wanted_order(request: web.Request) -> Order:
     order = await request.app[EDGE].backend.desk.get(order_id(request))
     if order is None:
         raise Problem("order_unknown")
+    return order
+
+
+async def own_order(request: web.Request, principal: Principal) -> Order:
+    """The order of the path. Raises Problem where this operator did not place it."""
+    order = await wanted_order(request)
+    if order.operator != principal.who:
+        raise Problem("forbidden", "another placed this order")
     return order
 
 

@@ -82,7 +82,7 @@ def _new_session(request: web.Request, at_ms: int) -> tuple[str, Principal]:
 @routes.get("/api/performances")
 async def get_performances(request: web.Request) -> web.Response:
     principal = await who(request)
-    staff = principal is not None and not principal.is_buyer
+    staff = principal is not None and not principal.is_outsider
     edge, at_ms = request.app[EDGE], now_ms()
     entries = await edge.programme.entries(staff=staff)
     told = [
@@ -90,7 +90,7 @@ async def get_performances(request: web.Request) -> web.Response:
         for entry in entries
         if may_see(principal, entry)
     ]
-    if principal is not None and principal.is_operator:
+    if staff and principal is not None and principal.is_operator:
         sold, places = await edge.programme.sold(), {entry.id: entry.places for entry in entries}
         for one in told:
             one |= {"sold": sold.get(one["id"], 0), "places": places[one["id"]]}
@@ -101,7 +101,7 @@ async def get_performances(request: web.Request) -> web.Response:
 async def get_performance(request: web.Request) -> web.Response:
     principal = await who(request)
     entry = await shown_entry(request, principal)
-    edge, staff = request.app[EDGE], principal is not None and not principal.is_buyer
+    edge, staff = request.app[EDGE], principal is not None and not principal.is_outsider
     told = details(entry, now_ms(), staff=staff, sold_out=_is_sold_out(edge, entry))
     return answer(told | {"room": _room(edge, entry.id)})
 

@@ -42,7 +42,10 @@ _MAC_CONTEXT: Final = b"strapontin session 1\0"
 
 
 class Role(StrEnum):
-    """What an operator may do; one may have several. BUYER and DEVICE are never given by hand."""
+    """What an operator may do; one may have several. BUYER and DEVICE are never given by hand.
+
+    RESELLER stands alone: an account of another business, which sells in a channel of its own.
+    """
 
     ADMIN = "admin"
     SUPERVISOR = "supervisor"
@@ -50,6 +53,7 @@ class Role(StrEnum):
     REFUND = "refund"
     DOOR = "door"
     REPORT = "report"
+    RESELLER = "reseller"
     BUYER = "buyer"
     DEVICE = "device"
 
@@ -63,6 +67,7 @@ OPERATOR_ROLES: Final = (
     Role.REFUND,
     Role.DOOR,
     Role.REPORT,
+    Role.RESELLER,
 )
 
 _WATCHING: Final = frozenset({wire.Watch, wire.Unwatch, wire.Ping})
@@ -78,6 +83,7 @@ FRAMES: Final[dict[Role, frozenset[type]]] = {
     Role.REFUND: _WATCHING,
     Role.DOOR: _WATCHING | _SCANNING,
     Role.REPORT: _WATCHING,
+    Role.RESELLER: _WATCHING | _HOLDING,
     Role.BUYER: _WATCHING | _HOLDING | _QUEUEING,
     Role.DEVICE: _WATCHING | _SCANNING,
 }
@@ -109,6 +115,15 @@ class Principal(Struct, frozen=True):
         return not self.roles & {Role.BUYER, Role.DEVICE}
 
     @property
+    def is_reseller(self) -> bool:
+        return Role.RESELLER in self.roles
+
+    @property
+    def is_outsider(self) -> bool:
+        """Not of the house: hidden performances are hidden from them."""
+        return self.is_buyer or self.is_reseller
+
+    @property
     def kind(self) -> str:
         """What the metrics call this kind of client."""
         if self.is_buyer:
@@ -122,7 +137,16 @@ class Principal(Struct, frozen=True):
 
     @property
     def channel(self) -> Channel:
+        """Where they sell, or buy, unless they say otherwise."""
+        if self.is_reseller:
+            return Channel.RESELLER
         return Channel.WEB if self.is_buyer else Channel.BOX_OFFICE
+
+    def may_sell_in(self, channel: Channel) -> bool:
+        """Their own channel; the house's people also take orders by phone."""
+        if channel is Channel.PHONE:
+            return self.is_operator and not self.is_reseller
+        return channel is self.channel
 
     @property
     def frames(self) -> frozenset[type]:

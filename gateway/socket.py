@@ -243,7 +243,7 @@ class Connection(Peer):
             self._engaged = bool(self.followed) or self._holder != self.principal.who
         self._asked[command.id] = (performance, token)
         encoded = _encode(command)
-        if not self.principal.is_buyer:
+        if not self.principal.is_outsider:
             self._hub.batcher.offer(performance, self, command.id, kind, encoded, self._engaged)
             return
         offer = partial(self._offer, performance, command.id, kind, encoded, self._engaged)
@@ -290,12 +290,22 @@ class Connection(Peer):
             self.error("too_many_watches", f"{MAX_WATCHES_PER_SOCKET} at most")
         elif self._may_serve(frame.performance):
             feeds = self._hub.feeds
-            feeds.watch(self, frame.performance, frame.epoch, frame.seq, self.principal.is_buyer)
+            outsider = self.principal.is_outsider
+            feeds.watch(self, frame.performance, frame.epoch, frame.seq, outsider)
 
     def _on_unwatch(self, frame: wire.Unwatch) -> None:
         self._hub.feeds.unwatch(self, frame.performance)
 
+    def _sells_in(self, frame: wire.AskHold | wire.AskBest | wire.AskBuy) -> bool:
+        """Whether the channel of a frame is theirs; else it is answered."""
+        if frame.channel is None or self.principal.may_sell_in(frame.channel):
+            return True
+        self.error("forbidden", f"{frame.channel} is not your channel", frame.id)
+        return False
+
     def _on_hold(self, frame: wire.AskHold) -> None:
+        if not self._sells_in(frame):
+            return
         gate = self._hub.rooms.gate(frame.performance)
         if gate is not None and self._is_held_back(gate, "hold", frame.id):
             return
@@ -308,10 +318,13 @@ class Connection(Peer):
             refused = _encode(Refused(Refusal.SEAT_TAKEN, sold))
             self.out.send(wire.reply_frame(frame.id, refused))
             return
-        hold = Hold(frame.id, frame.token, self._holder, self._channel, seats, frame.areas)
+        channel = frame.channel or self._channel
+        hold = Hold(frame.id, frame.token, self._holder, channel, seats, frame.areas)
         self._ask("hold", frame.performance, hold, frame.token)
 
     def _on_best(self, frame: wire.AskBest) -> None:
+        if not self._sells_in(frame):
+            return
         gate = self._hub.rooms.gate(frame.performance)
         if gate is not None and self._is_held_back(gate, "best", frame.id):
             return
@@ -319,7 +332,7 @@ class Connection(Peer):
             frame.id,
             frame.token,
             self._holder,
-            self._channel,
+            frame.channel or self._channel,
             frame.size,
             frame.categories,
             frame.sections,
@@ -337,6 +350,8 @@ class Connection(Peer):
         self._ask("basket", frame.performance, Basket(frame.id, frame.token), frame.token)
 
     def _on_buy(self, frame: wire.AskBuy) -> None:
+        if not self._sells_in(frame):
+            return
         if len(self._asked) >= MAX_UNANSWERED_PER_SOCKET:
             self.shed(frame.id, "busy", SHED_RETRY_MS)
             return

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Raw, Struct
 
-from engine.commands import ID_BYTES, Line, Outcome, ScanMode, ScanOutcome
+from engine.commands import ID_BYTES, Channel, Line, Outcome, ScanMode, ScanOutcome
 from engine.limits import MAX_TEXT_CHARS
 
 PROTOCOL_VERSION: Final = 1
@@ -53,11 +53,14 @@ class Unwatch(_Frame, tag="unwatch", frozen=True):
 
 
 class AskHold(_Frame, tag="hold", frozen=True):
+    """Claim these places. `channel`: an operator's "phone"; else it follows from who asks."""
+
     id: Id
     performance: PerformanceId
     token: Id
     seats: tuple[int, ...]
     areas: tuple[tuple[int, int], ...] = ()
+    channel: Channel | None = None
 
 
 class AskBest(_Frame, tag="best", frozen=True):
@@ -70,6 +73,7 @@ class AskBest(_Frame, tag="best", frozen=True):
     area: int = -1
     accessible: int = 0
     max_amount: int = -1
+    channel: Channel | None = None
 
 
 class AskRelease(_Frame, tag="release", frozen=True):
@@ -110,6 +114,7 @@ class AskBuy(_Frame, tag="buy", frozen=True):
     name: Text = ""
     email: Text = ""
     language: Text = "en"
+    channel: Channel | None = None
 
 
 class AskBlock(_Frame, tag="block", frozen=True):

@@ -102,15 +102,19 @@ class Sales:
         *,
         performance: int | None = None,
         state: OrderState | None = None,
+        operator: str = "",
         before: int | None = None,
         limit: int = 50,
     ) -> list[Sale]:
         """Newest orders first. `before` is the number of the last order of the page before.
 
         `state` is one of RESERVED_STATES: of those there are few among very many orders.
+        `operator`: of whom alone they are, "" for everybody's.
         """
-        if state is not None:
-            which = orders.c.unfinished & (orders.c.state == state.value)
+        which = _placed_by(operator)
+        if state is not None or operator:
+            if state is not None:
+                which &= orders.c.unfinished & (orders.c.state == state.value)
             if performance is not None:
                 there = sa.select(order_lines.c.order_number).where(
                     order_lines.c.order_number == orders.c.number,
@@ -132,6 +136,7 @@ class Sales:
         *,
         performance: int | None = None,
         seats: Sequence[int] = (),
+        operator: str = "",
         before: int | None = None,
         limit: int = 50,
     ) -> list[Sale]:
@@ -139,7 +144,8 @@ class Sales:
 
         It may be an order's number, a ticket's ("performance-number"), or the beginnings of
         words of the buyer's name or e-mail, all of which must be there. `seats` are the
-        seats that the caller found for it, and count within `performance` only.
+        seats that the caller found for it, and count within `performance` only. `operator` as
+        of `latest`.
         """
         meanings: list[sa.ColumnElement[bool]] = []
         known = await self._order_numbers(text, performance, seats, before)
@@ -150,7 +156,7 @@ class Sales:
             meanings.append(named)
         if not meanings:
             return []
-        which = sa.or_(*meanings)
+        which = sa.or_(*meanings) & _placed_by(operator)
         if performance is not None:
             which &= (
                 sa.exists()
@@ -278,6 +284,10 @@ class Sales:
         query = query.order_by(orders.c.number.desc()).limit(min(limit, MAX_SALES))
         async with self._engine.connect() as connection:
             return [_sale(row) for row in await connection.execute(query)]
+
+
+def _placed_by(operator: str) -> sa.ColumnElement[bool]:
+    return orders.c.operator == operator if operator else sa.true()
 
 
 def _sale(row: sa.Row[*tuple[Any, ...]]) -> Sale:

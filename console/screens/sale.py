@@ -57,6 +57,7 @@ class SaleScreen(TillScreen):
         Binding("backspace,delete", "give_back", "console.key.give_back"),
         Binding("g", "go_to", "console.key.go_to"),
         Binding("n", "buyer", "console.key.buyer"),
+        Binding("f", "phone", "console.key.phone", show=False),
         Binding("x", "empty", "console.key.empty"),
         Binding("s", "sales", "console.key.sales"),
         Binding("tab", "switch", "console.key.switch", show=False, priority=True),
@@ -170,7 +171,8 @@ class SaleScreen(TillScreen):
         basket = t("console.sale.basket")
         if exchange is not None:
             basket = t("console.exchange.basket", number=exchange.number)
-        title = "  ".join(filter(None, (basket, size, sale.buyer)))
+        phone = t("console.channel.phone") if sale.by_phone else ""
+        title = "  ".join(filter(None, (basket, phone, size, sale.buyer)))
         self.query_one("#basket-title", Static).update(Content(title))
         total = self.money(sale.total, sale.performance.currency)
         self.query_one("#total", Static).update(
@@ -461,6 +463,17 @@ class SaleScreen(TillScreen):
 
         self.app.push_screen(AskDialog("console.buyer", self.house.sale.buyer), named)
 
+    def action_phone(self) -> None:
+        """This sale is by phone, or at the box office again."""
+
+        async def work() -> None:
+            self.house.sale.by_phone = not self.house.sale.by_phone
+            await self._keep_details()
+            key = "console.sale.by_phone" if self.house.sale.by_phone else "console.sale.at_desk"
+            self.tell(self.t(key))
+
+        self._do(work)
+
     async def _keep_details(self) -> None:
         self.till.details_changed()
         self.show_basket()
@@ -536,4 +549,4 @@ class SaleScreen(TillScreen):
             return "scan" in self.console.may
         if action in ("block", "unblock"):
             return action in self.console.may
-        return True
+        return action != "phone" or self.till.exchange is None

@@ -214,7 +214,8 @@ class Saga:
 
         def pricing(step: str) -> Checkout:
             name = step_id(subject, step, performance)
-            return Checkout(name, token, request.id, buyer_key(request), hold.lines)
+            buyer = buyer_key(request)
+            return Checkout(name, token, request.id, buyer, hold.lines, channel=request.channel)
 
         if not claiming:
             return await self._ask(performance, pricing("checkout"))

@@ -13,9 +13,10 @@ from console.screens.order import OrderScreen
 from console.screens.pay import PayDialog
 from console.screens.sale import SaleScreen
 from console.screens.sales import SalesScreen
+from console.till import new_id
 from console.widgets.chrome import shown_bindings
 from console.widgets.seat_map import SeatMap
-from engine.commands import SeatStatus
+from engine.commands import Allocate, Channel, SeatStatus
 from engine.orders import OrderState
 from engine.payments import PaymentMethod
 from engine.settings import Price, PriceType, Settings
@@ -48,6 +49,29 @@ async def test_two_seats_for_exact_cash_in_under_ten_keys(house: House, tmp_path
         (ticket,) = (tmp_path / "papers").glob(f"{sold.order.number}-tickets.pdf")
         assert ticket.read_bytes().startswith(b"%PDF")
         assert f"{sold.order.number}" in me.notice
+
+
+async def test_a_sale_by_phone_takes_what_is_kept_for_the_phone(
+    house: House, tmp_path: Path
+) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        till = me.app.till
+        assert till is not None and till.house is not None
+        spot = me.app.screen.query_one(SeatMap).cursor
+        await house.fake.performances.ask(
+            till.house.performance.id, Allocate(new_id(), "calls", (Channel.PHONE,), (spot,))
+        )
+        await me.press("enter")
+        await me.told("kept for")
+        await me.press("f")
+        await me.told("by phone")
+        await me.press("enter", "p", "c", "enter")
+        sold = await me.sold()
+        assert sold.order.channel is Channel.PHONE and len(sold.order.lines) == 1
+        await me.press("enter")
+        await me.sees(SaleScreen)
+        assert not till.house.sale.by_phone, "the next sale is one at the desk"
 
 
 async def test_the_change_is_shown_large(house: House, tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ def test_an_order_from_the_counter_to_its_refund(
     assert "Credit" in capsys.readouterr().out
 
 
+def test_a_sale_may_be_by_phone(
+    served: House, capsys: pytest.CaptureFixture[str], who: tuple[str, ...]
+) -> None:
+    order = sold(capsys, who, "--best", 1, "--channel", "phone", "--until", "2100-01-01T10:00")
+    assert (order["channel"], order["state"]) == ("phone", "awaiting_payment")
+    assert sold(capsys, who, "--best", 1, "--pay", "cash")["channel"] == "box_office"
+
+
 def test_a_card_is_read_where_a_reader_stands(
     served: House, capsys: pytest.CaptureFixture[str], who: tuple[str, ...]
 ) -> None:

@@ -185,10 +185,14 @@ class FakeSales:
         *,
         performance: int | None = None,
         state: OrderState | None = None,
+        operator: str = "",
         before: int | None = None,
         limit: int = 50,
     ) -> list[Sale]:
-        return self._sales(lambda order: state in (None, order.state), performance, before, limit)
+        def means(order: Order) -> bool:
+            return state in (None, order.state) and operator in ("", order.operator)
+
+        return self._sales(means, performance, before, limit)
 
     async def search(
         self,
@@ -196,10 +200,13 @@ class FakeSales:
         *,
         performance: int | None = None,
         seats: Sequence[int] = (),
+        operator: str = "",
         before: int | None = None,
         limit: int = 50,
     ) -> list[Sale]:
         def means(order: Order) -> bool:
+            if operator not in ("", order.operator):
+                return False
             buyer = f"{order.buyer.name} {order.buyer.email}".lower()
             seated = any(
                 line.performance == performance and line.seat in seats for line in order.lines

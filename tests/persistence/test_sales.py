@@ -58,6 +58,25 @@ async def test_the_latest_sales_come_page_by_page(
     assert await sales.latest(performance=99) == []
 
 
+async def test_somebodys_own_sales_are_found_alone(
+    store: Store, opened: Opened, sold: list[Order]
+) -> None:
+    who = {order.operator for order in sold}
+    assert who == {"", "ada"}
+    mine = [order.number for order in reversed(sold) if order.operator == "ada"]
+    sales = store.sales
+    assert [one.number for one in await sales.latest(operator="ada")] == mine
+    assert [one.number for one in await sales.latest(operator="ada", before=mine[0])] == mine[1:]
+    assert await sales.latest(operator="eve") == []
+    there = await sales.latest(operator="ada", performance=opened.second)
+    assert [one.number for one in there] == [1004]
+    waits = await sales.latest(operator="ada", state=OrderState.AWAITING_APPROVAL)
+    assert waits == []
+    assert {one.number for one in await sales.search("1004", operator="ada")} == {1004}
+    assert await sales.search("1004", operator="eve") == []
+    assert await sales.search("dupon", operator="eve") == []
+
+
 async def test_those_that_wait_are_listed_alone(
     store: Store, opened: Opened, sold: list[Order]
 ) -> None:

@@ -11,7 +11,7 @@ stands for a name of the path (see `World.names` in test_endpoints.py).
 
 from typing import Any, Final, Literal, NamedTuple
 
-OPERATORS: Final = ("admin", "supervisor", "cashier", "refund", "door", "report")
+OPERATORS: Final = ("admin", "supervisor", "cashier", "refund", "door", "report", "reseller")
 EVERYBODY: Final = frozenset({"nobody", "buyer", "device", *OPERATORS})
 ANY_TOKEN: Final = EVERYBODY - {"nobody"}
 ANY_OPERATOR: Final = frozenset(OPERATORS)
@@ -19,6 +19,7 @@ SELLERS: Final = frozenset({"admin", "supervisor", "cashier"})
 SALES: Final = SELLERS | {"refund"}
 SUPERVISING: Final = frozenset({"admin", "supervisor"})
 ADMIN: Final = frozenset({"admin"})
+RESELLER: Final = frozenset({"reseller"})
 BOOKS: Final = frozenset({"admin", "report"})
 LISTS: Final = frozenset({"admin", "supervisor", "report"})
 STAFF_AT_DOORS: Final = frozenset({"admin", "supervisor", "door", "device"})
@@ -87,7 +88,10 @@ ENDPOINTS: Final = (
     # By its own signature, which is checked in test_objects.py
     Endpoint("POST", "/api/stripe/webhook", EVERYBODY, {}, token="ignored"),
     # An order's id, 32 random digits, is the key to its page
-    Endpoint("POST", "/api/orders", SELLERS | {"buyer"}, {"id": "f" * 32, "baskets": []}),
+    Endpoint("POST", "/api/orders", SELLERS | RESELLER | {"buyer"},
+             {"id": "f" * 32, "baskets": []}),
+    Endpoint("POST", "/api/orders", SELLERS,
+             {"id": "f" * 32, "baskets": [], "channel": "phone"}, case="by phone"),
     Endpoint("GET", "/api/orders/{order}", EVERYBODY, token="ignored"),
     Endpoint("POST", "/api/orders/{order}/pay", EVERYBODY, _PAY_BY_CARD, token="ignored"),
     Endpoint("POST", "/api/orders/{order}/pay", SELLERS, _PAY_IN_CASH, case="in cash"),
@@ -105,7 +109,7 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/api/orders/{order}/papers", EVERYBODY, token="ignored"),
     Endpoint("GET", "/api/orders/{order}/papers/{paper}", EVERYBODY, token="ignored"),
     Endpoint("POST", "/api/orders/{order}/invoice", EVERYBODY, {}, token="ignored"),
-    # One's own sales are in test_objects.py
+    # One's own sales, and a reseller's, are in test_objects.py
     Endpoint("POST", "/api/orders/{order}/refund", ADMIN, {"id": "1"}, case="of others"),
     Endpoint("POST", "/api/orders/{order}/reissue", SELLERS, {"id": "1"}),
     Endpoint("POST", "/api/orders/{order}/exchange", SELLERS | {"buyer"}, _EXCHANGE),
@@ -117,15 +121,15 @@ ENDPOINTS: Final = (
     # Operators and devices
     Endpoint("POST", "/api/logout", ANY_OPERATOR, {}),
     Endpoint("GET", "/api/me", ANY_TOKEN),
-    Endpoint("GET", "/api/sales", SALES),
+    Endpoint("GET", "/api/sales", SALES | RESELLER),
     Endpoint("GET", "/api/ticket-list", LISTS),
     Endpoint("GET", "/api/ticket-list/totals", LISTS),
     Endpoint("GET", "/api/ticket-list/export", LISTS),
-    Endpoint("GET", "/api/tickets", ANY_OPERATOR | {"device"}, query="performance=1"),
+    Endpoint("GET", "/api/tickets", ANY_OPERATOR - RESELLER | {"device"}, query="performance=1"),
     Endpoint("GET", "/api/status", SUPERVISING),
     Endpoint("GET", "/api/performances/{performance}/journal", SUPERVISING),
     # What is kept
-    Endpoint("GET", "/api/performances/{performance}/allocations", SELLERS),
+    Endpoint("GET", "/api/performances/{performance}/allocations", SELLERS | RESELLER),
     Endpoint("POST", "/api/performances/{performance}/allocations", SUPERVISING,
              {"name": "press", "channels": ["phone"], "seats": [1]}),
     Endpoint("POST", "/api/performances/{performance}/allocations/release", SUPERVISING,
@@ -203,6 +207,7 @@ ENDPOINTS: Final = (
 _ID: Final = b"i" * 16
 _TOKEN: Final = b"t" * 16
 _TILLS: Final = SELLERS
+_HOLDERS: Final = SELLERS | RESELLER | {"buyer"}
 _DOORS: Final = STAFF_AT_DOORS
 
 
@@ -217,10 +222,10 @@ FRAMES: Final = (
     Frame(("ping", 1), ANY_TOKEN),
     Frame(("watch", 1), ANY_TOKEN),
     Frame(("unwatch", 1), ANY_TOKEN),
-    Frame(("hold", _ID, 1, _TOKEN, [1]), _TILLS | {"buyer"}),
-    Frame(("best", _ID, 1, _TOKEN, 1), _TILLS | {"buyer"}),
-    Frame(("release", _ID, 1, _TOKEN), _TILLS | {"buyer"}),
-    Frame(("basket", _ID, 1, _TOKEN), _TILLS | {"buyer"}),
+    Frame(("hold", _ID, 1, _TOKEN, [1]), _HOLDERS),
+    Frame(("best", _ID, 1, _TOKEN, 1), _HOLDERS),
+    Frame(("release", _ID, 1, _TOKEN), _HOLDERS),
+    Frame(("basket", _ID, 1, _TOKEN), _HOLDERS),
     Frame(("buy", _ID, [[1, _TOKEN, [[1, -1, "adult", 1]]]], 100_000), _TILLS),
     Frame(("block", _ID, 1, [1]), _TILLS),
     Frame(("unblock", _ID, 1, [1]), _TILLS),
