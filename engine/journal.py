@@ -58,7 +58,7 @@ class Claimed(Struct, array_like=True, frozen=True):
     starts_ms: int
     plan_hash: str
     plan: bytes  # its file, or packed (engine.layout_packed)
-    settings: bytes  # JSON
+    settings: bytes  # JSON; those that its journal begins with
     snapshot: tuple[int, bytes] | None  # (seq, state), seq <= head_seq
 
     @property

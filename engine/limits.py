@@ -24,6 +24,10 @@ MAX_EXPIRED_PER_COMMAND: Final = 1_000
 """Holds that one Expire ends; the next batch ends the rest."""
 MAX_ALLOCATIONS: Final = 250
 """Allocations alive at once in one performance."""
+MAX_KEPT: Final = 100
+"""Allocations in the settings of one performance."""
+MAX_SEATS_NAMED: Final = 5_000
+"""Seats that these name one by one; more are told by section or category."""
 MAX_QUOTAS: Final = 200
 """Quotas of one performance."""
 

@@ -204,7 +204,8 @@ def canonical(settings: Settings) -> Settings:
     """The same rules in the one order in which they are compared.
 
     The order of price types says which is the usual one, that of prices nothing, but that of
-    several for the same the last one counts.
+    several for the same the last one counts. That of allocations says who has a seat that two
+    want, that of the seats in one nothing.
     """
     types = {kind.id: at for at, kind in enumerate(settings.price_types)}
     last = {msgspec.json.encode(replace(price, amount=0)): price for price in settings.prices}
@@ -216,7 +217,11 @@ def canonical(settings: Settings) -> Settings:
             msgspec.json.encode(price),
         )
 
-    return replace(settings, prices=tuple(sorted(last.values(), key=place)))
+    allocations = tuple(
+        [replace(one, seats=tuple(sorted(set(one.seats)))) for one in settings.allocations]
+    )
+    prices = tuple(sorted(last.values(), key=place))
+    return replace(settings, prices=prices, allocations=allocations)
 
 
 def fingerprint(found: Iterable[ProductionFound]) -> str:

@@ -89,6 +89,21 @@ class Quota(Struct, frozen=True):
     price_types: tuple[str, ...] = ()
 
 
+class KeptSeats(Struct, frozen=True):
+    """An allocation: seats for these sales channels alone, until `release_ms`.
+
+    All seats of these plan categories and sections, and these seats, by their index. Of two that
+    want a seat the first has it.
+    """
+
+    id: str
+    channels: tuple[str, ...]
+    categories: tuple[int, ...] = ()
+    sections: tuple[int, ...] = ()
+    seats: tuple[int, ...] = ()
+    release_ms: Moment = 0
+
+
 class Surplus(Struct, frozen=True):
     """Places that the public is not shown, and that tills alone sell: last-minute places.
 
@@ -200,3 +215,4 @@ class Settings(Struct, frozen=True):
     returns: Returns | None = None
     exchanges: Returns | None = None
     vat_bp: VatRate | None = None
+    allocations: tuple[KeptSeats, ...] = ()

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from engine.limits import MAX_QUOTAS
+from engine.commands import Channel
+from engine.limits import MAX_KEPT, MAX_QUOTAS, MAX_SEATS_NAMED, MAX_TEXT_CHARS
 from engine.plan import Plan
 from engine.sale import FOREVER
 from engine.settings import Price, Settings
@@ -23,7 +24,7 @@ class Flaw(NamedTuple):
 
 def first_flaw(settings: Settings, plan: Plan) -> Flaw | None:
     """The first thing that contradicts the plan or itself; None when all is well."""
-    for flaws in (_of_times, _of_prices, _of_quotas, _of_surplus):
+    for flaws in (_of_times, _of_prices, _of_quotas, _of_surplus, _of_allocations):
         for flaw in flaws(settings, plan):
             return flaw
     return None
@@ -86,6 +87,31 @@ def _of_surplus(settings: Settings, plan: Plan) -> Iterator[Flaw]:
     surplus = settings.surplus
     yield from _unknown("surplus.categories", surplus.categories, len(plan.categories))
     yield from _unknown("surplus.areas", surplus.areas, len(plan.areas))
+
+
+def _of_allocations(settings: Settings, plan: Plan) -> Iterator[Flaw]:
+    allocations = settings.allocations
+    if len(allocations) > MAX_KEPT:
+        yield Flaw("allocations", f"more than {MAX_KEPT} allocations")
+    if sum(len(one.seats) for one in allocations) > MAX_SEATS_NAMED:
+        why = f"more than {MAX_SEATS_NAMED} seats one by one: name sections or categories"
+        yield Flaw("allocations", why)
+    yield from _doubled("allocations", [one.id for one in allocations])
+    known = [channel.value for channel in Channel]
+    for index, one in enumerate(allocations):
+        field = f"allocations[{index}]"
+        if len(one.id) > MAX_TEXT_CHARS:
+            yield Flaw(f"{field}.id", f"{MAX_TEXT_CHARS} characters at most")
+        if not one.channels:
+            yield Flaw(f"{field}.channels", "it is for no channel")
+        for channel in one.channels:
+            if channel not in known:
+                yield Flaw(f"{field}.channels", f"{channel} is none of {', '.join(known)}")
+        if not (one.categories or one.sections or one.seats):
+            yield Flaw(field, "it keeps nothing: no categories, sections or seats")
+        yield from _unknown(f"{field}.categories", one.categories, len(plan.categories))
+        yield from _unknown(f"{field}.sections", one.sections, len(plan.sections))
+        yield from _unknown(f"{field}.seats", one.seats, len(plan.seats))
 
 
 def _ends_first(from_ms: int, until_ms: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.commands import Channel, Checkout, Line, Ticket, TicketState
 from engine.house import Layout
@@ -135,6 +136,7 @@ class State(Stock):
         self.kept_scans = 0
         self.ending: list[tuple[int, bytes]] = []
         self.looked_to_ms = 0
+        self.settings = replace(settings, allocations=())
         self.configure(settings)
         # Nobody watched before.
         self.touched.clear()
@@ -142,7 +144,7 @@ class State(Stock):
 
     def configure(self, settings: Settings) -> None:
         """Take these settings, and prepare what the rules ask of them at every command."""
-        self.settings = settings
+        before, self.settings = self.settings, settings
         self.prices = PriceList(settings)
         self.gates = {gate.id: frozenset(gate.sections) for gate in settings.gates}
         self.online_times = opening(settings, tills=False)
@@ -165,6 +167,7 @@ class State(Stock):
         self.hold_ms = min(settings.hold_ms, settings.hold_cap_ms)
         self.recount_quotas()
         self.lay_surplus(settings.surplus)
+        self.lay_allocations(before.allocations, settings.allocations)
 
     # Holds ------------------------------------------------------------------
 

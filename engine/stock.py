@@ -21,11 +21,11 @@ from engine.house import (
     House,
     Layout,
 )
-from engine.limits import MAX_PLACES_PER_HOLD
+from engine.limits import MAX_ALLOCATIONS, MAX_PLACES_PER_HOLD
 from engine.plan import Plan
 from engine.pricing import is_till
 from engine.sale import FOREVER
-from engine.settings import Surplus
+from engine.settings import KeptSeats, Surplus
 
 Places = tuple[tuple[int, int], ...]
 """(area, quantity) pairs."""
@@ -152,6 +152,53 @@ class Stock:
                     self.touched.append((seat,))
         self._look_again()
 
+    def lay_allocations(self, before: tuple[KeptSeats, ...], after: tuple[KeptSeats, ...]) -> None:
+        """What the settings keep, where they say otherwise than before.
+
+        What was kept or released by hand since stays so while its allocation is said as it was.
+        Seats of another allocation stay that one's, and one more than MAX_ALLOCATIONS keeps none.
+        """
+        said = {one.id: one for one in before}
+        for one in after:
+            if said.pop(one.id, None) == one:
+                continue
+            seats = self._seats_of(one)
+            if gone := self.kept_under(one.id).difference(seats):
+                self.give_back(one.id, sorted(gone))
+            channels = tuple([Channel(name) for name in one.channels])
+            if one.id in self.allocations or len(self.allocations) < MAX_ALLOCATIONS:
+                self._keep(one.id, channels, seats, one.release_ms)
+        for name in [name for name in said if name in self.allocations]:
+            self.give_back(name, sorted(self.kept_under(name)))
+
+    def _seats_of(self, one: KeptSeats) -> list[int]:
+        house, named = self.house, frozenset(one.seats)
+        categories, sections = frozenset(one.categories), frozenset(one.sections)
+        return [
+            seat
+            for seat in range(house.seat_count)
+            if seat in named
+            or house.categories[seat] in categories
+            or house.sections[seat] in sections
+        ]
+
+    def _keep(
+        self, name: str, channels: tuple[Channel, ...], seats: list[int], release_ms: int
+    ) -> None:
+        """Keep seats that no other allocation has: those that are taken once they come free."""
+        code = self._named(name, channels, release_ms).code
+        codes, home, positions = self.codes, self.home, self.house.positions
+        for seat in seats:
+            position = positions[seat]
+            if home[position] in _UNKEPT:
+                home[position] = code
+                if codes[position] in _UNKEPT:
+                    codes[position] = code
+                    self.touched.append((seat,))
+        if code not in home:
+            del self.allocations[name]
+            self._look_again()
+
     def put(self, seats: tuple[int, ...], first: int, status: int) -> None:
         """These seats are now HELD, SOLD or BLOCKED; `first` as in `HoldState`."""
         self.touched.append(seats)
@@ -180,6 +227,15 @@ class Stock:
         self, name: str, channels: tuple[Channel, ...], seats: tuple[int, ...], release_ms: int
     ) -> None:
         """Keep these seats, free or kept so already, for the channels under the name."""
+        allocation = self._named(name, channels, release_ms)
+        for seat in seats:
+            position = self.house.positions[seat]
+            if self.home[position] != allocation.code:
+                self.codes[position] = self.home[position] = allocation.code
+        self.touched.append(seats)
+
+    def _named(self, name: str, channels: tuple[Channel, ...], release_ms: int) -> Allocation:
+        """The allocation of this name, for these channels until then."""
         allocation = self.allocations.get(name)
         if allocation is None:
             used = {one.code for one in self.allocations.values()}
@@ -188,11 +244,7 @@ class Stock:
             allocation = self.allocations[name] = Allocation(code, channels)
         allocation.channels, allocation.release_ms = channels, release_ms
         self._look_again()
-        for seat in seats:
-            position = self.house.positions[seat]
-            if self.home[position] != allocation.code:
-                self.codes[position] = self.home[position] = allocation.code
-        self.touched.append(seats)
+        return allocation
 
     def kept_under(self, name: str) -> frozenset[int]:
         """All seats of an allocation, whatever became of them; none when there is no such one."""

@@ -174,8 +174,9 @@ WHERE performance = $1 AND ($3 = 0 OR epoch = $3 OR serving = $2)
 RETURNING epoch, head_seq
 """
 _IS_KNOWN: Final = "SELECT true FROM writers WHERE performance = $1"
+# What is replayed from the start begins with the settings of the start.
 _READ_PERFORMANCE: Final = """
-SELECT p.starts_ms, p.settings, p.plan,
+SELECT p.starts_ms, coalesce(p.first_settings, p.settings) AS settings, p.plan,
     CASE WHEN substring(plans.packed FROM 1 FOR octet_length($2::bytea)) = $2::bytea
         THEN plans.packed ELSE plans.body END AS body
 FROM performances p JOIN plans ON plans.hash = p.plan

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from console.client import Client
+from console.season.seats import RowNames
 from console.season.terms import PlanNames
 from engine.plan import Plan
 from engine.plan_io import dump_plan
@@ -69,6 +70,15 @@ async def plan_names(client: Client, hashes: Iterable[str]) -> dict[str, PlanNam
             [one.name for one in plan.categories],
             [one.name for one in plan.sections],
             [one.name for one in plan.areas],
+            [
+                RowNames(
+                    plan.sections[row.section].name,
+                    row.label,
+                    row.first,
+                    plan.label[row.first : row.first + row.count],
+                )
+                for row in plan.rows
+            ],
         )
     return found
 
@@ -81,4 +91,13 @@ def names_of(plan: Plan) -> PlanNames:
         [one.name for one in plan.categories],
         [one.name for one in plan.sections],
         [one.name for one in plan.areas],
+        [
+            RowNames(
+                plan.sections[row.section].name,
+                row.label,
+                row.first,
+                tuple([seat.label for seat in plan.seats[row.first : row.first + row.count]]),
+            )
+            for row in plan.rows
+        ],
     )

@@ -9,6 +9,7 @@ field:
     amount, fee...    in units of the currency, with decimals
     category, sections, areas...                                by their names in the plan
     price_types, gates, quotas: whatever has an id              a table for each, under its id
+    seats             in words (see seats)
     prices            prices.CATEGORY.PRICE_TYPE
 
 A number that is none of these is written as it is.
@@ -28,9 +29,10 @@ from msgspec import inspect, structs
 from console.season import moments
 from console.season.dates import SkippedTime
 from console.season.problems import Problems, joined
+from console.season.seats import RowNames, nearest, read_seats, write_seats
 from console.season.tables import Leaf, Node, Table, placed
 from engine.currency import minor_digits
-from engine.plan import Area, Category, Plan, Section
+from engine.plan import Area, Category, Plan, Seat, Section
 from engine.settings import Price, Settings
 from engine.settings_check import first_flaw
 
@@ -50,6 +52,8 @@ PLACES: Final = {
 ELSEWHERE: Final = frozenset(("currency",))
 """Of a performance's settings: said by its production."""
 TYPES: Final = "price_types"
+MAX_ROWS_SAID: Final = 10
+"""Rows of a plan that are named where one is not found."""
 _NUMBERED: Final = re.compile(r"#[0-9]{1,6}")
 
 
@@ -62,10 +66,12 @@ class PlanNames:
     categories: Sequence[str]
     sections: Sequence[str]
     areas: Sequence[str]
+    rows: Sequence[RowNames] = ()
 
     @property
     def sketch(self) -> Plan:
-        """A plan without seats, to judge settings by."""
+        """A plan whose seats are all alike, to judge settings by."""
+        seats = max([row.first + len(row.seats) for row in self.rows], default=0)
         return Plan(
             id="",
             name=self.name,
@@ -75,7 +81,7 @@ class PlanNames:
             categories=tuple([Category(one, "") for one in self.categories]),
             sections=tuple([Section("", one) for one in self.sections]),
             rows=(),
-            seats=(),
+            seats=(Seat("", 0, "", 0, 0, 0),) * seats,
             areas=tuple([Area("", 0, one, 0, 0, ()) for one in self.areas]),
         )
 
@@ -247,6 +253,8 @@ class _Reader:
         if isinstance(kind, inspect.StructType):
             rows = [placed(one, f"{node.path}[{at}]") for at, one in enumerate(node.value, 1)]
             return [self.struct(_table(row), kind.cls, {}) for row in rows]
+        if name == "seats":
+            return sorted({seat for one in node.value for seat in self._seats(one)})
         return [self._leaf(name, kind, one) for one in node.value]
 
     def _leaf(self, name: str, kind: inspect.Type, value: Any) -> Any:
@@ -302,6 +310,16 @@ class _Reader:
             raise Wrong("not_in_plan", value=value, plan=self._around.plan.name,
                         known=", ".join(known))  # fmt: skip
         return at
+
+    def _seats(self, value: Any) -> list[int]:
+        plan, text = self._around.plan, _of(value, str, "text_wanted")
+        try:
+            return read_seats(text, plan.rows)
+        except ValueError:
+            words = nearest(text, plan.rows)
+            known = get_close_matches(text, words, 3) or words[:MAX_ROWS_SAID]
+            raise Wrong("not_in_plan", value=text, plan=plan.name,
+                        known=", ".join(known)) from None  # fmt: skip
 
 
 def index_in(names: Sequence[str], value: Any) -> int | None:
@@ -416,6 +434,8 @@ class _Writer:
             item = _bare(kind.item_type)
             if isinstance(item, inspect.StructType):
                 return [self.struct(one, frozenset()) for one in value]
+            if name == "seats":
+                return write_seats(value, self._around.plan.rows)
             return [self._leaf(name, item, one) for one in value]
         if isinstance(kind, inspect.StructType):
             return self.struct(value, frozenset())

@@ -15,6 +15,7 @@ from console.season.asking import names_of
 from console.season.dates import to_ms
 from console.season.problems import SeasonError
 from console.season.reading import House
+from console.season.seats import RowNames, read_seats, write_seats
 from console.season.terms import AMOUNTS, LENGTHS, PLACES, PlanNames, keys_of
 from console.season.writing import write_season
 from engine.season import (
@@ -29,6 +30,7 @@ from engine.settings import (
     FeeKind,
     FeePer,
     Gate,
+    KeptSeats,
     Price,
     PriceType,
     Quota,
@@ -100,7 +102,7 @@ def test_the_example_says_what_the_page_explains() -> None:
 
 def test_the_page_names_every_key() -> None:
     page = (DOCS / "season-file.md").read_text()
-    for kind in (Settings, PriceType, Price, Fee, Gate, Quota, Surplus, Returns):
+    for kind in (Settings, PriceType, Price, Fee, Gate, Quota, Surplus, Returns, KeptSeats):
         for key in keys_of(kind):
             # What is the key of a table is said as that.
             said = key in ("id", "category", "price_type") or f"`{key}" in page
@@ -401,6 +403,71 @@ def test_a_rate_of_vat_is_said_for_all_for_a_price_and_for_a_fee() -> None:
     assert rates == [[2_000, 0], [2_000, None]]
 
 
+def test_an_allocation_says_its_places_in_words() -> None:
+    first, second = one(
+        """
+        allocation.press.channels = ["phone"]
+        allocation.press.seats = ["Parterre A 3, 2-4", "Parterre Table 1"]
+        allocation.agency.channels = ["reseller"]
+        allocation.agency.sections = ["Parterre"]
+        allocation.agency.release = "2 h before"
+        dates = [2027-01-05T20:00:00]
+        [[production.a.performance]]
+        start = 2027-01-06T20:00:00
+        allocation.agency = false
+        allocation.press.seats = ["#0"]
+        """
+    )
+    assert [row.seats for row in PLAN.rows] == [("3", "1", "2", "4"), ("1", "2", "3", "4")]
+    seats = (0, 2, 3, 4, 5, 6, 7)
+    assert first.settings.allocations == (
+        KeptSeats("press", ("phone",), seats=seats),
+        KeptSeats("agency", ("reseller",), sections=(0,), release_ms=first.starts_ms - 7_200_000),
+    )
+    assert second.settings.allocations == (KeptSeats("press", ("phone",), seats=(0,)),)
+
+
+ROWS = (
+    RowNames("Stalls", "A", 0, ("1", "2", "3", "4")),
+    RowNames("Stalls", "A 1", 4, ("1", "2")),
+    RowNames("Circle", "B", 6, ("1", "1", "12-14", "15")),
+    RowNames("", "K", 10, ("1", "3", "2")),
+    RowNames("Box", "", 13, ("left", "right")),
+    RowNames("Twin", "A", 15, ("1", "2")),
+    RowNames("Twin", "A", 17, ("1", "2")),
+)
+"""Rows whose names are parts of others, labels with signs, twins."""
+
+
+@pytest.mark.parametrize(
+    ("text", "seats"),
+    [
+        ("Stalls A", [0, 1, 2, 3]), ("Stalls A 2", [1]), ("Stalls A 2-4", [1, 2, 3]),
+        ("Stalls A 4-2, 1", [0, 1, 2, 3]), ("Stalls  A  1,3", [0, 2]), ("Stalls A 1 2", [5]),
+        ("Circle B 12-14", [8]), ("Circle B 12-14-15", [8, 9]), ("K 1-2", [10, 11, 12]),
+        ("Box", [13, 14]), ("Box right", [14]), ("#16", [16]),
+    ],
+)  # fmt: skip
+def test_seats_are_read_in_words(text: str, seats: list[int]) -> None:
+    assert read_seats(text, ROWS) == seats
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Stalls", "Stalls B", "Stalls A 9", "Stalls A 1-9", "Stalls A 1,", "Stalls A 1", "#19",
+     "Circle B 1", "Twin A", "Twin A 1", "#", "#1234567", "#²"],
+)  # fmt: skip
+def test_what_names_no_seats_or_those_of_several_rows_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        read_seats(text, ROWS)
+
+
+@given(st.sets(st.integers(0, 18)))
+def test_what_seats_are_called_means_them(seats: set[int]) -> None:
+    told = write_seats(seats, ROWS)
+    assert sorted(seat for text in told for seat in read_seats(text, ROWS)) == sorted(seats)
+
+
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=8)
 TEXTS = st.dictionaries(st.sampled_from(["fr", "en", "de"]), TEXT, min_size=1)
 IDS = st.text("abcé .", min_size=1, max_size=3)
@@ -443,6 +510,17 @@ GATES = st.lists(
 ).map(tuple)  # fmt: skip
 
 
+SEATS = range(sum(len(row.seats) for row in PLAN.rows))
+KEPT = st.lists(
+    st.builds(
+        KeptSeats, id=IDS,
+        channels=st.sets(st.sampled_from(["web", "phone", "reseller"]), min_size=1).map(tuple),
+        categories=st.sets(st.integers(0, 1), min_size=1).map(tuple),
+        sections=st.sets(st.sampled_from(range(len(PLAN.sections)))).map(tuple),
+        seats=st.sets(st.sampled_from(SEATS)).map(sorted).map(tuple), release_ms=MOMENTS,
+    ),
+    max_size=2, unique_by=lambda one: one.id,
+).map(tuple)  # fmt: skip
 RETURNS = st.one_of(
     st.none(),
     st.builds(Returns, st.integers(0, 10**9), st.integers(0, 999), st.sampled_from(ReturnWay)),
@@ -493,6 +571,7 @@ def settings(draw: st.DrawFn, currency: str) -> Settings:
         quotas=draw(quotas),
         returns=draw(RETURNS),
         vat_bp=draw(RATES),
+        allocations=draw(KEPT),
         surplus=Surplus(
             draw(st.sets(st.integers(0, 1)).map(tuple)), draw(st.sampled_from([(), (0,)]))
         ),
