@@ -23,6 +23,7 @@ import msgspec
 from console.programme import Performance
 from console.seating import PlanColumns
 from console.trust import fingerprint_of, shown_by, trusting
+from engine.commands import Channel
 from engine.credit import CreditView
 from engine.door_list import DoorList
 from engine.journal import JournalCheck, Page
@@ -101,6 +102,20 @@ class HouseInfo(msgspec.Struct, frozen=True):
     name: str
     time_zone: str
     languages: tuple[str, ...] = ()
+
+
+class FeeCost(msgspec.Struct, frozen=True):
+    fee: str
+    names: dict[str, str]
+    amount: int
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a basket would cost: minor units, `fees` included, but for those of a way to pay."""
+
+    currency: str
+    total: int
+    fees: tuple[FeeCost, ...]
 
 
 class RoomInfo(msgspec.Struct, frozen=True):
@@ -327,6 +342,14 @@ class Client:
     # Orders ------------------------------------------------------------------
     # Every one of these carries an id made and saved by the caller, so that a
     # request whose answer was lost is sent again and counts once.
+
+    async def would_cost(self, order: PlaceOrder) -> Cost:
+        """What an order would cost, with its fees; nothing is made of it."""
+        baskets = [{"performance": one.performance, "lines": one.lines} for one in order.baskets]
+        body: dict[str, Any] = {"baskets": baskets, "delivery": order.delivery.value}
+        if order.channel is Channel.PHONE:
+            body["channel"] = order.channel.value
+        return await self.ask(Cost, "POST", "/api/quote", msgspec.to_builtins(body))
 
     async def place(self, order: PlaceOrder) -> Order:
         return await self.ask(Order, "POST", "/api/orders", msgspec.to_builtins(order))

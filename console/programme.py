@@ -28,6 +28,11 @@ class GateName(msgspec.Struct, frozen=True):
     name: str
 
 
+class FeeName(msgspec.Struct, frozen=True):
+    id: str
+    names: dict[str, str]
+
+
 class Performance(msgspec.Struct, frozen=True):
     """One dated showing. `prices` are (plan category, price type id, minor units).
 
@@ -53,6 +58,7 @@ class Performance(msgspec.Struct, frozen=True):
     gates: tuple[GateName, ...] = ()
     sold: int | None = None
     places: int = 0
+    fees: tuple[FeeName, ...] = ()
 
     def choices(self, category: int, now_ms: int) -> list[tuple[PriceChoice, int]]:
         """Price types sold for a category now, with their amounts, the usual one first."""

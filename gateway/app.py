@@ -33,6 +33,7 @@ from gateway import (
     http_orders,
     http_papers,
     http_public,
+    http_quotes,
     http_readers,
     http_rooms,
     http_season,
@@ -120,6 +121,7 @@ def build(backend: Backend, config: Config, web_dir: Path = WEB_DIR) -> web.Appl
     for part in (
         http_public,
         http_orders,
+        http_quotes,
         http_papers,
         http_operators,
         http_list,

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from engine.commands import Channel
 from engine.credit import masked
 from engine.limits import MAX_TEXT_CHARS
+from engine.ordering import to_be_paid_by
 from engine.orders import (
     TICKETED_STATES,
     ExchangeRequest,
@@ -424,10 +425,26 @@ async def order_view(edge: Edge, order: Order) -> dict[str, Any]:
             for line, policy in await _open(edge, order, "exchanges")
         ],
         "due": max(0, order.due) if order.waits else 0,
+        "ways": _ways(order),
         "performances": [
             summary(await edge.programme.entry(number), at_ms) for number in performances
         ],
     }
+
+
+def _ways(order: Order) -> list[dict[str, Any]]:
+    """What is due with the fees of each way to pay that has some."""
+    if not order.waits or not order.way_fees:
+        return []
+    told = []
+    for method in PaymentMethod:
+        paid_so = to_be_paid_by(order, method, method.value)
+        more = paid_so.charges[len(order.charges) :]
+        fees = [{"fee": one.fee, "amount": one.amount} for one in more if not one.absorbed]
+        if fees:
+            due = max(0, paid_so.due)
+            told.append({"method": method, "total": paid_so.total, "due": due, "fees": fees})
+    return told
 
 
 def decided(found: Any) -> Any:

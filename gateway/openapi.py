@@ -35,6 +35,7 @@ from gateway.http_operators import GiveBack, Login, NewTickets
 from gateway.http_orders import Exchange, Pay, Reserve, Return
 from gateway.http_papers import NewInvoice, NewSettlement
 from gateway.http_public import SessionRequest
+from gateway.http_quotes import AskQuote
 from gateway.http_readers import Card, StandsAt, Stop
 from gateway.http_rooms import NewRoom
 from gateway.http_season import NamedProductions, SeasonChange, SeasonState
@@ -88,6 +89,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "GET /api/plans/{hash}": Operation(token=False),
     "POST /api/login": Operation(Login, refuses=(401, 429), token=False),
     "POST /api/stripe/webhook": Operation(Any, token=False, refuses=(409,)),
+    "POST /api/quote": Operation(AskQuote, refuses=(404, 409)),
     "POST /api/orders": Operation(PlaceOrder, answers={201: Order}, refuses=(404, 409)),
     "GET /api/orders/{order}": Operation(answers={200: Order}, token=False),
     "POST /api/orders/{order}/pay": Operation(Pay, refuses=(409,)),

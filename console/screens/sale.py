@@ -7,6 +7,7 @@ command waits for its answer the next keys wait their turn, so that a cashier ma
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import ClassVar, Final
 
 from textual import on
@@ -42,6 +43,8 @@ WAITING_S: Final = 0.4
 """An answer that takes longer is said to be awaited."""
 SIDE_FRAME_LINES: Final = 14
 """Lines of the screen that are neither map nor basket lines, the legend's included."""
+NO_ID: Final = ""
+"""Of an order that is only asked about."""
 LAST_MINUTES_MS: Final = 2 * 60_000
 
 
@@ -82,8 +85,8 @@ class SaleScreen(TillScreen):
     SaleScreen #basket-title { height: 1; padding: 0 1; color: $brass-text; text-style: bold; }
     SaleScreen #countdown { height: 1; padding: 0 1; color: $muted; }
     SaleScreen #countdown.-soon { color: $background; background: $warning; text-style: bold; }
-    SaleScreen #total { height: 2; padding: 0 1; text-align: right; text-style: bold;
-                        border-top: solid $line; }
+    SaleScreen #total { height: auto; min-height: 2; padding: 0 1; text-align: right;
+                        text-style: bold; border-top: solid $line; }
     SaleScreen #legend { height: 5; padding: 0 1; color: $muted; }
     SaleScreen #place { height: 1; padding: 0 1; background: $surface; }
     """
@@ -178,10 +181,27 @@ class SaleScreen(TillScreen):
         self.query_one("#total", Static).update(
             f"{t('console.sale.total')}  {total}" if sale.size else ""
         )
+        if sale.size and sale.performance.fees and exchange is None:
+            self.run_worker(self._show_cost(), group="cost", exclusive=True)
         self._count_down()
         self._show_legend()
         self._show_place()
         self._hint()
+
+    async def _show_cost(self) -> None:
+        """The total with its fees, as the server reckons them; without an answer, the prices'."""
+        sale, t = self.house.sale, self.t
+        asked = sale.order(NO_ID, t.language)
+        with suppress(ClientError):
+            cost = await self.till.client.would_cost(asked)
+            if asked == sale.order(NO_ID, t.language):
+                fees = sum(fee.amount for fee in cost.fees)
+                rows = [("fees", fees)] if fees else []
+                told = [
+                    f"{t(f'console.sale.{name}')}  {self.money(amount, cost.currency)}"
+                    for name, amount in [*rows, ("total", cost.total)]
+                ]
+                self.query_one("#total", Static).update("\n".join(told))
 
     def _show_legend(self) -> None:
         """Unless the basket needs the room."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.widgets import DataTable, Input
 
 from console import client as client_module
@@ -19,7 +20,7 @@ from console.widgets.seat_map import SeatMap
 from engine.commands import Allocate, Channel, SeatStatus
 from engine.orders import OrderState
 from engine.payments import PaymentMethod
-from engine.settings import Price, PriceType, Settings
+from engine.settings import Fee, Price, PriceType, Settings
 from tests.console.driving import LoginScreen, ProgrammeScreen, cashier
 from tests.console.houses import settings
 from tests.console.server import House, Tangle, running_house
@@ -72,6 +73,26 @@ async def test_a_sale_by_phone_takes_what_is_kept_for_the_phone(
         await me.press("enter")
         await me.sees(SaleScreen)
         assert not till.house.sale.by_phone, "the next sale is one at the desk"
+
+
+async def test_the_total_has_its_fees_before_it_is_asked_for(tmp_path: Path) -> None:
+    fees = (
+        Fee("service", {"en": "Fee"}, fixed=150, channels=("box_office",)),
+        Fee("phone", {"en": "By phone"}, fixed=200, channels=("phone",)),
+    )
+    async with running_house(rules=replace(settings(), fees=fees)) as running:
+        async with cashier(running, tmp_path) as me:
+            await me.open_sale(running.password)
+
+            def total() -> str:
+                return str(me.app.screen.query_one("#total").render())
+
+            await me.press("2", "b")
+            await until(lambda: "3.00" in total() and "99.00" in total())
+            await me.press("f")
+            await until(lambda: "4.00" in total() and "100.00" in total())
+            await me.press("p", "c", "enter")
+            assert (await me.sold()).order.total == 10_000
 
 
 async def test_the_change_is_shown_large(house: House, tmp_path: Path) -> None:

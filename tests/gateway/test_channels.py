@@ -3,10 +3,13 @@
 import secrets
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from engine.commands import Allocate, Channel
-from engine.settings import Fee, FeePer, Price, PriceType, SaleStatus
+from engine.settings import Fee, FeeKind, FeePer, Price, PriceType, SaleStatus, Settings
+from gateway.http import EDGE
 from tests.actors.houses import settings, small_plan
 from tests.gateway.client import Socket, new_id
 from tests.gateway.conftest import Running, Start
@@ -27,12 +30,20 @@ PHONE, AGENCY, FREE = 3, 5, 8
 
 @pytest.fixture
 async def house(gateway: Running) -> Running:
-    gateway.fake.performances.add(1, small_plan(), HOUSE)
+    sells(gateway, HOUSE)
     for name, channel, seat in (("calls", "phone", PHONE), ("agencies", "reseller", AGENCY)):
         await gateway.fake.performances.ask(
             1, Allocate(new_id(), name, (Channel(channel),), (seat,))
         )
     return gateway
+
+
+def sells(gateway: Running, rules: Settings) -> None:
+    """Performance 1 is sold by these rules."""
+    gateway.fake.performances.add(1, small_plan(), rules)
+    kept = gateway.fake.catalogue.performances
+    kept[1] = replace(kept[1], settings=msgspec.json.encode(rules))
+    gateway.app[EDGE].programme.changed()
 
 
 async def people(house: Running) -> dict[str, str]:
@@ -183,3 +194,64 @@ async def test_a_reseller_has_no_other_role(gateway: Running) -> None:
     await gateway.json(
         "POST", "/api/operators", account | {"roles": ["reseller"]}, admin, expect=201
     )
+
+
+async def test_a_basket_is_priced_with_its_fees_before_it_is_ordered(house: Running) -> None:
+    tokens = await people(house)
+    asked = {"baskets": [{"performance": 1, "lines": [[FREE, -1, "adult", 1]]}]}
+    table = [
+        ("buyer", None, 2_000, []), ("cashier", None, 2_050, [("till", 50)]),
+        ("cashier", "phone", 2_100, [("phone", 100)]), ("reseller", None, 2_300, [("agency", 300)]),
+    ]  # fmt: skip
+    for who, channel, total, fees in table:
+        told = await house.json("POST", "/api/quote", asked | {"channel": channel}, tokens[who])
+        assert (told["currency"], told["total"]) == ("EUR", total), who
+        assert [(one["fee"], one["amount"]) for one in told["fees"]] == fees
+        assert all(one["total"] == total for one in told["ways"])
+    assert (await held(await house.socket(tokens["buyer"]), FREE))[0] == "held", "nobody holds it"
+
+
+async def test_a_quote_says_what_each_way_to_deliver_and_to_pay_costs(gateway: Running) -> None:
+    rules = settings(
+        price_types=(ADULT,),
+        prices=(Price(0, "adult", 2_000),),
+        fees=(
+            Fee("post", {"en": "Postage"}, FeeKind.DELIVERY, 500, per=FeePer.ORDER, ways=("post",)),
+            Fee("card", {}, FeeKind.PAYMENT, 80, per=FeePer.ORDER, ways=("test_card",)),
+            Fee("borne", {}, fixed=30, absorbed=True),
+        ),
+    )
+    sells(gateway, rules)
+    buyer = gateway.buyer_token()
+    asked = {"baskets": [{"performance": 1, "lines": [[0, -1, "adult", 1]]}]}
+    told = await gateway.json("POST", "/api/quote", asked | {"delivery": "post"}, buyer)
+    post = {"fee": "post", "names": {"en": "Postage"}, "amount": 500}
+    assert (told["total"], told["fees"]) == (2_500, [post])
+    card, credit = told["ways"]
+    assert (card["method"], card["total"], len(card["fees"])) == ("test_card", 2_580, 2)
+    assert (credit["method"], credit["total"]) == ("store_credit", 2_500)
+    # And that is what it costs.
+    _, token = await held(await gateway.socket(buyer), 0)
+    order = order_of(token, 0, delivery="post")
+    placed = await gateway.json("POST", "/api/orders", order, buyer, expect=201)
+    [way] = placed["ways"]
+    assert (placed["total"], way["method"], way["total"]) == (2_500, "test_card", 2_580)
+    assert (way["due"], way["fees"]) == (2_580, [{"fee": "card", "amount": 80}])
+    pay = {"method": "test_card", "attempt": "1"}
+    paid = await gateway.json("POST", f"/api/orders/{placed['id']}/pay", pay, buyer)
+    assert (paid["order"]["paid"], paid["order"]["ways"]) == (2_580, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "code"),
+    [
+        ([FREE, -1, "staff", 1], 409, "no_price"), ([10**6, -1, "adult", 1], 422, "malformed"),
+        ([-1, 0, "adult", 10**9], 422, "invalid"),
+    ],
+)  # fmt: skip
+async def test_what_has_no_price_is_not_quoted(
+    house: Running, line: list[Any], status: int, code: str
+) -> None:
+    asked = {"baskets": [{"performance": 1, "lines": [line]}]}
+    refused = await house.json("POST", "/api/quote", asked, house.buyer_token(), expect=status)
+    assert refused["code"] == code

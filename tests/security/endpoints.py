@@ -52,6 +52,7 @@ SETTINGS: Final = {
 LOOK: Final = {"name": "House", "time_zone": "Europe/Paris", "languages": ["fr"]}
 _PAY_BY_CARD: Final = {"method": "test_card", "attempt": "1"}
 _PAY_IN_CASH: Final = {"method": "cash", "attempt": "1", "given": 100_000}
+_QUOTE: Final = {"baskets": [{"performance": 1, "lines": [[0, -1, "adult", 1]]}]}
 _EXCHANGE: Final = {
     "id": "1", "lines": [1],
     "basket": {"performance": 1, "token": "0" * 32, "lines": [[0, -1, "adult", 1]]},
@@ -92,6 +93,8 @@ ENDPOINTS: Final = (
              {"id": "f" * 32, "baskets": []}),
     Endpoint("POST", "/api/orders", SELLERS,
              {"id": "f" * 32, "baskets": [], "channel": "phone"}, case="by phone"),
+    Endpoint("POST", "/api/quote", SELLERS | RESELLER | {"buyer"}, _QUOTE),
+    Endpoint("POST", "/api/quote", SELLERS, _QUOTE | {"channel": "phone"}, case="by phone"),
     Endpoint("GET", "/api/orders/{order}", EVERYBODY, token="ignored"),
     Endpoint("POST", "/api/orders/{order}/pay", EVERYBODY, _PAY_BY_CARD, token="ignored"),
     Endpoint("POST", "/api/orders/{order}/pay", SELLERS, _PAY_IN_CASH, case="in cash"),

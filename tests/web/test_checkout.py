@@ -10,7 +10,7 @@ from engine.commands import SeatStatus
 from engine.credit import CODE_BYTES, code_of, credits_of, spaced
 from engine.orders import LineState, Order, OrderState
 from engine.papers import Paper
-from engine.settings import Price, Returns, ReturnWay, SaleStatus
+from engine.settings import Fee, FeeKind, FeePer, Price, Returns, ReturnWay, SaleStatus
 from tests.web.buyer import (
     basket_line,
     click_seat,
@@ -442,6 +442,31 @@ async def test_a_credit_pays_a_part_and_the_card_the_rest(
     made = stand.fake.desk.orders.by_id[await pay(page)]
     assert made.state is OrderState.PAID
     assert [one.captured for one in made.payments] == [500, rest]
+
+
+async def test_fees_are_shown_before_anything_is_ordered(stand: Stand, open_page: OpenPage) -> None:
+    fees = (
+        Fee("service", {"en": "Booking fee"}, fixed=150),
+        Fee("card", {"en": "Card fee"}, FeeKind.PAYMENT, 80, per=FeePer.ORDER, ways=("test_card",)),
+    )
+    performance = stand.add(THEATRE, settings_for(THEATRE, fees=fees))
+    page = await open_page(f"{stand.url}/p/{performance}")
+    for seat in ROW[:2]:
+        await click_seat(page, THEATRE, seat)
+    await give_details(page)
+    await expect(page.locator(".stub-line")).to_have_count(4)
+    shown = await page.locator(".stub-line").all_inner_texts()
+    assert any("Booking fee" in one and "€3.00" in one for one in shown), shown
+    assert any("Card fee" in one and "€0.80" in one for one in shown), shown
+    told = await page.locator(".stub-total strong").inner_text()
+    assert orders_of(stand, performance) == []
+    # And that is what it costs, at every step.
+    await page.locator("#place").click()
+    await expect(page.locator(".pay-amount")).to_have_text(told)
+    await expect(page.locator(".stub-total strong")).to_have_text(told)
+    await expect(page.locator(".stub-line")).to_have_count(4)
+    paid = stand.fake.desk.orders.by_id[await pay(page)]
+    assert told == f"€{paid.paid / 100:.2f}"
 
 
 async def test_a_buyer_gives_a_place_back_for_a_credit(stand: Stand, open_page: OpenPage) -> None:

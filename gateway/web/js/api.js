@@ -31,6 +31,7 @@ export const messages = (language) => send("GET", `/api/messages/${language}`);
 export const performances = (token) => send("GET", "/api/performances", undefined, token);
 export const performance = (id) => send("GET", `/api/performances/${id}`);
 export const plan = (hash) => send("GET", `/api/plans/${hash}`);
+export const quote = (wanted) => asSession("POST", "/api/quote", wanted);
 export const placeOrder = (order) => asSession("POST", "/api/orders", order);
 export const order = (id) => asSession("GET", `/api/orders/${id}`);
 export const pay = (id, payment) => asSession("POST", `/api/orders/${id}/pay`, payment);

@@ -21,6 +21,7 @@ export class Checkout {
   constructor({ house, performance, plan, basket, items, leave, locked }) {
     Object.assign(this, { house, performance, plan, basket, items, leave, locked });
     this.order = null;
+    this.quote = null;
     this.busy = false;
     this.problem = h("p.problem", { role: "alert" });
     this.time = h("span.checkout-time");
@@ -49,10 +50,35 @@ export class Checkout {
 
   show() {
     this.problem.textContent = "";
+    this.quote = null;
+    this.stub = this.#summary();
     this.page.replaceChildren(h("div.checkout-page", {},
       h("div.checkout-work", {}, this.#step()),
-      this.#summary()));
+      this.stub));
     this.page.querySelector("h1").focus();
+    if (!this.order && !keptExchange() && this.performance.fees.length) this.#askFees();
+  }
+
+  /** What the basket costs with its fees, as the server reckons it: before it is ordered. */
+  async #askFees() {
+    const lines = this.#lines();
+    let quote;
+    try {
+      quote = await api.quote({ baskets: [{ performance: this.performance.id, lines }] });
+    } catch (error) {
+      if (error instanceof api.Unreachable || error instanceof api.Problem) return; // the order tells
+      throw error;
+    }
+    if (this.order || JSON.stringify(lines) !== JSON.stringify(this.#lines())) return;
+    this.quote = this.#way(quote.ways) ?? quote;
+    const stub = this.#summary();
+    this.stub.replaceWith(stub);
+    this.stub = stub;
+  }
+
+  /** What the way costs in which this page is paid. */
+  #way(ways) {
+    return ways.find(({ method }) => method === this.house.payment_methods[0]);
   }
 
   showTime(text) {
@@ -192,7 +218,8 @@ export class Checkout {
 
   #payment() {
     const [method] = this.house.payment_methods;
-    const amount = moneyExact(this.order.due, this.order.currency);
+    const due = this.#way(this.order.ways)?.due ?? this.order.due;
+    const amount = moneyExact(due, this.order.currency);
     const test = method === "test_card";
     return h("div", {},
       h("h1", { tabindex: "-1" }, t("web.pay.title")),
@@ -332,8 +359,10 @@ export class Checkout {
     const rows = this.order
       ? this.order.lines.map((line) => this.#orderRow(line))
       : this.items().map((item) => this.#row(item));
-    const fees = this.order ? feeRows(feesOf(this.order), performance.fees, performance.currency) : [];
-    const total = this.order?.total ?? this.items().reduce((sum, { amount }) => sum + amount, 0);
+    const way = this.order && this.#way(this.order.ways);
+    const told = this.order ? [...feesOf(this.order), ...pairs(way?.fees)] : pairs(this.quote?.fees);
+    const fees = feeRows(told, performance.fees, performance.currency);
+    const total = way?.total ?? this.order?.total ?? this.quote?.total ?? this.items().reduce((sum, { amount }) => sum + amount, 0);
     return h("aside.stub", { "aria-label": t("web.checkout.summary") },
       h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
       h("h2.stub-title", {}, pick(performance.title)),
@@ -368,6 +397,8 @@ export function feesOf(order, of = () => true) {
   }
   return [...sums];
 }
+
+const pairs = (fees = []) => fees.map(({ fee, amount }) => [fee, amount]);
 
 /** Fees as lines of a stub; `named` are those of the performance, with their names. */
 export function feeRows(fees, named, currency) {
