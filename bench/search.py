@@ -27,7 +27,7 @@ from engine.listing import ListedStatus, ListFilter
 from engine.plan import Plan
 from persistence.pool import open_pool
 from persistence.sales import Sales
-from persistence.ticket_list import TicketList
+from persistence.ticket_list import AS_PLANNED, TicketList
 
 TOO_LONG_MS: Final = 100.0
 WARM_UP: Final = 3
@@ -276,8 +276,7 @@ async def explained(url: str, kind: Kind) -> list[Explained]:
 
 async def _explain(engine: AsyncEngine, statement: str, values: Any) -> Explained:
     async with engine.connect() as connection:
-        await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
-        await connection.exec_driver_sql("SET LOCAL work_mem = '32MB'")
+        await connection.exec_driver_sql(AS_PLANNED)
         begun_s = time.perf_counter()
         await connection.exec_driver_sql(statement, values)
         took_ms = 1_000 * (time.perf_counter() - begun_s)
