@@ -1,6 +1,7 @@
-"""Orders of a house that is really served, with a payment provider, while parts of it die.
+"""A house that is really served, with a payment provider, while parts of it die.
 
-From a sale to its mail; a card at a reader; a cancelled performance. One house for all three.
+From a sale to its mail; a card at a reader; a cancelled performance; a waiting room. One house for
+all four: to serve one takes longer than any of them.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from websockets.asyncio.client import connect
 
 from tests.fakes.stripe_server import FakeStripe
 from tests.integration.server import CHECKOUT, ServedHouse
+from tests.integration.test_rooms import nobody_loses_a_place
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 PATIENCE_S = 90.0
@@ -221,3 +223,7 @@ async def test_all_is_given_back_also_when_the_desk_is_killed(served: Served) ->
     seen = json.loads(said)["cancellation"]
     assert seen["orders"] == {"todo": 0, "waiting": 0, "done": 6, "left": 0}
     assert seen["amount"] == paid and seen["untold"] == 0
+
+
+async def test_nobody_loses_a_place_whatever_is_killed(served: Served) -> None:
+    await nobody_loses_a_place(served[0])
