@@ -71,6 +71,7 @@ def judge_orders(books: Books) -> None:
     _judge_again(books.calls)
     for history in histories.values():
         _judge_life(history)
+        _judge_waiting(history)
 
 
 def _name(order: Order) -> str:
@@ -89,6 +90,14 @@ def _judge_life(history: list[Order]) -> None:
         raise Broken("stuck", f"{_name(order)}: {order}")
     if order.state is OrderState.FAILED and not _failed_back(order):
         raise Broken("stuck", f"{_name(order)} owes money: {order}")
+
+
+def _judge_waiting(history: list[Order]) -> None:
+    """What waits is found among the orders that are unfinished: lists of places look there."""
+    for order in history:
+        waits = any(line.state in (LineState.PENDING, LineState.RESERVED) for line in order.lines)
+        if waits and order.finished:
+            raise Broken("waiting", f"{_name(order)} is finished, and a place of it waits")
 
 
 def _judge_tickets(orders: list[Order], houses: dict[int, Performance]) -> None:
