@@ -405,10 +405,12 @@ class Client:
         reason: str,
         amount: int = 0,
         to_credit: bool = False,
+        gift_cards: Sequence[int] = (),
     ) -> Order:
-        """Refund lines by number (none named: all of them), or an amount in minor units."""
+        """Refund lines and gift cards by number (none named: all of them), or an amount in minor
+        units."""
         body: dict[str, object] = {"id": id, "lines": list(lines), "reason": reason}
-        body |= {"amount": amount, "to_credit": to_credit}
+        body |= {"amount": amount, "to_credit": to_credit, "gift_cards": list(gift_cards)}
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/refund", body)
 
     async def credit(self, code: str) -> CreditView:

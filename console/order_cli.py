@@ -7,7 +7,7 @@ an order has an id, made here unless it is given: whoever had no answer repeats 
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,7 +37,8 @@ from console.seating import Seating
 from console.terminal_cli import read_card
 from engine.commands import ID_BYTES, Channel, Line
 from engine.credit import credits_of, spaced
-from engine.orders import Buyer, Delivery, Order, OrderHold, OrderLine, TermsKind
+from engine.gift_cards import GiftCard, gift_cards_of
+from engine.orders import Buyer, Delivery, Order, OrderHold, OrderLine, PlaceOrder, TermsKind
 from engine.payments import PaymentMethod
 from renderers.money import format_money, parse_money
 
@@ -129,6 +130,7 @@ def sell(
     /,
     *,
     places: Places = Places(),
+    gift_card: Annotated[tuple[str, ...], Parameter(help=t("order.cli.gift_card"))] = (),
     name: Annotated[str, Parameter(help=t("order.cli.name"))] = "",
     email: Annotated[str, Parameter(help=t("order.cli.email"))] = "",
     delivery: Annotated[
@@ -148,11 +150,22 @@ def sell(
         until_ms = _moment_of(until, await house_zone(client)) if until else 0
         house = await _house(client, performance)
         by_phone = channel == Channel.PHONE.value
-        async with held(client, *house, places.wanted(), t, by_phone=by_phone) as sale:
-            buyer = Buyer(name, email, t.language)
-            asked = replace(
-                sale.order(_new_id(), t.language), buyer=buyer, delivery=Delivery(delivery)
-            )
+        asked = PlaceOrder(
+            _new_id(),
+            (),
+            Channel(channel or Channel.BOX_OFFICE),
+            buyer=Buyer(name, email, t.language),
+            delivery=Delivery(delivery),
+            gift_cards=tuple(_money(amount, house[0].currency) for amount in gift_card),
+            performance=performance,
+        )
+        async with AsyncExitStack() as stack:
+            wanted = places.wanted()
+            if not gift_card or wanted != Wanted():
+                holding = held(client, *house, wanted, t, by_phone=by_phone)
+                sale = await stack.enter_async_context(holding)
+                basket = OrderHold(performance, sale.token.hex(), sale.order_lines())
+                asked = replace(asked, baskets=(basket,))
             order = await client.place(asked)
             # From here on the order has what was held: what fails now is asked of it again.
             with _made(order):
@@ -199,6 +212,7 @@ def refund(
     /,
     *,
     lines: Lines = (),
+    gift_cards: Annotated[tuple[int, ...], Parameter(help=t("order.cli.gift_cards_back"))] = (),
     amount: Annotated[str, Parameter(help=t("order.cli.back"))] = "",
     reason: Annotated[str, Parameter(help=t("order.cli.reason"))] = "",
     to_credit: Annotated[bool, Parameter(negative=(), help=t("order.cli.to_credit"))] = False,
@@ -207,7 +221,9 @@ def refund(
 ) -> int:
     async def change(client: Client, found: Order) -> Order:
         back = _money(amount, found.currency)
-        return await client.refund(found.id, id or _new_id(), lines, reason, back, to_credit)
+        return await client.refund(
+            found.id, id or _new_id(), lines, reason, back, to_credit, gift_cards
+        )
 
     return _changed(order, who, change)
 
@@ -401,6 +417,8 @@ async def _told(client: Client, order: Order, who: Asker) -> int:
         print(_line(order, line, *houses[line.performance]))
     if order.waits:
         print(t("order.cli.due", amount=format_money(order.due, order.currency, t.language)))
+    for card in gift_cards_of(order):
+        print(_gift_card(order, card))
     for code, amount in credits_of(order):
         words = format_money(amount, order.currency, t.language)
         print(t("console.order.credit", amount=words, code=spaced(code)))
@@ -426,6 +444,13 @@ def _line(order: Order, line: OrderLine, performance: Performance, seating: Seat
     kind = performance.price_name(line.price_type, t.language)
     words = f"{line.number:>3}  {seating.words(spot, t)} · {kind} · {amount} · {state}"
     return f"{words} {ticket}".rstrip()
+
+
+def _gift_card(order: Order, card: GiftCard) -> str:
+    amount = format_money(card.left, order.currency, t.language)
+    state = t(f"console.line_state.{card.state.value}")
+    words = f"{card.number:>3}  {t('gift_card.title')} · {amount} · {state}"
+    return f"{words} {spaced(card.code)}".rstrip()
 
 
 def _new_id() -> str:

@@ -8,6 +8,7 @@ A buyer's name stands in no mail to the buyer: anybody may type a name and an ad
 they type must not be what a stranger reads under the house's.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Protocol
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from engine.cancellation import live_lines, performance_of
 from engine.credit import spaced
 from engine.currency import cash_rounded
+from engine.gift_cards import gift_cards_of, live_gift_cards
 from engine.ledger_periods import Closed, read_period
 from engine.mails import (
     TO_HOUSE,
@@ -75,7 +77,8 @@ class _Told(NamedTuple):
         found = (
             text_in(showing.entry.titles, self.t.language) for showing in self.showings.values()
         )
-        return ", ".join(dict.fromkeys(found))
+        gift_cards = [self.t("gift_card.title")] if gift_cards_of(self.order) else []
+        return ", ".join(dict.fromkeys([*found, *gift_cards]))
 
 
 class Letters:
@@ -158,8 +161,14 @@ class Letters:
             if any(line.performance == performance for line in lines)
         ]
         dates = calendar(entries, self._clock_ms()).encode()
-        attached = [Attachment(f"calendar-{order.number}.ics", "text/calendar", dates)]
-        if order.delivery is Delivery.E_TICKET:
+        attached = []
+        if entries:
+            attached.append(Attachment(f"calendar-{order.number}.ics", "text/calendar", dates))
+        if order.delivery is Delivery.E_TICKET and live_gift_cards(order):
+            cards = await self._paper.gift_cards(order, told.house, t.language)
+            name = f"gift-cards-{order.number}.pdf"
+            attached.insert(0, Attachment(name, "application/pdf", cards))
+        if order.delivery is Delivery.E_TICKET and lines:
             pdf = await self._paper.tickets(order, told.showings, told.house, t.language)
             if len(pdf) > MAX_ATTACHED_BYTES:
                 words = t("mail.paid_order.too_large")
@@ -203,17 +212,22 @@ class Letters:
 
 def _paid(told: _Told, cause: str) -> Letter:
     order, t = told.order, told.t
-    words = [t(f"mail.paid_order.{order.delivery.value}")]
+    words = [t(f"mail.paid_order.{order.delivery.value}")] if sold_lines(order) else []
+    if live_gift_cards(order):
+        words.append(t(f"mail.gift_cards.{order.delivery.value}"))
     if order.equal:
         words.append(t("mail.paid_order.equal"))
     if any(one.method is PaymentMethod.TEST_CARD and one.captured for one in order.payments):
         words.append(t("mail.test_card"))
-    return _letter(told, "paid_order", words, sold_lines(order), _rows(told))
+    key = "paid_order" if sold_lines(order) else "gift_cards"
+    return _letter(told, key, words, sold_lines(order), _rows(told))
 
 
 def _tickets(told: _Told, cause: str) -> Letter:
-    words = [told.t("mail.tickets.text")]
-    return _letter(told, "tickets", words, sold_lines(told.order), _rows(told))
+    lines = sold_lines(told.order)
+    if not lines:
+        return _paid(told, cause)
+    return _letter(told, "tickets", [told.t("mail.tickets.text")], lines, _rows(told))
 
 
 def _reissued(told: _Told, cause: str) -> Letter:
@@ -394,11 +408,30 @@ def _letter(
             _block(told, performance, lines)
             for performance in told.showings
             if any(line.performance == performance for line in lines)
-        ),
+        )
+        + (_gift_card_blocks(told) if key in _WITH_GIFT_CARDS else ()),
         rows=tuple(rows),
         link=(t("mail.link"), told.page),
         footer=(footer, ", ".join((style.name, *style.address)), *style.contact),
     )
+
+
+_WITH_GIFT_CARDS: Final = (
+    *("paid_order", "tickets", "gift_cards", "sale"),
+    *("reserved", "reminder", "awaiting_approval"),
+)
+"""Letters that tell all that there is of an order."""
+
+
+def _gift_card_blocks(told: _Told) -> tuple[Block, ...]:
+    """How many gift cards of which amounts; their codes are in what is attached, or handed over."""
+    amounts = Counter(
+        one.left
+        for one in gift_cards_of(told.order)
+        if one.left and one.state is not LineState.CANCELLED
+    )
+    lines = tuple(f"{many} × {told.money(amount)}" for amount, many in amounts.items())
+    return (Block(told.t("gift_card.title"), lines),) if lines else ()
 
 
 def _block(told: _Told, performance: int, lines: Sequence[OrderLine]) -> Block:

@@ -87,6 +87,29 @@ def test_a_sale_is_undone_until_it_is_printed(
     assert "Copy1" in letters(paper.read_bytes())
 
 
+def test_gift_cards_are_sold_alone_and_with_places_and_spent(
+    served: House, capsys: pytest.CaptureFixture[str], tmp_path: Path, who: tuple[str, ...]
+) -> None:
+    two = ("--gift-card", "50.00", "--gift-card", "20", "--pay", "cash")
+    order = sold(capsys, who, *two)
+    assert (order["state"], order["total"], order["lines"]) == ("paid", 7_000, [])
+    code = order["charges"][0]["card"]
+    paper = tmp_path / "g.pdf"
+    assert run("print", order["number"], "--output", paper, *who) == 0
+    assert code in letters(paper.read_bytes()).replace("-", "")
+    capsys.readouterr()
+    both = sold(capsys, who, "--gift-card", "10", "--best", 1)
+    assert run("pay", both["number"], "--pay", "store_credit", "--reference", code, *who) == 0
+    assert run("pay", both["number"], "--pay", "store_credit", "--reference", code, *who) == 1
+    assert "Gift cards cannot be paid" in capsys.readouterr().err
+    assert run("pay", both["number"], "--pay", "cash", *who) == 0
+    assert run("show", both["number"], *who) == 0
+    assert "Gift card · " in capsys.readouterr().out
+    assert run("refund", order["number"], "--gift-cards", 2, "--json", *who) == 0
+    back = told(capsys)
+    assert back["state"] == "part_refunded" and back["refunds"][0]["gift_cards"] == [[2, 2_000]]
+
+
 def test_places_are_exchanged_and_the_difference_is_paid(
     served: House, capsys: pytest.CaptureFixture[str], who: tuple[str, ...]
 ) -> None:

@@ -49,6 +49,7 @@ FROM credits c
 """
 TILLS: Final = "SELECT till, currency, closing FROM till_sessions"
 BY_HAND: Final = ("cash", "card_terminal", "cheque", "bank_transfer")
+KEPT: Final = ("credit", "gift_card")
 AT_STRIPE: Final = ("stripe", "stripe_terminal")
 AT_REST: Final = ("paid", "part_refunded", "refunded", "exchanged", "cancelled", "expired",
                   "awaiting_payment")  # fmt: skip
@@ -125,7 +126,7 @@ def _ledger(tables: Tables) -> list[str]:
             money[row["method"], row["currency"]] += row["amount"]
         elif row["kind"] in ("sale", "refund", "cancellation"):
             books["places", row["currency"]] += row["amount"]
-        elif row["kind"] in ("fee", "allowance", "credit"):
+        elif row["kind"] in ("fee", "allowance", "credit", "gift_card"):
             books["charges", row["currency"]] += row["amount"]
     sums: Counter[tuple[str, str]] = Counter()
     for row in tables.worth:
@@ -142,11 +143,13 @@ def _credits(tables: Tables) -> list[str]:
         for row in tables.credits
         if row["balance"] != row["moved"] or row["balance"] < 0
     ]
-    opened = sum(row["amount"] for row in tables.ledger if row["kind"] == "credit")
+    opened = sum(row["amount"] for row in tables.ledger if row["kind"] in KEPT)
     spent = sum(row["came"] - row["went"] for row in tables.paid if row["method"] == "store_credit")
     left = sum(row["balance"] for row in tables.credits)
     if opened - spent != left:
-        found.append(f"{opened} were kept as credit and {spent} spent: {left} are left")
+        found.append(
+            f"{opened} were kept as credit or gift cards and {spent} spent: {left} are left"
+        )
     return found
 
 

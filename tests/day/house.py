@@ -134,6 +134,7 @@ class _People:
             (4, self.in_parts), (4, self.picked_up), (2, self.never_fetched), (4, self.refunded),
             (3, self.an_amount_back), (5, self.to_a_credit), (5, self.by_credit), (3, self.undone),
             (6, self.exchanged_at_the_till), (2, self.reissued), (3, self.free),
+            (4, self.gift_cards),
         ]  # fmt: skip
         weights = [weight for weight, _ in stories]
         left = asyncio.Semaphore(AT_ONCE)
@@ -329,6 +330,19 @@ class _People:
         cashier, performance = self._anywhere()
         order = await cashier.place(await cashier.basket(performance, 1, "guest"))
         assert order["state"] == "paid" and not order["payments"]
+
+    async def gift_cards(self) -> None:
+        """Two, perhaps with a place: one may be spent by who pays from a credit, one goes back."""
+        cashier, performance = self._anywhere()
+        with_place = self.day.chance.random() < 0.5
+        baskets = [await cashier.basket(performance, 1, "adult")] if with_place else []
+        cards = {"gift_cards": [3_000, 2_000], "performance": performance}
+        order = await cashier.place(*baskets, email="a@b.example", **cards)
+        order = await cashier.pay(order, self.day.chance.choice(["cash", "card_terminal"]))
+        first, second = [one for one in order["charges"] if one["kind"] == "gift_card"]
+        self.day.codes.append((first["card"], order["currency"]))
+        changed = await cashier.give_back(order, "refund", {"gift_cards": [second["number"]]})
+        assert changed["state"] == "part_refunded"
 
     # The evening -------------------------------------------------------------
 

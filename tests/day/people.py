@@ -67,9 +67,12 @@ class Person:
         lines += [[-1, area, price, many] for area, many in held[3]]
         return {"performance": performance, "token": token.hex(), "lines": lines}
 
-    async def place(self, *baskets: dict[str, Any], email: str = "") -> dict[str, Any]:
+    async def place(
+        self, *baskets: dict[str, Any], email: str = "", **more: object
+    ) -> dict[str, Any]:
         buyer = {"name": f"Buyer {self.day.number()}", "email": email, "language": "fr"}
         body = {"id": secrets.token_hex(16), "baskets": list(baskets), "buyer": buyer}
+        body |= more
         order: dict[str, Any] = await self.ask("POST", "/api/orders", body)
         return order
 

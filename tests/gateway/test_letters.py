@@ -12,7 +12,7 @@ from msgspec import structs
 from pypdfium2 import PdfDocument
 
 from engine.commands import Channel, Line
-from engine.credit import spaced
+from engine.credit import CODE_BYTES, code_of, spaced
 from engine.ledger_periods import Closed, Period, PeriodKind, body_of
 from engine.mails import Due, MailKind, Refused
 from engine.orders import (
@@ -250,6 +250,31 @@ async def test_a_paid_order_brings_its_tickets_and_its_dates(writer: Letters) ->
     assert first["url"] == f"https://house.example/o/{ID}"
     assert first["uid"] != second["uid"] and ID not in first["uid"]
     assert "20:00" in words(message) and "19:00" in words(message)  # begin, and doors
+
+
+def with_gift_card(**changes: Any) -> Order:
+    card = Charge(
+        1, "gift_card", 5_000, "gift_card", state=LineState.SOLD, card=code_of(bytes(CODE_BYTES))
+    )
+    return order(charges=(card,), **changes)
+
+
+async def test_a_gift_card_is_attached_and_told_without_its_code(writer: Letters) -> None:
+    """A mail is read over shoulders: the code is in the document alone."""
+    alone = with_gift_card(lines=(), holds=(), performance=1, total=5_000)
+    message = await read(writer, due(MailKind.PAID, alone))
+    assert message["Subject"] == "Your gift card (order 1001)"
+    [attached] = message.iter_attachments()
+    assert attached.get_filename() == "gift-cards-1001.pdf"
+    assert attached.get_content().startswith(b"%PDF")
+    told = words(message)
+    assert "1 × €50.00" in told and "tickets" not in told
+    assert spaced(alone.charges[0].card) not in told and alone.charges[0].card not in told
+    both = await read(writer, due(MailKind.PAID, with_gift_card(total=9_000)))
+    names = [one.get_filename() for one in both.iter_attachments()]
+    assert names == ["tickets-1001.pdf", "gift-cards-1001.pdf", "calendar-1001.ics"]
+    fetched = with_gift_card(lines=(), delivery=Delivery.BOX_OFFICE)
+    assert not list((await read(writer, due(MailKind.PAID, fetched))).iter_attachments())
 
 
 async def test_tickets_that_come_another_way_are_not_attached(writer: Letters) -> None:

@@ -35,6 +35,7 @@ _OVER = (OrderState.REFUNDED, *UNSOLD_STATES)
 _EARNED = (
     *(FactKind.SALE, FactKind.REFUND, FactKind.CANCELLATION),
     *(FactKind.FEE, FactKind.ALLOWANCE, FactKind.CREDIT),
+    FactKind.GIFT_CARD,
 )
 
 
@@ -234,7 +235,7 @@ def _judge_credits(orders: list[Order], tables: Tables) -> None:
     come = dict.fromkeys(tables.credits.balances, 0)
     for order in orders:
         for charge in order.charges:
-            if charge.card:
+            if charge.card and charge.state is LineState.SOLD:
                 come[charge.card] += charge.amount
         for payment in order.payments:
             if payment.method is PaymentMethod.STORE_CREDIT:
