@@ -427,7 +427,7 @@ def _paid_back(order: Order, key: str) -> Order:
     due = -order.due
     payments = []
     for payment in order.payments:
-        part = min(due, payment.kept) if payment.standing is Standing.CONFIRMED else 0
+        part = min(due, payment.counted) if payment.standing is Standing.CONFIRMED else 0
         if part > 0:
             begun = begin_refund(payment, key, part, till=order.till)
             assert isinstance(begun, Payment), f"refund {key}: {begun}"

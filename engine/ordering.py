@@ -432,7 +432,7 @@ def advance(order: Order) -> Order:
 
 def _confirmed(order: Order) -> int:
     """The money that what is sold was sold with."""
-    return sum(one.kept for one in order.payments if one.standing is Standing.CONFIRMED)
+    return sum(one.counted for one in order.payments if one.standing is Standing.CONFIRMED)
 
 
 def _counts(payment: Payment, order: Order) -> bool:

@@ -494,7 +494,7 @@ class Order(Struct, frozen=True, gc=False):
     @property
     def due(self) -> int:
         """What is still to be paid, in minor units; negative: owed back."""
-        came = sum(one.kept for one in self.payments if one.standing is not Standing.CLOSED)
+        came = sum(one.counted for one in self.payments if one.standing is not Standing.CLOSED)
         return self.worth - came
 
     @property

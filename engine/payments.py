@@ -207,6 +207,23 @@ class Payment(Struct, frozen=True, gc=False):
         return max(0, self.captured - self.refunded - self.refund_pending)
 
     @property
+    def counted(self) -> int:
+        """What it is worth to its order: what is kept, but for what a person has to hand back.
+
+        That is what the provider refused or a bank returned, less what was given back elsewhere
+        since. To ask for it once more would bounce again, or pay twice.
+        """
+        bounced = self._sum(RefundState.FAILED)
+        if not bounced:
+            return self.kept
+        ours = self.refund_pending + sum(
+            refund.amount
+            for refund in self.refunds
+            if refund.state is RefundState.SUCCEEDED and "_" not in refund.key
+        )
+        return min(self.kept, max(0, self.captured - ours - bounced))
+
+    @property
     def at_reader(self) -> bool:
         """A card may still be presented for it at its reader."""
         ended = self.captured or self.failed or self.expired

@@ -352,6 +352,35 @@ async def test_a_refund_that_is_refused_is_told_to_people(
     shop.server.refund_by_hand(session, ADULT)
 
 
+async def test_what_bounced_is_not_sent_again_with_the_next_refund(shop: Shop) -> None:
+    """A person was told to hand it back: with the next refund it would go back twice."""
+    order, session = await shop.bought(0, 1, 2)
+    placed(await shop.desk.refund(order.id, RefundRequest("r1", (1,), "", "ada")))
+    [refund] = shop.server.refunds
+    shop.server.move_refund(refund, "failed")  # the bank returns it days later
+    await shop.server.drained()
+    back = placed(await shop.desk.refund(order.id, RefundRequest("r2", (2,), "", "ada", fee=100)))
+    assert [(one.key, one.amount) for one in back.payments[0].refunds] == [
+        ("r1", ADULT),
+        ("r2", ADULT - 100),
+    ]
+    # Nor does it become a credit, or pay for an exchange.
+    kept = placed(
+        await shop.desk.refund(order.id, RefundRequest("r3", (), "", "ada", 500, to_credit=True))
+    )
+    [credit] = [one.amount for one in kept.charges if one.card]
+    assert credit == 500
+    hold = await shop.world.hold(1, 5, 6)
+    asked = ExchangeRequest("x", (3,), hold)
+    waits = placed(await shop.desk.exchange(order.id, asked))
+    assert waits.due == ADULT
+    placed(await shop.desk.cancel(order.id))
+    shop.server.refund_by_hand(session, ADULT)  # somebody heeds the log
+    await shop.server.drained()
+    stored = placed(await shop.desk.get(order.id))
+    assert (stored.paid, stored.due) == (ADULT + 100, 0)
+
+
 async def test_a_late_payment_that_cannot_go_back_waits_for_a_person(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -165,11 +165,11 @@ def _failed_back(order: Order) -> int:
 def _judge_money(order: Order) -> None:
     """What was paid and not given back is what stands worth; of what is reserved, less.
 
-    What the provider did not give back is there too, until a person or the next refund does.
+    What the provider did not give back is there too, until a person does.
     """
-    kept = sum(payment.kept for payment in order.payments)
+    kept = sum(payment.kept for payment in order.payments) - _failed_back(order)
     least = 0 if order.waits else order.worth
-    most = order.worth - 1 if order.waits else order.worth + _failed_back(order)
+    most = order.worth - 1 if order.waits else order.worth
     if not least <= kept <= most:
         raise Broken("money", f"{_name(order)} has {kept} for {order.worth}: {order}")
 
