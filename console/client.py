@@ -393,9 +393,10 @@ class Client:
     async def approve(self, order: str) -> Order:
         return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/approve", {})
 
-    async def cancel(self, order: str) -> Order:
+    async def cancel(self, order: str, exchange: str = "") -> Order:
         """Give up an unpaid order: its hold is open again."""
-        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/cancel", {})
+        which = f"?exchange={quote(exchange)}" if exchange else ""
+        return await self.ask(Order, "POST", f"/api/orders/{quote(order)}/cancel{which}", {})
 
     async def refund(
         self,

@@ -203,7 +203,11 @@ def approve(order: Named, /, *, who: Asker = ASKER) -> int:
 
 @app.command(help=t("order.cli.cancel"))
 def cancel(order: Named, /, *, who: Asker = ASKER) -> int:
-    return _changed(order, who, lambda client, found: client.cancel(found.id))
+    async def change(client: Client, found: Order) -> Order:
+        under_way = "" if found.exchange is None else found.exchange.id
+        return await client.cancel(found.id, under_way)
+
+    return _changed(order, who, change)
 
 
 @app.command(help=t("order.cli.refund"))

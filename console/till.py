@@ -322,7 +322,7 @@ class Till:
         """Give the exchange up, if it was ever heard of."""
         order = await self.client.order(exchange.order)
         if any(one.id == exchange.id for one in order.exchanges):
-            await self.client.cancel(exchange.order)
+            await self.client.cancel(exchange.order, exchange.id)
         self._ask_anew()
 
     async def back_to_basket(self) -> None:

@@ -132,7 +132,9 @@ class Desk(Protocol):
         """Say yes to an order that waits for it: its terms begin."""
         ...
 
-    async def cancel(self, order: str, at_till: AtTill = NO_TILL) -> Order | OrderRefused:
+    async def cancel(
+        self, order: str, exchange: str = "", at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
         """Give up an unpaid order; its holds can change again until they expire."""
         ...
 

@@ -206,8 +206,10 @@ async def approve(request: web.Request) -> web.Response:
 
 @routes.post("/api/orders/{order}/cancel")
 async def cancel(request: web.Request) -> web.Response:
-    """Back to the basket: the holds can change again until they expire."""
+    """Back to the basket: the holds can change again until they expire. Of an order that is sold:
+    the exchange that is named, while it is under way."""
     edge = request.app[EDGE]
+    exchange = request.query.get("exchange", "")[:MAX_TEXT_CHARS]
     order = await wanted_order(request)
     ours = order.channel is not Channel.WEB or any(
         one.method in TILL_METHODS for one in order.payments
@@ -218,7 +220,7 @@ async def cancel(request: web.Request) -> web.Response:
     if seller is not None and seller.is_reseller:
         await own_order(request, seller)
     where = await at_till(edge, seller) if seller is not None else NO_TILL
-    given_up = decided(await edge.backend.desk.cancel(order.id, where))
+    given_up = decided(await edge.backend.desk.cancel(order.id, exchange, where))
     if seller is not None:
         edge.auditor.note(seller, "cancel_order", order.number)
     return answer(await order_view(edge, given_up))

@@ -98,7 +98,9 @@ OPERATIONS: Final[dict[str, Operation]] = {
         Reserve, answers={200: Order}, refuses=(401, 409)
     ),
     "POST /api/orders/{order}/approve": Operation(answers={200: Order}, refuses=(409,)),
-    "POST /api/orders/{order}/cancel": Operation(answers={200: Order}, refuses=(409,)),
+    "POST /api/orders/{order}/cancel": Operation(
+        answers={200: Order}, query=("exchange",), refuses=(409,)
+    ),
     "GET /api/orders/{order}/tickets.pdf": msgspec.structs.replace(_PDF, query=("lang", "line")),
     "GET /api/orders/{order}/gift-cards.pdf": _PDF,
     "GET /api/orders/{order}/receipt.pdf": _PDF,

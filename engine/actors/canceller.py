@@ -84,7 +84,7 @@ class Book(Protocol):
 class Desk(Protocol):
     """The order desk. Raises ActorFault: ask again."""
 
-    async def cancel(self, order: str) -> Order | OrderRefused: ...
+    async def cancel(self, order: str, exchange: str = "") -> Order | OrderRefused: ...
 
     async def refund(self, order: str, wanted: RefundRequest) -> Order | OrderRefused: ...
 
@@ -202,7 +202,8 @@ class Canceller:
                     amount = standing_of(order, performance).amount
                     return order, Standing(Progress.LEFT, plan.why, amount)
                 case Step.GIVE_UP:
-                    answer = await self._desk.cancel(order.id)
+                    exchange = "" if order.exchange is None else order.exchange.id
+                    answer = await self._desk.cancel(order.id, exchange)
                 case Step.REFUND | Step.CREDIT:
                     wanted = request_of(plan, performance, reason, operator)
                     answer = await self._desk.refund(order.id, wanted)

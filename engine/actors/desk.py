@@ -232,16 +232,20 @@ class OrderDesk:
     async def get(self, order: str) -> Order | None:
         return await self._keeper.load(order)
 
-    async def cancel(self, order: str, at_till: AtTill = NO_TILL) -> Order | OrderRefused:
+    async def cancel(
+        self, order: str, exchange: str = "", at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
         """Give up an unpaid order; its holds can change again until they expire.
 
-        Of an order that is sold: the exchange that is under way.
+        With `exchange`: that one of an order that is sold, while it is under way. Repeated or
+        late it ends no other.
         """
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
                 return _refuse(DeskRefusal.ORDER_UNKNOWN)
-            if found.waits:
+            under_way = "" if found.exchange is None else found.exchange.id
+            if found.waits and exchange == under_way:
                 till = _session_of(found, at_till)
                 if till is None:
                     return _refuse(DeskRefusal.TILL_CLOSED)
@@ -253,9 +257,11 @@ class OrderDesk:
                 if found.state in GIVEN_UP and found.terms is None:
                     await self._saga.reopen(found)  # the first time may not have come that far
                 found = await self._saga.settle(found)
-            if found.state in GIVEN_UP or (found.terms is not None and never_sold(found)):
+            known = _exchange_of(found, exchange)
+            if known is not None and known.refused == OrderState.CANCELLED:
                 return found
-            if found.exchanges and found.exchanges[-1].refused == OrderState.CANCELLED:
+            gone = found.state in GIVEN_UP or (found.terms is not None and never_sold(found))
+            if gone and not exchange:
                 return found
             return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
 

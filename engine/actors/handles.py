@@ -283,8 +283,10 @@ class RayDesk:
         answer: Order | OrderRefused = await self._ask("approve", order)
         return answer
 
-    async def cancel(self, order: str, at_till: AtTill = NO_TILL) -> Order | OrderRefused:
-        answer: Order | OrderRefused = await self._ask("cancel", order, at_till)
+    async def cancel(
+        self, order: str, exchange: str = "", at_till: AtTill = NO_TILL
+    ) -> Order | OrderRefused:
+        answer: Order | OrderRefused = await self._ask("cancel", order, exchange, at_till)
         return answer
 
     async def refund(

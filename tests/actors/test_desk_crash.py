@@ -491,7 +491,7 @@ async def for_places_that_nobody_pays(life: Life) -> None:
     """Once given up, once until its time is over."""
     exchange = await to_exchange(life)
     order = placed(await exchange(await life.world.hold(2, 3, 4, channel=TILL)))
-    placed(await life.ask(lambda desk: desk.cancel(order.id)))
+    placed(await life.ask(lambda desk: desk.cancel(order.id, "x")))
     placed(await exchange(await life.world.hold(2, 5, 6, channel=TILL), "y"))
 
 
@@ -517,7 +517,7 @@ async def for_another_price_that_nobody_pays(life: Life) -> None:
     """Once given up, once until its time is over."""
     exchange = await to_exchange(life, kind="child")
     order = placed(await exchange(priced("adult", 1)))
-    placed(await life.ask(lambda desk: desk.cancel(order.id)))
+    placed(await life.ask(lambda desk: desk.cancel(order.id, "x")))
     placed(await exchange(priced("adult", 1), "y"))
 
 

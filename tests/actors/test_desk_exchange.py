@@ -148,12 +148,18 @@ async def test_a_credit_pays_a_part_of_the_difference_and_goes_back_when_it_is_g
     assert world.orders.credits.balances == {card: 0}
     refused = await counter.desk.pay(order.id, "cash", "c", 500, "", "ada", 500)
     assert isinstance(refused, OrderRefused) and refused.code == "part_not_offered"
-    order = placed(await counter.desk.cancel(order.id))
+    for other in ("", "y"):  # neither the order nor another exchange is meant
+        refused = await counter.desk.cancel(order.id, other)
+        assert isinstance(refused, OrderRefused) and refused.code == "order_closed"
+    order = placed(await counter.desk.cancel(order.id, "x"))
     assert order.state is OrderState.PART_REFUNDED
     assert world.orders.credits.balances == {card: ADULT}
     # The places may be had by others, and the order may be exchanged again.
     await counter.world.lose(order, hold, taken=False)
-    placed(await counter.exchange(await world.hold(2, 2, channel=TILL), 1, id="y"))
+    order = placed(await counter.exchange(await world.hold(2, 2, 3, channel=TILL), 1, id="y"))
+    # The first giving up comes once more, late: the second exchange goes on.
+    assert placed(await counter.desk.cancel(order.id, "x")) == order
+    placed(await counter.desk.cancel(order.id, "y"))
 
 
 async def test_an_exchange_that_nobody_pays_is_given_up_by_time(world: World) -> None:

@@ -137,7 +137,7 @@ async def test_a_quota_that_is_full_when_the_money_comes_leaves_all_as_it_was(
 async def test_given_up_and_out_of_time_leave_all_as_it_was(world: World) -> None:
     counter = await bought(world, kind="child")
     placed(await counter.exchange(priced("adult", 0), 1))
-    order = placed(await counter.desk.cancel(counter.order.id))
+    order = placed(await counter.desk.cancel(counter.order.id, "x"))
     assert (order.state, order.worth) == (OrderState.PAID, 2 * CHILD)
     order = placed(await counter.exchange(priced("adult", 0), 1, id="y"))
     assert order.exchange is not None

@@ -374,7 +374,7 @@ async def test_what_bounced_is_not_sent_again_with_the_next_refund(shop: Shop) -
     asked = ExchangeRequest("x", (3,), hold)
     waits = placed(await shop.desk.exchange(order.id, asked))
     assert waits.due == ADULT
-    placed(await shop.desk.cancel(order.id))
+    placed(await shop.desk.cancel(order.id, "x"))
     shop.server.refund_by_hand(session, ADULT)  # somebody heeds the log
     await shop.server.drained()
     stored = placed(await shop.desk.get(order.id))

@@ -135,7 +135,9 @@ ASKED: dict[str, Ask] = {
     "credit": lambda desk, made: desk.pay(made[1].id, "store_credit", "a", reference="no code"),
     "reserve": lambda desk, made: desk.reserve(made[1].id, Terms(TermsKind.INVOICE), "ada"),
     "approve": lambda desk, made: desk.approve(made[1].id),
-    "cancel": lambda desk, made: desk.cancel(made[1].id),
+    "cancel": lambda desk, made: desk.cancel(
+        made[1].id, "others" if made[1].exchange is not None else ""
+    ),
     "refund": lambda desk, made: desk.refund(made[1].id, RefundRequest("r", (), "", "ada")),
     "refund a line": lambda desk, made: desk.refund(
         made[1].id, RefundRequest("r", (2,), "", "ada")

@@ -112,9 +112,9 @@ async def test_parts_are_of_their_sessions_and_go_back_in_the_last(world: World)
     order = paid(await desk.pay(order.id, "cash", "b", 500, operator="bob", amount=500,
                                 at_till=BOB))  # fmt: skip
     assert [one.till for one in order.payments] == ["ada's", "bob's"]
-    assert await desk.cancel(order.id, NOWHERE) == CLOSED
+    assert await desk.cancel(order.id, at_till=NOWHERE) == CLOSED
     assert (await desk.get(order.id)) == order
-    given_up = placed(await desk.cancel(order.id, BOB))
+    given_up = placed(await desk.cancel(order.id, at_till=BOB))
     assert [one.refunds[0].till for one in given_up.payments] == ["bob's", "bob's"]
     assert given_up.till == ""
 
@@ -122,11 +122,11 @@ async def test_parts_are_of_their_sessions_and_go_back_in_the_last(world: World)
 async def test_giving_up_what_no_hand_has_paid_needs_no_session(world: World) -> None:
     desk = world.desk()
     order = await order_at(world, desk, 0)
-    assert placed(await desk.cancel(order.id, NOWHERE)).state is OrderState.CANCELLED
+    assert placed(await desk.cancel(order.id, at_till=NOWHERE)).state is OrderState.CANCELLED
     order = await order_at(world, desk, 2)
     terms = Terms(TermsKind.PICK_UP, until_ms=world.now_ms + 10**9)
     order = placed(await desk.reserve(order.id, terms, "ada"))
-    assert placed(await desk.cancel(order.id, NOWHERE)).state is OrderState.CANCELLED
+    assert placed(await desk.cancel(order.id, at_till=NOWHERE)).state is OrderState.CANCELLED
 
 
 async def test_money_for_lost_seats_goes_back_where_it_came_in(world: World) -> None:

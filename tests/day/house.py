@@ -232,7 +232,7 @@ class _People:
         if changed["due"] and self.day.chance.random() < 0.7:
             await buyer.pay(changed)
         elif changed["due"]:
-            await buyer.order(changed, "cancel")
+            await buyer.order(changed, f"cancel?exchange={wanted['id']}")
         await buyer.leave()
 
     async def on_an_invoice(self) -> None:

@@ -451,7 +451,9 @@ async def test_a_buyer_gives_an_exchange_up(start: Start) -> None:
     path, token = f"/api/orders/{order['id']}", gateway.buyer_token()
     asked = await exchange_for(gateway, token, 7)
     await gateway.json("POST", f"{path}/exchange", asked, token)
-    kept = await gateway.json("POST", f"{path}/cancel")
+    closed = await gateway.json("POST", f"{path}/cancel", {}, token, expect=409)
+    assert closed["code"] == "order_closed", "the order is sold"
+    kept = await gateway.json("POST", f"{path}/cancel?exchange=x1")
     assert (kept["state"], kept["due"]) == ("paid", 0)
     # Asked once more under its id, it is told that it came to nothing.
     problem = await gateway.json("POST", f"{path}/exchange", asked, token, expect=409)
@@ -501,4 +503,5 @@ async def test_without_a_policy_a_buyer_exchanges_nothing_and_a_seller_does(
     waits = await gateway.json("POST", f"{path}/exchange", wanted, seller)
     assert waits["state"] == "exchanging"
     await gateway.json("POST", f"{path}/cancel", expect=401)
-    assert (await gateway.json("POST", f"{path}/cancel", {}, seller))["state"] == "exchanged"
+    given_up = await gateway.json("POST", f"{path}/cancel?exchange=x2", {}, seller)
+    assert given_up["state"] == "exchanged"

@@ -198,6 +198,10 @@ def _at_one(order: Order) -> tuple[int, ...]:
     return tuple(line.number for line in lines if line.performance == lines[0].performance)
 
 
+def _exchange_of(order: Order) -> str:
+    return "" if order.exchange is None else order.exchange.id
+
+
 class Gone(Exception):
     """The customer is never seen again."""
 
@@ -342,7 +346,7 @@ class Customer(Client):
     async def _pay_or_not(self, order: Order) -> Order | None:
         draw = self.draw()
         if draw < 0.08:
-            return self._after(order, await self._call("cancel", order.id))
+            return self._after(order, await self._call("cancel", order.id, _exchange_of(order)))
         if draw < 0.2 and order.state is OrderState.OPEN:
             return await self._reserve(order)
         if draw < 0.3:
@@ -374,7 +378,7 @@ class Customer(Client):
         given = 20_000 if method == "cash" else 0
         reference = "" if given else f"{self.name} {attempt}"
         if self.draw() < 0.08:
-            self._begin("cancel", order.id)
+            self._begin("cancel", order.id, _exchange_of(order))
         asked = "pay", order.id, method, attempt, given, reference, self._teller, part
         paid = await self._call(*asked)
         return self._after(order, paid)
@@ -384,7 +388,7 @@ class Customer(Client):
         if isinstance(answer, tuple) and answer[1]:
             self._visit(answer[1].rpartition("/")[2])
             if self.draw() < 0.12:
-                self._begin("cancel", order.id)
+                self._begin("cancel", order.id, _exchange_of(order))
             for _ in range(1 + int(self.draw() * 3)):
                 await self._pause(1.5)
                 again = self.draw() < 0.3
@@ -404,7 +408,7 @@ class Customer(Client):
             later_s = 0.2 if self.draw() < 0.7 else LATEST_VISIT_S * self.draw()
             self.simulation.after(later_s, account.present, reader, why)
         if self.draw() < 0.12:
-            self._begin("cancel", order.id)
+            self._begin("cancel", order.id, _exchange_of(order))
         for _ in range(1 + int(self.draw() * 3)):
             if not known.waits:
                 break

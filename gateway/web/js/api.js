@@ -43,6 +43,7 @@ export const invoice = (id, client, language) => (
   asSession("POST", `/api/orders/${id}/invoice?lang=${language}`, client)
 );
 export const cancelOrder = (id) => asSession("POST", `/api/orders/${id}/cancel`, {});
+export const cancelExchange = (id, exchange) => asSession("POST", `/api/orders/${id}/cancel?exchange=${exchange}`, {});
 export const enrol = (token) => send("POST", "/api/enrol", { token });
 /** What changed at a performance's doors after `since`, its tickets from `first`; `kept` are not sent. */
 export const doorList = (token, performance, since, first, kept) => {

@@ -206,7 +206,7 @@ class OrderPage {
 
   /** Gives the exchange up: the places stay those that were bought. */
   #noExchange(order) {
-    return this.#ask(() => api.cancelOrder(order.id));
+    return this.#ask(() => api.cancelExchange(order.id, order.exchanges.at(-1).id));
   }
 
   /** Asks which places are given back. One return has one id: asked again, it is done once. */
