@@ -5,11 +5,13 @@ its index. Knows no file and no setting.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
-from typing import NamedTuple
 
 
-class RowNames(NamedTuple):
+@dataclass(frozen=True)
+class RowNames:
     """A row of a plan: its section, its label, and its seats' labels from index `first` on."""
 
     section: str
@@ -17,9 +19,10 @@ class RowNames(NamedTuple):
     first: int
     seats: tuple[str, ...]
 
-    @property
+    @cached_property
     def words(self) -> str:
-        return " ".join(filter(None, (self.section, self.label)))
+        """What the row is called; with single spaces, as texts are read."""
+        return " ".join(f"{self.section} {self.label}".split())
 
 
 def read_seats(text: str, rows: Sequence[RowNames]) -> list[int]:
@@ -59,7 +62,9 @@ def nearest(text: str, rows: Sequence[RowNames]) -> list[str]:
 
 def _of_row(text: str, row: RowNames) -> list[int]:
     """The seats that a text means in this row, if it means any."""
-    words = " ".join(row.words.split())
+    words = row.words
+    if not text.startswith(words):
+        return []
     if text == words:
         return list(range(row.first, row.first + len(row.seats)))
     if words and not text.startswith(f"{words} "):

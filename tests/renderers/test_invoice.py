@@ -90,6 +90,17 @@ def test_without_vat_no_vat_is_shown_and_it_is_said_why() -> None:
         assert squeezed(word) not in text(pdf)
 
 
+def test_what_is_exempt_beside_what_is_taxed_says_why() -> None:
+    exempt = "Exclu du champ de l’impôt, art. 21, al. 2, ch. 14 LTVA"
+    seller = replace(SWISS, no_vat=exempt)
+    fee = Item("l1/service", "service", 200, 810, "Frais de location", 7)
+    mixed = (*items(2, tax_bp=0), fee)
+    pdf = invoice_pdf(paper(seller=seller, currency="CHF", items=mixed), HOUSE)
+    shows(pdf, exempt, "TVA 0 %", "TVA 8,1 %")
+    taxed = invoice_pdf(paper(seller=seller, currency="CHF", items=items(2, tax_bp=810)), HOUSE)
+    assert squeezed(exempt) not in text(taxed)
+
+
 def test_places_that_came_later_are_called_by_their_tickets() -> None:
     later = [Item(f"l{at}", "place", 2_500, 550, "Plein tarif", 7, ticket=at) for at in (41, 42)]
     pdf = invoice_pdf(paper(items=(*items(2), *later)), HOUSE)
