@@ -9,7 +9,7 @@ process or the next, cannot sell twice. Knows no widget; failures leave as the e
 import asyncio
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -26,6 +26,7 @@ from engine.commands import (
     ID_BYTES,
     BasketIs,
     Blocked,
+    Channel,
     Held,
     Outcome,
     Refused,
@@ -33,7 +34,15 @@ from engine.commands import (
     Unblocked,
 )
 from engine.feed import Applied, Replica
-from engine.orders import SOLD_STATES, Order, OrderHold, OrderState, TermsKind
+from engine.orders import (
+    SOLD_STATES,
+    Buyer,
+    Order,
+    OrderHold,
+    OrderState,
+    PlaceOrder,
+    TermsKind,
+)
 from engine.payments import PaymentMethod
 from gateway.wire import AskBasket, AskBest, AskBlock, AskHold, AskRelease, AskUnblock
 
@@ -363,8 +372,30 @@ class Till:
         if self.slip is not None and self.slip.order != order.id:
             raise SaleInProgress
         self.order = order
-        hold = order.holds[0]
-        self._save(Slip(hold.performance, hold.token, order=order.id, buyer=order.buyer.name))
+        # Gift cards alone have no hold: a token that nothing is held under does as well.
+        token = order.holds[0].token if order.holds else new_id().hex()
+        self._save(Slip(order.seller, token, order=order.id, buyer=order.buyer.name))
+
+    async def place_gift_cards(self, amounts: Sequence[int], buyer: str, language: str) -> Order:
+        """An order of gift cards alone (minor units each), taken up to be paid.
+
+        Raises:
+            SaleInProgress: There is a basket, or an order that is not over.
+        """
+        house, sale = self._at_work()
+        if self.slip is not None or self.exchange is not None or sale.size:
+            raise SaleInProgress
+        wanted = PlaceOrder(
+            secrets.token_hex(ID_BYTES),
+            (),
+            sale.channel or Channel.BOX_OFFICE,
+            buyer=Buyer(buyer, language=language),
+            gift_cards=tuple(amounts),
+            performance=house.performance.id,
+        )
+        order = await self.client.place(wanted)
+        self.take_up(order)
+        return order
 
     async def pay(
         self, method: PaymentMethod, given: int, reference: str, amount: int = 0

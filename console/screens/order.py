@@ -29,6 +29,7 @@ from console.words import error_words
 from engine.commands import ID_BYTES
 from engine.credit import credits_of, spaced
 from engine.currency import cash_rounded
+from engine.gift_cards import gift_cards_of, live_gift_cards
 from engine.limits import MAX_TEXT_CHARS
 from engine.orders import RESERVED_STATES, SOLD_STATES, LineState, Order, OrderLine, OrderState
 from engine.payments import TILL_METHODS, Payment, PaymentMethod, Refund, RefundState, Standing
@@ -148,6 +149,11 @@ class OrderScreen(TillScreen):
         if refunded:
             amount = self.money(refunded, order.currency)
             payments.append(t("console.order.refunded", amount=amount))
+        payments += [
+            f"{t('gift_card.title')} {self.money(one.left, order.currency)} "
+            f"{t(f'console.line_state.{one.state.value}')} {spaced(one.code)}".rstrip()
+            for one in gift_cards_of(order)
+        ]
         payments += [
             t("console.order.credit", amount=self.money(amount, order.currency), code=spaced(code))
             for code, amount in credits_of(order)
@@ -343,8 +349,24 @@ class OrderScreen(TillScreen):
         back = [self._movement(payment, one) for payment in payments for one in payment.refunds]
         notice.say(" ".join(back), "good")
 
+    def _refund_gift_cards(self) -> None:
+        """Give back what is not spent of the gift cards, after asking."""
+        id = secrets.token_hex(ID_BYTES)  # one refund, however often it is sent
+
+        async def back(order: str) -> Order:
+            return await self.console.client.refund(order, id, (), "")
+
+        def answered(sure: str | None) -> None:
+            if sure is not None:
+                self.run_worker(self._ask(back), group="ask", exclusive=True)
+
+        self.app.push_screen(AskDialog("console.gift_card.back", confirm=True), answered)
+
     def action_refund(self) -> None:
         lines = self._chosen()
+        if not lines and live_gift_cards(self.order):
+            self._refund_gift_cards()
+            return
         if not lines:
             self.query_one(Notice).say(self.t("console.order.nothing_to_refund"), "warn")
             return
@@ -404,7 +426,8 @@ class OrderScreen(TillScreen):
         notice, t = self.query_one(Notice), self.t
         notice.say(t("console.print.doing"), "wait")
         try:
-            marked = [line.number for line in self._chosen()] if what == "tickets" else []
+            # None: all of them, and gift cards.
+            marked = sorted(self.query_one(SelectionList).selected) if what == "tickets" else []
             path = await self.console.print_paper(self.order, what, self._print_id, marked)
         except PrintError as error:
             notice.say(t("console.print.failed", why=str(error)), "bad")

@@ -130,7 +130,9 @@ class PayDialog(Dialog):
         self.query_one("#ways", Static).update(words)
         self._show_method()
         if order is not None:
-            places = self.t.plural("console.sale.places", len(order.lines))
+            places = self.t("gift_card.title")
+            if order.lines:
+                places = self.t.plural("console.sale.places", len(order.lines))
             key = "console.pay.title" if order.exchange is None else "console.exchange.pay"
             self.entitle(self.t(key, number=order.number, places=places))
             self._show_total(self.amount)

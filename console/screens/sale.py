@@ -25,13 +25,15 @@ from console.sale import places_by_area
 from console.screens.ask import AskDialog
 from console.screens.base import TillScreen
 from console.screens.pay import PayDialog
-from console.till import House, Resumed, Till, now_ms
+from console.till import House, Resumed, SaleInProgress, Till, now_ms
 from console.widgets.basket_view import BasketView
 from console.widgets.chrome import Notice
 from console.widgets.seat_map import SeatMap
 from console.words import error_words, outcome_words
 from engine.commands import BasketIs, Blocked, Held, Outcome, Refusal, Refused, Released, Unblocked
+from engine.gift_cards import MAX_AMOUNT, MIN_AMOUNT
 from engine.limits import MAX_TEXT_CHARS
+from renderers.money import parse_money
 
 REPAINT_S: Final = 1 / 11
 """New colours are gathered and painted at most this often."""
@@ -60,6 +62,7 @@ class SaleScreen(TillScreen):
         Binding("backspace,delete", "give_back", "console.key.give_back"),
         Binding("g", "go_to", "console.key.go_to"),
         Binding("n", "buyer", "console.key.buyer"),
+        Binding("G", "gift_card", "console.key.gift_card", show=False),
         Binding("f", "phone", "console.key.phone", show=False),
         Binding("x", "empty", "console.key.empty"),
         Binding("s", "sales", "console.key.sales"),
@@ -456,6 +459,42 @@ class SaleScreen(TillScreen):
     def action_pay(self) -> None:
         """Open the dialog at once: keys typed ahead are meant for it."""
         self.app.push_screen(PayDialog(self.till, self.house, self.idle), self._paid)
+
+    def action_gift_card(self) -> None:
+        """Ask for an amount, and take the money for a gift card: an order of its own."""
+        currency = self.house.performance.currency
+
+        def answered(text: str | None) -> None:
+            if not text:
+                return
+            try:
+                amount = parse_money(text, currency)
+            except ValueError:
+                self.tell(self.t("console.pay.not_an_amount"), "warn")
+                return
+            self._do(lambda: self._sell_gift_card(amount))
+
+        self.app.push_screen(AskDialog("console.gift_card"), answered)
+
+    async def _sell_gift_card(self, amount: int) -> None:
+        if not MIN_AMOUNT <= amount <= MAX_AMOUNT:
+            least, most = (
+                self.money(one, self.house.performance.currency) for one in (MIN_AMOUNT, MAX_AMOUNT)
+            )
+            self.tell(self.t("console.gift_card.bounds", least=least, most=most), "warn")
+            return
+        try:
+            sale = self.house.sale
+            await self.till.place_gift_cards((amount,), sale.buyer, self.t.language)
+        except SaleInProgress:
+            self.tell(self.t("console.gift_card.basket"), "warn")
+            return
+        self.app.push_screen(PayDialog(self.till, self.house), self._gift_card_paid)
+
+    def _gift_card_paid(self, why: str | None) -> None:
+        if self.till.order is None:  # it was given up
+            self.till.next_sale()
+        self._paid(why)
 
     def _paid(self, why: str | None) -> None:
         self.show_basket()

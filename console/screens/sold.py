@@ -81,7 +81,9 @@ class SoldDialog(Dialog):
     def speak(self) -> None:
         super().speak()
         order, t = self.order, self.t
-        places = t.plural("console.sale.places", len(self._lines) or len(order.lines))
+        places = t("gift_card.title")
+        if order.lines:
+            places = t.plural("console.sale.places", len(self._lines) or len(order.lines))
         key = "console.exchange.done" if self._lines else "console.sold.title"
         self.entitle(t(key, number=order.number, places=places))
         big = self.query_one(BigText)

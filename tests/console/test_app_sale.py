@@ -52,6 +52,34 @@ async def test_two_seats_for_exact_cash_in_under_ten_keys(house: House, tmp_path
         assert f"{sold.order.number}" in me.notice
 
 
+async def test_a_gift_card_is_sold_printed_and_given_back(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        await me.press("G")
+        await me.sees(AskDialog)
+        await me.press(*"50", "enter")
+        await me.sees(PayDialog)
+        await me.press("c", "enter")
+        sold = await me.sold()
+        assert (sold.order.total, sold.order.lines) == (5_000, ())
+        await me.press("enter")
+        await me.sees(SaleScreen)
+        papers = tmp_path / "papers"
+        await until(lambda: bool(list(papers.glob(f"{sold.order.number}-tickets.pdf"))))
+        assert me.app.till is not None and me.app.till.slip is None
+        # What is asked wrongly, or given up, is no sale.
+        await me.press("G", *"4", "enter")
+        await until(lambda: "5" in me.notice)
+        await me.press("G", *"60", "enter")
+        await me.sees(PayDialog)
+        await until(lambda: me.app.till is not None and me.app.till.order is not None)
+        await me.press("escape")
+        await me.sees(SaleScreen)
+        await until(lambda: me.app.till is not None and me.app.till.slip is None)
+        states = [order.state for order in house.fake.desk.orders.by_id.values()]
+        assert sorted(states) == [OrderState.CANCELLED, OrderState.PAID]
+
+
 async def test_a_sale_by_phone_takes_what_is_kept_for_the_phone(
     house: House, tmp_path: Path
 ) -> None:
