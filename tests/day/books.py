@@ -42,6 +42,24 @@ SELECT performance, seat, count(*) FROM tickets
 WHERE seat >= 0 AND state <> 'refunded' GROUP BY 1, 2 HAVING count(*) > 1
 """
 LEDGER: Final = "SELECT kind, method, currency, sum(amount) AS amount FROM ledger GROUP BY 1, 2, 3"
+RATES: Final = """
+SELECT currency, tax_bp, sum(amount) AS amount, 0 AS booked FROM (
+    SELECT o.currency, (l->>'tax_bp')::int AS tax_bp, (l->>'amount')::bigint AS amount
+    FROM orders o, jsonb_array_elements(o.body->'lines') l WHERE l->>'state' = 'sold'
+    UNION ALL
+    SELECT o.currency, (f->>4)::int, (f->>1)::bigint
+    FROM orders o, jsonb_array_elements(o.body->'lines') l, jsonb_array_elements(l->'fees') f
+    WHERE l->>'state' = 'sold' AND NOT (f->>2)::bool
+    UNION ALL
+    SELECT o.currency, (c->>'tax_bp')::int, (c->>'amount')::bigint
+    FROM orders o, jsonb_array_elements(o.body->'charges') c
+    WHERE c->>'state' = 'sold' AND NOT (c->>'absorbed')::bool
+        AND c->>'kind' NOT IN ('credit', 'gift_card')
+) told GROUP BY 1, 2
+UNION ALL
+SELECT currency, tax_bp, 0, sum(amount) FROM ledger
+WHERE kind IN ('sale', 'refund', 'cancellation', 'fee', 'allowance') GROUP BY 1, 2
+"""
 CREDITS: Final = """
 SELECT c.code, c.balance,
     coalesce((SELECT sum(m.amount) FROM credit_moves m WHERE m.code = c.code), 0) AS moved
@@ -68,10 +86,11 @@ class Tables(NamedTuple):
     ledger: list[Row]
     credits: list[Row]
     tills: list[Row]
+    rates: list[Row]
 
     @classmethod
     async def read(cls, connection: Connection) -> "Tables":
-        queries = (PAID, WORTH, TICKETS, TWICE, LEDGER, CREDITS, TILLS)
+        queries = (PAID, WORTH, TICKETS, TWICE, LEDGER, CREDITS, TILLS, RATES)
         return cls(*[[dict(row) for row in await connection.fetch(query)] for query in queries])
 
     @classmethod
@@ -87,7 +106,7 @@ def wrong(day: Day, tables: Tables) -> list[str]:
     """Every sum that is not what it should be."""
     return [
         *money_of(tables), *tickets_of(tables), *books_of(tables),
-        *_people(day, tables), *_provider(day, tables), *_tills(day, tables),
+        *_people(day, tables), *_provider(day, tables), *_tills(day, tables), *_rates(tables),
     ]  # fmt: skip
 
 
@@ -135,6 +154,16 @@ def _ledger(tables: Tables) -> list[str]:
     paid = {(row["method"], row["currency"]): row["came"] - row["went"] for row in tables.paid}
     found = _differ("the ledger's", dict(books), dict(sums))
     return found + _differ("the ledger's money by", dict(money), paid)
+
+
+def _rates(tables: Tables) -> list[str]:
+    """The ledger has at each rate of VAT what stands of the orders at it."""
+    orders: Counter[tuple[str, int]] = Counter()
+    booked: Counter[tuple[str, int]] = Counter()
+    for row in tables.rates:
+        orders[row["currency"], row["tax_bp"]] += row["amount"]
+        booked[row["currency"], row["tax_bp"]] += row["booked"]
+    return _differ("the ledger's at", dict(booked), dict(orders))
 
 
 def _credits(tables: Tables) -> list[str]:

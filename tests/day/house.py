@@ -99,7 +99,7 @@ class _People:
             settings |= {
                 "fees": [
                     {"id": "booking", "names": {"en": "Booking"}, "fixed": 120, "per": "place",
-                     "channels": ["web"], "refundable": False},
+                     "channels": ["web"], "refundable": False, "vat_bp": 2_000},
                     {"id": "order", "names": {"en": "Order"}, "fixed": 99, "per": "order"},
                     {"id": "borne", "names": {"en": "Borne"}, "percent_bp": 250, "absorbed": True},
                 ],
@@ -107,6 +107,10 @@ class _People:
                 "exchanges": {"before_ms": 0, "fee": 150, "way": "credit"},
                 "orphan_rule": False,
             }  # fmt: skip
+            # One price in two has a rate of its own, one performance in two too.
+            for price in settings["prices"][::2]:
+                price["vat_bp"] = 210
+            settings["vat_bp"] = 0 if performance % 2 else None
             guest = {"id": "guest", "names": {"en": "Guest"}, "box_office_only": True}
             settings["price_types"].append(guest)
             settings["prices"] += [

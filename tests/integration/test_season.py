@@ -25,7 +25,7 @@ from engine.season import (
     canonical,
     compare,
 )
-from engine.settings import SaleStatus, Settings
+from engine.settings import KeptSeats, SaleStatus, Settings
 from gateway import app as gateway_app
 from gateway.backend import Backend, BackendUnavailable
 from gateway.config import Config
@@ -42,7 +42,8 @@ PLAN = small_plan()
 START_MS = 2_000_000_000_000
 DAY_MS = 86_400_000
 BEFORE = settings()
-AFTER = replace(settings(), max_per_order=3)
+PRESS = KeptSeats("press", ("phone",), seats=(0, 1))
+AFTER = replace(settings(), max_per_order=3, allocations=(PRESS,))
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +266,10 @@ async def test_a_gateway_that_starts_finishes_what_another_left(house: House) ->
         await other.stop()
     assert await house.store.season.pending() == []
     assert (await house.found("lear"))[0].settings == AFTER
+    path = f"/api/performances/{one.id}/allocations?name=press"
+    [kept] = (await house.client.ask(dict[str, Any], "GET", path))["allocations"]
+    told = [kept[name] for name in ("name", "channels", "left", "indices")]
+    assert told == ["press", ["phone"], 2, [0, 1]]
 
 
 async def test_a_change_in_between_is_refused_and_a_repeated_apply_is_empty(house: House) -> None:
