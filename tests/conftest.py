@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pytest
 from hypothesis import settings
@@ -87,6 +87,91 @@ def copy_of(url: str, template: str) -> Iterator[str]:
         _on(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+_EMPTY: Final = """
+DO $$ DECLARE it record; BEGIN
+    PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid();
+    SET LOCAL session_replication_role = replica;
+    FOR it IN SELECT oid::regclass AS name FROM pg_class WHERE relkind = 'r'
+        AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
+    LOOP EXECUTE format('DELETE FROM %s', it.name); END LOOP;
+    FOR it IN SELECT seqrelid::regclass AS name, seqstart FROM pg_sequence
+    LOOP PERFORM setval(it.name, it.seqstart, false); END LOOP;
+END $$
+"""
+_SHAPE: Final = """
+SELECT md5(string_agg(what, ',' ORDER BY what)) FROM (
+    SELECT version_num AS what FROM alembic_version
+    UNION ALL SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_'
+    UNION ALL SELECT concat(oid, relname, relkind, reloptions) FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT concat(attrelid, attname, atttypid, attnotnull, attisdropped)
+        FROM pg_attribute WHERE attrelid >= 16384
+    UNION ALL SELECT concat(adrelid, adnum, pg_get_expr(adbin, adrelid)) FROM pg_attrdef
+    UNION ALL SELECT concat(oid, conname, convalidated) FROM pg_constraint
+    UNION ALL SELECT concat(oid, tgname, tgenabled) FROM pg_trigger
+    UNION ALL SELECT concat(oid, proname, prosrc) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT concat(oid, extname) FROM pg_extension
+    UNION ALL SELECT concat(setdatabase, setrole, setconfig) FROM pg_db_role_setting
+) shape
+"""
+LENT_AGAIN: Final = 40
+"""A database is made anew after so many tests: what they deleted is still in its files."""
+
+
+class Databases:
+    """Empty, migrated databases of one server, copied from a template.
+
+    To make one takes longer than most tests: each is emptied and lent again, unless a test changed
+    its shape.
+    """
+
+    def __init__(self, url: str, template: str) -> None:
+        self._url = url
+        self._template = template
+        self._free: list[tuple[str, int, str]] = []  # its name, how often it was lent, its shape
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The address of one that nobody else has."""
+        name, times, shape = self._free.pop() if self._free else self._made()
+        url = _named(self._url, name)
+        try:
+            yield url
+        finally:
+            if times + 1 < LENT_AGAIN and asyncio.run(_emptied(url, shape)):
+                self._free.append((name, times + 1, shape))
+            else:
+                _on(self._url, f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _made(self) -> tuple[str, int, str]:
+        name = f"strapontin_test_{os.getpid()}_{next(_numbers)}"
+        _on(self._url, f"CREATE DATABASE {name} TEMPLATE {self._template}")
+        return name, 0, asyncio.run(_shape(_named(self._url, name)))
+
+
+async def _shape(url: str) -> str:
+    connection = await connect(url)
+    try:
+        found: str = await connection.fetchval(_SHAPE)
+        return found
+    finally:
+        await connection.close()
+
+
+async def _emptied(url: str, shape: str) -> bool:
+    """Whether it is again what it was made as."""
+    connection = await connect(url)
+    try:
+        if await connection.fetchval(_SHAPE) != shape:
+            return False
+        await connection.execute(_EMPTY)
+        return True
+    finally:
+        await connection.close()
+
+
 class QuickPostgres(EmbeddedPostgres):
     """Does not wait for the disk: nothing here pulls the plug of the machine."""
 
@@ -110,8 +195,13 @@ def database_template(postgres_server: EmbeddedPostgres) -> Iterator[str]:
         yield template
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: EmbeddedPostgres, database_template: str) -> Databases:
+    return Databases(postgres_server.url, database_template)
+
+
 @pytest.fixture
-def database_url(postgres_server: EmbeddedPostgres, database_template: str) -> Iterator[str]:
-    """Address of an empty, migrated database, dropped after the test."""
-    with copy_of(postgres_server.url, database_template) as url:
+def database_url(databases: Databases) -> Iterator[str]:
+    """Address of an empty, migrated database that no other test has."""
+    with databases.lent() as url:
         yield url

@@ -8,7 +8,7 @@ import pytest
 from persistence import pool
 from persistence.embedded import EmbeddedPostgres
 from persistence.store import Store
-from tests.conftest import copy_of, template_of
+from tests.conftest import Databases, template_of
 from tests.persistence.houses import Opened, open_house
 from tests.postgres import PlainServer
 
@@ -31,29 +31,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def tcp_template(postgres_server: EmbeddedPostgres) -> Iterator[tuple[str, str]]:
+def tcp_databases(postgres_server: EmbeddedPostgres) -> Iterator[Databases]:
     with PlainServer() as server, template_of(server.url) as template:
-        yield server.url, template
+        yield Databases(server.url, template)
 
 
 @pytest.fixture(scope="session")
-def given_template() -> Iterator[tuple[str, str]]:
+def given_databases() -> Iterator[Databases]:
     url = os.environ[GIVEN]
     with template_of(url) as template:
-        yield url, template
+        yield Databases(url, template)
 
 
 @pytest.fixture(params=["embedded", "tcp", *(["given"] if os.environ.get(GIVEN) else [])])
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """As in tests/conftest.py, on each kind of server."""
-    if request.param == "embedded":
-        server, template = (
-            request.getfixturevalue("postgres_server").url,
-            request.getfixturevalue("database_template"),
-        )
-    else:
-        server, template = request.getfixturevalue(f"{request.param}_template")
-    with copy_of(server, template) as url:
+    kind = "" if request.param == "embedded" else f"{request.param}_"
+    databases: Databases = request.getfixturevalue(f"{kind}databases")
+    with databases.lent() as url:
         yield url
 
 
