@@ -16,20 +16,6 @@ GIVEN = "STRAPONTIN_TEST_DATABASE_URL"
 """A server to test on besides: its user must be allowed to create databases."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before those that are not wanted are left out
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test runs on each kind of server; of one with many cases, one case. The others run on
-    the embedded server, and on all with `make proofs`."""
-    seen: set[tuple[str, str]] = set()
-    for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            server = item.callspec.params.get("database_url", "embedded")
-            function = f"{item.path}::{item.originalname}", str(server)
-            if server != "embedded" and function in seen:
-                item.add_marker(pytest.mark.soak)
-            seen.add(function)
-
-
 @pytest.fixture(scope="session")
 def tcp_databases(postgres_server: EmbeddedPostgres) -> Iterator[Databases]:
     with PlainServer() as server, template_of(server.url) as template:
