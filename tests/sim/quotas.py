@@ -38,6 +38,9 @@ def quota_histories(
             if action is not None:
                 step = Step(one.invoked_s, one.answered_s, action)
                 found[one.performance, "quota", index].append(step)
+        if isinstance(one.outcome, Repriced):
+            tickets = one.outcome.tickets
+            places |= {(one.performance, ticket.number): ticket for ticket in tickets}
     return found
 
 
@@ -53,7 +56,6 @@ def _action(one: Asked, rule: Rule, plan: Plan, places: dict[Any, Any]) -> Actio
         return "refund", sum(_covers(rule, plan, ticket) for ticket in tickets)
     if isinstance(outcome, Repriced):
         before = [places[one.performance, ticket.number] for ticket in outcome.tickets]
-        places.update({(one.performance, ticket.number): ticket for ticket in outcome.tickets})
         gone, come = (
             sum(_covers(rule, plan, ticket) for ticket in tickets)
             for tickets in (before, outcome.tickets)
