@@ -98,6 +98,7 @@ class Canceller:
         desk: Desk,
         ask: Ask,
         settings: Callable[[int], Awaitable[Settings]],
+        close_room: Callable[[int], Awaitable[bool]],
         clock_ms: Callable[[], int] = now_ms,
         look_s: float = LOOK_S,
         pace_s: float = PACE_S,
@@ -106,6 +107,7 @@ class Canceller:
         self._desk = desk
         self._ask = ask
         self._settings = settings
+        self._close_room = close_room
         self._clock_ms = clock_ms
         self._look_s = look_s
         self._pace_s = pace_s
@@ -134,8 +136,9 @@ class Canceller:
     async def _one(self, performance: int, operator: str, reason: str) -> None:
         """Go on with a performance; it has ended when nothing new turned up and nothing waits."""
         await self._end_sale(performance)
+        is_closed = await self._end_waiting(performance)
         await self._book.gather(performance)
-        if not await self._walk(performance, operator, reason):
+        if not await self._walk(performance, operator, reason) or not is_closed:
             return
         if not await self._book.gather(performance):
             await self._book.end(performance)
@@ -150,6 +153,16 @@ class Canceller:
         if not isinstance(told, Configured):
             raise NotReady(f"performance {performance}: {told}")
         log.info("performance %d is cancelled", performance)
+
+    async def _end_waiting(self, performance: int) -> bool:
+        """Nobody waits for what is not sold. Money does not wait for the rooms to answer."""
+        try:
+            if await self._close_room(performance):
+                log.info("the waiting room of performance %d is closed", performance)
+        except Exception as error:
+            log.warning("the waiting room of performance %d stays open: %r", performance, error)
+            return False
+        return True
 
     async def _walk(self, performance: int, operator: str, reason: str) -> bool:
         """Every order that is not finished with, by number; whether none is left."""

@@ -232,7 +232,13 @@ class DeskProcess(LedProcess):
             assert entry is not None, f"performance {performance} is cancelled"
             return msgspec.json.decode(entry.settings, type=PerformanceSettings)
 
-        self._canceller = Canceller(store.cancellations, desk, asker.ask, rules)
+        async def close_room(performance: int) -> bool:
+            # Begun after this process: it is asked for when it is needed.
+            return await RayRooms(OnePart(ray.get_actor(named(ROOMS, settings.node)))).close(
+                performance
+            )
+
+        self._canceller = Canceller(store.cancellations, desk, asker.ask, rules, close_room)
         return desk
 
     async def status(self) -> Use:

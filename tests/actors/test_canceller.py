@@ -58,6 +58,8 @@ class House:
         self.world = World()
         self.book = FakeCancellations(lambda: self.world.orders.all)
         self.desk = self.world.desk(**ports)
+        self.rooms: set[int] = set()
+        self.silent = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,9 +68,23 @@ class House:
         await self.world.close()
 
     def canceller(self, kind: type[Canceller] = Canceller, **ports: Any) -> Canceller:
-        given = {"book": self.book, "desk": self.desk, "ask": self.world.ask} | ports
+        given = {
+            "book": self.book,
+            "desk": self.desk,
+            "ask": self.world.ask,
+            "close_room": self.close_room,
+        } | ports
         clock = self.world.clock_ms
         return kind(**given, settings=self.rules, clock_ms=clock, look_s=0.001, pace_s=0)
+
+    async def close_room(self, performance: int) -> bool:
+        """Once it answers, after `silent` calls."""
+        if self.silent:
+            self.silent -= 1
+            raise NotReady("the waiting rooms are being read")
+        closed = performance in self.rooms
+        self.rooms.discard(performance)
+        return closed
 
     async def rules(self, performance: int) -> Any:
         return self.world.cores[performance].settings
@@ -322,6 +338,7 @@ class Racing(Life):
             self.desk,
             Port(self.world, cut, away).ask,
             self._rules,
+            self._no_room,
             self.world.clock_ms,
             look_s=0.001,
             pace_s=0,
@@ -331,6 +348,9 @@ class Racing(Life):
 
     async def begin(self) -> None:
         await self.book.begin(1, "ada", "ill")
+
+    async def _no_room(self, performance: int) -> bool:
+        return False
 
     async def _rules(self, performance: int) -> Any:
         return self.world.cores[performance].settings
@@ -633,3 +653,23 @@ async def test_what_a_person_gave_back_meanwhile_is_not_given_back_again() -> No
         await house.cancel()
         assert house.row(order)[:2] == (Progress.DONE, "")
         assert (await house.now(order)).paid == ADULT
+
+
+def placed_in(house: House, order: Order) -> Order:
+    return next(one for one in house.world.orders.all if one.id == order.id)
+
+
+async def test_the_waiting_room_is_closed_and_no_money_waits_for_that() -> None:
+    async with House() as house:
+        house.rooms, house.silent = {1, 2}, 60
+        wanted = request(await house.world.hold(1, 0))
+        order = placed(await house.desk.place(wanted))
+        paid(await house.desk.pay(order.id, "test_card", "a"))
+        await house.book.begin(1, "ada", "ill")
+        canceller = house.canceller()
+        await until(lambda: placed_in(house, order).state is OrderState.REFUNDED)
+        assert house.silent and house.rooms == {1, 2} and not house.book.asked[1].ended_ms
+        await until(lambda: bool(house.book.asked[1].ended_ms))
+        await canceller.close()
+        assert house.rooms == {2}, "that of the cancelled performance alone"
+        assert placed(await house.desk.get(order.id)).state is OrderState.REFUNDED

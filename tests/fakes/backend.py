@@ -86,8 +86,15 @@ class FakeBackend:
         async def rules(performance: int) -> Settings:
             return self.performances.live[performance].core.settings
 
-        ask = self.performances.ask
-        return Canceller(self.cancellations, self.desk._desk, ask, rules, look_s=0.01, pace_s=0)
+        return Canceller(
+            self.cancellations,
+            self.desk._desk,
+            self.performances.ask,
+            rules,
+            self.rooms.close,
+            look_s=0.01,
+            pace_s=0,
+        )
 
     async def operator_token(self, name: str, *roles: str) -> str:
         """An operator with PASSWORD, logged in."""

@@ -1,5 +1,6 @@
 """Cancelling a performance over HTTP: what it costs, that it is done, and who is left to people."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from tests.gateway.test_http_orders import order_for, paid_order
 from tests.persistence.test_orders import new_order
 
 PATH = "/api/performances/1/cancellation"
+QUEUE = "/api/performances/1/queue"
 
 
 async def test_the_fake_keeps_the_contract() -> None:
@@ -60,12 +62,17 @@ async def test_it_is_looked_at_done_and_looked_at_again(
     }
     problem = await gateway.json("GET", PATH, token=admin, expect=404)
     assert problem["code"] == "not_found"
+    soon = int(time.time() * 1_000) + 60_000
+    times = {"opens_ms": soon, "on_sale_ms": soon + 60_000}
+    await gateway.json("POST", QUEUE, times, admin, expect=201)
     begun = await gateway.json("POST", PATH, {"reason": "ill"}, admin, expect=202)
     assert (begun["operator"], begun["reason"], begun["ended_ms"]) == ("Ada", "ill", 0)
 
     canceller = gateway.fake.canceller()
     await until(lambda: bool(gateway.fake.cancellations.asked[1].ended_ms))
     await canceller.close()
+    # Nobody waits for it any more.
+    assert (await gateway.json("DELETE", QUEUE, token=admin, expect=404))["code"] == "no_room"
     done = await gateway.json("GET", PATH, token=admin)
     assert done["orders"] == {"todo": 0, "waiting": 0, "done": 1, "left": 1}
     assert (done["amount"], done["untold"]) == (4_000, 1) and done["ended_ms"]

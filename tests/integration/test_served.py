@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import urllib.error
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.message import EmailMessage
@@ -182,6 +183,9 @@ async def test_all_is_given_back_also_when_the_desk_is_killed(served: Served) ->
     preview = await house.ask(f"{PATH}/preview", token=token)
     assert (preview["orders"], preview["back"]) == (6, {"stripe": paid})
 
+    queue = f"/api/performances/{CANCELLED}/queue"
+    soon_ms = int(time.time() * 1_000) + 600_000
+    await house.ask(queue, {"opens_ms": soon_ms, "on_sale_ms": soon_ms + 1_000}, token)
     await house.ask(PATH, {"reason": "ill"}, token)
     assert house.kill("DeskProcess") == 1
 
@@ -195,6 +199,15 @@ async def test_all_is_given_back_also_when_the_desk_is_killed(served: Served) ->
     await until(is_cancelled)
     assert house.kill("DeskProcess") <= 1
     await until(has_ended)
+
+    async def has_no_room() -> bool:
+        try:
+            await house.ask(queue)
+        except urllib.error.HTTPError as error:
+            return error.code == 404
+        return False
+
+    await until(has_no_room)
     views: list[dict[str, Any]] = []
 
     async def are_seen() -> bool:

@@ -119,10 +119,13 @@ class House(World):
     async def rules(self, performance: int) -> Settings:
         return self.cores[performance].settings
 
+    async def no_room(self, performance: int) -> bool:
+        return False
+
     def leader(self) -> AsyncExitStack:
         """A desk, and who cancels beside it; both end with the stack."""
         book, desk, stack = self.store.cancellations, self.desk(), AsyncExitStack()
-        canceller = Canceller(book, desk, self.ask, self.rules, look_s=0.01, pace_s=0)
+        canceller = Canceller(book, desk, self.ask, self.rules, self.no_room, look_s=0.01, pace_s=0)
         stack.push_async_callback(desk.close)
         stack.push_async_callback(canceller.close)
         return stack

@@ -57,7 +57,10 @@ class CallingOff:
             stored: Settings = await reach(self._settings, performance)
             return stored
 
-        return Canceller(_Book(self.book, reach), desk, ask, settings, clock_ms)
+        async def no_room(performance: int) -> bool:
+            return False
+
+        return Canceller(_Book(self.book, reach), desk, ask, settings, no_room, clock_ms)
 
     async def _settings(self, performance: int) -> Settings:
         return msgspec.json.decode(self._store.houses[performance].settings, type=Settings)
