@@ -105,3 +105,12 @@ async def test_the_currency_is_the_houses_whatever_a_client_says(gateway: Runnin
     assert placed["currency"] == "EUR"
     async with gateway.http.get(f"/api/orders/{placed['id']}/gift-cards.pdf") as response:
         assert response.status == 409, "it is not paid"
+
+
+async def test_an_invoice_of_a_gift_card_says_why_it_has_no_vat(gateway: Running) -> None:
+    till = await gateway.fake.operator_token("ada", "cashier")
+    order = await sold(gateway, till, 5_000)
+    path = f"/api/orders/{order['id']}"
+    issued = await gateway.json("POST", f"{path}/invoice", {"name": "Zoé"})
+    [page] = await pdf_text(gateway, f"{path}/papers/{issued['name']}?lang=fr")
+    assert "Carte cadeau" in page and "bon à usages multiples" in page

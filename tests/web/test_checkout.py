@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 from playwright.async_api import expect
 
-from engine.commands import SeatStatus
+from engine.commands import Channel, SeatStatus
 from engine.credit import CODE_BYTES, code_of, credits_of, spaced
-from engine.orders import LineState, Order, OrderState
+from engine.orders import LineState, Order, OrderState, PlaceOrder
 from engine.papers import Paper
 from engine.settings import Fee, FeeKind, FeePer, Price, Returns, ReturnWay, SaleStatus
 from tests.web.buyer import (
@@ -37,7 +37,7 @@ def performance(stand: Stand) -> int:
 
 def orders_of(stand: Stand, performance: int) -> list[Order]:
     found = stand.fake.desk.orders.by_id.values()
-    return [order for order in found if order.holds[0].performance == performance]
+    return [order for order in found if order.seller == performance]
 
 
 async def test_two_seats_are_bought_and_their_tickets_fetched(
@@ -407,6 +407,29 @@ async def test_the_order_page_says_that_its_performance_is_cancelled(
     stand.tell(performance, status=SaleStatus.CANCELLED)
     await page.reload()
     await expect(page.locator(".stub")).to_contain_text("Cancelled: it will not take place")
+
+
+async def test_the_page_of_a_gift_card_has_its_code_once_it_is_paid(
+    stand: Stand, performance: int, open_page: OpenPage
+) -> None:
+    wanted = PlaceOrder(
+        f"{performance:032x}", (), Channel.BOX_OFFICE, operator="ada",
+        gift_cards=(5_000,), performance=performance, currency="EUR",
+    )  # fmt: skip
+    desk = stand.fake.desk
+    order = await desk.place(wanted)
+    assert isinstance(order, Order)
+    page = await open_page(f"{stand.url}/o/{order.id}")
+    code = spaced(order.charges[0].card)
+    await expect(page.locator(".order-facts")).to_contain_text("Gift card")
+    await expect(page.locator(".order-facts")).not_to_contain_text(code)
+    paid = await desk.pay(order.id, "cash", "a", 5_000, "", "ada")
+    assert isinstance(paid, tuple) and paid[0].state is OrderState.PAID
+    await expect(page.locator("h1")).to_have_text("A present is ready")
+    await expect(page.locator(".order-facts")).to_contain_text(code)
+    await expect(page.locator("#gift-cards")).to_be_visible()
+    assert "0" not in (await page.locator("#order").inner_text()).split("\n"), "nothing is no word"
+    await expect(page.locator("#tickets")).to_have_count(0)
 
 
 async def test_an_unknown_order_is_told(

@@ -52,6 +52,7 @@ export const doorList = (token, performance, since, first, kept) => {
 };
 export const ticketsAddress = (id, language) => `/api/orders/${id}/tickets.pdf?lang=${language}`;
 export const paperAddress = (id, name) => `/api/orders/${id}/papers/${name}`;
+export const giftCardsAddress = (id, language) => `/api/orders/${id}/gift-cards.pdf?lang=${language}`;
 export const receiptAddress = (id, language) => `/api/orders/${id}/receipt.pdf?lang=${language}`;
 
 async function asSession(method, path, body) {

@@ -392,8 +392,8 @@ export function feesOf(order, of = () => true) {
   for (const { performance, fees } of order.lines) {
     for (const [fee, amount, absorbed] of fees) if (!absorbed && of(performance)) add(fee, amount);
   }
-  for (const { fee, amount, absorbed, state, line, refund, performance } of order.charges) {
-    if (!absorbed && !line && !refund && state !== "cancelled" && of(performance)) add(fee, amount);
+  for (const { fee, kind, amount, absorbed, state, line, refund, performance } of order.charges) {
+    if (kind !== "gift_card" && !absorbed && !line && !refund && state !== "cancelled" && of(performance)) add(fee, amount);
   }
   return [...sums];
 }

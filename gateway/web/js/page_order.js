@@ -31,6 +31,20 @@ const TONES = {
   paid: "good", part_refunded: "good", exchanged: "good", failed: "bad", cancelled: "bad", expired: "bad",
 };
 
+/** A performance of the order: of its places, or of the house that sold its gift cards. */
+const placeOf = (order) => order.performances[0]?.id ?? order.performance;
+
+/** A code as people read it. */
+const spaced = (code) => code.match(/.{4}/g).join("-");
+
+/** The gift cards of an order that stand: what is left of each, and once it is paid its code. */
+const giftCardsOf = ({ charges }) => charges
+  .filter(({ kind, amount, state }) => kind === "gift_card" && amount > 0 && state !== "cancelled")
+  .map(({ card, amount }) => {
+    const back = charges.filter((one) => one.kind === "gift_card" && one.amount < 0 && one.card === card);
+    return { card, left: back.reduce((sum, one) => sum + one.amount, amount) };
+  });
+
 class OrderPage {
   constructor(house, id) {
     this.house = house;
@@ -52,7 +66,7 @@ class OrderPage {
    * repeating the attempt that was kept takes no money, and has the desk look there.
    */
   async #look(order) {
-    const kept = keptOrder(order.holds[0].performance);
+    const kept = keptOrder(placeOf(order));
     const attempt = keptAttempt(order.id) ?? (kept?.id === order.id ? kept.attempt : null);
     const payment = attempt && order.payments.find(({ id }) => id === `${order.id}-${attempt}`);
     if (!(order.state === "open" || TO_PAY.has(order.state)) || payment?.state !== "pending") return order;
@@ -71,7 +85,8 @@ class OrderPage {
       || order.refunds.length !== this.shown?.refunds.length || order.due !== this.shown?.due;
     if (changed) this.#draw(order);
     this.shown = order;
-    const settled = !UNDER_WAY.has(order.state) && (order.tickets_ready || !SOLD.has(order.state));
+    const ready = order.tickets_ready || !order.lines.some(({ state }) => state === "sold");
+    const settled = !UNDER_WAY.has(order.state) && (ready || !SOLD.has(order.state));
     if (!settled) this.#askLater();
   }
 
@@ -113,7 +128,8 @@ class OrderPage {
   #draw(order) {
     const state = told(order);
     const waiting = UNDER_WAY.has(state) && !(state === "exchanging" && order.due);
-    const title = t(`web.order.${state}.title`);
+    const cards = state === "paid" && !order.lines.length; // gift cards alone
+    const title = t(cards ? "web.order.gift_cards.title" : `web.order.${state}.title`);
     const amount = moneyExact(order.total, order.currency);
     const places = order.lines.filter((line) => line.state === "sold").length || order.lines.length;
     setTitle(t("web.order.number", { number: order.number }), title);
@@ -122,8 +138,9 @@ class OrderPage {
         h(`p.order-state.${TONES[state] ?? "plain"}`, {},
           waiting ? dots() : icon(ICONS[state] ?? "clock"), t(`web.order.${state}.state`)),
         h("h1", { tabindex: "-1" }, title),
-        h("p.lead", {}, plural(`web.order.${state}.text`, places, { amount })),
-        order.equal.length && SOLD.has(state) && h("p", { id: "equal" }, t("web.order.equal")),
+        h("p.lead", {}, cards
+          ? t("web.order.gift_cards.text") : plural(`web.order.${state}.text`, places, { amount })),
+        order.equal.length > 0 && SOLD.has(state) && h("p", { id: "equal" }, t("web.order.equal")),
         this.problem,
         this.#buttons(order),
         this.giving,
@@ -134,10 +151,13 @@ class OrderPage {
 
   #buttons(order) {
     const language = currentLanguage();
-    const first = order.performances[0].id;
+    const first = placeOf(order);
     const tickets = order.tickets_ready && SOLD.has(order.state)
       && h("a.button.primary", { href: api.ticketsAddress(order.id, language), id: "tickets", ...APART },
         icon("ticket"), t("web.order.tickets"));
+    const giftCards = SOLD.has(order.state) && giftCardsOf(order).some(({ left }) => left)
+      && h("a.button.primary", { href: api.giftCardsAddress(order.id, language), id: "gift-cards", ...APART },
+        icon("ticket"), t("web.order.gift_cards.pdf"));
     const receipt = order.payments.some(({ captured }) => captured)
       && h("a.button", { href: api.receiptAddress(order.id, language), id: "receipt", ...APART },
         icon("receipt"), t("web.order.receipt"));
@@ -162,8 +182,8 @@ class OrderPage {
       && h("button.button.quiet", { type: "button", id: "invoice", onclick: () => this.#invoice(order) },
         t("web.invoice.button"));
     return order.state === "exchanging"
-      ? h("div.order-buttons", {}, payNow, keep, tickets)
-      : h("div.order-buttons", {}, tickets, receipt, pay, payNow, again, exchange, giveBack, invoice);
+      ? h("div.order-buttons", {}, payNow, keep, tickets, giftCards)
+      : h("div.order-buttons", {}, tickets, giftCards, receipt, pay, payNow, again, exchange, giveBack, invoice);
   }
 
   /** Shows the order's papers, or asks whom its invoice is for. */
@@ -261,9 +281,14 @@ class OrderPage {
       facts.push([t("web.order.fact_due"), moneyExact(order.due, order.currency)]);
       if (order.terms.until_ms) facts.push([t("web.order.fact_until"), longDate(order.terms.until_ms)]);
     }
+    for (const { card, left } of giftCardsOf(order)) {
+      const amount = moneyExact(left, order.currency);
+      const words = card ? t("web.order.credit", { amount, code: spaced(card) }) : amount;
+      facts.push([t("web.order.gift_cards.fact"), words]);
+    }
     for (const { kind, card, amount } of order.charges) {
       if (kind !== "credit") continue;
-      const words = { amount: moneyExact(amount, order.currency), code: card.match(/.{4}/g).join("-") };
+      const words = { amount: moneyExact(amount, order.currency), code: spaced(card) };
       facts.push([t("web.order.fact_credit"), t("web.order.credit", words)]);
     }
     const made = { date: longDate(order.created_ms), time: clock(order.created_ms) };
