@@ -47,8 +47,10 @@ class Surplus(Use, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
+    """Resellers are told of no surplus."""
+
     allocations: tuple[Use, ...]
-    surplus: Surplus
+    surplus: Surplus = Surplus("", (), 0, 0, 0, 0, 0)
 
 
 class QuotaLeft(msgspec.Struct, frozen=True):

@@ -159,6 +159,9 @@ class ConsoleApp(App[None]):
         from console.screens.sale import SaleScreen
 
         operator = await self.client.login(name, password)
+        if "reseller" in operator.roles:
+            await self.client.logout()
+            raise ClientError(self.t("console.error.reseller"))
         house = await self.client.house()
         self.operator_name, self.roles = operator.name, frozenset(operator.roles)
         self.house_name = house.name

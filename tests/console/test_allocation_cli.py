@@ -1,5 +1,6 @@
 """The allocation commands over a real gateway."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -49,6 +50,18 @@ def test_seats_are_kept_listed_and_released(
     capsys.readouterr()
     assert run("quotas", PERFORMANCE, *admin) == 0
     assert t("allocation.cli.no_quotas") in capsys.readouterr().out
+
+
+def test_a_reseller_is_told_of_its_own(served: House, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(served.operator("agency", "reseller"))
+    admin, agency = (("--server", served.url, "--login", name) for name in (CASHIER, "agency"))
+    for name, seat, channel in (("press", FIRST, "phone"), ("agencies", SECOND, "reseller")):
+        assert run("keep", PERFORMANCE, name, seat, "--channel", channel, *admin) == 0
+    capsys.readouterr()
+    assert run("list", PERFORMANCE, *agency) == 0
+    out = capsys.readouterr().out
+    assert "agencies" in out and "press" not in out
+    assert run("keep", PERFORMANCE, "more", FIRST, "--channel", "reseller", *agency) == 1
 
 
 def test_what_cannot_be_is_said(served: House, capsys: pytest.CaptureFixture[str]) -> None:

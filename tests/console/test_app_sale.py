@@ -103,6 +103,15 @@ async def test_a_sale_by_phone_takes_what_is_kept_for_the_phone(
         assert not till.house.sale.by_phone, "the next sale is one at the desk"
 
 
+async def test_a_reseller_is_told_where_to_sell(house: House, tmp_path: Path) -> None:
+    await house.operator("agency", "reseller")
+    async with cashier(house, tmp_path, name="agency") as me:
+        await me.log_in(house.password)
+        await me.told("strapontin order")
+        await me.sees(LoginScreen)
+        assert me.app.operator_name == ""
+
+
 async def test_the_total_has_its_fees_before_it_is_asked_for(tmp_path: Path) -> None:
     fees = (
         Fee("service", {"en": "Fee"}, fixed=150, channels=("box_office",)),
