@@ -212,7 +212,8 @@ class Evenings:
             await self._change(visit, "exchange", wanted, self._operator)
             if visit.told["state"] == "exchanging" and visit.told["due"]:
                 if chance.random() < 0.3:
-                    await self._change(visit, "cancel", {}, self._operator)
+                    this = f"cancel?exchange={wanted['id']}"
+                    await self._change(visit, this, {}, self._operator)
                 else:
                     await self._pay_all(visit, self._operator)
             await self._until(visit, "paid", "exchanged", "part_refunded")
