@@ -193,8 +193,10 @@ def plan_of(order: Order, performance: int, used: Collection[int]) -> Plan:
         return Plan(Step.REFUND, lines)
     if order.state in RESERVED_STATES:
         return Plan(Step.LEAVE, why=Left.DEPOSIT)
-    if not any(line.price for line in live):
-        return Plan(Step.REFUND, lines)
+    nothing = Plan(Step.REFUND, lines)
+    # Also places that were free may give back what the order as a whole was charged.
+    if not any(given_back(_as_if(order, nothing, performance), performance).values()):
+        return nothing
     if not has_address(order):
         return Plan(Step.LEAVE, why=Left.BY_HAND)
     return Plan(Step.CREDIT, lines)

@@ -116,6 +116,11 @@ DONE = OrderRefund(refund_id(1), (1,), "", "ada", 1, True, (1,), called_off=True
 FREE = tuple(replace(line, amount=0, fees=()) for line in LINES[:2])
 
 
+OF_THIRD = tuple(
+    replace(one, amount=LINES[2].price, captured=LINES[2].price) for one in order(CASH).payments
+)
+
+
 @pytest.mark.parametrize(
     ("found", "used", "plan"),
     [
@@ -125,7 +130,10 @@ FREE = tuple(replace(line, amount=0, fees=()) for line in LINES[:2])
         (order(CASH), (), Plan(Step.CREDIT, (1, 2))),
         (order(CASH, buyer=NOBODY), (), Plan(Step.LEAVE, (), Left.BY_HAND)),
         (order(CASH, buyer=Buyer(email="no address")), (), Plan(Step.LEAVE, (), Left.BY_HAND)),
-        (order(CASH, buyer=NOBODY, lines=(*FREE, LINES[2])), (), Plan(Step.REFUND, (1, 2))),
+        (order(CASH, buyer=NOBODY, lines=(*FREE, LINES[2])), (),
+         Plan(Step.LEAVE, (), Left.BY_HAND)),
+        (order(CASH, buyer=NOBODY, lines=(*FREE, LINES[2]), charges=(), payments=OF_THIRD), (),
+         Plan(Step.REFUND, (1, 2))),
         (order(PaymentMethod.STORE_CREDIT), (), Plan(Step.REFUND, (1, 2))),
         (order(), (2,), Plan(Step.REFUND, (1,))),
         (order(), (1, 2), Plan(Step.LEAVE, (), Left.TICKET_USED)),

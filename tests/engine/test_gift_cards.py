@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from engine.cancellation import Plan, Step, plan_of
+from engine.commands import Line, Quoted, QuotedFee
 from engine.credit import CODE_BYTES, code_of, moves_of
 from engine.gift_cards import MAX_AMOUNT, MIN_AMOUNT, gift_cards_of, live_gift_cards
 from engine.ledger import NO_TAX, FactKind, facts_of
 from engine.order_changes import undone
 from engine.ordering import draw_up, given_up, sold_lines
-from engine.orders import Order, OrderRefund, OrderState
+from engine.orders import Buyer, Order, OrderHold, OrderRefund, OrderState
 from engine.papers import Rates, correction, standing
 from engine.payments import PaymentMethod
 from engine.settlement import PLACES
@@ -115,3 +117,19 @@ def test_a_reduction_of_places_takes_nothing_off_the_cards() -> None:
     reduced = undone(replace(order, refunds=(refund,)), refund, (), "")
     [invoice] = billed(reduced, RATES)
     assert {item.tax_bp for item in invoice.items if item.kind == "allowance"} == {550}
+
+
+def test_free_places_of_a_cancelled_performance_give_a_fee_back_as_credit() -> None:
+    """What a person took for the gift card and the fee is in a drawer: no other hand gives it."""
+    hold = OrderHold(1, "b" * 32, (Line(2, -1, "guest"),))
+    fee = QuotedFee("post", "delivery", 250, 250, -1, ("e_ticket",))
+    quote = Quoted("a" * 32, (0,), 0, "EUR", 100_000, (fee,))
+    wanted = replace(request(), baskets=(hold,), gift_cards=(5_000,))
+    order = paid(draw_up(wanted, [quote], 1_000, CODES[:1]), PaymentMethod.CASH, 1)[-1]
+    assert order.paid == 5_250
+    assert plan_of(order, 1, ()).step is Step.LEAVE
+    told = replace(order, buyer=Buyer("", "ada@example.org"))
+    assert plan_of(told, 1, ()) == Plan(Step.CREDIT, (1,))
+    drawn_free = draw_up(wanted, [replace(quote, fees=())], 1_000, CODES[:1])
+    free = paid(drawn_free, PaymentMethod.CASH, 1)[-1]
+    assert plan_of(free, 1, ()) == Plan(Step.REFUND, (1,)), "nothing goes back"
