@@ -397,6 +397,27 @@ class Till:
         self.take_up(order)
         return order
 
+    def take_up_exchange(self, before: Order, order: Order) -> None:
+        """Go on with an order whose places get another price, once the difference is paid.
+
+        Raises:
+            SaleInProgress: Another one is not over.
+        """
+        assert order.exchange is not None
+        self.begin_exchange(before, order.exchange.leaving, order.exchange.fee)
+        assert self.exchange is not None
+        self.exchange = replace(self.exchange, id=order.exchange.id)
+        self.order, hold = order, order.holds[0]
+        self._save(
+            Slip(
+                order.exchange.hold.performance,
+                hold.token,
+                order=order.id,
+                buyer=order.buyer.name,
+                exchange=self.exchange,
+            )
+        )
+
     async def pay(
         self, method: PaymentMethod, given: int, reference: str, amount: int = 0
     ) -> Order:

@@ -26,12 +26,20 @@ from console.seating import Seating
 from console.till import SaleInProgress
 from console.widgets.chrome import Notice
 from console.words import error_words
-from engine.commands import ID_BYTES
+from engine.commands import ID_BYTES, Line
 from engine.credit import credits_of, spaced
 from engine.currency import cash_rounded
 from engine.gift_cards import gift_cards_of, live_gift_cards
 from engine.limits import MAX_TEXT_CHARS
-from engine.orders import RESERVED_STATES, SOLD_STATES, LineState, Order, OrderLine, OrderState
+from engine.orders import (
+    RESERVED_STATES,
+    SOLD_STATES,
+    LineState,
+    Order,
+    OrderHold,
+    OrderLine,
+    OrderState,
+)
 from engine.payments import TILL_METHODS, Payment, PaymentMethod, Refund, RefundState, Standing
 from renderers.money import parse_money
 
@@ -68,6 +76,7 @@ class OrderScreen(TillScreen):
         Binding("e", "print('receipt')", "console.key.receipt"),
         Binding("i", "print('invoice')", "console.key.invoice", show=False),
         Binding("m", "mail", "console.key.mail_tickets"),
+        Binding("k", "reprice", "console.key.reprice"),
         Binding("escape", "back", "console.key.back"),
     ]
     DEFAULT_CSS = """
@@ -224,7 +233,7 @@ class OrderScreen(TillScreen):
             case "undo":
                 own = self.order.operator == self.console.operator_name
                 return state is OrderState.PAID and own and not self.order.prints
-            case "reissue" | "exchange":
+            case "reissue" | "exchange" | "reprice":
                 return state in SOLD_STATES and self.console.sells
             case "mail":
                 return state in SOLD_STATES and bool(self.order.buyer.email)
@@ -311,6 +320,72 @@ class OrderScreen(TillScreen):
         except ClientError as error:
             till.end_exchange()
             notice.say(error_words(self.t, error), "bad")
+
+    def action_reprice(self) -> None:
+        """The marked places stay, at another price: which, and the fee for it."""
+        lines = self._chosen()
+        performances = {line.performance for line in lines}
+        if len(performances) != 1 or not performances <= self._houses.keys():
+            self.query_one(Notice).say(self.t("refusal.not_one_performance"), "warn")
+            return
+        kinds = {
+            one.id: self._houses[lines[0].performance][0].price_name(one.id, self.t.language)
+            for one in self._houses[lines[0].performance][0].price_types
+        }
+        places = self.t.plural("console.sale.places", len(lines))
+
+        def chosen(text: str | None) -> None:
+            if text is None:
+                return
+            named = [id for id, name in kinds.items() if text.lower() in (id.lower(), name.lower())]
+            if not named:
+                self.query_one(Notice).say(self.t("console.reprice.unknown", text=text), "warn")
+                return
+            fee = AskDialog("console.reprice_fee", "0", places=places, price=kinds[named[0]])
+            self.app.push_screen(fee, partial(self._reprice_for, lines, named[0]))
+
+        ask = AskDialog("console.reprice", places=places, prices=", ".join(kinds.values()))
+        self.app.push_screen(ask, chosen)
+
+    def _reprice_for(self, lines: list[OrderLine], kind: str, text: str | None) -> None:
+        if text is None:
+            return
+        try:
+            fee = parse_money(text, self.order.currency)
+        except ValueError:
+            self.query_one(Notice).say(self.t("console.pay.not_an_amount"), "warn")
+            return
+        self.run_worker(self._reprice(lines, kind, fee), group="ask", exclusive=True)
+
+    async def _reprice(self, lines: list[OrderLine], kind: str, fee: int) -> None:
+        till, notice, before = self.console.till, self.query_one(Notice), self.order
+        assert till is not None
+        if till.slip is not None:
+            notice.say(self.t("console.order.sale_in_progress"), "warn")
+            return
+        places = tuple(Line(line.seat, line.area, kind) for line in lines)
+        hold = OrderHold(lines[0].performance, "", places)
+        numbers, id = [line.number for line in lines], secrets.token_hex(ID_BYTES)
+        try:
+            self.order = await self.console.client.exchange(before.id, id, numbers, hold, fee)
+        except ClientError as error:
+            notice.say(error_words(self.t, error), "bad")
+            return
+        self.speak()
+        self.refresh_bindings()
+        if not self.order.waits:
+            self.query_one(SelectionList).deselect_all()
+            await self._print("tickets")
+            return
+
+        def closed(words: str | None) -> None:
+            if till.slip is not None and not till.slip.paid:
+                till.next_sale()
+            self.run_worker(self._load())
+            self.query_one(Notice).say(words or "", "wait")
+
+        till.take_up_exchange(before, self.order)
+        self.app.push_screen(PayDialog(till), closed)
 
     def action_reissue(self) -> None:
         """New tickets in place of lost ones, after asking; then they are printed."""

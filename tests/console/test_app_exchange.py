@@ -148,3 +148,41 @@ async def test_a_console_that_dies_in_the_middle_goes_on_with_the_exchange(
         sold = await me.sold()
         assert stored(house, order).state is OrderState.EXCHANGED
         assert sold._lines == (3,)
+
+
+async def reprice(me: Cashier, kind: str, fee: str) -> None:
+    await open_order(me)
+    await me.press("space", "k")
+    await me.sees(AskDialog)
+    await me.type(kind)
+    await me.press("enter")
+    await until(lambda: bool(me.app.screen.query("#answer")))
+    await me.press("ctrl+u")
+    await me.type(fee)
+    await me.press("enter")
+
+
+async def test_the_same_place_gets_another_price(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me, seats=2)
+        await reprice(me, "Child", "1")
+        await until(lambda: stored(house, order).state is OrderState.EXCHANGED)
+        done = stored(house, order)
+        assert [line.price_type for line in done.lines] == ["full", "full", "child"]
+        assert done.lines[2].ticket == order.lines[0].ticket
+        assert done.paid == done.worth < order.total
+
+
+async def test_a_dearer_price_is_paid_or_given_up(house: House, tmp_path: Path) -> None:
+    async with cashier(house, tmp_path) as me:
+        await me.open_sale(house.password)
+        order = await a_sold_order(me, seats=1)
+        await reprice(me, "senior", "20")
+        await me.sees(PayDialog)
+        await until(lambda: stored(house, order).state is OrderState.EXCHANGING)
+        await me.press("escape")
+        await until(lambda: stored(house, order).state is OrderState.PAID)
+        assert me.app.till is not None
+        await until(lambda: me.app.till is not None and me.app.till.exchange is None)
+        assert me.app.till.slip is None
