@@ -321,6 +321,7 @@ class Customer(Client):
             Buyer(self.name, self.pick(("", f"{self.name}@example.org"))),
             self.pick((Delivery.E_TICKET, Delivery.POST)),
             equal_places=id[0] < "8",
+            gift_cards=(700,) if id[1] == "7" else (),
         )
         order: Order | None
         if self._channel is Channel.BOX_OFFICE and self.draw() < 0.3:
@@ -354,7 +355,7 @@ class Customer(Client):
             return self._after(order, await self._call("get", order.id))
         if draw < 0.34:
             return None
-        if draw < 0.38 and order.state in RESERVED_STATES:
+        if draw < 0.38 and order.state in RESERVED_STATES and _at_one(order):
             called_off = RefundRequest(self.id().hex(), _at_one(order), called_off=True)
             return self._after(order, await self._call("refund", order.id, called_off))
         if order.state is OrderState.AWAITING_APPROVAL and draw < 0.9:
@@ -448,6 +449,9 @@ class Customer(Client):
         sold = [line.number for line in order.lines if line.state is LineState.SOLD]
         fee = 150 if self.draw() < 0.2 else 0
         to_credit = self.draw() < 0.3
+        if not sold:  # gift cards are left, or were spent
+            wanted = RefundRequest(id, (), "", self._teller)
+            return self._refunded(order, await self._call("refund", order.id, wanted))
         if draw < 0.3:
             lines = (self.pick(sold),)
         elif draw < 0.42:
