@@ -362,7 +362,8 @@ export class Checkout {
     const way = this.order && this.#way(this.order.ways);
     const told = this.order ? [...feesOf(this.order), ...pairs(way?.fees)] : pairs(this.quote?.fees);
     const fees = feeRows(told, performance.fees, performance.currency);
-    const total = way?.total ?? this.order?.total ?? this.quote?.total ?? this.items().reduce((sum, { amount }) => sum + amount, 0);
+    const total = way?.total ?? this.order?.total ?? this.quote?.total
+      ?? this.items().reduce((sum, { amount }) => sum + amount, 0);
     return h("aside.stub", { "aria-label": t("web.checkout.summary") },
       h("p.stub-date", {}, longDate(performance.starts_ms), h("span", {}, clock(performance.starts_ms))),
       h("h2.stub-title", {}, pick(performance.title)),
@@ -393,7 +394,8 @@ export function feesOf(order, of = () => true) {
     for (const [fee, amount, absorbed] of fees) if (!absorbed && of(performance)) add(fee, amount);
   }
   for (const { fee, kind, amount, absorbed, state, line, refund, performance } of order.charges) {
-    if (kind !== "gift_card" && !absorbed && !line && !refund && state !== "cancelled" && of(performance)) add(fee, amount);
+    const stands = !absorbed && !line && !refund && state !== "cancelled";
+    if (kind !== "gift_card" && stands && of(performance)) add(fee, amount);
   }
   return [...sums];
 }
