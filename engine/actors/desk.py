@@ -6,34 +6,26 @@ Delivery guarantees:
   unfinished orders when it starts, and comes back to each until it is finished.
 - One desk runs at a time; the store refuses what a second one bases on an older state.
 
-Owns the calls, what they refuse, and the clock. The steps are in `saga`, the rules in
-`engine.ordering`, the memory in `order_keeper`. Knows no seat rule, no SQL and no Ray.
+Owns the calls, what they refuse, and the clock; those about orders that are sold are in
+`after_sale`. The steps are in `saga`, the rules in `engine.ordering`, the memory in `order_keeper`.
+Knows no seat rule, no SQL and no Ray.
 """
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from engine.actors import ActorFault, NotReady
+from engine.actors.after_sale import AfterSale, exchange_of, new_code, refuse, session_of
 from engine.actors.order_keeper import MAX_OPEN_ORDERS, OrderKeeper, OrdersPort
 from engine.actors.performance import now_ms
 from engine.actors.saga import Ask, Saga, Shop, subject_of
 from engine.commands import Quoted, Refusal
-from engine.credit import CODE_BYTES, CreditRefused, code_of, read_code
-from engine.gift_cards import gift_amounts, live_gift_cards, payable_by_credit
-from engine.order_changes import (
-    MAX_EXCHANGES_PER_ORDER,
-    MAX_REFUNDS_PER_ORDER,
-    MAX_REISSUES_PER_ORDER,
-    exchange_asked,
-    malformed_exchange,
-    malformed_refund,
-    printed,
-)
+from engine.credit import CreditRefused, read_code
+from engine.gift_cards import gift_amounts, payable_by_credit
 from engine.ordering import (
     KEY,
     MAX_PAYMENTS_PER_ORDER,
@@ -44,12 +36,9 @@ from engine.ordering import (
     look_ms,
     malformed,
     never_sold,
-    over_ms,
     payment_of,
     reminded,
     reminder_ms,
-    reserved_lines,
-    sold_lines,
     terms_from,
     to_be_paid_by,
     to_reserve,
@@ -57,23 +46,16 @@ from engine.ordering import (
 )
 from engine.orders import (
     GIVEN_UP,
-    RESERVED_STATES,
     SOLD_STATES,
     DeskRefusal,
-    ExchangeRequest,
     Order,
-    OrderExchange,
-    OrderRefund,
     OrderRefused,
-    OrderReissue,
     OrderState,
     PlaceOrder,
-    RefundRequest,
     Terms,
 )
 from engine.payments import (
     DECLINED,
-    MAX_REFUNDS_PER_PAYMENT,
     TILL_METHODS,
     CardReader,
     Payment,
@@ -115,16 +97,7 @@ MAX_SWEEPS: Final = 64
 fewer than calls to the payment provider, so that buyers still come through."""
 
 
-def new_code() -> str:
-    """The code of a credit that is to be opened."""
-    return code_of(secrets.token_bytes(CODE_BYTES))
-
-
-def _refuse(code: DeskRefusal | Refusal | PaymentRefusal, detail: str = "") -> OrderRefused:
-    return OrderRefused(code.value, detail)
-
-
-class OrderDesk:
+class OrderDesk(AfterSale):
     """See the module. Construct inside a running event loop; unfinished orders resume at once."""
 
     def __init__(
@@ -136,10 +109,9 @@ class OrderDesk:
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         assert (stripe is None) == (shop is None)
+        keeper = OrderKeeper(orders, clock_ms)
+        super().__init__(keeper, Saga(keeper, ask, stripe, shop), clock_ms)
         self._stripe = stripe
-        self._clock_ms = clock_ms
-        self._keeper = OrderKeeper(orders, clock_ms)
-        self._saga = Saga(self._keeper, ask, stripe, shop)
         self._slots = asyncio.Semaphore(MAX_SWEEPS)
         self._sweeps: set[asyncio.Task[None]] = set()
         self._sweeper = asyncio.create_task(self._sweep_forever())
@@ -161,14 +133,14 @@ class OrderDesk:
         a refused request stays free; that of an order is its for good.
         """
         if problem := malformed(request):
-            return _refuse(Refusal.MALFORMED, problem)
+            return refuse(Refusal.MALFORMED, problem)
         async with self._keeper.lock(request.id):
             known = await self._keeper.load(request.id)
             if known is not None:
                 same = _same_order(known, request)
-                return await self._sell_free(known) if same else _refuse(Refusal.ID_REUSED)
+                return await self._sell_free(known) if same else refuse(Refusal.ID_REUSED)
             if self._keeper.open_orders >= MAX_OPEN_ORDERS:
-                return _refuse(Refusal.BUSY)
+                return refuse(Refusal.BUSY)
             quotes = await self._saga.check_out(request, subject_of(request.id, request))
             if isinstance(quotes, OrderRefused):
                 return quotes
@@ -184,7 +156,7 @@ class OrderDesk:
         if order.total:
             return order
         order = await self._saga.settle(order)
-        return _refuse(DeskRefusal.SEATS_LOST) if never_sold(order) else order
+        return refuse(DeskRefusal.SEATS_LOST) if never_sold(order) else order
 
     async def buy(
         self, request: PlaceOrder, given: int, at_till: AtTill = NO_TILL
@@ -195,7 +167,7 @@ class OrderDesk:
         claimed stays held.
         """
         if problem := malformed(request):
-            return _refuse(Refusal.MALFORMED, problem)
+            return refuse(Refusal.MALFORMED, problem)
         async with self._keeper.lock(request.id):
             order = await self._keeper.load(request.id)
             payment_id = f"{request.id}-{AT_ONCE}"
@@ -204,7 +176,7 @@ class OrderDesk:
             elif _same_sale(order, request, payment_id, given):
                 found = await self._saga.settle(order)
             else:
-                return _refuse(Refusal.ID_REUSED)
+                return refuse(Refusal.ID_REUSED)
             if isinstance(found, OrderRefused):
                 return found
             answer = _answer(found, payment_of(found, payment_id), "", by_hand=True)
@@ -214,7 +186,7 @@ class OrderDesk:
         self, request: PlaceOrder, payment: str, given: int, at_till: AtTill
     ) -> Order | OrderRefused:
         if self._keeper.open_orders >= MAX_OPEN_ORDERS:
-            return _refuse(Refusal.BUSY)
+            return refuse(Refusal.BUSY)
         subject = subject_of(request.id, request, given, at_till)
         quotes = await self._saga.check_out(request, subject, claiming=True)
         if isinstance(quotes, OrderRefused):
@@ -243,27 +215,27 @@ class OrderDesk:
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+                return refuse(DeskRefusal.ORDER_UNKNOWN)
             under_way = "" if found.exchange is None else found.exchange.id
             if found.waits and exchange == under_way:
-                till = _session_of(found, at_till)
+                till = session_of(found, at_till)
                 if till is None:
-                    return _refuse(DeskRefusal.TILL_CLOSED)
+                    return refuse(DeskRefusal.TILL_CLOSED)
                 try:
                     found = await self._saga.give_up(found, OrderState.CANCELLED, till)
                 except TillSessionClosed:
-                    return _refuse(DeskRefusal.TILL_CLOSED)
+                    return refuse(DeskRefusal.TILL_CLOSED)
             else:
                 if found.state in GIVEN_UP and found.terms is None:
                     await self._saga.reopen(found)  # the first time may not have come that far
                 found = await self._saga.settle(found)
-            known = _exchange_of(found, exchange)
+            known = exchange_of(found, exchange)
             if known is not None and known.refused == OrderState.CANCELLED:
                 return found
             gone = found.state in GIVEN_UP or (found.terms is not None and never_sold(found))
             if gone and not exchange:
                 return found
-            return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
+            return refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
 
     # Reservations ----------------------------------------------------------------
 
@@ -275,37 +247,31 @@ class OrderDesk:
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+                return refuse(DeskRefusal.ORDER_UNKNOWN)
             found = await self._saga.settle(await self._give_up_in_time(found))
             if found.terms is not None and found.terms.kind is terms.kind:
                 return found
             if found.state is not OrderState.OPEN:
-                return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
+                return refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
             found = await self._saga.close_pages(found)
             if found.state is OrderState.OPEN:
                 begins = terms_from(terms, self._clock_ms(), approved=bool(operator))
                 found = await self._saga.keep(found, to_reserve(found, begins))
                 found = await self._saga.settle(found)
-            return _refuse(DeskRefusal.SEATS_LOST) if never_sold(found) else found
+            return refuse(DeskRefusal.SEATS_LOST) if never_sold(found) else found
 
     async def approve(self, order: str) -> Order | OrderRefused:
         """Say yes to an order on invoice or on site: its terms begin."""
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+                return refuse(DeskRefusal.ORDER_UNKNOWN)
             found = await self._saga.settle(found)
             if found.state is OrderState.AWAITING_APPROVAL:
                 found = await self._saga.keep(found, approved(found, self._clock_ms()))
             if found.terms is None or not found.terms.approved or found.state in GIVEN_UP:
-                return _refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
+                return refuse(DeskRefusal.ORDER_CLOSED, found.state.value)
             return found
-
-    async def _give_up_in_time(self, order: Order) -> Order:
-        """The order, given up when its time is over."""
-        if order.waits and self._clock_ms() >= over_ms(order):
-            return await self._saga.give_up(order, OrderState.EXPIRED)
-        return order
 
     # Payments --------------------------------------------------------------------
 
@@ -331,16 +297,16 @@ class OrderDesk:
         which), and so learns of a payment whose webhook was lost.
         """
         if not KEY.fullmatch(attempt):
-            return _refuse(Refusal.MALFORMED, "attempt: 1 to 64 letters, digits and dashes")
+            return refuse(Refusal.MALFORMED, "attempt: 1 to 64 letters, digits and dashes")
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+                return refuse(DeskRefusal.ORDER_UNKNOWN)
             found = await self._saga.settle(await self._give_up_in_time(found))
             id = f"{found.id}-{attempt}"
             known = payment_of(found, id)
             if known is not None and not _same_attempt(known, method, given, reference, amount):
-                return _refuse(Refusal.ID_REUSED, "attempt: it was made with other terms")
+                return refuse(Refusal.ID_REUSED, "attempt: it was made with other terms")
             if known is None and found.waits:
                 begun = await self._begin(
                     found, method, id, given, reference, operator, amount, at_till
@@ -369,23 +335,23 @@ class OrderDesk:
         is_kept = order.terms is not None or order.exchange is not None
         to_till = is_kept and (by_hand or (at_reader and self._stripe is not None))
         if method not in methods(order.channel, self._stripe is not None) and not to_till:
-            return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
+            return refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
         if at_counter and not operator:
-            return _refuse(DeskRefusal.OPERATOR_MISSING)
+            return refuse(DeskRefusal.OPERATOR_MISSING)
         till = at_till.session_for(order.currency) if at_counter else ""
         if till is None:
-            return _refuse(DeskRefusal.TILL_CLOSED)
+            return refuse(DeskRefusal.TILL_CLOSED)
         if order.state is OrderState.AWAITING_APPROVAL and not at_counter:
-            return _refuse(DeskRefusal.NOT_APPROVED)
+            return refuse(DeskRefusal.NOT_APPROVED)
         if amount > order.due:
-            return _refuse(DeskRefusal.MORE_THAN_DUE, str(order.due))
+            return refuse(DeskRefusal.MORE_THAN_DUE, str(order.due))
         by_credit = method == PaymentMethod.STORE_CREDIT
         # An exchange is over soon: money that a person took could not go back by itself.
         in_parts = by_credit or at_reader or (by_hand and order.exchange is None)
         if 0 < amount < order.due and not in_parts:
-            return _refuse(DeskRefusal.PART_NOT_OFFERED, method)
+            return refuse(DeskRefusal.PART_NOT_OFFERED, method)
         if len(order.payments) >= MAX_PAYMENTS_PER_ORDER:
-            return _refuse(DeskRefusal.TOO_MANY_PAYMENTS)
+            return refuse(DeskRefusal.TOO_MANY_PAYMENTS)
         order = await self._saga.close_pages(order)
         if not order.waits:
             return order
@@ -397,23 +363,23 @@ class OrderDesk:
                 return on_it
             most = payable_by_credit(changed)
             if changed.gift_worth and max(amount, 1) > most:
-                return _refuse(DeskRefusal.CREDIT_BUYS_NO_CREDIT, str(max(0, most)))
+                return refuse(DeskRefusal.CREDIT_BUYS_NO_CREDIT, str(max(0, most)))
             part = amount or min(most, on_it)
             reference = read_code(reference)
             if part > on_it or not part:
-                return _refuse(DeskRefusal.CREDIT_TOO_SMALL, str(on_it))
+                return refuse(DeskRefusal.CREDIT_TOO_SMALL, str(on_it))
         begun = self._payment(changed, PaymentMethod(method), id, part, given, reference)
         if isinstance(begun, PaymentRefusal):
-            return _refuse(begun)
+            return refuse(begun)
         changed = advance(with_payment_begun(changed, replace(begun, till=till)))
         if changed.state is OrderState.OPEN and begun.captured and by_hand:
             changed = to_reserve(changed, deposit(self._clock_ms()))
         try:
             order = await self._saga.keep(order, replace(changed, till=till))
         except CreditRefused:  # spent elsewhere since it was looked at
-            return _refuse(DeskRefusal.CREDIT_TOO_SMALL)
+            return refuse(DeskRefusal.CREDIT_TOO_SMALL)
         except TillSessionClosed:
-            return _refuse(DeskRefusal.TILL_CLOSED)
+            return refuse(DeskRefusal.TILL_CLOSED)
         return await self._saga.go_on(order)
 
     async def _on_credit(self, text: str, order: Order) -> int | OrderRefused:
@@ -421,7 +387,7 @@ class OrderDesk:
         code = read_code(text)
         credit = await self._keeper.credit(code, order.seller) if code else None
         if credit is None or credit.currency != order.currency:
-            return _refuse(DeskRefusal.CREDIT_UNKNOWN)
+            return refuse(DeskRefusal.CREDIT_UNKNOWN)
         return credit.balance
 
     def _payment(
@@ -459,14 +425,14 @@ class OrderDesk:
             if payment.standing is Standing.CLOSED:
                 return _over(payment)
             if self._stripe is None:
-                return _refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
+                return refuse(DeskRefusal.METHOD_NOT_OFFERED, method)
             if payment.at_reader:
                 order = await self._saga.ask_readers(order, self._clock_ms())
                 return _answer(order, payment_of(order, id), "", by_hand=False)
             try:
                 order, url = await self._saga.open_page(order, payment)
             except PaymentRefused as error:
-                return _refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
+                return refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
             payment = payment_of(order, id)
         return _answer(order, payment, url, by_hand=method in TILL_METHODS)
 
@@ -475,7 +441,7 @@ class OrderDesk:
         async with self._keeper.lock(order):
             found = await self._keeper.load(order)
             if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
+                return refuse(DeskRefusal.ORDER_UNKNOWN)
             payment = payment_of(found, f"{found.id}-{attempt}")
             if payment is not None and payment.at_reader:
                 return await self._saga.stop(found, payment)
@@ -484,22 +450,22 @@ class OrderDesk:
     async def readers(self) -> list[CardReader] | OrderRefused:
         """The card readers of the provider's account."""
         if self._stripe is None:
-            return _refuse(DeskRefusal.METHOD_NOT_OFFERED, PaymentMethod.STRIPE_TERMINAL)
+            return refuse(DeskRefusal.METHOD_NOT_OFFERED, PaymentMethod.STRIPE_TERMINAL)
         try:
             return await self._stripe.readers()
         except PaymentRefused as error:
-            return _refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
+            return refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
         except PaymentUnavailable as error:
             raise NotReady("the payment provider does not answer") from error
 
     async def present(self, reader: str, number: str) -> OrderRefused | None:
         """Present a card to a simulated reader, "" for one that pays."""
         if self._stripe is None:
-            return _refuse(DeskRefusal.METHOD_NOT_OFFERED, PaymentMethod.STRIPE_TERMINAL)
+            return refuse(DeskRefusal.METHOD_NOT_OFFERED, PaymentMethod.STRIPE_TERMINAL)
         try:
             await self._stripe.present(reader, number)
         except PaymentRefused as error:
-            return _refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
+            return refuse(DeskRefusal.PAYMENT_REFUSED, error.code)
         except PaymentUnavailable as error:
             raise NotReady("the payment provider does not answer") from error
         return None
@@ -544,224 +510,6 @@ class OrderDesk:
                 await self._saga.ask_readers(order, self._clock_ms())
         except ActorFault as error:
             log.warning("order %d waits: %r", order.number, error)
-
-    # Refunds ---------------------------------------------------------------------
-
-    async def refund(
-        self, order: str, wanted: RefundRequest, at_till: AtTill = NO_TILL
-    ) -> Order | OrderRefused:
-        """Refund whole lines (none named: all that are sold), seats back, or an amount.
-
-        Refused as a whole when a ticket was used. Only where one is used in the very moment
-        between the look and the refund, in an order over several performances, the other
-        performances' lines are refunded alone: the order's refund then has `refused`.
-        """
-        if problem := malformed_refund(wanted):
-            return _refuse(Refusal.MALFORMED, problem)
-        async with self._keeper.lock(order):
-            found = await self._keeper.load(order)
-            if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
-            found = await self._saga.settle(found)
-            if wanted.called_off and found.state in RESERVED_STATES:
-                found = await self._saga.close_pages(found)
-            known = next((one for one in found.refunds if one.id == wanted.id), None)
-            if known is None and wanted.unprinted and found.prints:
-                return _refuse(DeskRefusal.PRINTED)
-            if known is None and _exchange_of(found, wanted.id) is not None:
-                return _refuse(Refusal.ID_REUSED, "refund: an exchange has this id")
-            if known is None:
-                lines, gift_cards = _wanted_back(found, wanted)
-                refused = await self._refuse_refund(found, lines, gift_cards, wanted)
-                if refused is not None:
-                    return refused
-                taken = await self._unspent(found, gift_cards, wanted)
-                if isinstance(taken, OrderRefused):
-                    return taken
-                till = "" if wanted.to_credit else _session_of(found, at_till)
-                if till is None:
-                    return _refuse(DeskRefusal.TILL_CLOSED)
-                intent = OrderRefund(
-                    wanted.id,
-                    lines,
-                    wanted.reason,
-                    wanted.operator,
-                    self._clock_ms(),
-                    amount=wanted.amount,
-                    fee=wanted.fee,
-                    card=new_code() if wanted.to_credit else "",
-                    called_off=wanted.called_off,
-                    gift_cards=taken,
-                )
-                changed = replace(found, refunds=(*found.refunds, intent), till=till)
-                try:
-                    found = await self._saga.keep(found, changed)
-                except CreditRefused:  # spent since it was looked at
-                    return _refuse(DeskRefusal.GIFT_CARD_SPENT)
-                except TillSessionClosed:
-                    return _refuse(DeskRefusal.TILL_CLOSED)
-                found = await self._saga.settle(found)
-            elif not _same_refund(known, wanted):
-                return _refuse(Refusal.ID_REUSED, "refund: it was of something else")
-            done = next(one for one in found.refunds if one.id == wanted.id)
-            if done.refused and not done.undone and not done.gift_cards:
-                return OrderRefused(done.refused)
-            return found
-
-    async def _unspent(
-        self, order: Order, numbers: Sequence[int], wanted: RefundRequest
-    ) -> tuple[tuple[int, int], ...] | OrderRefused:
-        """What a refund takes back of gift cards, as an `OrderRefund` has it."""
-        cards = {one.number: one for one in live_gift_cards(order)}
-        taken = []
-        for number in numbers:
-            card = cards[number]
-            credit = await self._keeper.credit(card.code, order.seller)
-            unspent = min(card.left, credit.balance) if credit is not None else 0
-            if wanted.unprinted and unspent < card.amount:
-                return _refuse(DeskRefusal.GIFT_CARD_SPENT)
-            if unspent:
-                taken.append((number, unspent))
-            elif wanted.gift_cards:
-                return _refuse(DeskRefusal.GIFT_CARD_SPENT)
-        if numbers and not taken and not _wanted_back(order, wanted)[0]:
-            return _refuse(DeskRefusal.GIFT_CARD_SPENT)
-        return tuple(taken)
-
-    async def _refuse_refund(
-        self,
-        order: Order,
-        lines: tuple[int, ...],
-        gift_cards: tuple[int, ...],
-        wanted: RefundRequest,
-    ) -> OrderRefused | None:
-        reserved = wanted.called_off and order.state in RESERVED_STATES
-        if order.state not in SOLD_STATES and not reserved:
-            return _refuse(DeskRefusal.NOTHING_TO_REFUND, order.state.value)
-        live = reserved_lines(order) if reserved else sold_lines(order)
-        if len(set(lines)) != len(lines) or not set(lines).issubset(live):
-            return _refuse(DeskRefusal.LINE_NOT_SOLD)
-        cards = {one.number for one in live_gift_cards(order)}
-        if len(set(gift_cards)) != len(gift_cards) or not cards.issuperset(gift_cards):
-            return _refuse(DeskRefusal.LINE_NOT_SOLD)
-        if not lines and not gift_cards and not wanted.amount:
-            return _refuse(DeskRefusal.NOTHING_TO_REFUND, order.state.value)
-        if wanted.amount > order.value:
-            return _refuse(DeskRefusal.MORE_THAN_VALUE, str(order.value))
-        if len(order.refunds) >= MAX_REFUNDS_PER_ORDER or _refunds_are_full(order):
-            return _refuse(PaymentRefusal.TOO_MANY_REFUNDS)
-        return await self._saga.find_used(order, lines)
-
-    async def exchange(
-        self, order: str, wanted: ExchangeRequest, at_till: AtTill = NO_TILL
-    ) -> Order | OrderRefused:
-        """Give places of one performance for others, which are held, or for another price.
-
-        What they cost more is paid as any order is, before they are exchanged; what they cost less
-        goes back then. Until it is paid, `cancel` gives it up, and so does time.
-        """
-        if problem := malformed_exchange(wanted):
-            return _refuse(Refusal.MALFORMED, problem)
-        async with self._keeper.lock(order):
-            found = await self._keeper.load(order)
-            if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
-            found = await self._saga.settle(await self._give_up_in_time(found))
-            known = _exchange_of(found, wanted.id)
-            if known is None:
-                begun = await self._begin_exchange(found, wanted, at_till)
-                if isinstance(begun, OrderRefused):
-                    return begun
-                found, known = begun, _exchange_of(begun, wanted.id)
-            elif not _same_exchange(known, wanted):
-                return _refuse(Refusal.ID_REUSED, "exchange: it was of something else")
-            assert known is not None
-            return OrderRefused(known.refused) if known.refused else found
-
-    async def _begin_exchange(
-        self, order: Order, wanted: ExchangeRequest, at_till: AtTill
-    ) -> Order | OrderRefused:
-        if order.state not in SOLD_STATES:
-            return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)
-        if len(set(wanted.lines)) != len(wanted.lines):
-            return _refuse(DeskRefusal.LINE_NOT_SOLD)
-        if not set(wanted.lines).issubset(sold_lines(order)):
-            return _refuse(DeskRefusal.LINE_NOT_SOLD)
-        if len({one.performance for one in order.lines if one.number in wanted.lines}) > 1:
-            return _refuse(DeskRefusal.NOT_ONE_PERFORMANCE)
-        if wanted.same_places and not _are_places(order, wanted):
-            return _refuse(Refusal.MALFORMED, "basket: without a token it names the lines' places")
-        if len(order.exchanges) >= MAX_EXCHANGES_PER_ORDER or _refunds_are_full(order):
-            return _refuse(DeskRefusal.TOO_MANY_EXCHANGES)
-        if any(refund.id == wanted.id for refund in order.refunds):
-            return _refuse(Refusal.ID_REUSED, "exchange: a refund has this id")
-        till = "" if wanted.to_credit else _session_of(order, at_till)
-        if till is None:
-            return _refuse(DeskRefusal.TILL_CLOSED)
-        used = await self._saga.find_used(order, wanted.lines)
-        if used is not None:
-            return used
-        now_ms = self._clock_ms()
-        quote = await self._saga.check_out_exchange(order, wanted, now_ms)
-        if isinstance(quote, OrderRefused):
-            return quote
-        card = new_code() if wanted.to_credit else ""
-        changed = exchange_asked(order, wanted, quote, card, now_ms)
-        try:
-            order = await self._saga.keep(order, advance(replace(changed, till=till)))
-        except TillSessionClosed:
-            return _refuse(DeskRefusal.TILL_CLOSED)
-        return await self._saga.settle(order)
-
-    async def print_tickets(
-        self, order: str, id: str, lines: tuple[int, ...], operator: str
-    ) -> Order | OrderRefused:
-        """Note that tickets (no line named: all, and gift cards) are printed; the same id again is
-        the same print.
-
-        Saved before anything is on paper, so that no sale is undone whose ticket somebody has.
-        """
-        if not KEY.fullmatch(id):
-            return _refuse(Refusal.MALFORMED, "print: 1 to 64 letters, digits and dashes")
-        async with self._keeper.lock(order):
-            found = await self._keeper.load(order)
-            if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
-            found = await self._saga.settle(found)
-            if any(one.id == id for one in found.prints):
-                return found
-            wanted = tuple(sorted(lines)) or sold_lines(found)
-            cards = () if lines else tuple(one.number for one in live_gift_cards(found))
-            if not (wanted or cards) or not set(wanted).issubset(sold_lines(found)):
-                return _refuse(DeskRefusal.LINE_NOT_SOLD)
-            changed = printed(found, id, wanted, cards, operator, self._clock_ms())
-            return await self._saga.keep(found, changed)
-
-    async def reissue(
-        self, order: str, id: str, lines: tuple[int, ...], operator: str
-    ) -> Order | OrderRefused:
-        """New tickets for lines (none named: all that are sold): the old ones are void at once."""
-        if not KEY.fullmatch(id):
-            return _refuse(Refusal.MALFORMED, "reissue: 1 to 64 letters, digits and dashes")
-        async with self._keeper.lock(order):
-            found = await self._keeper.load(order)
-            if found is None:
-                return _refuse(DeskRefusal.ORDER_UNKNOWN)
-            found = await self._saga.settle(found)
-            known = next((one for one in found.reissues if one.id == id), None)
-            if known is None:
-                wanted = tuple(sorted(lines)) or sold_lines(found)
-                if not wanted or not set(wanted).issubset(sold_lines(found)):
-                    return _refuse(DeskRefusal.LINE_NOT_SOLD)
-                if len(found.reissues) >= MAX_REISSUES_PER_ORDER:
-                    return _refuse(DeskRefusal.TOO_MANY_REISSUES)
-                intent = OrderReissue(id, wanted, operator, self._clock_ms())
-                changed = replace(found, reissues=(*found.reissues, intent))
-                found = await self._saga.settle(await self._saga.keep(found, changed))
-                known = next(one for one in found.reissues if one.id == id)
-            elif lines and tuple(sorted(lines)) != known.lines:
-                return _refuse(Refusal.ID_REUSED, "reissue: it was of other lines")
-            return OrderRefused(known.refused) if known.refused else found
 
     # Time ------------------------------------------------------------------------
 
@@ -816,29 +564,6 @@ class OrderDesk:
             log.exception("order %s... cannot go on", id[:8])
 
 
-def _refunds_are_full(order: Order) -> bool:
-    """A payment has as many refunds as are kept."""
-    return any(len(one.refunds) >= MAX_REFUNDS_PER_PAYMENT for one in order.payments)
-
-
-def _exchange_of(order: Order, id: str) -> OrderExchange | None:
-    return next((one for one in order.exchanges if one.id == id), None)
-
-
-def _are_places(order: Order, wanted: ExchangeRequest) -> bool:
-    """Does the basket name the places of the lines, in their order?"""
-    lines = [line for line in order.lines if line.number in wanted.lines]
-    hold = wanted.hold
-    return [(line.performance, line.seat, line.area) for line in lines] == [
-        (hold.performance, line.seat, line.area) for line in hold.lines
-    ]
-
-
-def _same_exchange(known: OrderExchange, wanted: ExchangeRequest) -> bool:
-    same = tuple(sorted(wanted.lines)) == known.leaving and wanted.hold == known.hold
-    return same and wanted.fee == known.fee and wanted.to_credit == bool(known.card)
-
-
 def _same_order(known: Order, request: PlaceOrder) -> bool:
     same = known.holds == request.baskets and known.channel == request.channel
     return same and gift_amounts(known) == request.gift_cards
@@ -848,30 +573,6 @@ def _same_sale(order: Order, request: PlaceOrder, payment_id: str, given: int) -
     same = _same_order(order, request)
     payment = payment_of(order, payment_id)
     return same and (not order.total if payment is None else payment.given == given)
-
-
-def _wanted_back(order: Order, wanted: RefundRequest) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The lines, and the gift cards, that a refund is of."""
-    if wanted.lines or wanted.gift_cards:
-        return tuple(sorted(wanted.lines)), tuple(sorted(wanted.gift_cards))
-    if wanted.amount:
-        return (), ()
-    cards = () if wanted.to_credit else tuple(one.number for one in live_gift_cards(order))
-    return sold_lines(order), cards
-
-
-def _same_refund(known: OrderRefund, wanted: RefundRequest) -> bool:
-    lines, gift_cards = tuple(sorted(wanted.lines)), tuple(sorted(wanted.gift_cards))
-    named = lines, gift_cards
-    was = known.lines, tuple(number for number, _ in known.gift_cards)
-    same = wanted.called_off == known.called_off and (named == was or not any(named))
-    return same and wanted.amount == known.amount and wanted.to_credit == bool(known.card)
-
-
-def _session_of(order: Order, at_till: AtTill) -> str | None:
-    """The till session that money of an order may be handed back in; None: in none."""
-    by_hand = any(one.method in TILL_METHODS and one.kept for one in order.payments)
-    return at_till.session_for(order.currency) if by_hand else ""
 
 
 def _same_attempt(payment: Payment, method: str, given: int, reference: str, amount: int) -> bool:
@@ -897,8 +598,8 @@ def _same_attempt(payment: Payment, method: str, given: int, reference: str, amo
 def _over(payment: Payment) -> OrderRefused:
     """The answer to an attempt that brought nothing."""
     if payment.why:
-        return _refuse(DeskRefusal.PAYMENT_REFUSED, payment.why)
-    return _refuse(DeskRefusal.ATTEMPT_OVER)
+        return refuse(DeskRefusal.PAYMENT_REFUSED, payment.why)
+    return refuse(DeskRefusal.ATTEMPT_OVER)
 
 
 def _answer(
@@ -907,18 +608,18 @@ def _answer(
     """What a payment came to. `payment` is None where this attempt made none."""
     if payment is None:
         if never_sold(order) and not order.total:
-            return _refuse(DeskRefusal.SEATS_LOST)
+            return refuse(DeskRefusal.SEATS_LOST)
         if order.state not in SOLD_STATES or (by_hand and order.total):
             # A person at the till must not take money for what is paid already.
-            return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)
+            return refuse(DeskRefusal.ORDER_CLOSED, order.state.value)
         return order, ""
     lost_exchange = bool(order.exchanges) and bool(order.exchanges[-1].refused)
     if payment.standing is Standing.CLOSED and payment.captured and lost_exchange:
-        return _refuse(DeskRefusal.GIVE_MONEY_BACK if by_hand else DeskRefusal.SEATS_LOST)
+        return refuse(DeskRefusal.GIVE_MONEY_BACK if by_hand else DeskRefusal.SEATS_LOST)
     if payment.standing is Standing.CONFIRMED or order.state in SOLD_STATES:
         return order, ""
     if order.waits:
         return _over(payment) if payment.standing is Standing.CLOSED else (order, url)
     if never_sold(order) and payment.captured:
-        return _refuse(DeskRefusal.GIVE_MONEY_BACK if by_hand else DeskRefusal.SEATS_LOST)
-    return _refuse(DeskRefusal.ORDER_CLOSED, order.state.value)
+        return refuse(DeskRefusal.GIVE_MONEY_BACK if by_hand else DeskRefusal.SEATS_LOST)
+    return refuse(DeskRefusal.ORDER_CLOSED, order.state.value)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from msgspec.structs import replace
 
+from engine.actors import after_sale
 from engine.actors import desk as desk_module
 from engine.actors.desk import OrderDesk
 from engine.actors.payments import StripeGateway
@@ -374,7 +375,7 @@ async def test_too_many_orders_at_once_and_too_many_refunds(
     assert await desk.place(request(await world.hold(1, 2))) == OrderRefused("busy")
     placed(await desk.cancel(waiting.id))
     placed(await desk.place(request(await world.hold(1, 3))))
-    monkeypatch.setattr(desk_module, "MAX_REFUNDS_PER_ORDER", 2)
+    monkeypatch.setattr(after_sale, "MAX_REFUNDS_PER_ORDER", 2)
     assert MAX_REFUNDS_PER_ORDER > 2
     for number in (1, 2):
         placed(await desk.refund(order.id, RefundRequest(f"r{number}", (number,), "", "ada")))

@@ -475,10 +475,10 @@ async def test_an_exchange_that_is_given_up_stops_the_reader(
 ) -> None:
     order = await exchanging(counter)
     intent = await counter.asked(order)
+    assert order.exchange is not None
     if way == "cancel":
-        placed(await counter.desk.cancel(order.id))
+        placed(await counter.desk.cancel(order.id, order.exchange.id))
     else:
-        assert order.exchange is not None
         world.now_ms = order.exchange.expires_ms
     kept = await counter.until(order, OrderState.PAID)
     assert kept.paid == CHILD

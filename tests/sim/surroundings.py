@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import engine.actors.after_sale
 import engine.actors.canceller
 import engine.actors.desk
 import engine.actors.directory
@@ -90,7 +91,7 @@ _STAND_INS: list[tuple[Any, str, Any]] = [
     (engine.actors.directory, "time", SimpleNamespace(monotonic=_now_s)),
     (engine.actors.directory, "own_use", lambda: _NO_USE),
     (engine.actors.canceller, "secrets", _SECRETS),
-    (engine.actors.desk, "secrets", _SECRETS),
+    (engine.actors.after_sale, "secrets", _SECRETS),
     (engine.actors.desk, "log", _Silent()),
     (engine.actors.handles, "Metrics", lambda: METRICS),
     (gateway.batcher, "monotonic", _now_s),
