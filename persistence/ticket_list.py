@@ -51,11 +51,10 @@ FEW_PERFORMANCES: Final = 10
 """Of so many or fewer, every order is looked at for the words of its buyer."""
 AS_PLANNED: Final = """
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
-    set_config('work_mem', '32MB', true), set_config('random_page_cost', '1.1', true)
+    set_config('work_mem', '32MB', true)
 """
 """For one transaction. What fits one house, or one day, fits no other: a plan is made for what is
-asked. With the usual 4 MB the bitmap of a frequent name forgets which rows it is of. And no disk of
-today takes four times as long for a page that is not the next."""
+asked. And with the usual 4 MB the bitmap of a frequent name forgets which rows it is of."""
 _INT4_MAX: Final = 2**31 - 1
 _INT8_MAX: Final = 2**63 - 1
 _ENTRY: Final = passes(ScanOutcome.ADMITTED, ScanMode.ADMIT, ScanMode.MARK)
