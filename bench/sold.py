@@ -264,7 +264,7 @@ async def _copy(
         "order_lines": [
             (
                 *(order.number, line.number, line.performance, line.seat, line.area),
-                *(line.price_type, line.amount, line.state.value, line.ticket),
+                *(line.price_type, line.amount, line.state.value, line.ticket, order.currency),
             )
             for order, line, _ in lines
         ],

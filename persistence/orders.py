@@ -92,11 +92,11 @@ FROM {_COLUMNS} WHERE o.id = c.id
 """)
 _UPSERT_LINES: Final = sa.text("""
 INSERT INTO order_lines AS l (order_number, number, performance, seat, area, price_type, amount,
-    state, ticket)
+    state, ticket, currency)
 SELECT * FROM unnest(CAST(:order_number AS int8[]), CAST(:number AS int4[]),
     CAST(:performance AS int4[]), CAST(:seat AS int4[]), CAST(:area AS int4[]),
     CAST(:price_type AS text[]), CAST(:amount AS int8[]), CAST(:state AS text[]),
-    CAST(:ticket AS int4[]))
+    CAST(:ticket AS int4[]), CAST(:currency AS text[]))
 ON CONFLICT (order_number, number) DO UPDATE SET
     seat = excluded.seat, amount = excluded.amount, state = excluded.state,
     ticket = excluded.ticket
@@ -399,12 +399,13 @@ def order_columns(
 
 
 async def _save_parts(connection: AsyncConnection, stored: list[Order]) -> None:
-    lines = [(order.number, line) for order in stored for line in order.lines]
+    lines = [(order, line) for order in stored for line in order.lines]
     if lines:
         await connection.execute(
             _UPSERT_LINES,
             {
-                "order_number": [number for number, _ in lines],
+                "order_number": [order.number for order, _ in lines],
+                "currency": [order.currency for order, _ in lines],
                 "state": [line.state.value for _, line in lines],
                 **{
                     name: [getattr(line, name) for _, line in lines]

@@ -383,6 +383,7 @@ order_lines: Final = Table(
     Column("amount", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("ticket", Integer, nullable=False),  # -1 until sold
+    Column("currency", Text, nullable=False),  # its order's
     PrimaryKeyConstraint("order_number", "number"),
     Index(None, "performance", "order_number"),
     _one_of("state", LineState),

@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.util import find_tables
 
 from engine.commands import ScanMode, ScanOutcome
 from engine.currency import ISO_DIGITS
@@ -136,7 +137,7 @@ class TicketList:
     async def totals(self, wanted: ListFilter) -> ListTotals:
         async with self._engine.connect() as connection:
             which = await _prepared(connection, wanted)
-            rows = [] if which is None else (await connection.execute(_sums(wanted, which))).all()
+            rows = [] if which is None else (await connection.execute(_sums(which))).all()
         places, sold, paid, refunded, cancelled, scanned, inside = (
             sum(row[column] for row in rows) for column in range(1, 8)
         )
@@ -327,8 +328,11 @@ def _named(text: str) -> _Named:
 # The queries --------------------------------------------------------------------------------
 
 _PRICE: Final = order_lines.c.amount * sa.case(
-    (orders.c.currency.in_([code for code, digits in ISO_DIGITS.items() if digits == 0]), 1_000),
-    (orders.c.currency.in_([code for code, digits in ISO_DIGITS.items() if digits == 3]), 1),
+    (
+        order_lines.c.currency.in_([code for code, digits in ISO_DIGITS.items() if digits == 0]),
+        1_000,
+    ),
+    (order_lines.c.currency.in_([code for code, digits in ISO_DIGITS.items() if digits == 3]), 1),
     else_=PRICE_PARTS // 100,
 )
 
@@ -352,34 +356,42 @@ def _with_tickets(lines: Any, to: Any) -> sa.Join:
 _LINES: Final = order_lines.join(orders, orders.c.number == order_lines.c.order_number)
 
 
-def _from(wanted: ListFilter) -> sa.FromClause:
+def _from(which: Sequence[Condition], lines: sa.FromClause = _LINES) -> sa.FromClause:
     """Lines with their orders, and with their tickets where these decide."""
-    asks = (wanted.statuses, wanted.scanned_from_ms, wanted.scanned_until_ms)
-    if any(one is not None and one != () for one in asks):
-        return _with_tickets(order_lines.c, _LINES)
-    return _LINES
+    return _with_tickets(order_lines.c, lines) if tickets in _decide(which) else lines
+
+
+def _decide(which: Sequence[Condition]) -> set[Any]:
+    """The tables that conditions are about."""
+    return {table for one in which for table in find_tables(one, check_columns=True)}
 
 
 def _page(
     wanted: ListFilter, which: Sequence[Condition], limit: int
 ) -> sa.Select[*tuple[Any, ...]]:
-    lines = (
+    found = (
         sa.select(
             order_lines.c.order_number,
             order_lines.c.number,
             *(order_lines.c[name] for name in ("performance", "ticket", "seat", "area")),
-            *(order_lines.c[name] for name in ("price_type", "amount")),
-            orders.c.currency,
-            order_lines.c.state,
+            *(order_lines.c[name] for name in ("price_type", "amount", "currency", "state")),
             *(orders.c[name] for name in ("channel", "operator", "buyer_name", "buyer_email")),
             orders.c.created_ms,
         )
-        .select_from(_from(wanted))
+        .select_from(_from(which))
         .where(*which)
         .order_by(order_lines.c.order_number.desc(), order_lines.c.number)
         .limit(limit)
-        .subquery()
     )
+    numbers = set(wanted.performances or ())
+    if 1 < len(numbers) <= FEW_PERFORMANCES:
+        # The newest of each, by its index; the newest of all of them have none.
+        each = [found.where(order_lines.c.performance == number) for number in sorted(numbers)]
+        every = sa.union_all(*each).subquery()
+        newest = every.c.order_number.desc(), every.c.number
+        lines = sa.select(every).order_by(*newest).limit(limit).subquery()
+    else:
+        lines = found.subquery()
     door = (
         sa.select(
             sa.func.min(scans.c.scanned_ms).filter(_ENTRY).label("first_ms"),
@@ -404,19 +416,20 @@ _INSIDE: Final = sa.func.max(scans.c.scanned_ms).filter(_ENTRY) >= sa.func.coale
 )
 
 
-def _sums(wanted: ListFilter, which: Sequence[Condition]) -> sa.Select[*tuple[Any, ...]]:
+def _sums(which: Sequence[Condition]) -> sa.Select[*tuple[Any, ...]]:
     # Each line with its scans, and not with what its ticket's scans come to: few lines ask an
     # index for theirs, and very many are joined with all there are.
+    bare = order_lines if orders not in _decide(which) else _LINES
     lines = (
         sa.select(
-            orders.c.currency,
+            order_lines.c.currency,
             order_lines.c.state,
             order_lines.c.amount,
             sa.func.coalesce(sa.func.bool_or(_ENTRY), False).label("scanned"),
             sa.func.coalesce(_INSIDE, False).label("inside"),
         )
         .select_from(
-            _from(wanted).outerjoin(
+            _from(which, bare).outerjoin(
                 scans,
                 sa.and_(
                     scans.c.performance == order_lines.c.performance,
@@ -426,7 +439,7 @@ def _sums(wanted: ListFilter, which: Sequence[Condition]) -> sa.Select[*tuple[An
             )
         )
         .where(*which)
-        .group_by(order_lines.c.order_number, order_lines.c.number, orders.c.currency)
+        .group_by(order_lines.c.order_number, order_lines.c.number)
         .subquery()
     )
     sold = lines.c.state.in_([one.value for one in SOLD_LINES])

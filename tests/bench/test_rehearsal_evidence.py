@@ -57,9 +57,10 @@ async def given(url: str) -> None:
         )
         await connection.execute(
             "INSERT INTO order_lines (order_number, number, performance, seat, area, price_type,"
-            " amount, state, ticket) VALUES (1, 1, 4, 1, -1, 'adult', 500, 'sold', 1),"
-            " (1, 2, 4, 3, -1, 'adult', 500, 'refunded', 2),"
-            " (2, 1, 5, 1, -1, 'adult', 900, 'sold', 1)"
+            " amount, state, ticket, currency)"
+            " VALUES (1, 1, 4, 1, -1, 'adult', 500, 'sold', 1, 'EUR'),"
+            " (1, 2, 4, 3, -1, 'adult', 500, 'refunded', 2, 'EUR'),"
+            " (2, 1, 5, 1, -1, 'adult', 900, 'sold', 1, 'EUR')"
         )
         await connection.execute(
             "INSERT INTO payments (order_number, id, method, state, amount, captured, refunded,"

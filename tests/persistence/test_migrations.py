@@ -159,6 +159,34 @@ def test_orders_of_before_keep_their_state_under_its_name_of_today(
     assert before == now
 
 
+def test_lines_of_before_have_the_currency_of_their_order(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(url: str) -> list[tuple[int, str]]:
+        await migrate_to(url, "0016", monkeypatch)
+        connection = await connect(url)
+        for number, currency in ((1, "CHF"), (2, "EUR")):
+            await connection.execute(
+                "INSERT INTO orders (id, number, revision, state, channel, currency, total,"
+                " created_ms, expires_ms, buyer_name, buyer_email, buyer_words, operator, session,"
+                " unfinished, body) OVERRIDING SYSTEM VALUE VALUES ($1, $2, 1, 'paid', 'web', $3,"
+                " 0, 0, 0, '', '', '{}', '', '', false, '{}')",
+                *(f"{number:032x}", number, currency),
+            )
+            await connection.execute(
+                "INSERT INTO order_lines (order_number, number, performance, seat, area,"
+                " price_type, amount, state, ticket) VALUES ($1, 1, 4, 1, -1, 'x', 500, 'sold', 1)",
+                number,
+            )
+        await migrate(url)
+        rows = await connection.fetch("SELECT order_number, currency FROM order_lines ORDER BY 1")
+        await connection.close()
+        return [tuple(row) for row in rows]
+
+    with copy_of(database_url, "template0") as other:
+        assert asyncio.run(story(other)) == [(1, "CHF"), (2, "EUR")]
+
+
 @pytest.mark.parametrize(
     "url", ["mysql://root@localhost/x", "sqlite:///house.db", "not an address", ""]
 )
