@@ -42,8 +42,9 @@ soak-controls: .venv/tests
 soak-decoders: .venv/tests
 	$(BIN)/python -m tests.fuzz --minutes 10
 
-# What takes long because it counts far: clusters broken by turns, twenty thousand simulated
-# worlds, a day of 300 orders, ten million forged tickets, a million scans, a million frames of nonsense, every guard off.
+# What takes long because it counts far: clusters broken by turns, twenty thousand simulated worlds,
+# a day of 300 orders, ten million forged tickets, a million scans, a million frames of nonsense,
+# every guard off.
 proofs: .venv/tests
 	$(BIN)/python -m pytest -m soak tests --ignore tests/soak
 	$(BIN)/python -m tests.sim --seeds 20000 --processes 2
