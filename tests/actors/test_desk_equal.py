@@ -1,7 +1,5 @@
 """Money that comes for a lost hold: the same places, equal ones where that was agreed, or back."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from engine import equal
@@ -14,14 +12,6 @@ from engine.settings import Price, SaleStatus
 from tests.actors.desks import ADULT, PLAN, World, paid, placed, request, settings
 
 TILL = Channel.BOX_OFFICE
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    yield world
-    assert await world.violations() == []
-    await world.close()
 
 
 async def ordered(world: World, desk: OrderDesk, *holds: OrderHold, agreed: bool = True) -> Order:

@@ -1,6 +1,5 @@
 """Exchanges: other seats, another performance, dearer and cheaper, refused, given up and lost."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -26,14 +25,6 @@ from engine.settings import Fee, FeeKind, FeePer, Price, Quota
 from tests.actors.desks import ADULT, CHILD, PLAN, World, id_of, paid, placed, request, settings
 
 TILL = Channel.BOX_OFFICE
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    yield world
-    assert await world.violations() == []
-    await world.close()
 
 
 @dataclass

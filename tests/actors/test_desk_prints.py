@@ -1,23 +1,11 @@
 """Prints: what was on paper before is a copy, and a sale on paper is not undone."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from engine.commands import Channel
 from engine.order_changes import MAX_PRINTS_PER_ORDER, copies
 from engine.orders import ExchangeRequest, Order, OrderRefused, OrderState, RefundRequest
 from tests.actors.desks import World, paid, placed, request
 
 TILL = Channel.BOX_OFFICE
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    yield world
-    assert await world.violations() == []
-    await world.close()
 
 
 async def bought(world: World, performance: int = 1) -> Order:

@@ -1,9 +1,5 @@
 """Another price for the same places: cheaper and dearer, refused, given up, and in the books."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from engine.commands import (
     Channel,
     Line,
@@ -19,14 +15,6 @@ from engine.performance import Performance
 from engine.settings import Fee, FeeKind, PriceType, Quota
 from tests.actors.desks import ADULT, CHILD, PLAN, World, id_of, paid, placed, request, settings
 from tests.actors.test_desk_exchange import bought
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    yield world
-    assert await world.violations() == []
-    await world.close()
 
 
 def priced(kind: str, *seats: int, performance: int = 1) -> OrderHold:
